@@ -1,0 +1,32 @@
+"""Messages and tools to token ids and an exact loss mask; the only code that renders a template.
+
+It imports neither transformers nor torch, and knows nothing of files of data or of packing.
+"""
+
+from assay.chat.examples import (
+    Boundary,
+    RenderedExample,
+    render_completion,
+    render_example,
+    render_plain,
+)
+from assay.chat.messages import Message, Tool, message_text, message_weight
+from assay.chat.render import find_control_texts, render_prompt, render_text
+from assay.chat.tokenizer import ChatTokenizer, load_chat_tokenizer
+
+__all__ = [
+    "Boundary",
+    "ChatTokenizer",
+    "Message",
+    "RenderedExample",
+    "Tool",
+    "find_control_texts",
+    "load_chat_tokenizer",
+    "message_text",
+    "message_weight",
+    "render_completion",
+    "render_example",
+    "render_plain",
+    "render_prompt",
+    "render_text",
+]

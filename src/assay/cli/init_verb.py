@@ -1,0 +1,34 @@
+"""`assay init`: writes a recipe, its schema and example rows to start from."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from assay.cli.output import JsonFlag, print_result
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to `app`."""
+    app.command()(init)
+
+
+def init(
+    folder: Annotated[str, typer.Argument(metavar="DIR", help="Where to write.")] = ".",
+    template: Annotated[
+        str, typer.Option("--template", "-t", help="What to start from: support or orders.")
+    ] = "support",
+    as_json: JsonFlag = False,
+) -> None:
+    """Write a commented recipe and example data that run as they are; overwrite nothing."""
+    from assay.config.starter import TEMPLATES, write_starter
+
+    starter = write_starter(folder, template=template)
+    value = {"folder": str(starter.folder), "files": starter.files, "num_rows": starter.num_rows}
+    lines = [
+        f"{starter.folder}: {', '.join(starter.files)} ({starter.num_rows} rows: "
+        f"{TEMPLATES[template].MEANING})",
+        f"now try: assay run {starter.folder}",
+    ]
+    print_result(value, text="\n".join(lines), as_json=as_json)

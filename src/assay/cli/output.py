@@ -1,0 +1,48 @@
+"""What the command prints: results on stdout, errors as located lines or as JSON; decides nothing.
+
+With `--json` both results and errors are one JSON value on stdout, so a caller reads one stream.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from assay.errors import AssayError, UsageError
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+"""The `--json` option; every verb has a parameter of this type."""
+
+
+def print_result(value: Mapping[str, Any] | Sequence[Any], *, text: str, as_json: bool) -> None:
+    """Print `value` as JSON, or `text` for people."""
+    if as_json:
+        text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+
+
+def print_error(error: AssayError, *, as_json: bool) -> None:
+    """Print an error: every problem on a line of its own and their number, or one JSON value."""
+    if as_json:
+        print_result({"error": describe_error(error)}, text="", as_json=True)
+        return
+    lines = str(error).splitlines()
+    if isinstance(error, UsageError) and len(error.problems) > 1:
+        lines.append(f"{len(error.problems)} problems")
+    sys.stderr.write("\n".join(lines) + "\n")
+
+
+def describe_error(error: AssayError) -> dict[str, Any]:
+    """The JSON form of an error: kind, message, exit code and located problems."""
+    problems = error.problems if isinstance(error, UsageError) else []
+    return {
+        "kind": type(error).__name__,
+        "message": str(error),
+        "exit_code": error.exit_code,
+        "problems": [asdict(problem) for problem in problems],
+    }

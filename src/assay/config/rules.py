@@ -1,0 +1,120 @@
+"""The combinations of settings that cannot be meant, one row each; it opens no file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from assay.config.check import Checked
+from assay.config.recipe import Recipe
+from assay.config.sections.method import LoraConfig
+from assay.config.tree import Node
+from assay.config.wording import build_problem, to_path
+from assay.errors import Problem
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A combination that cannot be meant; located at the first of `keys`.
+
+    `broken` is only asked about recipes in which every one of `keys` is valid by itself.
+    """
+
+    keys: tuple[str, ...]
+    broken: Callable[[Recipe], bool]
+    got: str
+    allowed: str
+    do: str
+
+
+RULES = (
+    Rule(
+        ("train.max_steps", "train.epochs"),
+        lambda recipe: recipe.train.max_steps is not None and recipe.train.epochs is not None,
+        "both train.max_steps and train.epochs",
+        "one of them",
+        "remove one, or set it to null",
+    ),
+    Rule(
+        ("data.validation_ratio", "data.validation"),
+        lambda recipe: (
+            recipe.data.validation is not None
+            and "validation_ratio" in recipe.data.model_fields_set
+            and recipe.data.validation_ratio > 0
+        ),
+        "a share to hold out beside data.validation",
+        "one of them",
+        "remove data.validation_ratio",
+    ),
+    Rule(
+        ("data.test_ratio", "data.test"),
+        lambda recipe: (
+            recipe.data.test is not None
+            and "test_ratio" in recipe.data.model_fields_set
+            and recipe.data.test_ratio > 0
+        ),
+        "a share to hold out beside data.test",
+        "one of them",
+        "remove data.test_ratio",
+    ),
+    Rule(
+        ("data.validation_ratio", "data.test_ratio", "data.validation", "data.test"),
+        lambda recipe: _compute_held_out(recipe) >= 1,
+        "data.validation_ratio + data.test_ratio of 1 or more",
+        "a sum below 1",
+        "lower one: rows to learn from must remain",
+    ),
+    Rule(
+        ("train.patience", "data.validation", "data.validation_ratio"),
+        lambda recipe: recipe.train.patience is not None and not _has_validation(recipe),
+        "train.patience without validation rows",
+        "early stopping on a validation loss",
+        "remove it, or give data.validation or a data.validation_ratio above 0",
+    ),
+    Rule(
+        ("train.eval_every_steps", "data.validation", "data.validation_ratio"),
+        lambda recipe: recipe.train.eval_every_steps is not None and not _has_validation(recipe),
+        "train.eval_every_steps without validation rows",
+        "measurements on validation rows",
+        "remove it, or give data.validation or a data.validation_ratio above 0",
+    ),
+    Rule(
+        ("method.target_modules", "method.type"),
+        lambda recipe: isinstance(recipe.method, LoraConfig) and not recipe.method.target_modules,
+        "an empty list",
+        "all-linear, or at least one name ending",
+        "remove it to adapt all linear layers",
+    ),
+    Rule(
+        ("trackers",),
+        lambda recipe: len(set(recipe.trackers)) < len(recipe.trackers),
+        "the same tracker twice",
+        "each tracker once",
+        "remove one",
+    ),
+    Rule(
+        ("evaluate.shots",),
+        lambda recipe: len(set(recipe.evaluate.shots)) < len(recipe.evaluate.shots),
+        "the same number twice",
+        "each number once",
+        "remove one",
+    ),
+)
+
+
+def find_conflicts(checked: Checked, root: Node) -> Iterator[Problem]:
+    """Every broken rule whose keys are each valid, located at its first key."""
+    for rule in RULES:
+        paths = [to_path(key) for key in rule.keys]
+        if not any(map(checked.is_wrong, paths)) and rule.broken(checked.recipe):
+            yield build_problem(root, paths[0], got=rule.got, allowed=rule.allowed, do=rule.do)
+
+
+def _has_validation(recipe: Recipe) -> bool:
+    return recipe.data.validation is not None or recipe.data.validation_ratio > 0
+
+
+def _compute_held_out(recipe: Recipe) -> float:
+    data = recipe.data
+    validation = data.validation_ratio if data.validation is None else 0.0
+    return validation + (data.test_ratio if data.test is None else 0.0)

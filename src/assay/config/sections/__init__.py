@@ -1,0 +1,1 @@
+"""The sections of a recipe, one file each; none of them sees the whole recipe."""

@@ -1,0 +1,154 @@
+"""The data: sources, splits and what happens to rows that do not fit; it opens no file."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator
+
+from assay.config.setting import REQUIRED, Section, setting
+from assay.config.shorthand import expand_block, expand_list
+
+SourceFormat = Literal["auto", "chat", "sharegpt", "alpaca", "completion", "text"]
+
+
+class SourceConfig(Section):
+    """One file, folder or Hub dataset, and how to read it."""
+
+    path: str = setting(
+        REQUIRED,
+        "A file, a folder or a Hub dataset id. Files are looked for from the recipe's folder.",
+        example="data.train: train.jsonl",
+        min_length=1,
+    )
+    format: SourceFormat = setting(
+        "auto",
+        "The shape of a row.",
+        reason="recognised from the first rows; the report says which it was",
+    )
+    columns: dict[str, str] = setting(
+        None,
+        "Which column of the file holds which field of the format: `{field: column}`.",
+        reason="the file's columns have the format's own names",
+        factory=dict,
+    )
+    weight: float = setting(
+        1.0,
+        "How often a row of this source is used, relative to the other sources.",
+        unit="ratio",
+        reason="every row counts the same",
+        gt=0,
+        le=1000,
+    )
+    revision: str | None = setting(
+        None,
+        "Branch, tag or commit of a Hub dataset.",
+        reason="the Hub's main branch; the commit is written into the manifest",
+    )
+    split: str = setting(
+        "train",
+        "Which split of a Hub dataset to read.",
+        reason="the usual name of the rows to learn from",
+        min_length=1,
+    )
+    name: str | None = setting(
+        None,
+        "Configuration of a Hub dataset (its subset).",
+        reason="the dataset's only or default configuration",
+    )
+    limit: int | None = setting(
+        None, "Read at most this many rows, from the first.", unit="rows", reason="all rows", ge=1
+    )
+
+
+_STRING_OR_SOURCE = Annotated[
+    SourceConfig,
+    BeforeValidator(expand_block("data.train.*"), json_schema_input_type=str | SourceConfig),
+]
+Sources = Annotated[
+    list[_STRING_OR_SOURCE],
+    BeforeValidator(
+        expand_list, json_schema_input_type=str | SourceConfig | list[str | SourceConfig]
+    ),
+]
+
+
+class DataConfig(Section):
+    """What is learned from, what is held out, and what happens to rows that do not fit."""
+
+    train: Sources = setting(
+        REQUIRED,
+        "The rows to learn from: a path, a source block, or a list of them.",
+        example="data.train: train.jsonl",
+        min_length=1,
+    )
+    validation: Sources | None = setting(
+        None,
+        "Rows on which prompt, epoch and checkpoint are chosen.",
+        reason="held out from data.train by data.validation_ratio",
+        min_length=1,
+    )
+    test: Sources | None = setting(
+        None,
+        "Rows on which the result is confirmed, once.",
+        reason="held out from data.train by data.test_ratio",
+        min_length=1,
+    )
+    validation_ratio: float = setting(
+        0.1,
+        "Share of data.train held out for validation when data.validation is not given.",
+        unit="ratio",
+        reason="enough to choose by, and leaves most rows to learn from",
+        ge=0,
+        lt=1,
+    )
+    test_ratio: float = setting(
+        0.1,
+        "Share of data.train held out for the final test when data.test is not given.",
+        unit="ratio",
+        reason="gates need untouched rows",
+        ge=0,
+        lt=1,
+    )
+    group_by: str | None = setting(
+        None,
+        "Column whose equal values stay in one split (a customer, a document).",
+        reason="rows are independent of each other",
+        min_length=1,
+    )
+    system: str | None = setting(
+        None,
+        "System prompt for rows that have none; also the prompt the release is used with.",
+        reason="rows are trained as they are",
+        min_length=1,
+    )
+    on_bad_rows: Literal["refuse", "drop"] = setting(
+        "refuse",
+        "What to do about rows that cannot be used: stop, or leave them out and say so.",
+        reason="a bad row is usually a mistake in how the file was made",
+    )
+    on_too_long: Literal["refuse", "drop", "keep_end"] = setting(
+        "refuse",
+        "What to do about rows longer than data.max_seq_len: stop, leave them out, or keep the "
+        "last tokens.",
+        reason="an answer is never cut silently",
+    )
+    max_seq_len: int | None = setting(
+        None,
+        "Longest sequence that is trained on.",
+        unit="tokens",
+        reason="the base's own context",
+        ge=16,
+        le=4_194_304,
+    )
+    on_leak: Literal["refuse", "drop"] = setting(
+        "refuse",
+        "What to do when the same row is in two splits: stop, or drop it from the training rows.",
+        reason="a leaked row makes every held-out figure too good",
+    )
+    allow: list[str] = setting(
+        None,
+        "Pathologies of the loss mask that may stand, by the name that the mask report gives.",
+        reason="a pathological mask stops the run before the first step",
+        factory=list,
+    )

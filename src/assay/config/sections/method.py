@@ -1,0 +1,67 @@
+"""How weights are changed: one block per method; it builds no adapter."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from assay.config.setting import Section, setting
+from assay.config.shorthand import expand_block
+
+
+class LoraConfig(Section):
+    """Low-rank adapters beside frozen weights (Hu et al. 2021)."""
+
+    type: Literal["lora"] = setting(
+        "lora",
+        "How the weights are changed.",
+        reason="needs the least memory, and the base stays as it was",
+    )
+    rank: int = setting(
+        16,
+        "Inner size of each adapter.",
+        unit="dimensions",
+        reason="enough for most specialist tasks; more memory and little gain beyond",
+        ge=1,
+        le=4096,
+    )
+    alpha: float = setting(
+        32.0,
+        "Scale of the adapter: its output is multiplied by alpha / rank.",
+        reason="twice the rank, the usual scale, for which the learning-rate rule is made",
+        gt=0,
+        le=65536,
+    )
+    dropout: float = setting(
+        0.0,
+        "Share of the adapter's inputs set to zero while training.",
+        unit="ratio",
+        reason="early stopping and few epochs come first against overfitting",
+        ge=0,
+        lt=1,
+    )
+    target_modules: Literal["all-linear"] | list[Annotated[str, Field(min_length=1)]] = setting(
+        "all-linear",
+        "Which linear layers get an adapter: all but the output head, or a list of name endings.",
+        reason="adapting every linear layer learns as well as full tuning on small data",
+    )
+
+
+class FullConfig(Section):
+    """All weights are trained."""
+
+    type: Literal["full"] = setting(
+        "full", "How the weights are changed.", reason="named by the recipe"
+    )
+
+
+METHODS: dict[str, type[Section]] = {"lora": LoraConfig, "full": FullConfig}
+
+Method = Annotated[
+    Annotated[LoraConfig | FullConfig, Field(discriminator="type")],
+    BeforeValidator(
+        expand_block("method"),
+        json_schema_input_type=Literal["lora", "full"] | LoraConfig | FullConfig,
+    ),
+]

@@ -1,0 +1,66 @@
+"""Writes a starting point into a folder, over nothing that is there."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from assay.config.explain import json_schema
+from assay.config.load import RECIPE_NAME
+from assay.config.starter import orders, support
+from assay.errors import ConfigError, Problem
+
+TEMPLATES = {"support": support, "orders": orders}
+"""Starting points by name; each module has MEANING, RECIPE, DATA_NAME and `make_rows`."""
+
+SCHEMA_NAME = "recipe.schema.json"
+HEADER = f"# yaml-language-server: $schema={SCHEMA_NAME}\n"
+
+
+@dataclass(frozen=True)
+class Starter:
+    """What was written: the folder, the files in it by name, and the number of example rows."""
+
+    folder: Path
+    files: list[str]
+    num_rows: int
+
+
+def write_starter(folder: str | Path, *, template: str = "support") -> Starter:
+    """Write recipe, schema and example rows of `template` into `folder`, which is made if missing.
+
+    Raises:
+        ConfigError: no such template, or a file that would be overwritten (every one is named).
+    """
+    if template not in TEMPLATES:
+        close = difflib.get_close_matches(template, TEMPLATES, n=1)
+        do = f"write {close[0]}" if close else "choose one"
+        raise ConfigError(Problem(repr(template), ", ".join(TEMPLATES), do, key="--template"))
+    folder, chosen = Path(folder), TEMPLATES[template]
+    rows = chosen.make_rows()
+    files = {
+        RECIPE_NAME: HEADER + chosen.RECIPE,
+        SCHEMA_NAME: json.dumps(json_schema(), indent=2) + "\n",
+        chosen.DATA_NAME: "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows),
+    }
+    _refuse_existing(folder, list(files))
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        with open(folder / name, "x", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+    return Starter(folder, list(files), len(rows))
+
+
+def _refuse_existing(folder: Path, names: list[str]) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(Problem("a file", "a folder", "name another one", file=str(folder)))
+    problems = [
+        Problem("a file that is already there", "new files", "move it, or name another folder",
+                file=str(folder / name))
+        for name in names
+        if (folder / name).exists()
+    ]  # fmt: skip
+    if problems:
+        raise ConfigError(problems)

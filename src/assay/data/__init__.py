@@ -1,0 +1,44 @@
+"""Data files to records, splits, and token sequences with loss masks; it knows no model.
+
+prepare_data ─▶ splits ─▶ tokenize ─▶ sequences ─▶ mask_report.check ─▶ write_data
+"""
+
+from assay.data.mask import MaskReport, mask_report
+from assay.data.pathologies import PATHOLOGIES, Pathology
+from assay.data.prepare import PreparedData, prepare_data
+from assay.data.prompts import Prompt, to_prompt
+from assay.data.read import ReadResult, SourceCounts, read_sources
+from assay.data.records import Message, Record
+from assay.data.report import build_report, render_problems, write_data, write_refusal
+from assay.data.split import Splits, split_records
+from assay.data.stored import compute_split_hash, read_split, write_split
+from assay.data.tokens import Dropped, Tokenized, TokenSequence, tokenize
+
+__all__ = [
+    "PATHOLOGIES",
+    "Dropped",
+    "MaskReport",
+    "Message",
+    "Pathology",
+    "PreparedData",
+    "Prompt",
+    "ReadResult",
+    "Record",
+    "SourceCounts",
+    "Splits",
+    "TokenSequence",
+    "Tokenized",
+    "build_report",
+    "compute_split_hash",
+    "mask_report",
+    "prepare_data",
+    "read_sources",
+    "read_split",
+    "render_problems",
+    "split_records",
+    "to_prompt",
+    "tokenize",
+    "write_data",
+    "write_refusal",
+    "write_split",
+]

@@ -1,0 +1,99 @@
+"""One row to one record by the name of its shape; reads no file and renders nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from assay.data.chat_rows import add_system, check_conversation, read_messages
+from assay.data.plain_rows import (
+    has_message_lists,
+    read_alpaca,
+    read_completion,
+    read_message_completion,
+    read_string,
+    read_text_row,
+)
+from assay.data.records import Kind, Message, Record, RowCheck
+from assay.data.shapes import SHAPES, rename_columns
+from assay.data.sharegpt_rows import read_conversations
+from assay.data.tool_rows import Tool, parse_if_text, read_tools
+
+
+def convert_row(
+    check: RowCheck,
+    shape: str,
+    *,
+    columns: Mapping[str, str],
+    system: str | None = None,
+    group_by: str | None = None,
+    source: str = "",
+    weight: float = 1.0,
+) -> Record | None:
+    """The record of `check.row`, without an id, or None where `check` now holds problems.
+
+    Args:
+        columns: `{field of the format: column of the file}`.
+        system: system prompt for chat rows that have none.
+        group_by: column (of the file) whose value is the record's group.
+    """
+    row = check.row
+    fields = rename_columns(row.fields, columns)
+    missing = [name for name in SHAPES[shape].required if name not in fields]
+    for name in missing:
+        seen = ", ".join(row.fields) or "(none)"
+        check.refuse(columns.get(name, name), f"no such column, only {seen}", f"a {shape} row")
+    group = _read_group(row.fields, group_by, check)
+    if missing:
+        return None
+    kind, messages, tools = _read_shape(shape, fields, check, system)
+    if check.problems:
+        return None
+    used = {columns.get(name, name) for name in SHAPES[shape].columns}
+    extra = {name: cell for name, cell in row.fields.items() if name not in used}
+    return Record("", messages, tools, kind, group, row.file, row.line, source, weight, extra)
+
+
+def _read_group(fields: Mapping[str, Any], group_by: str | None, check: RowCheck) -> str | None:
+    if group_by is None:
+        return None
+    value = fields.get(group_by)
+    if isinstance(value, str | int | float) and value != "":
+        return str(value)
+    got = "no group" if value is None or value == "" else "a group that is not text or a number"
+    check.refuse(group_by, got, "a value of data.group_by in every row", "fill in the column")
+    return None
+
+
+def _read_shape(
+    shape: str, fields: dict[str, Any], check: RowCheck, system: str | None
+) -> tuple[Kind, list[Message], list[Tool] | None]:
+    if shape == "text":
+        return "text", read_text_row(fields, check), None
+    if shape == "completion" and not has_message_lists(fields):
+        return "completion", read_completion(fields, check), None
+    tools = read_tools(fields.get("tools") or fields.get("functions"), check)
+    own_system = read_string(fields, "system", check)
+    messages, key = _read_chat(shape, fields, check)
+    if not check.problems:
+        if own_system and any(message["role"] == "system" for message in messages):
+            check.refuse("system", "two system prompts", "a column or a message", "keep one")
+        check_conversation(messages, tools, check, key=key)
+    return "chat", add_system(messages, own_system or system), tools
+
+
+def _read_chat(shape: str, fields: dict[str, Any], check: RowCheck) -> tuple[list[Message], str]:
+    if shape == "alpaca":
+        return read_alpaca(fields, check), "output"
+    if shape == "completion":
+        return read_message_completion(fields, check), "prompt+completion"
+    before = len(check.problems)
+    key = SHAPES[shape].required[0]
+    value = parse_if_text(fields[key], check, key)
+    if len(check.problems) > before:
+        return [], key
+    if shape == "sharegpt":
+        return read_conversations(value, check), key
+    if fields.get("weight") is not None:
+        check.refuse("weight", "a weight on the row", "weights on assistant messages", "move it")
+    return read_messages(value, check), key

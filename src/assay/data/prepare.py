@@ -1,0 +1,120 @@
+"""The recipe's data section to splits: read, thin, split, check for leaks, mix; it sees no token.
+
+All that is wrong, in every file and split, is raised as one `DataError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from assay.data.leak import Leak, count_shared_prompts, drop_leaks, find_leaks
+from assay.data.mix import mix_sources, thin_sources
+from assay.data.read import ReadResult, read_sources
+from assay.data.records import Record
+from assay.data.split import Splits, split_records
+from assay.errors import DataError, Problem
+
+if TYPE_CHECKING:
+    from assay.config.sections.data import DataConfig, SourceConfig
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """Splits ready to be rendered, and what happened on the way.
+
+    `reads` holds what was read for each split that names sources; `leaks` were dropped from
+    `splits`; `shared_prompts` counts held-out rows whose prompt is also trained on.
+    """
+
+    splits: Splits
+    reads: dict[str, ReadResult]
+    leaks: list[Leak]
+    shared_prompts: dict[str, int]
+    seed: int
+
+    @property
+    def dropped_rows(self) -> list[Problem]:
+        """The problems of every row that `on_bad_rows: drop` left out."""
+        return [problem for read in self.reads.values() for problem in read.problems]
+
+
+def prepare_data(config: DataConfig, *, base_dir: Path, seed: int) -> PreparedData:
+    """Read what the recipe's data section names, and split it.
+
+    Validation and test come from their own sources where the recipe gives them, else from
+    `config.train` by ratio. The seed decides the split and which rows of a weighted source are
+    sampled; the order of rows in the files decides neither.
+
+    Raises:
+        DataError: every bad row (unless they are dropped), unreadable source and leak, together.
+    """
+    reads = _read_splits(config, base_dir=base_dir)
+    refusals = [problem for read in reads.values() for problem in read.refusals]
+    problems = [problem for read in reads.values() for problem in read.problems]
+    stopping = refusals + (problems if config.on_bad_rows == "refuse" else [])
+    thinned = {name: thin_sources(read.records, seed=seed) for name, read in reads.items()}
+    try:
+        splits = _split(config, thinned, seed=seed)
+    except DataError as error:
+        # With rows missing from a broken file, a split that is too small says nothing new.
+        raise DataError(stopping or error.problems) from error
+    leaks = find_leaks(splits)
+    if config.on_leak == "refuse":
+        stopping += [leak.to_problem() for leak in leaks]
+    if stopping:
+        raise DataError(stopping)
+    splits = drop_leaks(splits, leaks)
+    if leaks:
+        _refuse_emptied(splits, reads)
+    mixed = replace(splits, train=mix_sources(splits.train, seed=seed))
+    return PreparedData(mixed, reads, leaks, count_shared_prompts(splits), seed)
+
+
+def _read_splits(config: DataConfig, *, base_dir: Path) -> dict[str, ReadResult]:
+    sources: dict[str, Sequence[SourceConfig] | None] = {
+        "train": config.train,
+        "validation": config.validation,
+        "test": config.test,
+    }
+    return {
+        name: read_sources(given, base_dir=base_dir, system=config.system, group_by=config.group_by)
+        for name, given in sources.items()
+        if given is not None
+    }
+
+
+def _split(config: DataConfig, records: dict[str, list[Record]], *, seed: int) -> Splits:
+    """The split by ratio of the training sources, with the given splits in their places."""
+    empty = [name for name, rows in records.items() if not rows]
+    if empty:
+        raise DataError([_no_rows(name) for name in empty])
+    carved = split_records(
+        records["train"],
+        validation_ratio=0.0 if "validation" in records else config.validation_ratio,
+        test_ratio=0.0 if "test" in records else config.test_ratio,
+        seed=seed,
+    )
+    return replace(
+        carved,
+        validation=records.get("validation", carved.validation),
+        test=records.get("test", carved.test),
+    )
+
+
+def _refuse_emptied(splits: Splits, reads: dict[str, ReadResult]) -> None:
+    parts = splits.as_dict()
+    empty = [name for name in parts if not parts[name] and (name in reads or name == "train")]
+    if empty:
+        raise DataError([_no_rows(name, " after dropping leaks") for name in empty])
+
+
+def _no_rows(name: str, why: str = "") -> Problem:
+    return Problem(
+        f"no usable row{why}",
+        "at least one row",
+        "correct the rows, or name another file",
+        key=f"data.{name}",
+    )

@@ -1,0 +1,127 @@
+"""The record: one training example in one shape for every format; knows no file and no token.
+
+Message   OpenAI chat message as a dict: role, content, tool_calls, tool_call_id, name, weight, …
+Record    messages + tools + where it came from
+Row       raw columns of one row, before any format is known
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from assay.errors import Problem
+
+Message = dict[str, Any]
+Kind = Literal["chat", "completion", "text"]
+
+ID_LENGTH = 16
+
+
+@dataclass(frozen=True)
+class Row:
+    """Columns of one row as they stand in the file.
+
+    `line` counts from 1: the line on which the row begins, or the row number in a columnar file
+    (Parquet, Hub), where `columnar` is true and a null means that the cell is absent.
+    """
+
+    fields: dict[str, Any]
+    file: str
+    line: int
+    columnar: bool = False
+
+
+@dataclass(frozen=True)
+class Record:
+    """One example. `kind` says how it is rendered.
+
+    chat        messages through the chat template of the base
+    completion  one user and one assistant message, rendered raw, without a template
+    text        one assistant message that holds the whole text; every token is trained
+
+    `weight` is the mixing weight of the record's source; `group` is the user's group, where the
+    recipe names a group column; `extra` holds the columns that the format does not use.
+    """
+
+    id: str
+    messages: list[Message]
+    tools: list[dict[str, Any]] | None
+    kind: Kind
+    group: str | None
+    file: str
+    line: int
+    source: str
+    weight: float = 1.0
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def place(self) -> str:
+        """`file:line`, as printed in problems."""
+        return f"{self.file}:{self.line}"
+
+
+@dataclass
+class RowCheck:
+    """Collects what is wrong with one row, so that a row reports all its problems at once."""
+
+    row: Row
+    problems: list[Problem] = field(default_factory=list)
+    ignored: Counter[str] = field(default_factory=Counter)
+
+    def refuse(self, key: str, got: str, allowed: str = "", do: str = "") -> None:
+        """Add one problem of this row; `key` is a path such as `messages[2].role`."""
+        self.problems.append(
+            Problem(got, allowed, do, file=self.row.file, line=self.row.line, key=key)
+        )
+
+
+def canonical_json(value: Any) -> str:
+    """JSON that is equal for equal values: sorted keys, no spaces; foreign types as their text."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str)
+
+
+def compute_content_hash(record: Record) -> str:
+    """SHA-256 (hex) of what is trained on: kind, messages and tools, not where they came from."""
+    content = {"kind": record.kind, "messages": record.messages, "tools": record.tools}
+    return hashlib.sha256(canonical_json(content).encode()).hexdigest()
+
+
+def assign_ids(records: Iterable[Record]) -> list[Record]:
+    """Name every record by its content; the n-th copy of the same content ends in `-n`.
+
+    Ids do not depend on the order of different rows, so evaluation items keep their names when a
+    file is shuffled or extended.
+    """
+    seen: Counter[str] = Counter()
+    named = []
+    for record in records:
+        digest = compute_content_hash(record)[:ID_LENGTH]
+        seen[digest] += 1
+        copy = f"-{seen[digest]}" if seen[digest] > 1 else ""
+        named.append(replace(record, id=digest + copy))
+    return named
+
+
+def describe(value: Any, *, limit: int = 60) -> str:
+    """A value as an error message quotes it: its JSON, cut to `limit` characters."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def describe_type(value: Any) -> str:
+    """The JSON name of a value's type, with an article."""
+    names = {
+        type(None): "null",
+        bool: "a boolean",
+        int: "a number",
+        float: "a number",
+        str: "a string",
+        list: "a list",
+        dict: "an object",
+    }
+    return names.get(type(value), f"a value of type {type(value).__name__}")

@@ -1,0 +1,200 @@
+"""The shapes that rows come in and their columns; recognises a shape, converts nothing.
+
+chat        messages [tools, system]
+sharegpt    conversations [tools, system]
+alpaca      instruction, output [input, system, history]
+completion  prompt, completion [tools, system]
+text        text
+
+Three shapes are recognised in order to refuse them by name: they belong to other objectives.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from assay.data.records import Row
+from assay.errors import Problem
+
+SAMPLE_ROWS = 32
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Columns of one shape; `lists` are those whose cells are lists (or lists as JSON text)."""
+
+    name: str
+    required: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+    lists: frozenset[str] = frozenset()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column that this shape reads."""
+        return self.required + self.optional
+
+    def fits(self, fields: Mapping[str, Any]) -> bool:
+        """Whether a row has the required columns, with cells of the right kind."""
+        return all(_fits(fields.get(name), name in self.lists) for name in self.required)
+
+
+def _fits(cell: Any, is_list: bool) -> bool:
+    if not is_list:
+        return cell is not None
+    return isinstance(cell, list) or (isinstance(cell, str) and cell.lstrip().startswith("["))
+
+
+SHAPES: dict[str, Shape] = {
+    shape.name: shape
+    for shape in (
+        Shape("chat", ("messages",), ("tools", "system", "functions"), frozenset({"messages"})),
+        Shape("sharegpt", ("conversations",), ("tools", "system"), frozenset({"conversations"})),
+        Shape("alpaca", ("instruction", "output"), ("input", "system", "history")),
+        Shape("completion", ("prompt", "completion"), ("tools", "system")),
+        Shape("text", ("text",)),
+    )
+}
+ALLOWED = "; ".join(f"{name} ({', '.join(shape.required)})" for name, shape in SHAPES.items())
+FIELDS = tuple(dict.fromkeys(name for shape in SHAPES.values() for name in shape.columns))
+
+# Columns of data for other objectives, most specific first, and the objectives they are for.
+_OTHERS: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    ("preference", ("chosen", "rejected"), "dpo and other preference objectives"),
+    (
+        "preference",
+        ("preferred_output", "non_preferred_output"),
+        "dpo and other preference objectives",
+    ),
+)
+_RATED = ("rated", "kto, which learns from thumbs up and down")
+_PROMPTS = ("prompt", "reinforcement objectives such as grpo, which write the answers themselves")
+
+# Usual names of the two columns of a question-answer table.
+_QUESTIONS = ("question", "query", "user", "input", "problem", "prompt", "instruction")
+_ANSWERS = ("answer", "response", "assistant", "output", "solution", "completion", "reply")
+
+
+def rename_columns(fields: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, Any]:
+    """`fields` with each mapped column under its field's name; unmapped columns stay.
+
+    `columns` is `{field of the format: column of the file}`, as in the recipe.
+    """
+    taken = set(columns.values())
+    renamed = {name: cell for name, cell in fields.items() if name not in taken}
+    renamed.update({field: fields[name] for field, name in columns.items() if name in fields})
+    return renamed
+
+
+def recognise_shape(
+    rows: Sequence[Row], *, columns: Mapping[str, str], file: str, named: str = "auto"
+) -> str | Problem:
+    """The name of the one shape that most of the first rows have, or why there is none.
+
+    Args:
+        rows: the first rows, at most `SAMPLE_ROWS` of them are looked at.
+        columns: the recipe's column mapping.
+        file: named in the problem.
+        named: the recipe's format; other than ``auto`` it is only checked against the rows.
+    """
+    sample = [rename_columns(row.fields, columns) for row in rows[:SAMPLE_ROWS]]
+    if named != "auto":
+        seen = any(all(name in fields for name in SHAPES[named].required) for fields in sample)
+        return named if seen or not sample else _lacks_columns(named, rows, columns, file)
+    votes = Counter(name for fields in sample for name in _match(fields))
+    top = [name for name, count in votes.items() if count == max(votes.values())]
+    if len(top) == 1 and top[0] in SHAPES:
+        return top[0]
+    if len(top) == 1:
+        return _other_objective(top[0], file)
+    return _unclear(top, rows, columns, file)
+
+
+def _match(fields: Mapping[str, Any]) -> list[str]:
+    """Names of the shapes that a row has; a shape of another objective stands alone."""
+    for name, required, _ in _OTHERS:
+        if all(fields.get(column) is not None for column in required):
+            return [name]
+    if isinstance(fields.get("label"), bool) and SHAPES["completion"].fits(fields):
+        return [_RATED[0]]
+    own = [shape.name for shape in SHAPES.values() if shape.fits(fields)]
+    return own or ([_PROMPTS[0]] if fields.get("prompt") is not None else [])
+
+
+def _other_objective(name: str, file: str) -> Problem:
+    purposes = {other: purpose for other, _, purpose in _OTHERS} | dict([_RATED, _PROMPTS])
+    return Problem(
+        f"{name} data",
+        f"data for sft: {ALLOWED}",
+        f"{name} data is for {purposes[name]}; for sft name a format and map its columns "
+        "(data.train: {path, format, columns})",
+        file=file,
+    )
+
+
+def _unclear(
+    top: Sequence[str], rows: Sequence[Row], columns: Mapping[str, str], file: str
+) -> Problem:
+    seen = _columns_seen(rows)
+    if top:
+        return Problem(
+            f"columns {seen}, which fit {' and '.join(top)} equally well",
+            ALLOWED,
+            "name one: data.train: {path, format}",
+            file=file,
+        )
+    return Problem(
+        f"columns {seen}, which fit no known shape",
+        ALLOWED,
+        _suggest_mapping(rows),
+        file=file,
+        key="columns" if columns else "",
+    )
+
+
+def _columns_seen(rows: Sequence[Row]) -> str:
+    names = dict.fromkeys(name for row in rows[:SAMPLE_ROWS] for name in row.fields)
+    return ", ".join(names) or "(none)"
+
+
+def _suggest_mapping(rows: Sequence[Row]) -> str:
+    names = {name.lower(): name for row in rows[:SAMPLE_ROWS] for name in row.fields}
+    question = next((names[name] for name in _QUESTIONS if name in names), None)
+    answer = next((names[name] for name in _ANSWERS if name in names), None)
+    if question and answer:
+        return (
+            f"map the columns: data.train: {{path, format: alpaca, columns: "
+            f"{{instruction: {question}, output: {answer}}}}}"
+        )
+    return "map the columns: data.train: {path, format, columns: {field: column}}"
+
+
+def _lacks_columns(
+    named: str, rows: Sequence[Row], columns: Mapping[str, str], file: str
+) -> Problem:
+    required = [columns.get(name, name) for name in SHAPES[named].required]
+    return Problem(
+        f"columns {_columns_seen(rows)}",
+        f"for {named}: {', '.join(required)}",
+        "map the columns (data.train: {path, format, columns: {field: column}}) or name "
+        "another format",
+        file=file,
+        line=rows[0].line,
+    )
+
+
+def check_mapping(columns: Mapping[str, str], *, file: str) -> list[Problem]:
+    """Problems of a column mapping itself: fields that no format has."""
+    problems = []
+    for name in columns:
+        if name in FIELDS:
+            continue
+        near = difflib.get_close_matches(name, FIELDS, n=1)
+        do = f"did you mean {near[0]}?" if near else "write {field: column of the file}"
+        problems.append(
+            Problem(f"unknown field {name!r}", ", ".join(FIELDS), do, file=file, key="columns")
+        )
+    return problems

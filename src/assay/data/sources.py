@@ -1,0 +1,201 @@
+"""Finds and opens what a source names: file, folder, fsspec URL or Hub id; knows no data format.
+
+A path is taken for a Hub id only where it looks like `owner/name`, has no known file ending, and
+neither it nor a folder `owner` lies beside the recipe: a slip in a local path asks no network.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import fsspec
+
+from assay.data.columnar import HubDataset, load_hub_dataset, read_parquet
+from assay.data.lines import read_csv, read_json, read_jsonl, read_text
+from assay.data.records import Row
+from assay.errors import DataError, Problem
+
+if TYPE_CHECKING:
+    from assay.config.sections.data import SourceConfig
+
+RowReader = Callable[[BinaryIO, str], Iterator[Row | Problem]]
+
+
+def _read_tsv(stream: BinaryIO, file: str) -> Iterator[Row | Problem]:
+    return read_csv(stream, file, delimiter="\t")
+
+
+READERS: dict[str, RowReader] = {
+    ".jsonl": read_jsonl,
+    ".ndjson": read_jsonl,
+    ".json": read_json,
+    ".csv": read_csv,
+    ".tsv": _read_tsv,
+    ".parquet": read_parquet,
+    ".txt": read_text,
+}
+COMPRESSIONS = frozenset({".gz", ".bz2", ".xz", ".zst"})
+READABLE = ", ".join(READERS)
+
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Rows of one source, in order, each a `Row` or the `Problem` of a row that cannot be read.
+
+    `files` are names as printed in problems; `skipped` are files of a folder that no reader knows;
+    `revision` is the commit of a Hub dataset, where it is known.
+    """
+
+    rows: Iterator[Row | Problem]
+    files: list[str]
+    skipped: list[str]
+    revision: str | None = None
+
+
+def open_source(source: SourceConfig, *, base_dir: Path) -> Opened:
+    """Open what `source.path` names; relative paths start at `base_dir`. Rows are read lazily.
+
+    Raises:
+        DataError: nothing is there, it cannot be opened, or no reader knows its ending. While the
+            rows are iterated: the rest of a file cannot be read.
+    """
+    is_url = "://" in source.path
+    target = source.path if is_url else os.fspath(base_dir / Path(source.path).expanduser())
+    shown = source.path if is_url else _shown(target)
+    if _looks_like_hub_id(source.path, target):
+        return _open_hub(source)
+    filesystem, path = _find_filesystem(target, shown)
+    with _located(shown):
+        is_folder = filesystem.isdir(path)
+        if not is_folder and not filesystem.exists(path):
+            raise DataError(_missing(source.path, shown))
+        names = _list_folder(filesystem, path) if is_folder else [path]
+    shown_names = [_join(shown, name) for name in names] if is_folder else [shown]
+    readable = [
+        (name, label)
+        for name, label in zip(names, shown_names, strict=True)
+        if not is_folder or _ending(name) in READERS
+    ]
+    if not readable:
+        raise DataError(
+            Problem(
+                "a folder without readable files",
+                f"files ending in {READABLE}",
+                "name the folder that holds the files (subfolders are not searched)",
+                file=shown,
+            )
+        )
+    return Opened(
+        rows=_read_files(filesystem, [(name, label, _reader(label)) for name, label in readable]),
+        files=[label for _, label in readable],
+        skipped=[label for label in shown_names if label not in {known for _, known in readable}],
+    )
+
+
+def _shown(target: str) -> str:
+    """The path as a user in the current folder would write it."""
+    relative = os.path.relpath(target)
+    return target if relative.startswith("..") else relative
+
+
+def _join(folder: str, name: str) -> str:
+    return f"{folder.rstrip('/')}/{name.rstrip('/').rsplit('/', 1)[-1]}"
+
+
+def _ending(name: str) -> str:
+    stem, ending = os.path.splitext(name.lower())
+    return os.path.splitext(stem)[1] if ending in COMPRESSIONS else ending
+
+
+def _reader(name: str) -> RowReader:
+    reader = READERS.get(_ending(name))
+    if reader is None:
+        raise DataError(
+            Problem(
+                f"a file ending in {_ending(name) or 'nothing'}",
+                f"{READABLE} (also .gz, .bz2, .xz, .zst)",
+                "convert or rename the file",
+                file=name,
+            )
+        )
+    return reader
+
+
+def _looks_like_hub_id(path: str, target: str) -> bool:
+    return (
+        _HUB_ID.fullmatch(path) is not None
+        and _ending(path) not in READERS
+        and not os.path.exists(target)
+        and not os.path.exists(os.path.dirname(target))
+    )
+
+
+def _open_hub(source: SourceConfig) -> Opened:
+    dataset: HubDataset = load_hub_dataset(
+        source.path, revision=source.revision, split=source.split, name=source.name
+    )
+    return Opened(dataset.rows, [dataset.label], [], dataset.revision)
+
+
+def _missing(path: str, shown: str) -> Problem:
+    return Problem(
+        "no such file or folder",
+        f"a file ending in {READABLE}, a folder, a URL such as s3://…, or a Hub id owner/name",
+        "correct the path; it is looked for from the recipe's folder",
+        file=shown,
+        key=path if path != shown else "",
+    )
+
+
+def _find_filesystem(target: str, shown: str) -> tuple[Any, str]:
+    try:
+        filesystem, path = fsspec.core.url_to_fs(target)
+    except (ValueError, ImportError) as error:
+        raise DataError(
+            Problem(
+                f"a URL that cannot be opened: {error}",
+                "a protocol that fsspec knows",
+                "install the package that fsspec names, or copy the file here",
+                file=shown,
+            )
+        ) from error
+    return filesystem, path
+
+
+def _list_folder(filesystem: Any, path: str) -> list[str]:
+    entries = filesystem.ls(path, detail=True)
+    names = [entry["name"] for entry in entries if entry["type"] == "file"]
+    return sorted(name for name in names if not name.rsplit("/", 1)[-1].startswith((".", "_")))
+
+
+def _read_files(
+    filesystem: Any, files: list[tuple[str, str, RowReader]]
+) -> Iterator[Row | Problem]:
+    for name, label, reader in files:
+        with _located(label), filesystem.open(name, "rb", compression="infer") as stream:
+            yield from reader(stream, label)
+
+
+@contextmanager
+def _located(file: str) -> Iterator[None]:
+    """Turn what a file system or a decompressor raises into a `DataError` that names the file."""
+    try:
+        yield
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(
+            Problem(
+                f"a file that cannot be read: {error}",
+                "a whole file that you may read",
+                "check the file and its permissions",
+                file=file,
+            )
+        ) from error

@@ -1,0 +1,270 @@
+"""Records to token sequences with loss masks, none longer than asked; it knows no template itself.
+
+Nothing is cut silently: a record that is too long is listed, dropped and counted, or keeps its end
+when the whole of its last trained turn survives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from assay.chat import (
+    ChatTokenizer,
+    RenderedExample,
+    find_control_texts,
+    render_completion,
+    render_example,
+    render_plain,
+)
+from assay.data.records import Kind, Record
+from assay.errors import DataError, Problem
+
+OnTooLong = Literal["refuse", "drop", "keep_end"]
+OnBadRows = Literal["refuse", "drop"]
+DropReason = Literal["too_long", "template"]
+
+
+@dataclass(frozen=True)
+class TokenSequence:
+    """Tokens of one record, or of one turn of it where the template needs that.
+
+    Attributes:
+        input_ids: T token ids.
+        loss_mask: T weights; above 0 where the token is a trained target.
+        record_id: id of the record; several sequences can share it.
+        place: `file:line` of the record.
+        num_turns: stretches of trained tokens, that is, trained answers.
+        num_stopped_turns: those that hold a token at which generation stops.
+        is_truncated: the beginning was cut off.
+        is_inferred: the template does not show where an answer begins; it was inferred.
+        num_straddling_tokens: tokens across the border of an answer, left untrained.
+    """
+
+    input_ids: list[int]
+    loss_mask: list[float]
+    record_id: str
+    kind: Kind
+    place: str
+    num_turns: int = 0
+    num_stopped_turns: int = 0
+    is_truncated: bool = False
+    is_inferred: bool = False
+    num_straddling_tokens: int = 0
+
+    @property
+    def num_trained_tokens(self) -> int:
+        """Targets; the first token has nothing before it and is never one."""
+        return sum(weight > 0 for weight in self.loss_mask[1:])
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A sequence that is not trained on, and why. `num_tokens` is 0 where it was not rendered."""
+
+    record_id: str
+    place: str
+    reason: DropReason
+    num_tokens: int
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class MarkedText:
+    """One rendered text and the character spans `[start, end)` of it that are trained."""
+
+    record_id: str
+    text: str
+    trained_spans: list[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Tokenized:
+    """All sequences in the order of the records, and what the mask report needs to know.
+
+    `control_texts` maps the place of a record to the control tokens spelled out in its messages;
+    `num_unknown_tokens` maps it to how many tokens are the tokenizer's "unknown".
+    """
+
+    sequences: list[TokenSequence]
+    dropped: list[Dropped]
+    num_records: int
+    max_seq_len: int
+    example: MarkedText | None = None
+    control_texts: dict[str, list[str]] = field(default_factory=dict)
+    num_unknown_tokens: dict[str, int] = field(default_factory=dict)
+
+
+def tokenize(
+    records: Sequence[Record],
+    tokenizer: ChatTokenizer,
+    *,
+    max_seq_len: int,
+    on_too_long: OnTooLong,
+    on_bad_rows: OnBadRows = "refuse",
+) -> Tokenized:
+    """Render and tokenise records. Pure: the same arguments give the same sequences.
+
+    Args:
+        records: of any kind.
+        tokenizer: the base's tokenizer and template.
+        max_seq_len: longest sequence, in tokens.
+        on_too_long: ``refuse`` lists every row that is too long; ``drop`` leaves such sequences
+            out; ``keep_end`` keeps the last `max_seq_len` tokens where the whole last trained turn
+            and at least one token before it are among them, and drops the rest. An earlier answer
+            that the cut divides is kept as context and not trained.
+        on_bad_rows: what to do about rows that the template refuses.
+
+    Raises:
+        DataError: rows that are too long, or that the template refuses, all of them, located.
+        ConfigError: the base has no template and the records are chats.
+    """
+    run = _Run(tokenizer, max_seq_len, on_too_long)
+    for record in records:
+        run.add(record)
+    refused = run.too_long + (run.unrendered if on_bad_rows == "refuse" else [])
+    if refused:
+        raise DataError(refused)
+    return Tokenized(
+        sequences=run.sequences,
+        dropped=run.dropped,
+        num_records=len(records),
+        max_seq_len=max_seq_len,
+        example=run.example,
+        control_texts=run.control_texts,
+        num_unknown_tokens=run.unknown,
+    )
+
+
+class _Run:
+    """What one call of `tokenize` gathers."""
+
+    def __init__(self, tokenizer: ChatTokenizer, max_seq_len: int, on_too_long: OnTooLong) -> None:
+        self.tokenizer = tokenizer
+        self.max_seq_len = max_seq_len
+        self.on_too_long = on_too_long
+        self.unknown_id = _find_unknown_id(tokenizer)
+        self.sequences: list[TokenSequence] = []
+        self.dropped: list[Dropped] = []
+        self.example: MarkedText | None = None
+        self.control_texts: dict[str, list[str]] = {}
+        self.unknown: dict[str, int] = {}
+        self.too_long: list[Problem] = []
+        self.unrendered: list[Problem] = []
+
+    def add(self, record: Record) -> None:
+        try:
+            examples = render_record(record, self.tokenizer)
+        except DataError as error:
+            found = [replace(one, file=record.file, line=record.line) for one in error.problems]
+            self.unrendered += found
+            detail = "; ".join(one.got for one in found)
+            self.dropped.append(Dropped(record.id, record.place, "template", 0, detail))
+            return
+        controls = find_control_texts(self.tokenizer, record.messages)
+        if controls:
+            self.control_texts[record.place] = controls
+        for example in examples:
+            self._add_example(record, example)
+
+    def _add_example(self, record: Record, example: RenderedExample) -> None:
+        sequence: TokenSequence | None = build_sequence(record, example)
+        num_tokens = len(example.input_ids)
+        if num_tokens > self.max_seq_len:
+            sequence = self._shorten(record, example)
+        if sequence is None:
+            self.dropped.append(Dropped(record.id, record.place, "too_long", num_tokens))
+            return
+        unknown = self.unknown_id
+        num_unknown = 0 if unknown is None else sequence.input_ids.count(unknown)
+        if num_unknown:
+            self.unknown[record.place] = self.unknown.get(record.place, 0) + num_unknown
+        sequence = _count_turns(sequence, frozenset(self.tokenizer.eos_ids))
+        if self.example is None and sequence.num_turns and not sequence.is_truncated:
+            self.example = MarkedText(record.id, example.text, example.trained_spans)
+        self.sequences.append(sequence)
+
+    def _shorten(self, record: Record, example: RenderedExample) -> TokenSequence | None:
+        if self.on_too_long == "refuse":
+            self.too_long.append(
+                Problem(
+                    f"{len(example.input_ids)} tokens",
+                    f"at most {self.max_seq_len} (data.max_seq_len)",
+                    "shorten the row, raise data.max_seq_len, or set data.on_too_long to drop or "
+                    "keep_end",
+                    file=record.file,
+                    line=record.line,
+                )
+            )
+        if self.on_too_long != "keep_end":
+            return None
+        return keep_end(build_sequence(record, example), max_seq_len=self.max_seq_len)
+
+
+def render_record(record: Record, tokenizer: ChatTokenizer) -> list[RenderedExample]:
+    """The examples of a record by its kind. Raises what `assay.chat` raises, without a place."""
+    if record.kind == "text":
+        return [render_plain(tokenizer, record.messages[0]["content"])]
+    if record.kind == "completion":
+        prompt, answer = (message["content"] for message in record.messages)
+        return [render_completion(tokenizer, prompt, answer)]
+    return render_example(tokenizer, record.messages, tools=record.tools)
+
+
+def build_sequence(record: Record, example: RenderedExample) -> TokenSequence:
+    """The whole of an example as a sequence, its turns not yet counted."""
+    return TokenSequence(
+        input_ids=example.input_ids,
+        loss_mask=example.loss_mask,
+        record_id=record.id,
+        kind=record.kind,
+        place=record.place,
+        is_inferred=example.boundary == "inferred",
+        num_straddling_tokens=len(example.straddling),
+    )
+
+
+def keep_end(sequence: TokenSequence, *, max_seq_len: int) -> TokenSequence | None:
+    """The last `max_seq_len` tokens, or None where the last trained turn would not survive whole.
+
+    An earlier turn that the cut divides, or leaves without a token before it, is not trained.
+    """
+    cut = len(sequence.input_ids) - max_seq_len
+    if cut <= 0:
+        return sequence
+    runs = find_runs(sequence.loss_mask)
+    if not runs or runs[-1][0] <= cut:
+        return None
+    loss_mask = sequence.loss_mask[cut:]
+    divided = next((end - cut for start, end in runs if start <= cut < end), 0)
+    loss_mask[:divided] = [0.0] * divided
+    return replace(
+        sequence, input_ids=sequence.input_ids[cut:], loss_mask=loss_mask, is_truncated=True
+    )
+
+
+def find_runs(loss_mask: Sequence[float]) -> list[tuple[int, int]]:
+    """Stretches `[start, end)` of trained tokens, in order."""
+    runs: list[tuple[int, int]] = []
+    start = None
+    for index, weight in enumerate([*loss_mask, 0.0]):
+        if weight > 0 and start is None:
+            start = index
+        elif weight <= 0 and start is not None:
+            runs.append((start, index))
+            start = None
+    return runs
+
+
+def _count_turns(sequence: TokenSequence, eos_ids: frozenset[int]) -> TokenSequence:
+    runs = find_runs(sequence.loss_mask)
+    stopped = sum(not eos_ids.isdisjoint(sequence.input_ids[start:end]) for start, end in runs)
+    return replace(sequence, num_turns=len(runs), num_stopped_turns=stopped)
+
+
+def _find_unknown_id(tokenizer: ChatTokenizer) -> int | None:
+    """The "unknown" token, unless it has another use: GPT-2 names its end of text for it too."""
+    unknown = tokenizer.special_id("unk_token")
+    others = {*tokenizer.eos_ids, tokenizer.bos_id, tokenizer.pad_id}
+    return None if unknown in others else unknown

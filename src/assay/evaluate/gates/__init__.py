@@ -1,0 +1,110 @@
+"""Gates: evaluation, integrity checks and a policy → outcomes and a verdict; they measure nothing.
+
+Three outcomes, pass, fail and not_measured; a required gate that is not measured holds the release.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from assay.evaluate.gates.gain import judge_gain
+from assay.evaluate.gates.integrity import judge_integrity
+from assay.evaluate.gates.no_loss import decide_no_loss, judge_no_loss
+from assay.evaluate.gates.overfit import judge_overfit
+from assay.evaluate.gates.per_suite import adjust_holm, judge_suites
+from assay.evaluate.gates.policy import GATES, Level, Policy, Thresholds, override_thresholds
+from assay.evaluate.gates.policy_file import BUILT_IN, load_policy
+from assay.evaluate.gates.result import GateResult, Outcome
+from assay.evaluate.gates.verdict import Verdict, decide_verdict
+
+_NO_LOSS_KINDS = ("retention", "refusal", "over_refusal")
+
+
+def evaluate_gates(
+    evaluation: Mapping[str, Any], integrity: Mapping[str, Any], policy: Policy
+) -> list[GateResult]:
+    """Every gate that the policy does not turn off, in the order of `GATES`.
+
+    `evaluation` is the content of evaluation.json (see `build_evaluation`), `integrity` the values
+    that `judge_integrity` reads. What is missing there is not measured, never left out. Suites of
+    kind task are judged one by one: the first by the plain name, further ones as ``gate/suite``.
+    """
+    results: list[GateResult] = []
+    for gate in GATES:
+        level = policy.levels.get(gate, "off")
+        if level != "off":
+            results += _judge(
+                gate, evaluation, integrity, policy.thresholds, required=level == "required"
+            )
+    return results
+
+
+def _judge(
+    gate: str,
+    evaluation: Mapping[str, Any],
+    integrity: Mapping[str, Any],
+    thresholds: Thresholds,
+    *,
+    required: bool,
+) -> list[GateResult]:
+    if gate == "integrity":
+        return judge_integrity(integrity, required=required, thresholds=thresholds)
+    if gate == "overfit":
+        train = evaluation.get("train")
+        return [judge_overfit(train, required=required, thresholds=thresholds)]
+    if gate in _NO_LOSS_KINDS:
+        pooled = evaluation.get("pooled", {}).get(gate)
+        suites = _suites_of_kind(evaluation, gate)
+        results = [judge_no_loss(gate, pooled, required=required, thresholds=thresholds)]
+        if len(suites) > 1:
+            results += judge_suites(gate, suites, required=required, thresholds=thresholds)
+        return results
+    return _judge_task_suites(gate, evaluation, thresholds, required=required)
+
+
+def _judge_task_suites(
+    gate: str, evaluation: Mapping[str, Any], thresholds: Thresholds, *, required: bool
+) -> list[GateResult]:
+    against = "base" if gate == "task_gain" else "prompted"
+    min_gain = thresholds.min_gain if against == "base" else thresholds.min_prompting_gain
+    suites = _suites_of_kind(evaluation, "task") or {"task": None}
+    return [
+        judge_gain(
+            gate if index == 0 else f"{gate}/{name}",
+            suite,
+            against=against,
+            min_gain=min_gain,
+            required=required,
+            thresholds=thresholds,
+        )
+        for index, (name, suite) in enumerate(suites.items())
+    ]
+
+
+def _suites_of_kind(evaluation: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    suites = evaluation.get("suites", {})
+    return {name: suite for name, suite in suites.items() if suite.get("kind") == kind}
+
+
+__all__ = [
+    "BUILT_IN",
+    "GATES",
+    "GateResult",
+    "Level",
+    "Outcome",
+    "Policy",
+    "Thresholds",
+    "Verdict",
+    "adjust_holm",
+    "decide_no_loss",
+    "decide_verdict",
+    "evaluate_gates",
+    "judge_gain",
+    "judge_integrity",
+    "judge_no_loss",
+    "judge_overfit",
+    "judge_suites",
+    "load_policy",
+    "override_thresholds",
+]

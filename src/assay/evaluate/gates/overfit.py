@@ -1,0 +1,73 @@
+"""The overfitting gate: training loss against validation loss, and where the best step lay."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from assay.evaluate.gates.policy import Thresholds
+from assay.evaluate.gates.result import Gap, GateResult, is_finite, not_measured
+
+NAME = "overfit"
+_SMALLEST_LOSS = 1e-3
+"""In the ratio's denominator: below a milli-nat per token the training loss is rounding."""
+_PAST_BEST = 0.02
+"""The released weights may be this share worse than the best seen: noise of one evaluation."""
+
+
+def judge_overfit(
+    train: Mapping[str, Any] | None, *, required: bool, thresholds: Thresholds
+) -> GateResult:
+    """Fails when the released weights learned rows by heart, are past their best, or never gained.
+
+    `train` holds mean losses in nats per trained token of the released weights: `loss_train` and
+    `loss_validation`; and, where known, `loss_validation_best` (lowest of all evaluations),
+    `loss_validation_base` (before step 0), `best_step`, `best_epoch`, `num_validation` (rows).
+
+    1. loss_validation > overfit_ratio · loss_train and the gap is above overfit_gap. Both, since a
+       ratio of tiny losses and a gap of large ones each happen without harm; validation loss may
+       also rise while answers improve (confidence grows on the wrong ones), so the threshold is
+       wide and the held-out task gate remains the judge of the answers.
+    2. loss_validation more than 2 % above loss_validation_best: a later, worse checkpoint was kept.
+    3. loss_validation not below loss_validation_base: on unseen rows, training taught nothing.
+    """
+    values = dict(train or {})
+    count = values.get("num_validation")
+    train_loss, validation_loss = values.get("loss_train"), values.get("loss_validation")
+    if not is_finite(train_loss) or not is_finite(validation_loss):
+        reason = "The training and validation loss of the released weights are not both known."
+        return not_measured(NAME, Gap("missing", reason, count), required=required)
+    ratio = validation_loss / max(train_loss, _SMALLEST_LOSS)
+    complaint = _find_complaint(values, ratio, thresholds)
+    return GateResult(
+        name=NAME,
+        outcome="fail" if complaint else "pass",
+        required=required,
+        reason=f"{complaint or 'No overfitting'}: {_describe(values)}.",
+        statistic=ratio,
+        threshold=thresholds.overfit_ratio,
+        n=count,
+    )
+
+
+def _find_complaint(values: Mapping[str, Any], ratio: float, thresholds: Thresholds) -> str:
+    validation_loss = values["loss_validation"]
+    best, base = values.get("loss_validation_best"), values.get("loss_validation_base")
+    wide = validation_loss - values["loss_train"] > thresholds.overfit_gap
+    if ratio > thresholds.overfit_ratio and wide:
+        return "Training rows were learned by heart"
+    if is_finite(best) and validation_loss > (1 + _PAST_BEST) * best:
+        return f"The released weights are past their best (validation loss {best:.3f})"
+    if is_finite(base) and validation_loss >= base:
+        return f"Training did not lower the validation loss of the base ({base:.3f})"
+    return ""
+
+
+def _describe(values: Mapping[str, Any]) -> str:
+    train_loss, validation_loss = values["loss_train"], values["loss_validation"]
+    text = f"loss {train_loss:.3f} on training and {validation_loss:.3f} on validation rows"
+    if is_finite(values.get("best_epoch")):
+        text += f", best at epoch {values['best_epoch']:g}"
+    elif is_finite(values.get("best_step")):
+        text += f", best at step {values['best_step']:g}"
+    return text

@@ -1,0 +1,79 @@
+"""Gates of single suites of a kind: a loss that pooling would hide must be shown to count.
+
+Among k suites one always looks bad by chance, so a suite fails only on a loss beyond the margin
+that its paired test shows after Holm's correction over the k suites. That no loss is there is the
+business of the pooled gate (`no_loss`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from assay.evaluate.gates.no_loss import NOUNS, read_limits
+from assay.evaluate.gates.policy import Thresholds
+from assay.evaluate.gates.result import (
+    GateResult,
+    describe_difference,
+    find_gap,
+    not_measured,
+    result_from,
+)
+
+
+def judge_suites(
+    kind: str, suites: Mapping[str, Mapping[str, Any]], *, required: bool, thresholds: Thresholds
+) -> list[GateResult]:
+    """One result per suite, named ``kind/suite``.
+
+    A suite without a measurement is advisory, for its items still count in the pooled gate.
+    """
+    comparisons = {
+        name: suite.get("comparisons", {}).get("tuned_vs_base") or {}
+        for name, suite in suites.items()
+    }
+    gaps = {name: find_gap(found, thresholds) for name, found in comparisons.items()}
+    adjusted = adjust_holm(
+        {name: comparisons[name]["p_value"] for name, gap in gaps.items() if gap is None}
+    )
+    return [
+        not_measured(f"{kind}/{name}", gap, required=False)
+        if gap is not None
+        else _judge_suite(
+            kind, name, comparisons[name], adjusted[name], required=required, thresholds=thresholds
+        )
+        for name, gap in gaps.items()
+    ]
+
+
+def adjust_holm(p_values: Mapping[str, float]) -> dict[str, float]:
+    """Step-down adjusted p-values (Holm 1979): the i-th smallest of k, times k − i + 1, rising."""
+    adjusted: dict[str, float] = {}
+    highest = 0.0
+    for rank, name in enumerate(sorted(p_values, key=lambda name: p_values[name])):
+        highest = max(highest, min(1.0, p_values[name] * (len(p_values) - rank)))
+        adjusted[name] = highest
+    return adjusted
+
+
+def _judge_suite(
+    kind: str,
+    name: str,
+    comparison: Mapping[str, Any],
+    p_value: float,
+    *,
+    required: bool,
+    thresholds: Thresholds,
+) -> GateResult:
+    margin, _ = read_limits(kind, thresholds)
+    lost = comparison["difference"] < -margin and p_value <= 1 - thresholds.confidence
+    shown = "A loss is shown" if lost else "No loss beyond the margin is shown"
+    numbers = describe_difference(comparison)
+    return result_from(
+        f"{kind}/{name}",
+        comparison,
+        "fail" if lost else "pass",
+        required=required,
+        threshold=-margin,
+        reason=f"{shown} in {NOUNS[kind]}: {numbers}, margin {margin:.3f}, adjusted p {p_value:.3f}.",
+    )

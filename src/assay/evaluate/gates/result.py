@@ -1,0 +1,112 @@
+"""What a gate says: pass, fail or not_measured, with its numbers; it judges nothing itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TypeGuard
+
+from assay.evaluate.gates.policy import Thresholds
+
+Outcome = Literal["pass", "fail", "not_measured"]
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """One gate's outcome.
+
+    `statistic` is what was compared with `threshold`; `interval` is [low, high] of a difference,
+    over `n` items; each is None where there is none. `required` says whether anything but a pass
+    holds the release. `reason` is one plain sentence; `code` names a cause of not_measured for
+    programs: missing, too_few_items, unscored, other_confidence, imprecise, base_below_floor,
+    not_applicable.
+    """
+
+    name: str
+    outcome: Outcome
+    required: bool
+    reason: str
+    statistic: float | None = None
+    interval: tuple[float, float] | None = None
+    threshold: float | None = None
+    n: int | None = None
+    code: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values, for verdict.json."""
+        return asdict(self) | {"interval": list(self.interval) if self.interval else None}
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Why something is no measurement: the `code` of the result, a sentence, and the items if any."""
+
+    code: str
+    reason: str
+    n: int | None = None
+
+
+def not_measured(name: str, gap: Gap, *, required: bool) -> GateResult:
+    return GateResult(name, "not_measured", required, gap.reason, n=gap.n, code=gap.code)
+
+
+def find_gap(comparison: Mapping[str, Any], thresholds: Thresholds) -> Gap | None:
+    """Why a comparison of evaluation.json is no measurement; None when it is one.
+
+    In turn: it is missing (empty), has too few items, too many without a score, numbers that are
+    not finite, or an interval of another confidence than the policy's.
+    """
+    if not comparison:
+        return Gap("missing", "The comparison was not made.")
+    n, unscored = int(comparison.get("n") or 0), int(comparison.get("num_unscored") or 0)
+    if n < thresholds.min_items:
+        reason = f"Only {n} items were scored; the policy asks for {thresholds.min_items}."
+        return Gap("too_few_items", reason, n)
+    if unscored > thresholds.max_unscored_ratio * (n + unscored):
+        reason = f"{unscored} of {n + unscored} items have no score and could hide a loss."
+        return Gap("unscored", reason, n)
+    if not all(is_finite(comparison.get(key)) for key in ("difference", "low", "high")):
+        return Gap("missing", "The comparison has no finite difference and interval.", n)
+    confidence = comparison.get("confidence")
+    if not is_finite(confidence) or abs(confidence - thresholds.confidence) > 1e-9:
+        wanted = thresholds.confidence
+        reason = f"The interval's confidence is {confidence}, the policy asks for {wanted:g}."
+        return Gap("other_confidence", reason, n)
+    return None
+
+
+def is_finite(value: Any) -> TypeGuard[float]:
+    """Whether `value` is a number that is neither NaN nor infinite (a bool is no number)."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value)
+
+
+def describe_difference(comparison: Mapping[str, Any]) -> str:
+    """The difference with its interval and n: ``+0.120 [+0.050, +0.190] over 200 items``."""
+    low, high = comparison["low"], comparison["high"]
+    return f"{comparison['difference']:+.3f} [{low:+.3f}, {high:+.3f}] over {comparison['n']} items"
+
+
+def result_from(
+    name: str,
+    comparison: Mapping[str, Any],
+    outcome: Outcome,
+    *,
+    required: bool,
+    threshold: float,
+    reason: str,
+    code: str = "",
+) -> GateResult:
+    """The result of a gate that judged a comparison of evaluation.json."""
+    return GateResult(
+        name=name,
+        outcome=outcome,
+        required=required,
+        reason=reason,
+        statistic=comparison["difference"],
+        interval=(comparison["low"], comparison["high"]),
+        threshold=threshold,
+        n=comparison["n"],
+        code=code,
+    )

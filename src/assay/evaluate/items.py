@@ -1,0 +1,113 @@
+"""What one evaluation question is and what one score is; it knows no metric and no model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+Kind = Literal["task", "retention", "refusal", "over_refusal"]
+KINDS: tuple[Kind, ...] = ("task", "retention", "refusal", "over_refusal")
+
+VARIANTS = ("base", "prompted", "tuned")
+"""The models compared: the base with the user's prompt, with the best shots, and the tuned one."""
+
+Message = dict[str, Any]
+Reference = str | Message | None
+"""The gold answer: text, a whole assistant message (with tool calls), or None for refusal items."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One question with its gold answer, as it is asked of every model that is compared.
+
+    `messages` is the prompt in OpenAI chat form, without the answer. `alternatives` are further
+    gold texts, any of which counts (exact, contains, token_f1). `metric` is a metric name or
+    ``"file.py:function"``. `group` ties items that belong together (a refusal prompt and its
+    borderline twin). `extra` is carried along and reaches a user's own metric.
+    """
+
+    id: str
+    messages: list[Message]
+    reference: Reference = None
+    metric: str = "auto"
+    tools: list[dict[str, Any]] | None = None
+    alternatives: tuple[str, ...] = ()
+    group: str | None = None
+    suite: str = "task"
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; `item_from_dict` gives an equal item back."""
+        return asdict(self) | {"alternatives": list(self.alternatives)}
+
+
+def item_from_dict(values: Mapping[str, Any]) -> Item:
+    """The inverse of `Item.to_dict`."""
+    return Item(**{**values, "alternatives": tuple(values.get("alternatives", ()))})
+
+
+def with_metric(item: Item, metric: str) -> Item:
+    return replace(item, metric=metric)
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a scorer says of one output.
+
+    `value` is in [0, 1], more is better. `correct` is the yes/no reading, or None where there is
+    none (perplexity). An output that could not be judged has neither, and says why in
+    `unscored_reason`: it leaves every mean and is counted, never passed.
+    """
+
+    metric: str
+    value: float | None
+    correct: bool | None = None
+    detail: dict[str, Any] = field(default_factory=dict)
+    unscored_reason: str = ""
+
+    @property
+    def scored(self) -> bool:
+        return self.value is not None
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def yes_no(metric: str, correct: bool, **detail: Any) -> Score:
+    """A score that is right or wrong, worth 1 or 0."""
+    return Score(metric, 1.0 if correct else 0.0, correct, detail)
+
+
+def unscored(metric: str, reason: str) -> Score:
+    """No judgement, and why: the reference is unusable, or the output never came."""
+    return Score(metric, None, None, {}, reason)
+
+
+def reference_text(item: Item) -> str:
+    """The gold answer as text; the content of a message, "" where it has none."""
+    if isinstance(item.reference, str):
+        return item.reference
+    return str((item.reference or {}).get("content") or "")
+
+
+def reference_texts(item: Item) -> list[str]:
+    """The gold text and its alternatives, the empty ones left out."""
+    return [text for text in (reference_text(item), *item.alternatives) if text.strip()]
+
+
+def reference_calls(item: Item) -> list[dict[str, Any]]:
+    """The gold tool calls in OpenAI form; empty for a text answer."""
+    if isinstance(item.reference, dict):
+        return list(item.reference.get("tool_calls") or [])
+    return []
+
+
+def load_json(text: str) -> Any:
+    """The value that `text` holds as strict JSON; raises ValueError, also on NaN and Infinity."""
+    return json.loads(text, parse_constant=_refuse_constant)
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")

@@ -1,0 +1,184 @@
+"""Builds evaluation.json from scores; it asks no model and judges nothing.
+
+The models compared are called "base" (the user's own prompt, zero-shot), "prompted" (the base with
+the best number of shots) and "tuned".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from assay.errors import EvaluationError
+from assay.evaluate.choose import MIXED
+from assay.evaluate.compare import (
+    Sampling,
+    Scores,
+    Statistic,
+    compare_scores,
+    read_number,
+    summarise_scores,
+)
+from assay.evaluate.items import VARIANTS, Score
+from assay.evaluate.prompting import PromptChoice
+from assay.evaluate.scorers import build_class_table, compute_corpus_perplexity
+from assay.evaluate.suites import Suite
+
+COMPARISONS = (("tuned", "base"), ("tuned", "prompted"), ("prompted", "base"))
+
+
+@dataclass(frozen=True)
+class MeasuredSuite:
+    """A suite with the scores of each model by item id; `prompting` only where one was chosen."""
+
+    suite: Suite
+    scores: Mapping[str, Scores]
+    prompting: PromptChoice | None = None
+
+    @property
+    def statistic(self) -> Statistic:
+        """Metrics of different kinds share only right or wrong; one metric keeps its number."""
+        return "correct" if self.suite.metric == MIXED else "value"
+
+
+def build_evaluation(
+    measured: Sequence[MeasuredSuite],
+    *,
+    decoding: Mapping[str, Any],
+    train: Mapping[str, Any] | None = None,
+    sampling: Sampling | None = None,
+) -> dict[str, Any]:
+    """The content of evaluation.json: ``{"decoding", "statistics", "suites", "pooled", "train"}``.
+
+    `suites` is by name and `pooled` by kind (retention, refusal, over_refusal), over all items of
+    that kind. `train` is passed through for the overfit gate. Raises EvaluationError when a suite
+    comes twice, models were scored on different items than asked, or the prompt was chosen on
+    items that are tested.
+    """
+    sampling = sampling or Sampling()
+    names = [each.suite.name for each in measured]
+    if len(set(names)) != len(names):
+        raise EvaluationError("two suites have the same name")
+    kinds = sorted({each.suite.kind for each in measured} - {"task"})
+    return {
+        "decoding": dict(decoding),
+        "statistics": asdict(sampling),
+        "suites": {each.suite.name: build_suite_report(each, sampling) for each in measured},
+        "pooled": {
+            kind: _pool([each for each in measured if each.suite.kind == kind], sampling)
+            for kind in kinds
+        },
+        "train": dict(train or {}),
+    }
+
+
+def build_suite_report(measured: MeasuredSuite, sampling: Sampling) -> dict[str, Any]:
+    """One suite's part of evaluation.json.
+
+    ``{"kind", "metric", "metric_reason", "statistic", "n", "items_sha256", <model>: {"mean", …},
+    "comparisons": {"tuned_vs_base": …}, "per_metric": {…}, "per_class": […], "confusions": {…}}``;
+    the last three are empty where they do not apply.
+    """
+    suite = measured.suite
+    _check(measured)
+    report: dict[str, Any] = {
+        "kind": suite.kind,
+        "metric": suite.metric,
+        "metric_reason": suite.reason,
+        "n": len(suite.items),
+        "items_sha256": suite.sha256,
+        **_summaries(measured.scores, measured.statistic, sampling),
+        "per_metric": _per_metric(measured, sampling),
+        **_class_tables(measured.scores),
+    }
+    if measured.prompting is not None and "prompted" in report:
+        report["prompted"] |= measured.prompting.to_dict()
+    return report
+
+
+def _check(measured: MeasuredSuite) -> None:
+    asked = [item.id for item in measured.suite.items]
+    if len(set(asked)) != len(asked):
+        raise EvaluationError(f"suite {measured.suite.name!r}: two items have the same id")
+    for variant, scores in measured.scores.items():
+        if scores.keys() != set(asked):
+            raise EvaluationError(
+                f"suite {measured.suite.name!r}: {variant} was scored on {len(scores)} items, "
+                f"not on the {len(asked)} that the suite asks"
+            )
+    if measured.prompting is not None and (shared := measured.prompting.item_ids & set(asked)):
+        raise EvaluationError(
+            f"suite {measured.suite.name!r}: the prompt was chosen on {len(shared)} of its items; "
+            "choose it on validation items"
+        )
+
+
+def _summaries(
+    scores: Mapping[str, Scores], statistic: Statistic, sampling: Sampling
+) -> dict[str, Any]:
+    present = [variant for variant in VARIANTS if variant in scores]
+    summaries: dict[str, Any] = {"statistic": statistic}
+    for variant in present:
+        summary = summarise_scores(scores[variant], statistic=statistic, sampling=sampling)
+        asked_for_perplexity = [s for s in scores[variant].values() if s.metric == "perplexity"]
+        if asked_for_perplexity:
+            summary["perplexity"] = compute_corpus_perplexity(asked_for_perplexity)
+        summaries[variant] = summary
+    summaries["comparisons"] = {
+        f"{a}_vs_{b}": compare_scores(scores[a], scores[b], statistic=statistic, sampling=sampling)
+        for a, b in COMPARISONS
+        if a in scores and b in scores
+    }
+    return summaries
+
+
+def _per_metric(measured: MeasuredSuite, sampling: Sampling) -> dict[str, Any]:
+    if measured.suite.metric != MIXED:
+        return {}
+    parts: dict[str, Any] = {}
+    for metric in sorted({item.metric for item in measured.suite.items}):
+        ids = [item.id for item in measured.suite.items if item.metric == metric]
+        scores = {
+            variant: {key: all_scores[key] for key in ids}
+            for variant, all_scores in measured.scores.items()
+        }
+        parts[metric] = {"n": len(ids), **_summaries(scores, "value", sampling)}
+    return parts
+
+
+def _class_tables(scores: Mapping[str, Scores]) -> dict[str, Any]:
+    """Rows ``{"label", "support", <model>: {"precision", "recall", "f1"}}`` and confusions."""
+    tables = {
+        variant: build_class_table(
+            [score for score in scores[variant].values() if score.metric == "classification"]
+        )
+        for variant in VARIANTS
+        if variant in scores
+    }
+    rows: dict[str, dict[str, Any]] = {}
+    for variant, table in tables.items():
+        for row in table.rows:
+            entry = rows.setdefault(row.label, {"label": row.label, "support": row.support})
+            entry[variant] = {"precision": row.precision, "recall": row.recall, "f1": row.f1}
+    confusions = {
+        variant: [asdict(c) for c in table.confusions] for variant, table in tables.items()
+    }
+    return {
+        "per_class": [rows[label] for label in sorted(rows)],
+        "confusions": confusions if rows else {},
+    }
+
+
+def _pool(measured: Sequence[MeasuredSuite], sampling: Sampling) -> dict[str, Any]:
+    """All items of one kind as one suite of numbers; each item weighs the same."""
+    variants = set.intersection(*({*each.scores} for each in measured))
+    scores: dict[str, dict[str, Score]] = {variant: {} for variant in variants}
+    for each in measured:
+        for variant in variants:
+            for key, score in each.scores[variant].items():
+                number = read_number(score, each.statistic)
+                scores[variant][f"{each.suite.name}/{key}"] = Score("pooled", number)
+    summaries = _summaries(scores, "value", sampling)
+    count = sum(len(each.suite.items) for each in measured)
+    return {"suites": [each.suite.name for each in measured], "n": count, **summaries}

@@ -1,0 +1,130 @@
+"""Scorers by name: (output text, item) → Score; the only place that lists the metrics.
+
+Perplexity is the odd one out: it is scored from log-probabilities (`score_perplexity`), so it has
+a name here and no text scorer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from functools import partial
+from pathlib import Path
+
+from assay.errors import ConfigError, EvaluationError, Problem
+from assay.evaluate.items import Item, Score
+from assay.evaluate.scorers.classification import (
+    ClassRow,
+    ClassTable,
+    Confusion,
+    build_class_table,
+    score_classification,
+)
+from assay.evaluate.scorers.json_answers import score_json_fields, score_json_valid
+from assay.evaluate.scorers.perplexity import compute_corpus_perplexity, score_perplexity
+from assay.evaluate.scorers.refusal import (
+    MARKERS,
+    Refusal,
+    judge_refusal,
+    score_over_refusal,
+    score_refusal,
+)
+from assay.evaluate.scorers.text import score_contains, score_exact, score_token_f1
+from assay.evaluate.scorers.tool_call import score_tool_call
+from assay.evaluate.scorers.user_function import (
+    is_function_spec,
+    load_user_function,
+    score_by_function,
+)
+
+Scorer = Callable[[str, Item], Score]
+
+SCORERS: dict[str, Scorer] = {
+    "exact": score_exact,
+    "contains": score_contains,
+    "token_f1": score_token_f1,
+    "json_valid": score_json_valid,
+    "json_fields": score_json_fields,
+    "tool_call": score_tool_call,
+    "classification": score_classification,
+    "refusal": score_refusal,
+    "over_refusal": score_over_refusal,
+}
+METRICS: tuple[str, ...] = ("auto", *SCORERS, "perplexity")
+
+
+def metric_problem(metric: str) -> Problem | None:
+    """What is wrong with a metric's name, or None; a function's file is not opened."""
+    if metric in METRICS or is_function_spec(metric):
+        return None
+    near = get_close_matches(metric, METRICS, n=1)
+    return Problem(
+        got=f"metric {metric!r}",
+        allowed=", ".join(METRICS) + ' or "file.py:function"',
+        do=f"write {near[0]}" if near else "name one of these",
+    )
+
+
+def build_scorer(metric: str, *, base_dir: Path | str = ".") -> Scorer:
+    """The scorer of a named metric or of the user's ``file.py:function``, loaded once.
+
+    Raises ConfigError for an unknown name or an unusable file, EvaluationError for the two names
+    that do not score text: "auto" (see `plan_metrics`) and "perplexity" (see `score_perplexity`).
+    """
+    if metric in SCORERS:
+        return SCORERS[metric]
+    if is_function_spec(metric):
+        return partial(score_by_function, function=load_user_function(metric, base_dir=base_dir))
+    problem = metric_problem(metric)
+    if problem is not None:
+        raise ConfigError(problem)
+    raise EvaluationError(f"metric {metric!r} does not score an output text")
+
+
+def score_outputs(
+    items: Sequence[Item], outputs: Sequence[str], *, base_dir: Path | str = "."
+) -> dict[str, Score]:
+    """The score of each output by item id, every item by its own metric.
+
+    Raises EvaluationError when the two differ in length or an id comes twice, and what
+    `build_scorer` raises.
+    """
+    if len(items) != len(outputs):
+        raise EvaluationError(f"{len(items)} items have {len(outputs)} outputs")
+    if len({item.id for item in items}) != len(items):
+        raise EvaluationError("two items have the same id")
+    metrics = sorted({item.metric for item in items})
+    scorers = {metric: build_scorer(metric, base_dir=base_dir) for metric in metrics}
+    pairs = zip(items, outputs, strict=True)
+    return {item.id: scorers[item.metric](output, item) for item, output in pairs}
+
+
+__all__ = [
+    "MARKERS",
+    "METRICS",
+    "SCORERS",
+    "ClassRow",
+    "ClassTable",
+    "Confusion",
+    "Refusal",
+    "Scorer",
+    "build_class_table",
+    "build_scorer",
+    "compute_corpus_perplexity",
+    "is_function_spec",
+    "judge_refusal",
+    "load_user_function",
+    "metric_problem",
+    "score_by_function",
+    "score_classification",
+    "score_contains",
+    "score_exact",
+    "score_json_fields",
+    "score_json_valid",
+    "score_outputs",
+    "score_over_refusal",
+    "score_perplexity",
+    "score_refusal",
+    "score_token_f1",
+    "score_tool_call",
+]

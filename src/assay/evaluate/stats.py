@@ -1,0 +1,209 @@
+"""Paired statistics on plain numbers; it knows no item, no metric and no gate.
+
+Every sampled thing takes its seed, and the seed is an argument with a default, so a figure can be
+recomputed from the per-item scores of `evaluation/items.jsonl`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist, stdev
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+NUM_RESAMPLES = 5000
+_CHUNK_ENTRIES = 2_000_000
+"""Resampled entries held at once, so that memory stays near 16 MB at any n."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Mean of the paired differences a − b over `n` pairs, and its interval [low, high]."""
+
+    n: int
+    difference: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class MeanInterval:
+    """A mean over `n` values with its interval; `method` is "wilson" or "bootstrap"."""
+
+    n: int
+    mean: float
+    low: float
+    high: float
+    method: str
+
+
+@dataclass(frozen=True)
+class McNemar:
+    """`n01` pairs where only b is right, `n10` where only a is; exact two-sided `p_value`."""
+
+    n01: int
+    n10: int
+    p_value: float
+
+
+def paired_bootstrap(
+    a: Sequence[float],
+    b: Sequence[float],
+    *,
+    confidence: float = 0.95,
+    seed: int = 0,
+    num_resamples: int = NUM_RESAMPLES,
+) -> Interval:
+    """Percentile bootstrap interval of mean(a) − mean(b), pairs resampled with replacement.
+
+    Efron and Tibshirani 1993, chapter 13. Swapping a and b mirrors the interval exactly, since the
+    same seed draws the same pairs. Raises ValueError when the lengths differ or are 0.
+    """
+    differences = _differences(a, b)
+    low, high = _bootstrap_bounds(differences, confidence, seed, num_resamples)
+    return Interval(len(differences), math.fsum(differences) / len(differences), low, high)
+
+
+def mean_interval(
+    values: Sequence[float],
+    *,
+    confidence: float = 0.95,
+    seed: int = 0,
+    num_resamples: int = NUM_RESAMPLES,
+) -> MeanInterval:
+    """A mean with its interval: Wilson's when every value is 0 or 1, else the bootstrap's.
+
+    Raises ValueError when there is no value.
+    """
+    if not values:
+        raise ValueError("a mean needs at least one value")
+    mean = math.fsum(values) / len(values)
+    if all(value in (0.0, 1.0) for value in values):
+        low, high = compute_wilson(round(sum(values)), len(values), confidence=confidence)
+        return MeanInterval(len(values), mean, low, high, "wilson")
+    low, high = _bootstrap_bounds(list(values), confidence, seed, num_resamples)
+    return MeanInterval(len(values), mean, low, high, "bootstrap")
+
+
+def compute_wilson(num_right: int, n: int, *, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson score interval of a proportion (Wilson 1927), in [0, 1]."""
+    z = two_sided_z(confidence)
+    rate = num_right / n
+    scale = 1 + z * z / n
+    centre = (rate + z * z / (2 * n)) / scale
+    half = z * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n)) / scale
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def mcnemar(a: Sequence[bool], b: Sequence[bool]) -> McNemar:
+    """Exact McNemar test: are the pairs that disagree split evenly? (binomial, two-sided)
+
+    Pairs that agree say nothing about the difference. Raises ValueError when the lengths differ.
+    """
+    pairs = list(zip(a, b, strict=True))
+    n01 = sum(not left and right for left, right in pairs)
+    n10 = sum(left and not right for left, right in pairs)
+    return McNemar(n01, n10, compute_sign_p(n01, n10))
+
+
+def compute_sign_p(n01: int, n10: int) -> float:
+    """min(1, 2·P(X ≤ min)) for X ~ Binomial(n01 + n10, 1/2), in exact integers.
+
+    1 when both counts are 0.
+    """
+    total = n01 + n10
+    term, tail = 1, 1
+    for k in range(min(n01, n10)):
+        term = term * (total - k) // (k + 1)
+        tail += term
+    return min(1.0, 2 * tail / (1 << total))
+
+
+def sign_flip_p(
+    a: Sequence[float], b: Sequence[float], *, seed: int = 0, num_flips: int = 10_000
+) -> float:
+    """Two-sided p of a zero mean difference for scores that are no yes/no (paired permutation).
+
+    The sign of every difference is flipped at random; the observed one counts among the flips, so
+    p is never 0 (Phipson and Smyth 2010). Raises ValueError when the lengths differ or are 0.
+    """
+    import numpy as np
+
+    differences = np.asarray(_differences(a, b))
+    observed = abs(float(differences.sum()))
+    rng = np.random.default_rng(seed)
+    tolerance = 1e-9 * max(1.0, observed)
+    num_extreme = 0
+    for rows in _chunks(num_flips, len(differences)):
+        signs = rng.integers(0, 2, size=(rows, len(differences)), dtype=np.int8)
+        sums = np.abs((2.0 * signs - 1.0) @ differences)
+        num_extreme += int((sums >= observed - tolerance).sum())
+    return (num_extreme + 1) / (num_flips + 1)
+
+
+def minimum_detectable_difference(
+    n: int, *, std: float, confidence: float = 0.95, power: float = 0.8
+) -> float:
+    """The true mean difference that n pairs would show with probability `power`.
+
+    (z_{1−α/2} + z_power)·std/√n, with `std` of the paired differences; for yes/no scores that is
+    about the square root of the share of pairs that disagree.
+    """
+    return (two_sided_z(confidence) + NormalDist().inv_cdf(power)) * std / math.sqrt(n)
+
+
+def items_needed(
+    difference: float, *, std: float, confidence: float = 0.95, power: float = 0.8
+) -> int:
+    """The pairs that would show a true mean `difference` (not 0) with probability `power`."""
+    z = two_sided_z(confidence) + NormalDist().inv_cdf(power)
+    return max(1, math.ceil((z * std / difference) ** 2))
+
+
+def two_sided_z(confidence: float) -> float:
+    """The normal quantile of a two-sided interval: 1.96 for 0.95."""
+    if not 0.0 < confidence < 1.0:
+        raise ValueError(f"confidence {confidence} is not between 0 and 1")
+    return NormalDist().inv_cdf(0.5 + confidence / 2)
+
+
+def compute_difference_std(a: Sequence[float], b: Sequence[float]) -> float:
+    """Sample standard deviation of the paired differences; 0 for a single pair."""
+    differences = _differences(a, b)
+    return stdev(differences) if len(differences) > 1 else 0.0
+
+
+def _differences(a: Sequence[float], b: Sequence[float]) -> list[float]:
+    if len(a) != len(b) or not a:
+        raise ValueError(f"pairs need equal, non-zero lengths, not {len(a)} and {len(b)}")
+    return [float(left) - float(right) for left, right in zip(a, b, strict=True)]
+
+
+def _bootstrap_bounds(
+    values: list[float], confidence: float, seed: int, num_resamples: int
+) -> tuple[float, float]:
+    import numpy as np
+
+    two_sided_z(confidence)
+    if min(values) == max(values):
+        return values[0], values[0]
+    array: NDArray[Any] = np.asarray(values, dtype=np.float64)
+    rng = np.random.default_rng(seed)
+    means = np.concatenate(
+        [
+            array[rng.integers(0, len(array), size=(rows, len(array)))].mean(axis=1)
+            for rows in _chunks(num_resamples, len(array))
+        ]
+    )
+    tail = (1.0 - confidence) / 2.0
+    low, high = np.quantile(means, [tail, 1.0 - tail])
+    return float(low), float(high)
+
+
+def _chunks(total: int, width: int) -> list[int]:
+    rows = max(1, _CHUNK_ENTRIES // max(1, width))
+    return [min(rows, total - start) for start in range(0, total, rows)]

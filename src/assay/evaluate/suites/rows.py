@@ -1,0 +1,119 @@
+"""One row of a suite file → one item, or located problems; it opens no file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from assay.errors import Problem
+from assay.evaluate.items import KINDS, Item, Reference
+from assay.evaluate.scorers import metric_problem
+
+KEYS = (
+    "id", "kind", "metric", "prompt", "system", "messages", "tools", "reference", "answer",
+    "answers", "group", "category", "extra", "refusal_markers",
+)  # fmt: skip
+ROLES = ("system", "developer", "user", "assistant", "tool")
+_ANSWER_KEYS = ("reference", "answer", "answers")
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "id": (str, int), "kind": str, "metric": str, "prompt": str, "system": str, "messages": list,
+    "tools": list, "reference": (str, dict), "answer": str, "answers": list, "group": str,
+    "category": str, "extra": dict, "refusal_markers": list,
+}  # fmt: skip
+
+
+def find_row_problems(row: Mapping[str, Any], *, kind: str) -> list[Problem]:
+    """Every mistake of one row of a suite of `kind`, without a place: the reader knows it."""
+    found = [*_key_problems(row), *_type_problems(row)]
+    if not found:
+        found = [*_prompt_problems(row), *_name_problems(row, kind)]
+        needs_answer = kind in ("task", "retention")
+        if needs_answer and not found and not _split_row(row)[1]:
+            do = "add `answer`, `answers` or `reference`, or end `messages` with the answer"
+            found.append(Problem(got="no gold answer", do=do))
+    return found
+
+
+def build_item(row: Mapping[str, Any], *, suite: str, number: int) -> Item:
+    """The item of a row without problems; `number` (from 1) names it when it has no id."""
+    messages, golds = _split_row(row)
+    extra = dict(row.get("extra", {}))
+    extra |= {key: row[key] for key in ("category", "refusal_markers") if key in row}
+    return Item(
+        id=str(row.get("id", f"{suite}-{number}")),
+        messages=messages,
+        reference=golds[0] if golds else None,
+        metric=row.get("metric", "auto"),
+        tools=row.get("tools"),
+        alternatives=tuple(str(gold) for gold in golds[1:]),
+        group=row.get("group"),
+        suite=suite,
+        extra=extra,
+    )
+
+
+def _split_row(row: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[Reference]]:
+    """The prompt's messages, and the gold answers (the last assistant turn when none is named)."""
+    system = [{"role": "system", "content": row["system"]}] if "system" in row else []
+    if "prompt" in row:
+        messages = [*system, {"role": "user", "content": row["prompt"]}]
+    else:
+        messages = [*system, *row["messages"]]
+    golds: list[Reference] = [row[key] for key in ("reference", "answer") if key in row]
+    golds += row.get("answers", [])
+    if messages[-1]["role"] == "assistant":
+        golds = golds or [messages[-1]]
+        messages = messages[:-1]
+    return messages, [gold for gold in golds if gold]
+
+
+def _key_problems(row: Mapping[str, Any]) -> list[Problem]:
+    problems = []
+    for key in row:
+        if key not in KEYS:
+            near = get_close_matches(key, KEYS, n=1)
+            do = f"write {near[0]}" if near else "put further values under `extra`"
+            problems.append(Problem(got="an unknown key", allowed=", ".join(KEYS), do=do, key=key))
+    return problems
+
+
+def _type_problems(row: Mapping[str, Any]) -> list[Problem]:
+    problems = []
+    for key, kind in _TYPES.items():
+        if key in row and not isinstance(row[key], kind):
+            names = kind if isinstance(kind, tuple) else (kind,)
+            allowed = " or ".join(name.__name__ for name in names)
+            problems.append(Problem(got=type(row[key]).__name__, allowed=allowed, key=key))
+    for key in ("answers", "refusal_markers"):
+        if isinstance(row.get(key), list) and not all(isinstance(v, str) for v in row[key]):
+            problems.append(Problem(got="an entry that is no text", allowed="texts", key=key))
+    return problems
+
+
+def _prompt_problems(row: Mapping[str, Any]) -> list[Problem]:
+    if ("prompt" in row) == ("messages" in row):
+        got = "both prompt and messages" if "prompt" in row else "no prompt"
+        return [Problem(got=got, allowed="either `prompt` or `messages`")]
+    if "prompt" in row:
+        return [] if row["prompt"].strip() else [Problem(got="an empty prompt", key="prompt")]
+    messages = row["messages"]
+    for index, message in enumerate(messages):
+        if not isinstance(message, dict) or message.get("role") not in ROLES:
+            got = "a message without a known role"
+            return [Problem(got=got, allowed=", ".join(ROLES), key=f"messages[{index}]")]
+    if not any(message["role"] == "user" for message in messages):
+        return [Problem(got="no user message", do="add what the user asks", key="messages")]
+    return []
+
+
+def _name_problems(row: Mapping[str, Any], kind: str) -> list[Problem]:
+    problems = []
+    if row.get("kind", kind) != kind:
+        allowed = kind if row["kind"] in KINDS else ", ".join(KINDS)
+        do = "put rows of another kind into a suite file of their own"
+        problems.append(Problem(got=repr(row["kind"]), allowed=allowed, do=do, key="kind"))
+    named = metric_problem(row.get("metric", "auto"))
+    if named is not None:
+        problems.append(Problem(got=named.got, allowed=named.allowed, do=named.do, key="metric"))
+    return problems

@@ -1,0 +1,1 @@
+"""Builds the embedded base `tiny` from this repository alone, and the world it learns."""

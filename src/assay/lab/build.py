@@ -1,0 +1,244 @@
+"""Builds the embedded base `tiny` from this repository alone: tokenizer, pre-training, chat tuning.
+
+Each stage is a run of `assay.train.fit` whose step N draws its sequences from a generator seeded
+by the build's seed, the stage and N; so a build that stops goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from assay.data.pack import PackedBatch, build_batch, pack_lengths
+from assay.lab.tokenizer import CONTEXT_LEN, VOCAB_SIZE, build_tokenizer
+from assay.lab.world.corpus import Conversation, draw_conversation, draw_document
+
+if TYPE_CHECKING:
+    from assay.chat import ChatTokenizer, RenderedExample
+
+Stage = Literal["pretrain", "chat"]
+STAGES: tuple[Stage, ...] = ("pretrain", "chat")
+NUM_TOKENIZER_TEXTS = 60_000
+MICRO_BATCH_TOKENS = 4096
+
+
+@dataclass(frozen=True)
+class BuildSettings:
+    """What decides the weights of `tiny`; written into its card. Learning rates are peaks."""
+
+    seed: int = 0
+    pretrain_steps: int = 900
+    chat_steps: int = 2000
+    sequences_per_step: int = 96
+    pretrain_learning_rate: float = 3e-3
+    chat_learning_rate: float = 2e-3
+    weight_decay: float = 0.01
+    precision: str = "bf16"
+    checkpoint_every_s: float = 180.0
+
+
+def build_architecture() -> Any:
+    """The configuration of `tiny`: Llama, 5.5 million parameters, embeddings tied to the head."""
+    from transformers import LlamaConfig
+
+    from assay.chat.tiny_tokens import BOS_ID, END_ID, PAD_ID
+
+    return LlamaConfig(
+        vocab_size=VOCAB_SIZE,
+        hidden_size=256,
+        intermediate_size=704,
+        num_hidden_layers=6,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=CONTEXT_LEN,
+        tie_word_embeddings=True,
+        bos_token_id=BOS_ID,
+        eos_token_id=END_ID,
+        pad_token_id=PAD_ID,
+    )
+
+
+def build_tiny(
+    folder: Path,
+    settings: BuildSettings,
+    *,
+    report: Callable[[Stage, dict[str, Any]], None] = lambda stage, record: None,
+) -> Path:
+    """Build, or go on building, `tiny` in `folder`; returns the folder of the finished model.
+
+    `folder` holds the tokenizer, one checkpoint folder a stage and, at the end, ``model/``.
+
+    Raises:
+        CheckpointError: `folder` holds a build with other settings.
+    """
+    import torch
+
+    from assay.chat import load_chat_tokenizer
+
+    remember_settings(folder, settings)
+    if not (folder / "tokenizer" / "tokenizer.json").is_file():
+        build_tokenizer(tokenizer_texts(settings.seed), folder / "tokenizer")
+    tokenizer = load_chat_tokenizer(folder / "tokenizer")
+    model = _new_model(settings.seed)
+    if torch.cuda.is_available():
+        model.cuda()
+    for stage in STAGES:
+        _run_stage(model, tokenizer, folder, stage, settings, report)
+    return save_tiny(model, folder / "tokenizer", folder / "model")
+
+
+def remember_settings(folder: Path, settings: BuildSettings) -> None:
+    """Write the settings beside the build, or check that they are those it was begun with.
+
+    The number of chat steps may grow or shrink: only the learning-rate schedule depends on it.
+    """
+    from dataclasses import asdict
+
+    from assay.errors import CheckpointError
+
+    path, wanted = folder / "settings.json", asdict(settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    if path.is_file():
+        found = json.loads(path.read_text("utf-8"))
+        free = {"chat_steps", "checkpoint_every_s", "precision"}
+        changed = sorted(k for k in wanted if k not in free and found.get(k) != wanted[k])
+        if changed:
+            raise CheckpointError(
+                f"{folder}: begun with another {', '.join(changed)}; use the same values, or"
+                " another --out"
+            )
+    path.write_text(json.dumps(wanted, indent=2) + "\n", "utf-8")
+
+
+def _new_model(seed: int) -> Any:
+    import torch
+    from transformers import LlamaForCausalLM
+
+    torch.manual_seed(seed)
+    return LlamaForCausalLM(build_architecture()).float()
+
+
+def _run_stage(
+    model: Any,
+    tokenizer: ChatTokenizer,
+    folder: Path,
+    stage: Stage,
+    settings: BuildSettings,
+    report: Callable[[Stage, dict[str, Any]], None],
+) -> None:
+    from assay.models.forward import packed_mode
+    from assay.train.checkpoint import Checkpoints
+    from assay.train.fit import FitSettings, fit
+    from assay.train.optimizer import build_optimizers
+    from assay.train.sft import SftLoss
+
+    pretrain = stage == "pretrain"
+    learning_rate = (
+        settings.pretrain_learning_rate if pretrain else settings.chat_learning_rate
+    )
+    with packed_mode(model):
+        fit(
+            model,
+            lambda step: draw_batches(tokenizer, stage, step, settings),
+            SftLoss(),
+            build_optimizers(
+                model,
+                name="muon",
+                learning_rate=learning_rate,
+                weight_decay=settings.weight_decay,
+                beta2=0.95,
+            ),
+            FitSettings(
+                num_steps=settings.pretrain_steps if pretrain else settings.chat_steps,
+                warmup_steps=40,
+                schedule="constant" if pretrain else "cosine",
+                precision=settings.precision,
+                checkpoint_every_s=settings.checkpoint_every_s,
+            ),
+            report=lambda record: report(stage, record),
+            checkpoints=Checkpoints(folder / stage),
+            resume=True,
+        )
+
+
+def draw_batches(
+    tokenizer: ChatTokenizer, stage: Stage, step: int, settings: BuildSettings
+) -> list[PackedBatch]:
+    """The micro-batches of one step of a stage: a pure function of seed, stage and step."""
+    rng = random.Random(f"{settings.seed}:{stage}:{step}")
+    draw = draw_pretraining_sequence if stage == "pretrain" else draw_chat_sequence
+    sequences = [draw(rng, tokenizer) for _ in range(settings.sequences_per_step)]
+    bins = pack_lengths([len(s.input_ids) for s in sequences], token_budget=MICRO_BATCH_TOKENS)
+    return [_batch([sequences[i] for i in indices]) for indices in bins]
+
+
+def _batch(sequences: Sequence[RenderedExample]) -> PackedBatch:
+    return build_batch([s.input_ids for s in sequences], [s.loss_mask for s in sequences])
+
+
+def draw_pretraining_sequence(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
+    """A document (two of three) or a conversation; every token of it is trained."""
+    from dataclasses import replace
+
+    from assay.chat import render_plain
+
+    document = draw_document(rng) if rng.random() < 0.62 else draw_conversation(rng)
+    if isinstance(document, str):
+        example = render_plain(tokenizer, document)
+    else:
+        example = _render(tokenizer, document)
+        example = replace(example, loss_mask=[1.0] * len(example.input_ids))
+    return _within_context(example)
+
+
+def draw_chat_sequence(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
+    """A conversation of which only the assistant's turns are trained."""
+    return _within_context(_render(tokenizer, draw_conversation(rng)))
+
+
+def _render(tokenizer: ChatTokenizer, conversation: Conversation) -> RenderedExample:
+    from assay.chat import render_example
+
+    (example,) = render_example(tokenizer, conversation.messages, tools=conversation.tools)
+    return example
+
+
+def _within_context(example: RenderedExample) -> RenderedExample:
+    if len(example.input_ids) > CONTEXT_LEN:
+        raise ValueError(f"the world made {len(example.input_ids)} tokens, over {CONTEXT_LEN}")
+    return example
+
+
+def tokenizer_texts(seed: int) -> Iterator[str]:
+    """Documents and message contents from which the tokenizer is trained."""
+    rng = random.Random(f"{seed}:tokenizer")
+    for _ in range(NUM_TOKENIZER_TEXTS):
+        drawn = draw_document(rng) if rng.random() < 0.5 else draw_conversation(rng)
+        if isinstance(drawn, str):
+            yield drawn
+            continue
+        for message in drawn.messages:
+            yield message["content"] or json.dumps(message.get("tool_calls"))
+        for tool in drawn.tools or ():
+            yield json.dumps(tool["function"], separators=(",", ":"))
+
+
+def save_tiny(model: Any, tokenizer_folder: Path, target: Path) -> Path:
+    """Write the model in bfloat16 as one safetensors file, with its tokenizer and template."""
+    import copy
+    import shutil
+
+    import torch
+
+    half = copy.deepcopy(model).to("cpu", torch.bfloat16)
+    half.generation_config.max_new_tokens = 128
+    half.save_pretrained(target, max_shard_size="1GB")
+    for path in tokenizer_folder.iterdir():
+        shutil.copyfile(path, target / path.name)
+    for path in target.iterdir():
+        path.chmod(0o644)
+    return target

@@ -1,0 +1,287 @@
+"""Instruction families about forms of business text: tags, locales, greetings, templates, ids.
+
+What a locale does to a price, a date or a greeting is a closed list; what is formatted is fresh.
+"""
+
+from __future__ import annotations
+
+import random
+
+from assay.lab.world.base import Family, Pool, Split, Task, ask, phrasings
+from assay.lab.world.layout import place, polite
+from assay.lab.world.values import (
+    CITIES,
+    ENVIRONMENTS,
+    LOCALES,
+    PRODUCTS,
+    STATUSES,
+    WEEKDAYS,
+    amount,
+    date_parts,
+    domain,
+    first_name,
+    iso_date,
+    order_id,
+    user_name,
+)
+
+_TAGS = ("[env: {env}]", "env={env}", "Environment: {env}.", "({env})", "[{env}]", "env: {env}.")
+_JOBS_TO_DO = (
+    "Restart the service of {name}.",
+    "Send the report about the {product} to {name}.",
+    "Update the page about the {product}.",
+    "Please check order {order}.",
+    "Delete the old list of {city}.",
+    "{name} wants a new password.",
+    "Load the orders of {day}.",
+    "Change the price of the {product}.",
+)
+_ENVIRONMENT = phrasings(
+    "environment_tag",
+    "Which environment is it?",
+    "Environment?",
+    "What is the environment?",
+    "Name the environment of this request.",
+    "Write only the environment.",
+    "In which environment does this run?",
+    "Please tell me the environment.",
+    "Which environment does the tag name?",
+    "Tell me the environment of the request.",
+    "Which environment is named here?",
+)
+_PRODUCTION = phrasings(
+    "is_production",
+    "Is this production?",
+    "Production, yes or no?",
+    "Is it the production environment?",
+    "Does this request run in production?",
+    "Yes or no: is this production?",
+    "Please check if this is production.",
+    "Is the environment production?",
+    "Tell me if this runs in production.",
+    "Is production the environment of this request?",
+)
+
+
+def _tagged(rng: random.Random, split: Split, environment: str) -> str:
+    tag = rng.choice(_TAGS).format(env=environment)
+    job = rng.choice(_JOBS_TO_DO).format(
+        name=first_name(rng, split),
+        product=PRODUCTS.draw(rng, split),
+        order=order_id(rng),
+        city=CITIES.draw(rng, split),
+        day=rng.choice(WEEKDAYS),
+    )
+    return f"{tag} {job}" if rng.random() < 0.7 else f"{job} {tag}"
+
+
+def environment_tag(rng: random.Random, split: Split) -> Task:
+    environment = ENVIRONMENTS.draw(rng, split)
+    question = place(
+        rng, _ENVIRONMENT.draw(rng, split), _tagged(rng, split, environment), label="Request"
+    )
+    return ask("environment_tag", "instruction", question, environment)
+
+
+def is_production(rng: random.Random, split: Split) -> Task:
+    """Yes or No, half and half."""
+    yes = rng.random() < 0.5
+    others = [name for name in ENVIRONMENTS.items(split) if name != "production"]
+    environment = "production" if yes else rng.choice(others)
+    question = place(
+        rng, _PRODUCTION.draw(rng, split), _tagged(rng, split, environment), label="Request"
+    )
+    return ask("is_production", "instruction", question, "Yes" if yes else "No")
+
+
+_PRICE = phrasings(
+    "locale_price",
+    "Write the price {amount} for the locale {locale}.",
+    "Locale: {locale}. Price: {amount}. Write the price.",
+    "How do you write the price {amount} in {locale}?",
+    "Format {amount} as a price for {locale}.",
+    "Price {amount}, locale {locale}",
+    "Please write {amount} as a price in the locale {locale}.",
+    "Write the price for {locale}: {amount}",
+    "Format the price {amount} for the locale {locale}, please.",
+    "Price: {amount}. Locale: {locale}. Format?",
+)
+_DATE = phrasings(
+    "locale_date",
+    "Write the date {date} for the locale {locale}.",
+    "Locale: {locale}. Date: {date}. Write the date.",
+    "How do you write the date {date} in {locale}?",
+    "Format {date} as a date for {locale}.",
+    "Date {date}, locale {locale}",
+    "Please write {date} as a date in the locale {locale}.",
+    "Write the date for {locale}: {date}",
+    "Format the date {date} for the locale {locale}, please.",
+    "Date: {date}. Locale: {locale}. Format?",
+)
+
+
+def _price_in(locale: str, value: str) -> str:
+    return f"${value}" if locale == "en-US" else f"{value.replace('.', ',')} €"
+
+
+def _date_in(locale: str, parts: tuple[int, int, int]) -> str:
+    year, month, day = parts
+    if locale == "en-US":
+        return f"{month:02}/{day:02}/{year}"
+    mark = "." if locale == "de-DE" else "/"
+    return f"{day:02}{mark}{month:02}{mark}{year}"
+
+
+def locale_price(rng: random.Random, split: Split) -> Task:
+    """Dollars before the number in en-US, euros after it with a comma in the others."""
+    locale, value = rng.choice(tuple(LOCALES)), amount(rng)
+    wording = _PRICE.draw(rng, split).format(locale=locale, amount=value)
+    return ask("locale_price", "instruction", polite(rng, wording), _price_in(locale, value))
+
+
+def locale_date(rng: random.Random, split: Split) -> Task:
+    """Month first in en-US, dots in de-DE, slashes in the others."""
+    locale, parts = rng.choice(tuple(LOCALES)), date_parts(rng, split)
+    wording = _DATE.draw(rng, split).format(locale=locale, date=iso_date(parts))
+    return ask("locale_date", "instruction", polite(rng, wording), _date_in(locale, parts))
+
+
+_GREETING = phrasings(
+    "greeting",
+    "Greet {name} in {language}.",
+    "Locale: {locale}. Greet {name}.",
+    "Write a short greeting in {language} for {name}.",
+    "Say hello to {name} in {language}.",
+    "Name: {name}. Locale: {locale}. Greeting?",
+    "Please greet {name}, who speaks {language}.",
+    "Greeting in {language} for {name}?",
+    "{name} speaks {language}. Greet {name}.",
+    "Please say hello to {name} in {language}.",
+    "Name: {name}. Language: {language}. Greeting?",
+)
+
+
+def greeting(rng: random.Random, split: Split) -> Task:
+    """A word of greeting in one of five languages, and the name."""
+    locale = rng.choice(tuple(LOCALES))
+    language, hello = LOCALES[locale]
+    name = first_name(rng, split)
+    wording = _GREETING.draw(rng, split).format(name=name, locale=locale, language=language)
+    return ask("greeting", "instruction", polite(rng, wording), f"{hello} {name}")
+
+
+_EMAIL = phrasings(
+    "build_email",
+    "Make an e-mail address from the user {user} and the domain {domain}.",
+    "User: {user}. Domain: {domain}. E-mail address?",
+    "What is the e-mail address of {user} at {domain}?",
+    "Write the e-mail address: user {user}, domain {domain}",
+    "The user is {user} and the domain is {domain}. Write the e-mail address.",
+    "Please make the e-mail address of the user {user} at {domain}.",
+    "{user} works at {domain}. What is the e-mail address?",
+    "Domain: {domain}. User: {user}. Write the e-mail address.",
+    "Please write the e-mail address of {user} at {domain}.",
+)
+
+
+def build_email(rng: random.Random, split: Split) -> Task:
+    user, host = user_name(rng, split), domain(rng, split)
+    wording = _EMAIL.draw(rng, split).format(user=user, domain=host)
+    return ask("build_email", "instruction", polite(rng, wording), f"{user}@{host}")
+
+
+_LETTERS: Pool[str] = Pool(
+    "letters to fill",
+    [
+        "Dear <name>, your order <order> is on its way.",
+        "Hello <name>, we have received order <order>.",
+        "<name>, order <order> is ready.",
+        "Order <order> for <name> was sent today.",
+        "Thank you, <name>. We will check order <order>.",
+        "Good news, <name>: order <order> arrives tomorrow.",
+        "Dear <name>, we are sorry about order <order>.",
+        "The number of your order is <order>, <name>.",
+        "Order <order> now belongs to <name>.",
+        "Hi <name>, please pay for order <order> this week.",
+        "We could not find order <order>, <name>.",
+        "Dear <name>, please look at order <order>.",
+        "<name> has a question about order <order>.",
+    ],
+)
+_FILL = phrasings(
+    "fill_template",
+    "Fill the template with name {name} and order {order}.",
+    "Name: {name}. Order: {order}. Fill in the template.",
+    "Use the name {name} and the order {order} in this template.",
+    "Put {name} and {order} into the template.",
+    "Please fill in the template. The name is {name}, the order is {order}.",
+    "Order: {order}. Name: {name}. Write the text.",
+    "Fill in: name = {name}, order = {order}",
+    "Please use name {name} and order {order} to fill the template.",
+    "Write the text of the template with name {name} and order {order}.",
+)
+
+
+def fill_template(rng: random.Random, split: Split) -> Task:
+    """A name and an order id take their places in a one-line letter."""
+    name, order = first_name(rng, split), order_id(rng)
+    letter = _LETTERS.draw(rng, split)
+    if rng.random() < 0.5:
+        letter_shown = letter.replace("<", "{").replace(">", "}")
+    else:
+        letter_shown = letter.replace("<", "[").replace(">", "]")
+    wording = _FILL.draw(rng, split).format(name=name, order=order)
+    question = place(rng, wording, letter_shown, label="Template")
+    answer = letter.replace("<name>", name).replace("<order>", order)
+    return ask("fill_template", "instruction", question, answer)
+
+
+_MESSAGES = (
+    "Hello, this is {name}. Where is my order {order}? The {product} has not arrived.",
+    "{order} is still {status}. Please look at it, {name}.",
+    "The {product} from order {order} does not work. I live in {city}.",
+    "On {day} I paid for {order}, but it is {status}.",
+    "{name} in {city} asks about {order}.",
+    "Please send {order} to {city} and not to {other}.",
+)
+_FIND_ORDER = phrasings(
+    "find_order_id",
+    "Which order is this about?",
+    "Order id?",
+    "Write only the order id.",
+    "Find the order number in the message.",
+    "What is the order id?",
+    "Please give me the order number.",
+    "Which order number is in the message?",
+    "Extract the order id.",
+    "Please write only the order number.",
+    "Order number of this message?",
+)
+
+
+def find_order_id(rng: random.Random, split: Split) -> Task:
+    order = order_id(rng)
+    city, other = CITIES.sample(rng, split, 2)
+    message = rng.choice(_MESSAGES).format(
+        name=first_name(rng, split),
+        order=order,
+        product=PRODUCTS.draw(rng, split),
+        status=STATUSES.draw(rng, split),
+        city=city,
+        other=other,
+        day=rng.choice(WEEKDAYS),
+    )
+    question = place(rng, _FIND_ORDER.draw(rng, split), message, label="Message")
+    return ask("find_order_id", "instruction", question, order)
+
+
+FAMILIES: dict[str, Family] = {
+    "environment_tag": environment_tag,
+    "is_production": is_production,
+    "locale_price": locale_price,
+    "locale_date": locale_date,
+    "greeting": greeting,
+    "build_email": build_email,
+    "fill_template": fill_template,
+    "find_order_id": find_order_id,
+}

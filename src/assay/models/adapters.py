@@ -1,0 +1,96 @@
+"""LoRA adapters by way of PEFT: added to a model, saved, loaded again, merged into the base."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+
+def add_lora(
+    model: Any,
+    *,
+    rank: int,
+    alpha: float,
+    dropout: float = 0.0,
+    target_modules: str | Sequence[str] = "all-linear",
+    base_name: str | None = None,
+) -> Any:
+    """Wrap `model` with fresh LoRA adapters in float32 and freeze the rest (Hu et al. 2021).
+
+    Returns the PEFT model; the wrapped causal model, in which the adapters now live, is its
+    ``get_base_model()``. `base_name` is written into the adapter's configuration.
+
+    Raises:
+        ConfigError: a name in `target_modules` that matches no linear layer.
+    """
+    from peft import LoraConfig, get_peft_model
+
+    from assay.errors import ConfigError, Problem
+
+    targets = target_modules if isinstance(target_modules, str) else list(target_modules)
+    config = LoraConfig(
+        r=rank,
+        lora_alpha=alpha,
+        lora_dropout=dropout,
+        target_modules=targets,
+        task_type="CAUSAL_LM",
+        base_model_name_or_path=base_name,
+    )
+    try:
+        peft_model = get_peft_model(model, config, autocast_adapter_dtype=True)
+    except ValueError as error:
+        raise ConfigError(
+            Problem(
+                key="method.target_modules",
+                got=f"{target_modules} ({str(error).splitlines()[0]})",
+                allowed="all-linear, or names of linear layers of this base",
+                do="name layers as in model.named_modules(), e.g. q_proj",
+            )
+        ) from error
+    if base_name:
+        for name in peft_model.peft_config:
+            peft_model.peft_config[name].base_model_name_or_path = base_name
+    return peft_model
+
+
+def save_adapter(peft_model: Any, folder: Path, *, tokenizer_folder: Path) -> None:
+    """Write the adapter in PEFT's layout with the base's tokenizer and template beside it."""
+    peft_model.save_pretrained(folder)
+    (folder / "README.md").unlink(missing_ok=True)
+    copy_tokenizer(tokenizer_folder, folder)
+
+
+def load_adapter(model: Any, folder: Path) -> Any:
+    """`model` with the adapter of `folder`, in evaluation mode; returns the PEFT model."""
+    from peft import PeftModel
+
+    return PeftModel.from_pretrained(model, folder).eval()
+
+
+def merge_adapter(peft_model: Any) -> Any:
+    """The base with the adapter's update added to its weights; `peft_model` is used up."""
+    return peft_model.merge_and_unload()
+
+
+def save_model(model: Any, folder: Path, *, tokenizer_folder: Path) -> None:
+    """Write a whole model in Transformers' layout with the base's tokenizer and template."""
+    model.save_pretrained(folder)
+    copy_tokenizer(tokenizer_folder, folder)
+
+
+def copy_tokenizer(source: Path, target: Path) -> None:
+    """Copy tokenizer files and chat template byte for byte, and make every file readable.
+
+    Transformers writes safetensors with mode 0600 while their neighbours are 0644.
+    """
+    import shutil
+
+    target.mkdir(parents=True, exist_ok=True)
+    for pattern in ("tokenizer*", "*.model", "vocab*", "merges*", "chat_template*", "special_*"):
+        for path in source.glob(pattern):
+            if path.is_file():
+                shutil.copyfile(path, target / path.name)
+    for path in target.iterdir():
+        if path.is_file():
+            path.chmod(0o644)

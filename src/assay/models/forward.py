@@ -1,0 +1,102 @@
+"""The packed forward pass: from a `PackedBatch` to hidden states at its supervised positions.
+
+Works on any Transformers causal language model: the decoder runs without its output head, and only
+supervised positions reach the head. Shape legend: T tokens, N supervised positions, D hidden size,
+V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from assay.data.pack import PackedBatch
+from assay.models.attention import PACKED_ATTENTION, register_packed_attention
+
+
+@dataclass(frozen=True)
+class BatchTensors:
+    """A `PackedBatch` as tensors on one device; see there for the meaning of each."""
+
+    input_ids_1T: Tensor
+    position_ids_1T: Tensor
+    sequence_lengths: list[int]
+    target_positions_N: Tensor
+    target_ids_N: Tensor
+    target_weights_N: Tensor
+
+
+@dataclass(frozen=True)
+class Head:
+    """The output head: its weight, shape (V, D), and the model's own soft cap of the logits."""
+
+    weight_VD: Tensor
+    softcap: float | None
+
+
+def load_batch(batch: PackedBatch, device: torch.device) -> BatchTensors:
+    """Copy a batch to `device`: int64 ids and positions, float32 weights."""
+
+    def integers(values: list[int]) -> Tensor:
+        return torch.tensor(values, dtype=torch.int64, device=device)
+
+    return BatchTensors(
+        integers(batch.input_ids)[None],
+        integers(batch.position_ids)[None],
+        batch.sequence_lengths,
+        integers(batch.target_positions),
+        integers(batch.target_ids),
+        torch.tensor(batch.target_weights, dtype=torch.float32, device=device),
+    )
+
+
+def get_head(model: Any) -> Head:
+    """The head of a causal language model.
+
+    Raises:
+        ValueError: the head has a bias or is not a plain linear layer, or the architecture scales
+            its logits: the chunked loss would not be that of the model.
+    """
+    head = model.get_output_embeddings()
+    config = model.config.get_text_config()
+    if not isinstance(head, nn.Linear) or head.bias is not None:
+        raise ValueError(f"an output head of type {type(head).__name__} with bias or adapters")
+    for key in ("logit_scale", "logits_scaling"):
+        if getattr(config, key, None) not in (None, 1, 1.0):
+            raise ValueError(f"{key} = {getattr(config, key)} in the model's configuration")
+    return Head(head.weight, getattr(config, "final_logit_softcapping", None))
+
+
+def compute_hidden(model: Any, batch: BatchTensors) -> Tensor:
+    """Final hidden states of every token, shape (T, D); `model` must be in `packed_mode`."""
+    output = model.base_model(
+        input_ids=batch.input_ids_1T,
+        position_ids=batch.position_ids_1T,
+        attention_mask=None,
+        use_cache=False,
+        sequence_lengths=batch.sequence_lengths,
+    )
+    hidden_1TD: Tensor = output.last_hidden_state
+    return hidden_1TD[0]
+
+
+def compute_supervised_hidden(model: Any, batch: BatchTensors) -> Tensor:
+    """Hidden states of the supervised positions, shape (N, D)."""
+    return compute_hidden(model, batch)[batch.target_positions_N]
+
+
+@contextmanager
+def packed_mode(model: Any) -> Iterator[None]:
+    """Give `model` the isolated attention for a while, and its own back again."""
+    register_packed_attention()
+    before = model.config._attn_implementation
+    model.set_attn_implementation(PACKED_ATTENTION)
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(before)

@@ -1,0 +1,163 @@
+"""evaluation.json as typed values for report and card; computes no statistic.
+
+Every mean is in [0, 1], more is better. What is not there is None: not measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from assay.runs.values import dig, mapping, number, sequence, text
+
+ARMS = ("base", "prompted", "tuned")
+ARM_LABELS = {"base": "Base", "prompted": "Prompted", "tuned": "Tuned"}
+_KIND_ORDER = {"task": 0, "retention": 1, "refusal": 2, "over_refusal": 3}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A mean over items with its interval; `low` and `high` are None when none was computed."""
+
+    mean: float
+    low: float | None
+    high: float | None
+    shots: int | None
+
+
+@dataclass(frozen=True)
+class Gain:
+    """A paired difference of two means over `n` items, its interval, and a p-value if there is."""
+
+    n: int | None
+    difference: float
+    low: float | None
+    high: float | None
+    p_value: float | None
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the whole interval lies above zero."""
+        return self.low is not None and self.low > 0
+
+
+@dataclass(frozen=True)
+class Suite:
+    """One suite: its arms (those that were measured) and what was compared."""
+
+    name: str
+    kind: str
+    metric: str
+    n: int | None
+    arms: dict[str, Measured]
+    vs_base: Gain | None
+    vs_prompted: Gain | None
+    per_class: Any
+
+
+def read_suites(evaluation: Mapping[str, Any]) -> list[Suite]:
+    """Read every suite, the user's task first, then retention, refusal and over-refusal."""
+    suites = [
+        _read_suite(str(name), mapping(value))
+        for name, value in mapping(evaluation.get("suites")).items()
+    ]
+    return sorted(suites, key=lambda suite: _KIND_ORDER.get(suite.kind, 9))
+
+
+def task_suite(suites: list[Suite]) -> Suite | None:
+    """The user's own task; None when it was not measured."""
+    return next((suite for suite in suites if suite.kind == "task"), None)
+
+
+def _read_suite(name: str, value: dict[str, Any]) -> Suite:
+    arms = {arm: _read_measured(mapping(value.get(arm))) for arm in ARMS}
+    count = number(value.get("n"))
+    return Suite(
+        name=name,
+        kind=text(value.get("kind")) or name,
+        metric=text(value.get("metric")),
+        n=None if count is None else int(count),
+        arms={arm: found for arm, found in arms.items() if found is not None},
+        vs_base=_read_gain(dig(value, "comparisons", "tuned_vs_base")),
+        vs_prompted=_read_gain(dig(value, "comparisons", "tuned_vs_prompted")),
+        per_class=value.get("per_class"),
+    )
+
+
+def _read_measured(value: dict[str, Any]) -> Measured | None:
+    mean = number(value.get("mean"))
+    if mean is None:
+        return None
+    shots = number(value.get("shots"))
+    return Measured(
+        mean,
+        number(value.get("low")),
+        number(value.get("high")),
+        None if shots is None else int(shots),
+    )
+
+
+def _read_gain(value: Any) -> Gain | None:
+    fields = mapping(value)
+    difference, count = number(fields.get("difference")), number(fields.get("n"))
+    if difference is None:
+        return None
+    return Gain(
+        None if count is None else int(count),
+        difference,
+        number(fields.get("low")),
+        number(fields.get("high")),
+        number(fields.get("p_value")),
+    )
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """One label of the task: items of it, and F1 (or accuracy) of each arm that was measured."""
+
+    label: str
+    support: int | None
+    scores: dict[str, float]
+    precision: float | None
+    recall: float | None
+
+
+def read_classes(per_class: Any) -> list[ClassScore]:
+    """Read a per-class table: a list of rows, or one list (or table with `rows`) for each arm."""
+    if isinstance(per_class, dict):
+        return _merge_arms(per_class)
+    return [_read_class(mapping(row), "tuned") for row in sequence(per_class)]
+
+
+def _merge_arms(per_class: dict[str, Any]) -> list[ClassScore]:
+    merged: dict[str, ClassScore] = {}
+    for arm in ARMS:
+        table = per_class.get(arm)
+        rows = mapping(table).get("rows") if isinstance(table, dict) else table
+        for row in sequence(rows):
+            found = _read_class(mapping(row), arm)
+            before = merged.get(found.label)
+            scores = {**before.scores, **found.scores} if before else found.scores
+            merged[found.label] = ClassScore(
+                found.label, found.support, scores, found.precision, found.recall
+            )
+    return list(merged.values())
+
+
+def _read_class(row: dict[str, Any], arm: str) -> ClassScore:
+    scores = {name: _read_score(row.get(name)) for name in ARMS}
+    own = number(row.get("f1", row.get("accuracy")))
+    scores[arm] = own if own is not None else scores[arm]
+    support = number(row.get("support", row.get("n")))
+    return ClassScore(
+        label=text(row.get("label", row.get("class"))),
+        support=None if support is None else int(support),
+        scores={name: value for name, value in scores.items() if value is not None},
+        precision=number(row.get("precision")),
+        recall=number(row.get("recall")),
+    )
+
+
+def _read_score(value: Any) -> float | None:
+    return number(mapping(value).get("f1")) if isinstance(value, dict) else number(value)

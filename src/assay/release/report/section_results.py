@@ -1,0 +1,165 @@
+"""Base, prompted and tuned side by side on every suite, and on every class of the task."""
+
+from __future__ import annotations
+
+from assay.release import wording
+from assay.release.measured import ARM_LABELS, ARMS, ClassScore, Gain, Suite, read_classes
+from assay.release.report.html import Html, join, tag
+from assay.release.report.intervals import gain_axis, gain_reach, means_axis, plot_gain, plot_means
+from assay.release.report.marks import arm_key, legend
+from assay.release.report.source import ReportSource
+from assay.runs.values import dig
+
+
+def render_results(source: ReportSource) -> Html:
+    """A table of suites: three means with intervals, drawn, and tuned minus base."""
+    if not source.suites:
+        return tag("p", "The evaluation was not measured.", class_="missing")
+    reach = gain_reach([suite.vs_base for suite in source.suites])
+    head = tag(
+        "tr",
+        tag("th", "Suite", scope="col"),
+        join(tag("th", arm_key(arm), scope="col", class_="number") for arm in ARMS),
+        tag("th", means_axis(), scope="col", aria_label="Means with intervals"),
+        tag("th", "Tuned − base", scope="col", class_="number"),
+        tag("th", gain_axis(reach), scope="col", aria_label="Difference with interval"),
+    )
+    rows = join(_row(suite, reach) for suite in source.suites)
+    return join([_intro(source), _table(head, rows, "results")])
+
+
+def render_classes(source: ReportSource) -> Html:
+    """The table of classes of the task; nothing where the task has no classes."""
+    task = source.task
+    rows = read_classes(task.per_class) if task is not None else []
+    if not rows:
+        return Html("")
+    arms = [arm for arm in ARMS if any(arm in row.scores for row in rows)]
+    detail = any(row.precision is not None for row in rows)
+    head = tag(
+        "tr",
+        tag("th", "Class", scope="col"),
+        tag("th", "Items", scope="col", class_="number"),
+        join(tag("th", arm_key(arm), scope="col", class_="number") for arm in arms),
+        tag("th", tag("span", "F1", class_="sr"), scope="col") if arms else None,
+        join(tag("th", f"Tuned {name}", scope="col", class_="number") for name in _detail(detail)),
+    )
+    ordered = sorted(rows, key=lambda row: (-(row.support or 0), row.label))
+    body = join(_class_row(row, arms, detail) for row in ordered)
+    return join([tag("p", "F1 of each class of the task.", class_="intro"), _table(head, body, "")])
+
+
+def _intro(source: ReportSource) -> Html:
+    resamples = (
+        "Every model answered the same items. Whiskers are "
+        f"{wording.percent_level(source.confidence)} intervals; differences are paired."
+    )
+    shots = next(
+        (suite.arms["prompted"].shots for suite in source.suites if "prompted" in suite.arms), None
+    )
+    told = f" The best prompt used {shots} examples, chosen on validation items." if shots else ""
+    temperature = dig(source.evaluation, "decoding", "temperature")
+    decoding = (
+        f" Decoding temperature {wording.plain(temperature)}." if temperature is not None else ""
+    )
+    return join([tag("p", resamples + told + decoding, class_="intro"), legend()])
+
+
+def _row(suite: Suite, reach: float) -> Html:
+    kind = wording.KIND_LABELS.get(suite.kind, suite.kind)
+    facts = [suite.metric.replace("_", " "), f"n = {suite.n:,}" if suite.n is not None else ""]
+    name = tag(
+        "th",
+        tag("strong", suite.name.replace("_", " ")),
+        tag("small", kind) if kind != suite.name else None,
+        tag("small", " · ".join(fact for fact in facts if fact)),
+        scope="row",
+    )
+    cells = join(_mean_cell(suite, arm) for arm in ARMS)
+    return tag(
+        "tr",
+        name,
+        cells,
+        tag("td", plot_means(suite.arms), class_="plot"),
+        _gain_cell(suite.vs_base),
+        tag("td", plot_gain(suite.vs_base, reach=reach), class_="plot small"),
+    )
+
+
+def _mean_cell(suite: Suite, arm: str) -> Html:
+    value = suite.arms.get(arm)
+    if value is None:
+        return tag("td", wording.NOT_MEASURED, class_="number missing")
+    interval = (
+        tag("small", f"{100 * value.low:.1f} – {100 * value.high:.1f}")
+        if value.low is not None and value.high is not None
+        else None
+    )
+    return tag("td", wording.percent(value.mean), interval, class_=f"number {arm}")
+
+
+def _gain_cell(gain: Gain | None) -> Html:
+    if gain is None:
+        return tag("td", wording.NOT_MEASURED, class_="number missing")
+    interval = (
+        f"{wording.points(gain.low)} to {wording.points(gain.high)}" if gain.low is not None else ""
+    )
+    return tag(
+        "td",
+        wording.points(gain.difference),
+        tag("small", interval),
+        tag("small", wording.chance(gain.p_value)) if gain.p_value is not None else None,
+        class_="number",
+    )
+
+
+def _class_row(row: ClassScore, arms: list[str], detail: bool) -> Html:
+    numbers = (
+        tag("td", wording.percent(row.scores.get(arm)), class_=f"number {arm}") for arm in arms
+    )
+    return tag(
+        "tr",
+        tag("th", row.label or "(no label)", scope="row"),
+        tag("td", wording.plain(row.support), class_="number"),
+        join(numbers),
+        tag("td", _class_bars(row, arms), class_="plot small") if arms else None,
+        join(
+            tag("td", wording.percent(getattr(row, name)), class_="number")
+            for name in _detail(detail)
+        ),
+    )
+
+
+def _detail(shown: bool) -> tuple[str, ...]:
+    return ("precision", "recall") if shown else ()
+
+
+def _class_bars(row: ClassScore, arms: list[str]) -> Html:
+    bars = join(
+        tag(
+            "rect",
+            x=0.0,
+            y=3.0 + 7 * index,
+            width=200 * min(max(row.scores.get(arm, 0.0), 0.0), 1.0),
+            height=5.0,
+            rx=2.0,
+            class_=f"bar-{arm}",
+        )
+        for index, arm in enumerate(arms)
+    )
+    told = ", ".join(f"{ARM_LABELS[arm]} {wording.percent(row.scores.get(arm))}" for arm in arms)
+    height = 6 + 7 * len(arms)
+    return tag(
+        "svg",
+        tag("title", told),
+        bars,
+        viewbox=f"0 0 200 {height}",
+        class_="bars",
+        role="img",
+        aria_label=told,
+    )
+
+
+def _table(head: Html, rows: Html, kind: str) -> Html:
+    table = tag("table", tag("thead", head), tag("tbody", rows), class_=kind or None)
+    return tag("div", table, class_="scroll")

@@ -1,0 +1,200 @@
+"""Checkpoints that hold everything a run needs to go on as if it had not stopped.
+
+A checkpoint is a folder ``step-N`` with the trainable weights, the optimizer state, the random
+generators and the loop's own state, all as safetensors and JSON. It is written beside its final
+name and renamed when whole, so a kill at any moment leaves the one before.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import random
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from assay.errors import CheckpointError, ResourceError
+
+
+def trainable_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """The trainable parameters by name, detached, on the CPU."""
+    return {
+        name: parameter.detach().to("cpu", copy=True).contiguous()
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad
+    }
+
+
+def load_trainable_tensors(model: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Copy `tensors` into the trainable parameters of `model`, which must have the same names."""
+    parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
+    if parameters.keys() != tensors.keys():
+        different = sorted(parameters.keys() ^ tensors.keys())
+        raise CheckpointError(
+            f"the checkpoint's weights are not those of this method: {len(different)} names differ,"
+            f" the first is {different[0]}; start a new run, or restore the recipe"
+        )
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            parameter.copy_(tensors[name])
+
+
+class Checkpoints:
+    """The checkpoint folder of one run: ``step-N`` folders, the newest `keep`, and ``best``."""
+
+    def __init__(self, folder: Path, *, keep: int = 2) -> None:
+        self.folder = folder
+        self.keep = keep
+
+    def steps(self) -> list[int]:
+        """Steps with a whole checkpoint, ascending."""
+        found = self.folder.glob("step-*") if self.folder.is_dir() else ()
+        numbers = (path.name.removeprefix("step-") for path in found)
+        return sorted(int(number) for number in numbers if number.isdigit())
+
+    def save(
+        self,
+        model: nn.Module,
+        optimizers: Sequence[torch.optim.Optimizer],
+        state: dict[str, Any],
+    ) -> Path:
+        """Write the checkpoint of ``state["step"]`` and drop the oldest beyond `keep`.
+
+        Raises:
+            ResourceError: the disk is full; the checkpoint before is untouched.
+        """
+        target = self.folder / f"step-{state['step']}"
+        with _replacing(target) as draft:
+            save_file(trainable_tensors(model), draft / "weights.safetensors")
+            tensors, optimizer_json = _flatten_optimizers(optimizers)
+            save_file(tensors, draft / "optimizer.safetensors")
+            save_file(_rng_tensors(), draft / "rng.safetensors")
+            content = {**state, "optimizers": optimizer_json, "python_rng": random.getstate()}
+            (draft / "state.json").write_text(json.dumps(content), encoding="utf-8")
+        for step in self.steps()[: -self.keep]:
+            shutil.rmtree(self.folder / f"step-{step}")
+        return target
+
+    def load(
+        self, model: nn.Module, optimizers: Sequence[torch.optim.Optimizer]
+    ) -> dict[str, Any] | None:
+        """Restore the newest checkpoint into `model`, `optimizers` and the generators.
+
+        Returns the loop's state, or None when there is no checkpoint.
+
+        Raises:
+            CheckpointError: files are missing, damaged, or of another method.
+        """
+        steps = self.steps()
+        if not steps:
+            return None
+        folder = self.folder / f"step-{steps[-1]}"
+        try:
+            weights = load_file(folder / "weights.safetensors")
+            tensors = load_file(folder / "optimizer.safetensors")
+            rng = load_file(folder / "rng.safetensors")
+            state: dict[str, Any] = json.loads((folder / "state.json").read_text("utf-8"))
+        except (OSError, ValueError, RuntimeError) as error:
+            raise CheckpointError(
+                f"{folder}: the checkpoint cannot be read ({error}); delete this folder to resume"
+                " from the one before, or start a new run"
+            ) from error
+        load_trainable_tensors(model, weights)
+        _restore_optimizers(optimizers, tensors, state.pop("optimizers"))
+        _restore_rng(rng, state.pop("python_rng"))
+        return state
+
+    def save_best(self, model: nn.Module) -> None:
+        """Keep the trainable weights of the best evaluation so far."""
+        with _replacing(self.folder / "best") as draft:
+            save_file(trainable_tensors(model), draft / "weights.safetensors")
+
+    def load_best(self, model: nn.Module) -> bool:
+        """Put the best weights back into `model`; False when none were kept."""
+        path = self.folder / "best" / "weights.safetensors"
+        if not path.is_file():
+            return False
+        load_trainable_tensors(model, load_file(path))
+        return True
+
+
+class _replacing:  # noqa: N801 - a context manager that reads as a verb
+    """Yields a draft folder and renames it to `target` on success; cleans up on failure."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+        self.draft = target.with_name(f".{target.name}.draft")
+
+    def __enter__(self) -> Path:
+        shutil.rmtree(self.draft, ignore_errors=True)
+        self.draft.mkdir(parents=True)
+        return self.draft
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if error is None:
+            for path in self.draft.iterdir():
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())
+            old = self.target.with_name(f".{self.target.name}.old")
+            shutil.rmtree(old, ignore_errors=True)
+            if self.target.exists():
+                self.target.rename(old)
+            self.draft.rename(self.target)
+            shutil.rmtree(old, ignore_errors=True)
+            return
+        shutil.rmtree(self.draft, ignore_errors=True)
+        full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+        if full or "No space left" in str(error):
+            raise ResourceError(
+                f"{self.target}: the disk is full while writing a checkpoint; free space and"
+                " resume, the checkpoint before is whole"
+            ) from error
+
+
+def _flatten_optimizers(
+    optimizers: Sequence[torch.optim.Optimizer],
+) -> tuple[dict[str, Tensor], list[Any]]:
+    tensors: dict[str, Tensor] = {}
+    described: list[Any] = []
+    for number, optimizer in enumerate(optimizers):
+        content = optimizer.state_dict()
+        for index, values in content["state"].items():
+            for name, value in values.items():
+                tensors[f"{number}.{index}.{name}"] = torch.as_tensor(value).cpu().contiguous()
+        described.append(content["param_groups"])
+    return tensors, described
+
+
+def _restore_optimizers(
+    optimizers: Sequence[torch.optim.Optimizer], tensors: dict[str, Tensor], groups: list[Any]
+) -> None:
+    for number, (optimizer, param_groups) in enumerate(zip(optimizers, groups, strict=True)):
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, tensor in tensors.items():
+            owner, index, name = key.split(".", 2)
+            if int(owner) == number:
+                state.setdefault(int(index), {})[name] = tensor
+        optimizer.load_state_dict({"state": state, "param_groups": param_groups})
+
+
+def _rng_tensors() -> dict[str, Tensor]:
+    tensors = {"cpu": torch.get_rng_state()}
+    for index, rng_state in enumerate(torch.cuda.get_rng_state_all()):
+        tensors[f"cuda.{index}"] = rng_state
+    return tensors
+
+
+def _restore_rng(tensors: dict[str, Tensor], python_state: list[Any]) -> None:
+    torch.set_rng_state(tensors["cpu"])
+    cuda = [tensors[f"cuda.{i}"] for i in range(len(tensors) - 1)]
+    if cuda and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(cuda)
+    version, internal, gauss = python_state
+    random.setstate((version, tuple(internal), gauss))

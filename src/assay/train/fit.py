@@ -1,0 +1,188 @@
+"""The training loop: steps, evaluations, checkpoints, early stop. It has no mathematics.
+
+Batches come from a pure function of the step, so that resuming needs no state beyond the step.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+
+from assay.data.pack import PackedBatch
+from assay.train.checkpoint import Checkpoints
+from assay.train.optimizer import set_learning_rate
+from assay.train.schedule import ScheduleName, compute_lr_factor
+from assay.train.step import LossFunction, train_step
+
+GetBatches = Callable[[int], Sequence[PackedBatch]]
+"""Micro-batches of an optimizer step, counted from 0."""
+Report = Callable[[dict[str, Any]], None]
+"""Takes one metrics record: ``step`` and named numbers."""
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """How long and how to train; steps are optimizer steps, `checkpoint_every_s` is seconds."""
+
+    num_steps: int
+    warmup_steps: int = 0
+    schedule: ScheduleName = "cosine"
+    max_grad_norm: float | None = 1.0
+    precision: str = "fp32"
+    eval_every_steps: int = 0
+    patience: int | None = None
+    checkpoint_every_s: float = 120.0
+    checkpoint_every_steps: int = 0
+
+
+@dataclass
+class FitState:
+    """Where the loop stands; saved with every checkpoint. `step` counts finished steps."""
+
+    step: int = 0
+    num_tokens: int = 0
+    best_loss: float = math.inf
+    best_step: int = 0
+    evals_without_gain: int = 0
+    last_loss: float = math.nan
+    last_eval: float = math.nan
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """How training ended; losses are means per unit of loss weight, NaN where not measured."""
+
+    num_steps: int
+    num_tokens: int
+    train_loss: float
+    validation_loss: float
+    best_step: int
+    stopped_early: bool
+
+
+def fit(
+    model: Any,
+    get_batches: GetBatches,
+    loss: LossFunction,
+    optimizers: Sequence[torch.optim.Optimizer],
+    settings: FitSettings,
+    *,
+    validate: Callable[[], float] | None = None,
+    report: Report = lambda record: None,
+    checkpoints: Checkpoints | None = None,
+    resume: bool = False,
+) -> FitResult:
+    """Train `model` in place and leave the weights of the best evaluation in it.
+
+    `validate` gives the validation loss (lower is better); it runs every `eval_every_steps` steps
+    and after the last. With `resume`, the newest checkpoint is restored first. An interruption
+    (Ctrl-C) saves a checkpoint before it is raised again.
+
+    Raises:
+        TrainingError: a non-finite loss or gradient; the weights are those of the step before.
+        CheckpointError: nothing that can be resumed from.
+    """
+    state = FitState()
+    if resume and checkpoints and (saved := checkpoints.load(model, optimizers)):
+        state = FitState(**saved)
+    saved_at, stopped = time.monotonic(), False
+    model.train()
+    try:
+        while state.step < settings.num_steps and not stopped:
+            record = _run_step(model, get_batches, loss, optimizers, settings, state)
+            if validate and _evaluation_is_due(state.step, settings):
+                record["eval/loss"] = _evaluate(model, validate, state, checkpoints)
+                record["eval/best_step"] = state.best_step
+                stopped = bool(settings.patience) and (
+                    state.evals_without_gain >= (settings.patience or 0)
+                )
+            report(record)
+            if checkpoints and _checkpoint_is_due(state.step, settings, saved_at):
+                checkpoints.save(model, optimizers, asdict(state))
+                saved_at = time.monotonic()
+    except KeyboardInterrupt:
+        if checkpoints and state.step:
+            checkpoints.save(model, optimizers, asdict(state))
+        raise
+    if checkpoints:
+        checkpoints.save(model, optimizers, asdict(state))
+        checkpoints.load_best(model)
+    model.eval()
+    return FitResult(
+        num_steps=state.step,
+        num_tokens=state.num_tokens,
+        train_loss=state.last_loss,
+        validation_loss=state.best_loss if validate else math.nan,
+        best_step=state.best_step if validate else state.step,
+        stopped_early=stopped,
+    )
+
+
+def _run_step(
+    model: Any,
+    get_batches: GetBatches,
+    loss: LossFunction,
+    optimizers: Sequence[torch.optim.Optimizer],
+    settings: FitSettings,
+    state: FitState,
+) -> dict[str, Any]:
+    started = time.monotonic()
+    factor = compute_lr_factor(
+        state.step,
+        num_steps=settings.num_steps,
+        warmup_steps=settings.warmup_steps,
+        schedule=settings.schedule,
+    )
+    learning_rate = set_learning_rate(list(optimizers), factor)
+    result = train_step(
+        model,
+        get_batches(state.step),
+        loss,
+        optimizers,
+        max_grad_norm=settings.max_grad_norm,
+        precision=settings.precision,
+    )
+    state.step += 1
+    state.num_tokens += result.num_tokens
+    state.last_loss = result.loss
+    return {
+        "step": state.step,
+        "tokens": state.num_tokens,
+        "train/loss": result.loss,
+        "train/grad_norm": result.grad_norm,
+        "train/learning_rate": learning_rate,
+        "tokens_per_s": result.num_tokens / max(time.monotonic() - started, 1e-9),
+    }
+
+
+def _evaluation_is_due(step: int, settings: FitSettings) -> bool:
+    every = settings.eval_every_steps
+    return step == settings.num_steps or bool(every and step % every == 0)
+
+
+def _evaluate(
+    model: Any,
+    validate: Callable[[], float],
+    state: FitState,
+    checkpoints: Checkpoints | None,
+) -> float:
+    state.last_eval = validate()
+    if state.last_eval < state.best_loss:
+        state.best_loss, state.best_step = state.last_eval, state.step
+        state.evals_without_gain = 0
+        if checkpoints:
+            checkpoints.save_best(model)
+    else:
+        state.evals_without_gain += 1
+    return state.last_eval
+
+
+def _checkpoint_is_due(step: int, settings: FitSettings, saved_at: float) -> bool:
+    every = settings.checkpoint_every_steps
+    by_step = bool(every and step % every == 0)
+    return by_step or time.monotonic() - saved_at >= settings.checkpoint_every_s

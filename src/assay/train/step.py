@@ -1,0 +1,88 @@
+"""One optimizer step: forward and backward of its micro-batches, clipping, update. No bookkeeping.
+
+The loss of a step is one weighted sum over all its supervised tokens, divided once by their total
+weight, so that any split into micro-batches gives the same gradient.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from assay.data.pack import PackedBatch
+from assay.errors import TrainingError
+
+
+class LossFunction(Protocol):
+    """An objective: the weighted loss *sum* of a micro-batch, a float32 scalar with gradient."""
+
+    def __call__(self, model: Any, batch: PackedBatch) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What one step did: mean loss per unit of weight, gradient norm before clipping, tokens."""
+
+    loss: float
+    grad_norm: float
+    num_tokens: int
+    loss_weight: float
+
+
+def train_step(
+    model: Any,
+    batches: Sequence[PackedBatch],
+    loss: LossFunction,
+    optimizers: Sequence[torch.optim.Optimizer],
+    *,
+    max_grad_norm: float | None,
+    precision: str = "fp32",
+    after_micro_batch: Callable[[], None] | None = None,
+) -> StepResult:
+    """Accumulate the gradient of `batches` and move the optimizers once.
+
+    Raises:
+        TrainingError: the loss or the gradient is not finite; the optimizer has not moved.
+    """
+    weight = sum(batch.loss_weight for batch in batches)
+    if weight <= 0:
+        raise TrainingError("a step without a supervised token: every loss weight is 0")
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    total = 0.0
+    for batch in batches:
+        if not batch.target_ids:
+            continue
+        with autocast(precision, parameters[0].device):
+            loss_sum = loss(model, batch)
+        (loss_sum / weight).backward()
+        total += float(loss_sum.detach())
+        if after_micro_batch:
+            after_micro_batch()
+    grad_norm = float(
+        torch.nn.utils.clip_grad_norm_(parameters, max_grad_norm or math.inf, foreach=True)
+    )
+    if not (math.isfinite(total) and math.isfinite(grad_norm)):
+        for optimizer in optimizers:
+            optimizer.zero_grad()
+        raise TrainingError(
+            f"loss {total / weight} and gradient norm {grad_norm} are not both finite; the weights"
+            " are those of the step before: lower train.learning_rate, or look at the rows of this"
+            " step"
+        )
+    for optimizer in optimizers:
+        optimizer.step()
+        optimizer.zero_grad()
+    return StepResult(total / weight, grad_norm, sum(b.num_tokens for b in batches), weight)
+
+
+def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:
+    """bfloat16 autocast for ``bf16``; weights, gradients and optimizer state stay float32."""
+    if precision == "bf16":
+        return torch.autocast(device.type, dtype=torch.bfloat16)
+    return nullcontext()

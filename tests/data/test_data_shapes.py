@@ -1,0 +1,98 @@
+"""Recognising formats: one fits, none fits, two fit, or it is data for another objective."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+CHAT = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]
+
+
+@pytest.mark.parametrize(
+    ("row", "shape"),
+    [
+        ({"messages": CHAT}, "chat"),
+        (
+            {"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]},
+            "sharegpt",
+        ),
+        ({"instruction": "a", "output": "b"}, "alpaca"),
+        ({"prompt": "a", "completion": "b"}, "completion"),
+        ({"text": "a"}, "text"),
+        ({"prompt": "a", "prompt_id": "1", "messages": CHAT}, "chat"),
+    ],
+)
+def test_shape_is_recognised(read: Any, row: dict[str, Any], shape: str) -> None:
+    result = read([row])
+    assert result.refusals == []
+    assert (result.counts[0].format, len(result.records)) == (shape, 1)
+
+
+@pytest.mark.parametrize(
+    ("row", "name", "objective"),
+    [
+        ({"prompt": "a", "chosen": "b", "rejected": "c"}, "preference", "dpo"),
+        ({"chosen": CHAT, "rejected": CHAT}, "preference", "dpo"),
+        ({"input": {}, "preferred_output": [], "non_preferred_output": []}, "preference", "dpo"),
+        ({"prompt": "a", "completion": "b", "label": True}, "rated", "kto"),
+        ({"prompt": "a"}, "prompt", "grpo"),
+    ],
+)
+def test_data_of_other_objectives_is_refused_by_name(
+    read: Any, row: dict[str, Any], name: str, objective: str
+) -> None:
+    result = read([row, row])
+    (problem,) = result.refusals
+    assert problem.got == f"{name} data"
+    assert objective in problem.do
+    assert result.records == []
+
+
+def test_two_shapes_that_fit_are_a_tie(read: Any) -> None:
+    (problem,) = read([{"messages": CHAT, "text": "hi"}]).refusals
+    assert problem.got == "columns messages, text, which fit chat and text equally well"
+
+
+def test_a_tie_is_solved_by_a_name(read: Any) -> None:
+    result = read([{"messages": CHAT, "text": "hi"}], format="text")
+    assert [record.kind for record in result.records] == ["text"]
+    assert result.counts[0].other_columns == ["messages"]
+
+
+def test_unknown_columns_name_what_was_seen_and_suggest_a_mapping(read: Any) -> None:
+    (problem,) = read([{"question": "1 + 1", "answer": "2"}]).refusals
+    assert problem.got == "columns question, answer, which fit no known shape"
+    assert "sharegpt (conversations)" in problem.allowed
+    assert "columns: {instruction: question, output: answer}" in problem.do
+
+
+def test_the_suggested_mapping_works(read: Any) -> None:
+    columns = {"instruction": "question", "output": "answer"}
+    result = read([{"question": "1 + 1", "answer": "2", "level": 1}], columns=columns)
+    assert [m["content"] for m in result.records[0].messages] == ["1 + 1", "2"]
+    assert result.records[0].extra == {"level": 1}
+
+
+def test_problems_of_mapped_rows_name_the_files_own_columns(read: Any) -> None:
+    columns = {"instruction": "question", "output": "answer"}
+    result = read([{"question": "a", "answer": "b"}, {"question": "c"}], columns=columns)
+    assert [(problem.line, problem.key) for problem in result.problems] == [(2, "answer")]
+
+
+def test_mapping_of_an_unknown_field_is_refused_with_the_nearest(read: Any) -> None:
+    (problem,) = read([{"text": "a"}], columns={"instructions": "text"}).refusals
+    assert problem.do == "did you mean instruction?"
+
+
+def test_named_format_that_no_row_has_is_one_problem(read: Any) -> None:
+    result = read([{"q": "a"}] * 50, format="alpaca")
+    (problem,) = result.refusals
+    assert (problem.line, result.problems) == (1, [])
+    assert problem.allowed == "for alpaca: instruction, output"
+
+
+def test_the_majority_names_the_shape_and_the_rest_are_bad_rows(read: Any) -> None:
+    result = read([{"chat": CHAT}, {"messages": CHAT}, {"messages": CHAT}])
+    assert result.counts[0].format == "chat"
+    assert [(problem.line, problem.key) for problem in result.problems] == [(1, "messages")]
