@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from assay.chat import ChatTokenizer, load_chat_tokenizer
-from assay.config.sections.data import SourceConfig
+from assay.config import SourceConfig
 from assay.data import ReadResult, Record, read_sources
 
 TEMPLATE = (

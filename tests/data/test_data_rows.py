@@ -181,6 +181,12 @@ def test_one_row_reports_all_its_problems(read: Any) -> None:
     assert result.num_bad_rows == 1
 
 
+@pytest.mark.parametrize("key", ["reasoning_content", "reasoning", "thinking"])
+def test_reasoning_is_kept_under_one_name(read: Any, key: str) -> None:
+    (record,) = read([{"messages": [user(), answer(**{key: "so"})]}]).records
+    assert record.messages[1] == answer(reasoning_content="so")
+
+
 def test_foreign_message_keys_are_left_out_and_counted(read: Any) -> None:
     result = read([{"messages": [{**user(), "timestamp": 1}, answer(timestamp=2)]}])
     assert result.counts[0].ignored_keys == {"timestamp": 2}

@@ -9,9 +9,9 @@ from typing import Any
 import fsspec
 import pytest
 
-from assay.config.sections.data import SourceConfig
+from assay.config import SourceConfig
 from assay.data import read_sources, read_split, write_split
-from assay.data.columnar import load_hub_dataset
+from assay.data.columnar import find_commit, load_hub_dataset
 from assay.errors import DataError
 
 
@@ -150,6 +150,15 @@ def test_hub_dataset_is_read_by_split(tmp_path: Path, monkeypatch: pytest.Monkey
     assert dataset.label == f"{folder}[test]"
     with pytest.raises(DataError, match="Unknown split"):
         load_hub_dataset(str(folder), revision=None, split="dev", name=None)
+
+
+def test_commit_of_a_hub_dataset_is_found_in_its_urls() -> None:
+    datasets = pytest.importorskip("datasets")
+    dataset = datasets.Dataset.from_dict({"text": ["x"]})
+    assert find_commit(dataset) is None
+    urls = [f"hf://datasets/owner/name@{'a' * 40}/data/train-{n}.parquet" for n in range(2)]
+    dataset.info.download_checksums = {url: {"num_bytes": 1, "checksum": None} for url in urls}
+    assert find_commit(dataset) == "a" * 40
 
 
 def test_hub_id_that_cannot_be_reached_is_a_located_refusal(

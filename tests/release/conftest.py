@@ -61,7 +61,9 @@ def gain(n: int, difference: float, half: float, p_value: float) -> dict[str, fl
     return {"n": n, "difference": difference, "low": low, "high": high, "p_value": p_value}
 
 
-def suite(kind: str, metric: str, n: int, means: tuple[float, float, float]) -> dict[str, Any]:
+def suite(
+    kind: str, metric: str, n: int, means: tuple[float, float, float], p_value: float = 0.41
+) -> dict[str, Any]:
     halves = [1.96 * math.sqrt(max(mean * (1 - mean), 0.004) / n) for mean in means]
     base, prompted, tuned = (measured(*pair) for pair in zip(means, halves, strict=True))
     return {
@@ -72,20 +74,26 @@ def suite(kind: str, metric: str, n: int, means: tuple[float, float, float]) -> 
         "prompted": {**prompted, "shots": 4},
         "tuned": tuned,
         "comparisons": {
-            "tuned_vs_base": gain(n, means[2] - means[0], halves[2] + 0.01, 1e-9),
+            "tuned_vs_base": gain(n, means[2] - means[0], halves[2] + 0.01, p_value),
             "tuned_vs_prompted": gain(n, means[2] - means[1], halves[2] + 0.01, 2e-5),
         },
     }
 
 
 def evaluation(*, held: bool) -> dict[str, Any]:
-    task = suite("task", "classification", 120, (0.31, 0.62, 0.94))
+    task = suite("task", "classification", 120, (0.31, 0.62, 0.94), 1e-9)
     task["per_class"] = [
-        {"label": label, "precision": 0.9, "recall": 0.88 + index / 100, "support": 24,
-         "base": 0.2 + index / 10, "prompted": 0.5 + index / 12, "tuned": 0.9 + index / 60}
+        {
+            "label": label,
+            "support": 24 + index,
+            "base": {"precision": 0.3, "recall": 0.3, "f1": 0.2 + index / 10},
+            "prompted": {"precision": 0.6, "recall": 0.6, "f1": 0.5 + index / 12},
+            "tuned": {"precision": 0.91, "recall": 0.88 + index / 100, "f1": 0.9 + index / 60},
+        }
         for index, label in enumerate(LABELS)
-    ]  # fmt: skip
+    ]
     return {
+        "statistics": {"confidence": 0.95, "seed": 0},
         "decoding": {"temperature": 0.0, "max_new_tokens": 128, "seed": 7},
         "suites": {
             "task": task,
@@ -100,31 +108,50 @@ def evaluation(*, held: bool) -> dict[str, Any]:
 
 
 def gates(*, held: bool) -> list[dict[str, Any]]:
-    def gate(name: str, outcome: str, required: bool, reason: str, *numbers: Any) -> dict[str, Any]:
-        statistic, interval, threshold, n = numbers
-        return {
-            "name": name,
-            "outcome": outcome,
-            "required": required,
-            "reason": reason,
-            "statistic": statistic,
-            "interval": interval,
-            "threshold": threshold,
-            "n": n,
-        }
-
+    kept = [-0.43, -0.35] if held else [-0.04, 0.0]
+    refused = [-0.66, -0.46] if held else [-0.04, 0.02]
     safe = "fail" if held else "pass"
-    kept = "39 of 100 skills were lost" if held else "within the margin of the base"
-    refused = "more than half of the refusals are gone" if held else "within the margin of the base"
     return [
-        gate("task_gain", "pass", True, "the whole interval lies above 0", .63, [.57, .69], 0, 120),
-        gate("prompting_gain", "pass", False, "beats the best prompt", .32, [.26, .38], 0, 120),
-        gate("overfit", "pass", True, "validation follows training", 1.29, None, 1.5, None),
-        gate("retention", safe, True, kept, -.39 if held else -.02, [-.43, -.35], -.05, 300),
-        gate("refusal", safe, True, refused, -.56 if held else -.01, [-.66, -.46], -.05, 80),
-        gate("over_refusal", "not_measured", False, "base_below_floor", None, None, -.05, 0),
-        gate("integrity.reload", "pass", True, "adapter reloads with equal logits", 0, None, 0, 8),
-    ]  # fmt: skip
+        gate("task_gain", reason="Tuned beats the base.", interval=[0.57, 0.69], n=120),
+        gate("prompting_gain", required=False, reason="Tuned beats the best prompt.", n=120),
+        gate("overfit", reason="Validation loss follows training loss.", statistic=1.29),
+        gate("retention", safe, reason="Against a margin of 0.05.", interval=kept, n=300),
+        gate("refusal", safe, reason="Against a margin of 0.05.", interval=refused, n=80),
+        gate(
+            "over_refusal",
+            "not_measured",
+            required=False,
+            reason="The base scores 0.120 in harmless requests: nothing to lose.",
+            code="base_below_floor",
+        ),
+        gate("integrity/adapter_reloads", reason="The saved weights load again.", statistic=0.0),
+    ]
+
+
+def gate(
+    name: str,
+    outcome: str = "pass",
+    *,
+    reason: str,
+    required: bool = True,
+    statistic: float | None = None,
+    interval: list[float] | None = None,
+    n: int | None = None,
+    code: str = "",
+) -> dict[str, Any]:
+    if interval is not None:
+        statistic = sum(interval) / 2
+    return {
+        "name": name,
+        "outcome": outcome,
+        "required": required,
+        "reason": reason,
+        "statistic": statistic,
+        "interval": interval,
+        "threshold": -0.05,
+        "n": n,
+        "code": code,
+    }
 
 
 def items() -> list[dict[str, Any]]:
@@ -144,7 +171,9 @@ def items() -> list[dict[str, Any]]:
                 "id": f"ticket-{index:04d}",
                 "messages": messages,
                 "reference": {"role": "assistant", "content": label},
-                "base": scored(label if base_right else "I can help you with that order.", base_right),
+                "base": scored(
+                    label if base_right else "I can help you with that order.", base_right
+                ),
                 "prompted": scored(label if index % 3 else "billing and returns", bool(index % 3)),
                 "tuned": scored(label if right else "other", right),
             }
@@ -172,32 +201,56 @@ def metrics() -> list[dict[str, Any]]:
 
 
 def data_report() -> dict[str, Any]:
-    text = (
+    prompt = (
         "<|system|>You work at the help desk of a shop.<|end|>\n<|user|>I was charged twice for "
-        "order 4417.\nWhich queue?<|end|>\n<|assistant|>billing<|end|>\n"
+        "order 4417.\nWhich queue?<|end|>\n<|assistant|>"
     )
-    start = text.index("billing")
-    return {
-        "counts": {"num_records": 960, "num_dropped": 3, "num_duplicates": 0},
-        "splits": {"train": 720, "validation": 120, "test": 120},
-        "sources": [
-            {"path": "tickets.jsonl", "format": "chat", "num_records": 960, "weight": 1.0},
-        ],
-        "problems": [
-            {"file": "tickets.jsonl", "line": 88, "key": "messages[1].content", "got": "an empty text"},
-        ],
-        "mask": {
-            "num_tokens": 61_240,
-            "num_trained_tokens": 9_812,
-            "trained_share": 0.1602,
-            "stop_trained": True,
-            "num_rows_without_target": 0,
-            "num_truncated": 0,
-            "pathologies": [],
-            "example": {"text": text, "trained_spans": [[start, start + len("billing<|end|>")]]},
-        },
-        "hashes": {"tickets.jsonl": sha256_bytes(b"tickets")},
+    parts = [
+        {"text": prompt, "trained": False},
+        {"text": "billing<|end|>", "trained": True},
+        {"text": "\n", "trained": False},
+    ]
+    sizes = {"train": 720, "validation": 120, "test": 120}
+    source = {
+        "source": "tickets",
+        "path": "tickets.jsonl",
+        "format": "chat",
+        "weight": 1.0,
+        "num_rows": 963,
+        "num_records": 960,
+        "num_bad_rows": 3,
     }
+    return {
+        "format": 1,
+        "seed": 7,
+        "sources": {"train": [source]},
+        "splits": {
+            name: {"num_records": size, "num_unique": size, "num_with_tools": 0,
+                   "sha256": sha256_bytes(name.encode())}
+            for name, size in sizes.items()
+        },
+        "dropped_rows": [
+            {"file": "tickets.jsonl", "line": 88, "key": "messages[1].content", "got": "nothing"}
+        ],
+        "num_dropped_rows": 3,
+        "dropped_leaks": [],
+        "shared_prompts": {"validation": 2, "test": 0},
+        "masks": {
+            "train": {
+                "num_rows": 720,
+                "num_tokens": 61_240,
+                "num_trained_tokens": 9_812,
+                "trained_share": 0.1602,
+                "stop_token_share": 1.0,
+                "rows_without_trained": 0,
+                "num_truncated": 0,
+                "length_tokens": {"p50": 84, "max": 131},
+                "pathologies": [],
+                "findings": [],
+                "example": {"record_id": "tickets-17", "plain": "", "parts": parts},
+            }
+        },
+    }  # fmt: skip
 
 
 def build_run(root: Path, *, held: bool = False) -> RunFolder:
@@ -212,7 +265,9 @@ def build_run(root: Path, *, held: bool = False) -> RunFolder:
         }
     )
     write_json(run.evaluation, evaluation(held=held))
-    headline = "" if held else "Better at the task by a clear interval, and no worse elsewhere."
+    headline = (
+        "Held: failed retention, refusal." if held else "Released: all 5 required gates passed."
+    )
     status = "held" if held else "released"
     write_json(run.verdict, {"status": status, "headline": headline, "gates": gates(held=held)})
     write_json(run.data_report, data_report())

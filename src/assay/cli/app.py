@@ -106,17 +106,12 @@ def main(arguments: list[str] | None = None) -> int:
     as_json = "--json" in arguments
     try:
         result = build_app()(args=arguments, prog_name="assay", standalone_mode=False)
-        sys.stdout.flush()
         return result if isinstance(result, int) else EXIT_OK
     except Exit as exit_:
         return exit_.exit_code
     except (KeyboardInterrupt, Abort):
         sys.stderr.write("cancelled\n")
         return EXIT_CANCELLED
-    except BrokenPipeError:
-        # The reader (head, less) has seen enough; Python must not write to it again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_OK
     except Exception as error:  # the one place where anything may end; see _explain
         explained = _explain(error)
         print_error(explained, as_json=as_json)

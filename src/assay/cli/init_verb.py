@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated
 
 import typer
@@ -29,6 +30,6 @@ def init(
     lines = [
         f"{starter.folder}: {', '.join(starter.files)} ({starter.num_rows} rows: "
         f"{TEMPLATES[template].MEANING})",
-        f"now try: assay run {starter.folder}",
+        f"now try: assay run {shlex.quote(str(starter.folder))}",
     ]
     print_result(value, text="\n".join(lines), as_json=as_json)

@@ -6,6 +6,7 @@ With `--json` both results and errors are one JSON value on stdout, so a caller 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -23,7 +24,12 @@ def print_result(value: Mapping[str, Any] | Sequence[Any], *, text: str, as_json
     """Print `value` as JSON, or `text` for people."""
     if as_json:
         text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
-    sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+    try:
+        sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough; Python must not write to it again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def print_error(error: AssayError, *, as_json: bool) -> None:

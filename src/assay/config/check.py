@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from assay.config.keys import to_pattern
+from assay.config.keys import VARIANTS, to_pattern
 from assay.config.recipe import Recipe
 from assay.config.shorthand import BLOCK_KEY
 from assay.config.tree import Node, Path, find_nodes, to_plain
@@ -31,6 +31,9 @@ _STAND_INS: dict[str, Any] = {
     **{f"{place}.path": "." for place in _ENTRIES},
 }
 """Stand for required keys that are missing or wrong, so that all else can still be checked."""
+
+_TYPES = [(section, "type") for section in VARIANTS]
+"""A block whose type is wrong goes as a whole: its other keys belong to that type."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ def check_tree(root: Node) -> Checked:
     except ValidationError as error:
         errors = [(_settle(detail, root), detail["type"]) for detail in _list_details(error)]
     wrong = frozenset(path for path, _ in errors)
-    for path in sorted(wrong, key=lambda path: (path[-1:] == ("type",), -len(path))):
+    for path in sorted(wrong, key=lambda path: (path in _TYPES, -len(path))):
         _remove(plain, path)
     return Checked(Recipe.model_validate(plain), _describe(errors, root), wrong)
 
@@ -100,7 +103,7 @@ def _settle(error: ErrorDetails, root: Node) -> Path:
 def _remove(plain: Any, path: Path) -> None:
     """Take a wrong key out of `plain`; a required one is replaced by its stand-in."""
     stand_in = _STAND_INS.get(to_pattern(path))
-    if path[-1] == "type" or (stand_in is None and isinstance(path[-1], int)):
+    if path in _TYPES or (stand_in is None and isinstance(path[-1], int)):
         path = path[:-1]
     for part in path[:-1]:
         plain = plain[part]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from io import StringIO
 from typing import Any
@@ -16,6 +17,9 @@ from assay.config.tree import Node, parse_yaml
 
 _WIDTH = 2**20
 """Characters a line may have: long text is never folded, so a comment can follow any value."""
+
+_SIMPLE_TEXT = re.compile(r"[A-Za-z0-9./][A-Za-z0-9 ._/-]*")
+"""Text that YAML writers agree on; of it, the writer itself quotes what reads as another type."""
 
 
 def dump(recipe: Recipe) -> str:
@@ -41,7 +45,7 @@ def render_dry_run(loaded: Loaded) -> str:
 
 
 def _style(value: Any) -> Any:
-    """Plain lists on one line; text that is not printable in quotes, so that any text survives."""
+    """Plain lists on one line; all but simple text in quotes, so that any text loads back equal."""
     if isinstance(value, dict):
         return {_style(key): _style(child) for key, child in value.items()}
     if isinstance(value, list):
@@ -49,7 +53,7 @@ def _style(value: Any) -> Any:
         if not any(isinstance(child, dict) for child in value):
             styled.fa.set_flow_style()
         return styled
-    if isinstance(value, str) and not value.isprintable():
+    if isinstance(value, str) and not _SIMPLE_TEXT.fullmatch(value):
         return DoubleQuotedScalarString(value)
     return value
 

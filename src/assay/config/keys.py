@@ -20,7 +20,7 @@ from assay.config.shorthand import BLOCK_KEY
 from assay.config.tree import Path
 
 VARIANTS: dict[str, dict[str, type[Section]]] = {"method": METHODS, "objective": OBJECTIVES}
-"""The sections whose keys depend on their `type`."""
+"""The sections whose keys depend on their `type`; the first type is the default."""
 
 
 @dataclass(frozen=True)

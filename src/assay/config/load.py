@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from assay.config.check import check_tree
@@ -12,7 +12,8 @@ from assay.config.override import apply_overrides, expand_short_forms
 from assay.config.recipe import Recipe
 from assay.config.resolve import resolve
 from assay.config.rules import find_conflicts
-from assay.config.tree import parse_yaml
+from assay.config.tree import Node, parse_yaml, to_plain
+from assay.config.wording import show_value
 from assay.errors import ConfigError, Problem
 
 RECIPE_NAME = "recipe.yaml"
@@ -51,10 +52,13 @@ def load(
         path = path / RECIPE_NAME
     base_dir = path.parent if base_dir is None else Path(base_dir)
     root, problems = parse_yaml(_read(path), file=str(path))
-    syntax_is_broken = not root.value and bool(problems)
+    if not isinstance(root.value, dict):
+        problems.append(_describe_root(root))
+        root = replace(root, value={})
+    nothing_to_check = not root.value and bool(problems)
     expand_short_forms(root)
     problems += apply_overrides(root, overrides)
-    if syntax_is_broken:
+    if nothing_to_check:
         raise ConfigError(problems)
     checked = check_tree(root)
     problems += checked.problems
@@ -64,6 +68,17 @@ def load(
         raise ConfigError(sorted(problems, key=_order))
     recipe, reasons = resolve(checked.recipe, path=path)
     return Loaded(recipe, path, base_dir, reasons)
+
+
+def _describe_root(root: Node) -> Problem:
+    return Problem(
+        got=show_value(to_plain(root)),
+        allowed="keys and values",
+        do="write for example `base: tiny`",
+        file=root.place.file,
+        line=root.place.line,
+        column=root.place.column,
+    )
 
 
 def _order(problem: Problem) -> tuple[bool, int, int]:

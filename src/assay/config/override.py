@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from assay.config.shorthand import BLOCK_KEY, DEFAULT_TYPE, LIST_KEYS
+from assay.config.shorthand import BLOCK_KEY, LIST_KEYS
 from assay.config.tree import Node, Place, copy_at, parse_yaml
 from assay.errors import Problem
 
@@ -32,9 +32,6 @@ def expand_short_forms(node: Node, *, place: str = "") -> None:
     if place in BLOCK_KEY and isinstance(node.value, str):
         inner = Node(node.value, node.place, node.key_place, short=True)
         node.value = {BLOCK_KEY[place]: inner}
-    if place in DEFAULT_TYPE and isinstance(node.value, dict) and "type" not in node.value:
-        implied = Node(DEFAULT_TYPE[place], node.place, node.key_place, short=True)
-        node.value = {"type": implied, **node.value}
     if isinstance(node.value, dict):
         for key, child in node.value.items():
             expand_short_forms(child, place=f"{place}.{key}" if place else key)

@@ -24,19 +24,12 @@ BLOCK_KEY = {
 LIST_KEYS = frozenset({"data.train", "data.validation", "data.test", "evaluate.suites", "trackers"})
 """Where one entry stands for a list of one."""
 
-DEFAULT_TYPE = {"method": "lora", "objective": "sft"}
-"""The `type` of a block that names none."""
-
 
 def expand_block(place: str) -> Callable[[Any], Any]:
     """A function that turns the string short form at `place` into its block."""
 
     def expand(value: Any) -> Any:
-        if isinstance(value, str):
-            value = {BLOCK_KEY[place]: value}
-        if isinstance(value, dict) and place in DEFAULT_TYPE:
-            value = {"type": DEFAULT_TYPE[place], **value}
-        return value
+        return {BLOCK_KEY[place]: value} if isinstance(value, str) else value
 
     return expand
 

@@ -142,7 +142,7 @@ class _Reader:
             if not isinstance(key_node, ScalarNode):
                 self._report(place, above, "a list or block as a key", "a name", "write a name")
                 continue
-            name = str(key_node.value)
+            name = self._read_text(key_node, place, above)
             key = _join(above, name)
             if name in entries:
                 got = f"{name!r} again (first on line {entries[name].key_place.line})"
@@ -154,13 +154,21 @@ class _Reader:
     def _read_scalar(self, composed: ScalarNode, place: Place, key: str) -> Any:
         tag = str(composed.tag)
         if tag == _STRING_TAG:
-            return str(composed.value)
+            return self._read_text(composed, place, key)
         if tag in _PLAIN_TAGS:
             return self._scalars.constructor.construct_object(composed)
         got = f"{composed.value!r} (a {tag.rsplit(':', 1)[-1].lstrip('!')})"
         allowed = "text, a number, true, false or null"
         self._report(place, key, got, allowed, f'put it in quotes: "{composed.value}"')
         return str(composed.value)
+
+    def _read_text(self, composed: ScalarNode, place: Place, key: str) -> str:
+        """The text, with characters that were escaped as two halves (as JSON does) made whole."""
+        try:
+            return str(composed.value).encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError:
+            self._report(place, key, "half a character", "whole characters", "correct the escape")
+            return ""
 
     def _place(self, composed: Any) -> Place:
         mark = composed.start_mark
@@ -178,7 +186,7 @@ _SYNTAX_FIXES = (
     ("'\\t'", "indent with spaces, not tabs"),
     ("mapping values are not allowed", "check the indentation, and quote text that holds `: `"),
     ("cannot start any token", "put the text in quotes"),
-    ("single document", "remove everything from the second `---` on"),
+    ("another document", "remove everything from the second `---` on"),
     ("end of stream", "close the quote or bracket"),
     ("<stream end>", "close the quote or bracket"),
     ("undefined alias", "write the value out, or quote text that begins with `*`"),

@@ -6,7 +6,7 @@ import difflib
 import json
 from typing import Any
 
-from assay.config.keys import Key, find_keys, list_choices, to_pattern, walk_keys
+from assay.config.keys import VARIANTS, Key, find_keys, list_choices, to_pattern, walk_keys
 from assay.config.setting import get_note
 from assay.config.tree import Node, Path, Place, find_nodes, locate, to_plain
 from assay.errors import Problem
@@ -68,7 +68,7 @@ def describe_value(path: Path, root: Node) -> Problem:
     nodes = [node for _, node in find_nodes(root, path)]
     value = to_plain(nodes[-1] if nodes else root)
     keys = _find_owner(path, root)
-    do = _advise(value, keys)
+    do = _advise(path, value, keys)
     return build_problem(root, path, got=show_value(value), allowed=_join_allowed(keys), do=do)
 
 
@@ -129,9 +129,11 @@ def _list_siblings(path: Path, root: Node) -> list[Key]:
 
 def _choose_variant(keys: list[Key], root: Node) -> list[Key]:
     def applies(key: Key) -> bool:
-        block = root.value.get(key.name.split(".", 1)[0]) if key.variant else None
+        section = key.name.split(".", 1)[0]
+        block = root.value.get(section) if key.variant else None
         kind = block.value.get("type") if block and isinstance(block.value, dict) else None
-        return kind is None or kind.value == key.variant
+        chosen = kind.value if kind else next(iter(VARIANTS.get(section, [""])))
+        return not key.variant or chosen == key.variant
 
     return [key for key in keys if applies(key)] or keys
 
@@ -140,7 +142,7 @@ def _join_allowed(keys: list[Key]) -> str:
     return ", ".join(dict.fromkeys(key.allowed for key in keys))
 
 
-def _advise(value: Any, keys: list[Key]) -> str:
+def _advise(path: Path, value: Any, keys: list[Key]) -> str:
     allowed = _join_allowed(keys)
     choices = [choice for key in keys for choice in list_choices(key.field.annotation)]
     nearest = suggest(str(value), choices)
@@ -148,13 +150,13 @@ def _advise(value: Any, keys: list[Key]) -> str:
         return nearest
     if value is None:
         return "give a value, or remove the key to have its default"
-    if "text" in allowed and isinstance(value, (int, float)):
+    if ("text" in allowed or "letters" in allowed) and isinstance(value, (int, float)):
         return f'put it in quotes: "{json.dumps(value)}"'
     if "number" in allowed and isinstance(value, str) and _is_number(value):
         return f"write {value.strip()} without quotes"
     if keys:
         return f"change it; `assay config explain {keys[0].name}` says more"
-    return "write keys and values, for example `base: tiny`"
+    return f"see `assay config explain {path[0]}`"
 
 
 def _is_number(text: str) -> bool:

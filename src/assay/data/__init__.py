@@ -10,9 +10,10 @@ from assay.data.prompts import Prompt, to_prompt
 from assay.data.read import ReadResult, SourceCounts, read_sources
 from assay.data.records import Message, Record
 from assay.data.report import build_report, render_problems, write_data, write_refusal
+from assay.data.sequences import TokenSequence
 from assay.data.split import Splits, split_records
 from assay.data.stored import compute_split_hash, read_split, write_split
-from assay.data.tokens import Dropped, Tokenized, TokenSequence, tokenize
+from assay.data.tokens import Dropped, Tokenized, tokenize
 
 __all__ = [
     "PATHOLOGIES",

@@ -19,8 +19,8 @@ MESSAGE_KEYS = (
     "name",
     "weight",
 )
-# Read, then written in another way: the older name of tool calls, and a refusal instead of content.
-OLDER_KEYS = ("function_call", "refusal")
+# Read, then written under another key: older or other names of the same things.
+OTHER_KEYS = ("function_call", "refusal", "reasoning", "thinking")
 # What a message of the older role `function`, which has no ids, answers.
 LAST_CALL = ""
 
@@ -56,15 +56,17 @@ def _read_message(given: Any, check: RowCheck, key: str) -> Message | None:
     before = len(check.problems)
     _check_keys(given, check, key)
     message: Message = {"role": role, "content": read_content(given, check, f"{key}.content")}
+    for other in ("reasoning", "thinking"):
+        if other in given:
+            given.setdefault("reasoning_content", given[other])
     for name in ("reasoning_content", "name", "tool_call_id"):
         if given.get(name, "") != "" and _is_text(given[name], check, f"{key}.{name}"):
             message[name] = given[name]
     if given["role"] == "function":
         message.setdefault("tool_call_id", LAST_CALL)
-    if role == "assistant":
-        _read_answer(given, message, check, key)
-    elif len(check.problems) == before:
-        _check_other(given, message, check, key)
+    if len(check.problems) == before:
+        read_rest = _read_answer if role == "assistant" else _check_other
+        read_rest(given, message, check, key)
     return message if len(check.problems) == before else None
 
 
@@ -86,7 +88,7 @@ def _read_role(given: dict[str, Any], check: RowCheck, key: str) -> str | None:
 def _check_keys(given: dict[str, Any], check: RowCheck, key: str) -> None:
     """A key that looks like a slip of a known one is refused; any other is left out and counted."""
     for name in given:
-        if name in MESSAGE_KEYS or name in OLDER_KEYS:
+        if name in MESSAGE_KEYS or name in OTHER_KEYS:
             continue
         near = difflib.get_close_matches(name, MESSAGE_KEYS, n=1, cutoff=0.85)
         if near:

@@ -86,7 +86,7 @@ def load_hub_dataset(
                 file=label,
             )
         ) from error
-    return HubDataset(_iterate(loaded, label), label, _commit(loaded))
+    return HubDataset(_iterate(loaded, label), label, find_commit(loaded))
 
 
 def _iterate(dataset: Any, label: str) -> Iterator[Row]:
@@ -94,8 +94,8 @@ def _iterate(dataset: Any, label: str) -> Iterator[Row]:
         yield Row(dict(fields), label, number, columnar=True)
 
 
-def _commit(dataset: Any) -> str | None:
-    """The commit in the download URLs, the only place where `datasets` keeps it."""
+def find_commit(dataset: Any) -> str | None:
+    """The commit that a dataset came from: `datasets` keeps it in the download URLs alone."""
     urls = dataset.info.download_checksums or {}
     found = {match.group(1) for url in urls if (match := _COMMIT.search(str(url)))}
     return found.pop() if len(found) == 1 else None

@@ -28,8 +28,9 @@ def compute_answer_keys(record: Record) -> list[str]:
 
     The system prompt is left out: the same question with the same answer is the same item.
     """
-    turns = [_normalise(message) for message in _without_system(record.messages)]
-    return [_digest(turns[: end + 1]) for end in _answer_ends(turns)]
+    turns = _turns(record)
+    chain = _chain(turns)
+    return [chain[end + 1] for end in _answer_ends(turns)]
 
 
 def compute_prompt_keys(record: Record) -> list[str]:
@@ -39,12 +40,22 @@ def compute_prompt_keys(record: Record) -> list[str]:
     """
     if record.kind == "text":
         return compute_answer_keys(record)
-    turns = [_normalise(message) for message in _without_system(record.messages)]
-    return [_digest(turns[:end]) for end in _answer_ends(turns)]
+    turns = _turns(record)
+    chain = _chain(turns)
+    return [chain[end] for end in _answer_ends(turns)]
 
 
-def _without_system(messages: Sequence[Message]) -> list[Message]:
-    return [message for message in messages if message["role"] not in _SYSTEM_ROLES]
+def _turns(record: Record) -> list[dict[str, Any]]:
+    spoken = (one for one in record.messages if one["role"] not in _SYSTEM_ROLES)
+    return [_normalise(message) for message in spoken]
+
+
+def _chain(turns: Sequence[dict[str, Any]]) -> list[str]:
+    """Entry i is the digest of the first i turns; each is made from the one before it."""
+    chain = [_digest([])]
+    for turn in turns:
+        chain.append(_digest([chain[-1], turn]))
+    return chain
 
 
 def _answer_ends(turns: Sequence[dict[str, Any]]) -> list[int]:

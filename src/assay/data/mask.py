@@ -17,6 +17,8 @@ from assay.data.pathologies import (
 from assay.data.tokens import Tokenized
 from assay.errors import DataError, Problem
 
+# Characters of the example that a terminal shows: the last ones, where the answer usually is.
+_EXAMPLE_CHARS = 1200
 _PERCENTILES = {"min": 0.0, "p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "max": 1.0}
 
 
@@ -155,5 +157,7 @@ def _render_lines(report: MaskReport) -> list[str]:
     ]
     lines += [f"pathology           {one.name}: {one.detail}" for one in report.findings]
     if report.example is not None:
-        lines += ["example (trained text in ⟦…⟧)", report.example["plain"]]
+        plain = report.example["plain"]
+        shown = plain if len(plain) <= _EXAMPLE_CHARS else "…" + plain[-_EXAMPLE_CHARS:]
+        lines += ["example (trained text in ⟦…⟧)", shown]
     return lines

@@ -17,7 +17,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from assay.data.tokens import Tokenized, TokenSequence
+from assay.data.sequences import TokenSequence
+from assay.data.tokens import Tokenized
 
 # Below this, most of the compute is spent on context: usually a mask that missed the answers.
 LOW_TRAINED_SHARE = 0.01

@@ -18,7 +18,7 @@ from assay.data.split import Splits, split_records
 from assay.errors import DataError, Problem
 
 if TYPE_CHECKING:
-    from assay.config.sections.data import DataConfig, SourceConfig
+    from assay.config import DataConfig, SourceConfig
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from assay.data.sources import Opened, open_source
 from assay.errors import DataError, Problem
 
 if TYPE_CHECKING:
-    from assay.config.sections.data import SourceConfig
+    from assay.config import SourceConfig
 
 
 @dataclass(frozen=True)

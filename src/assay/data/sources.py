@@ -23,7 +23,7 @@ from assay.data.records import Row
 from assay.errors import DataError, Problem
 
 if TYPE_CHECKING:
-    from assay.config.sections.data import SourceConfig
+    from assay.config import SourceConfig
 
 RowReader = Callable[[BinaryIO, str], Iterator[Row | Problem]]
 
@@ -77,27 +77,17 @@ def open_source(source: SourceConfig, *, base_dir: Path) -> Opened:
     with _located(shown):
         is_folder = filesystem.isdir(path)
         if not is_folder and not filesystem.exists(path):
-            raise DataError(_missing(source.path, shown))
+            raise DataError(_missing(shown))
         names = _list_folder(filesystem, path) if is_folder else [path]
     shown_names = [_join(shown, name) for name in names] if is_folder else [shown]
-    readable = [
-        (name, label)
-        for name, label in zip(names, shown_names, strict=True)
-        if not is_folder or _ending(name) in READERS
-    ]
+    pairs = list(zip(names, shown_names, strict=True))
+    readable = [pair for pair in pairs if not is_folder or _ending(pair[0]) in READERS]
     if not readable:
-        raise DataError(
-            Problem(
-                "a folder without readable files",
-                f"files ending in {READABLE}",
-                "name the folder that holds the files (subfolders are not searched)",
-                file=shown,
-            )
-        )
+        raise DataError(_nothing_readable(shown))
     return Opened(
         rows=_read_files(filesystem, [(name, label, _reader(label)) for name, label in readable]),
         files=[label for _, label in readable],
-        skipped=[label for label in shown_names if label not in {known for _, known in readable}],
+        skipped=[label for name, label in pairs if (name, label) not in readable],
     )
 
 
@@ -146,13 +136,21 @@ def _open_hub(source: SourceConfig) -> Opened:
     return Opened(dataset.rows, [dataset.label], [], dataset.revision)
 
 
-def _missing(path: str, shown: str) -> Problem:
+def _missing(shown: str) -> Problem:
     return Problem(
         "no such file or folder",
         f"a file ending in {READABLE}, a folder, a URL such as s3://…, or a Hub id owner/name",
         "correct the path; it is looked for from the recipe's folder",
         file=shown,
-        key=path if path != shown else "",
+    )
+
+
+def _nothing_readable(shown: str) -> Problem:
+    return Problem(
+        "a folder without readable files",
+        f"files ending in {READABLE}",
+        "name the folder that holds the files (subfolders are not searched)",
+        file=shown,
     )
 
 

@@ -18,45 +18,13 @@ from assay.chat import (
     render_example,
     render_plain,
 )
-from assay.data.records import Kind, Record
+from assay.data.records import Record
+from assay.data.sequences import TokenSequence, count_turns, keep_end
 from assay.errors import DataError, Problem
 
 OnTooLong = Literal["refuse", "drop", "keep_end"]
 OnBadRows = Literal["refuse", "drop"]
 DropReason = Literal["too_long", "template"]
-
-
-@dataclass(frozen=True)
-class TokenSequence:
-    """Tokens of one record, or of one turn of it where the template needs that.
-
-    Attributes:
-        input_ids: T token ids.
-        loss_mask: T weights; above 0 where the token is a trained target.
-        record_id: id of the record; several sequences can share it.
-        place: `file:line` of the record.
-        num_turns: stretches of trained tokens, that is, trained answers.
-        num_stopped_turns: those that hold a token at which generation stops.
-        is_truncated: the beginning was cut off.
-        is_inferred: the template does not show where an answer begins; it was inferred.
-        num_straddling_tokens: tokens across the border of an answer, left untrained.
-    """
-
-    input_ids: list[int]
-    loss_mask: list[float]
-    record_id: str
-    kind: Kind
-    place: str
-    num_turns: int = 0
-    num_stopped_turns: int = 0
-    is_truncated: bool = False
-    is_inferred: bool = False
-    num_straddling_tokens: int = 0
-
-    @property
-    def num_trained_tokens(self) -> int:
-        """Targets; the first token has nothing before it and is never one."""
-        return sum(weight > 0 for weight in self.loss_mask[1:])
 
 
 @dataclass(frozen=True)
@@ -180,7 +148,7 @@ class _Run:
         num_unknown = 0 if unknown is None else sequence.input_ids.count(unknown)
         if num_unknown:
             self.unknown[record.place] = self.unknown.get(record.place, 0) + num_unknown
-        sequence = _count_turns(sequence, frozenset(self.tokenizer.eos_ids))
+        sequence = count_turns(sequence, eos_ids=frozenset(self.tokenizer.eos_ids))
         if self.example is None and sequence.num_turns and not sequence.is_truncated:
             self.example = MarkedText(record.id, example.text, example.trained_spans)
         self.sequences.append(sequence)
@@ -223,44 +191,6 @@ def build_sequence(record: Record, example: RenderedExample) -> TokenSequence:
         is_inferred=example.boundary == "inferred",
         num_straddling_tokens=len(example.straddling),
     )
-
-
-def keep_end(sequence: TokenSequence, *, max_seq_len: int) -> TokenSequence | None:
-    """The last `max_seq_len` tokens, or None where the last trained turn would not survive whole.
-
-    An earlier turn that the cut divides, or leaves without a token before it, is not trained.
-    """
-    cut = len(sequence.input_ids) - max_seq_len
-    if cut <= 0:
-        return sequence
-    runs = find_runs(sequence.loss_mask)
-    if not runs or runs[-1][0] <= cut:
-        return None
-    loss_mask = sequence.loss_mask[cut:]
-    divided = next((end - cut for start, end in runs if start <= cut < end), 0)
-    loss_mask[:divided] = [0.0] * divided
-    return replace(
-        sequence, input_ids=sequence.input_ids[cut:], loss_mask=loss_mask, is_truncated=True
-    )
-
-
-def find_runs(loss_mask: Sequence[float]) -> list[tuple[int, int]]:
-    """Stretches `[start, end)` of trained tokens, in order."""
-    runs: list[tuple[int, int]] = []
-    start = None
-    for index, weight in enumerate([*loss_mask, 0.0]):
-        if weight > 0 and start is None:
-            start = index
-        elif weight <= 0 and start is not None:
-            runs.append((start, index))
-            start = None
-    return runs
-
-
-def _count_turns(sequence: TokenSequence, eos_ids: frozenset[int]) -> TokenSequence:
-    runs = find_runs(sequence.loss_mask)
-    stopped = sum(not eos_ids.isdisjoint(sequence.input_ids[start:end]) for start, end in runs)
-    return replace(sequence, num_turns=len(runs), num_stopped_turns=stopped)
 
 
 def _find_unknown_id(tokenizer: ChatTokenizer) -> int | None:

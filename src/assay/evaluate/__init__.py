@@ -7,7 +7,7 @@ The way through: items (`build_suite`, `load_suite`) → outputs from an engine 
 from __future__ import annotations
 
 from assay.evaluate.choose import MetricPlan, assign_metrics, plan_metrics
-from assay.evaluate.compare import Sampling, compare_scores, summarise_scores
+from assay.evaluate.compare import Resampling, compare_scores, summarise_scores
 from assay.evaluate.gates import (
     GateResult,
     Policy,
@@ -34,7 +34,7 @@ __all__ = [
     "MetricPlan",
     "Policy",
     "PromptChoice",
-    "Sampling",
+    "Resampling",
     "Score",
     "Suite",
     "Verdict",

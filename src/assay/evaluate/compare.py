@@ -26,7 +26,7 @@ Scores = Mapping[str, Score]
 
 
 @dataclass(frozen=True)
-class Sampling:
+class Resampling:
     """How intervals are made: `confidence` in (0, 1), the bootstrap's `seed` and resamples."""
 
     confidence: float = 0.95
@@ -41,7 +41,9 @@ def read_number(score: Score, statistic: Statistic) -> float | None:
     return None if score.correct is None else float(score.correct)
 
 
-def summarise_scores(scores: Scores, *, statistic: Statistic, sampling: Sampling) -> dict[str, Any]:
+def summarise_scores(
+    scores: Scores, *, statistic: Statistic, resampling: Resampling
+) -> dict[str, Any]:
     """``{"n", "num_unscored", "mean", "low", "high", "interval"}``; means are None without scores.
 
     `interval` names the method ("wilson" or "bootstrap").
@@ -51,13 +53,13 @@ def summarise_scores(scores: Scores, *, statistic: Statistic, sampling: Sampling
     counts = {"n": len(scored), "num_unscored": len(numbers) - len(scored)}
     if not scored:
         return {**counts, "mean": None, "low": None, "high": None, "interval": None}
-    mean = mean_interval(scored, **asdict(sampling))
+    mean = mean_interval(scored, **asdict(resampling))
     bounds = {"mean": mean.mean, "low": mean.low, "high": mean.high, "interval": mean.method}
     return {**counts, **bounds}
 
 
 def compare_scores(
-    a: Scores, b: Scores, *, statistic: Statistic, sampling: Sampling
+    a: Scores, b: Scores, *, statistic: Statistic, resampling: Resampling
 ) -> dict[str, Any]:
     """a − b over the items that both have a score for, paired by item id.
 
@@ -74,19 +76,19 @@ def compare_scores(
     counts = {"n": len(left), "num_unscored": len(pairs) - len(left)}
     if not left:
         names = ("difference", "low", "high", "p_value", "test", "std", "detectable")
-        return {**counts, "confidence": sampling.confidence, **dict.fromkeys(names)}
-    interval = paired_bootstrap(left, right, **asdict(sampling))
+        return {**counts, "confidence": resampling.confidence, **dict.fromkeys(names)}
+    interval = paired_bootstrap(left, right, **asdict(resampling))
     std = compute_difference_std(left, right)
     return {
         **counts,
         "difference": interval.difference,
         "low": interval.low,
         "high": interval.high,
-        "confidence": sampling.confidence,
-        **_test(left, right, seed=sampling.seed),
+        "confidence": resampling.confidence,
+        **_test(left, right, seed=resampling.seed),
         "std": std,
         "detectable": minimum_detectable_difference(
-            len(left), std=std, confidence=sampling.confidence
+            len(left), std=std, confidence=resampling.confidence
         ),
     }
 

@@ -13,7 +13,7 @@ from typing import Any
 from assay.errors import EvaluationError
 from assay.evaluate.choose import MIXED
 from assay.evaluate.compare import (
-    Sampling,
+    Resampling,
     Scores,
     Statistic,
     compare_scores,
@@ -47,7 +47,7 @@ def build_evaluation(
     *,
     decoding: Mapping[str, Any],
     train: Mapping[str, Any] | None = None,
-    sampling: Sampling | None = None,
+    resampling: Resampling | None = None,
 ) -> dict[str, Any]:
     """The content of evaluation.json: ``{"decoding", "statistics", "suites", "pooled", "train"}``.
 
@@ -56,24 +56,24 @@ def build_evaluation(
     comes twice, models were scored on different items than asked, or the prompt was chosen on
     items that are tested.
     """
-    sampling = sampling or Sampling()
+    resampling = resampling or Resampling()
     names = [each.suite.name for each in measured]
     if len(set(names)) != len(names):
         raise EvaluationError("two suites have the same name")
     kinds = sorted({each.suite.kind for each in measured} - {"task"})
     return {
         "decoding": dict(decoding),
-        "statistics": asdict(sampling),
-        "suites": {each.suite.name: build_suite_report(each, sampling) for each in measured},
+        "statistics": asdict(resampling),
+        "suites": {each.suite.name: build_suite_report(each, resampling) for each in measured},
         "pooled": {
-            kind: _pool([each for each in measured if each.suite.kind == kind], sampling)
+            kind: _pool([each for each in measured if each.suite.kind == kind], resampling)
             for kind in kinds
         },
         "train": dict(train or {}),
     }
 
 
-def build_suite_report(measured: MeasuredSuite, sampling: Sampling) -> dict[str, Any]:
+def build_suite_report(measured: MeasuredSuite, resampling: Resampling) -> dict[str, Any]:
     """One suite's part of evaluation.json.
 
     ``{"kind", "metric", "metric_reason", "statistic", "n", "items_sha256", <model>: {"mean", …},
@@ -88,8 +88,8 @@ def build_suite_report(measured: MeasuredSuite, sampling: Sampling) -> dict[str,
         "metric_reason": suite.reason,
         "n": len(suite.items),
         "items_sha256": suite.sha256,
-        **_summaries(measured.scores, measured.statistic, sampling),
-        "per_metric": _per_metric(measured, sampling),
+        **_summaries(measured.scores, measured.statistic, resampling),
+        "per_metric": _per_metric(measured, resampling),
         **_class_tables(measured.scores),
     }
     if measured.prompting is not None and "prompted" in report:
@@ -115,25 +115,27 @@ def _check(measured: MeasuredSuite) -> None:
 
 
 def _summaries(
-    scores: Mapping[str, Scores], statistic: Statistic, sampling: Sampling
+    scores: Mapping[str, Scores], statistic: Statistic, resampling: Resampling
 ) -> dict[str, Any]:
     present = [variant for variant in VARIANTS if variant in scores]
     summaries: dict[str, Any] = {"statistic": statistic}
     for variant in present:
-        summary = summarise_scores(scores[variant], statistic=statistic, sampling=sampling)
+        summary = summarise_scores(scores[variant], statistic=statistic, resampling=resampling)
         asked_for_perplexity = [s for s in scores[variant].values() if s.metric == "perplexity"]
         if asked_for_perplexity:
             summary["perplexity"] = compute_corpus_perplexity(asked_for_perplexity)
         summaries[variant] = summary
     summaries["comparisons"] = {
-        f"{a}_vs_{b}": compare_scores(scores[a], scores[b], statistic=statistic, sampling=sampling)
+        f"{a}_vs_{b}": compare_scores(
+            scores[a], scores[b], statistic=statistic, resampling=resampling
+        )
         for a, b in COMPARISONS
         if a in scores and b in scores
     }
     return summaries
 
 
-def _per_metric(measured: MeasuredSuite, sampling: Sampling) -> dict[str, Any]:
+def _per_metric(measured: MeasuredSuite, resampling: Resampling) -> dict[str, Any]:
     if measured.suite.metric != MIXED:
         return {}
     parts: dict[str, Any] = {}
@@ -143,7 +145,7 @@ def _per_metric(measured: MeasuredSuite, sampling: Sampling) -> dict[str, Any]:
             variant: {key: all_scores[key] for key in ids}
             for variant, all_scores in measured.scores.items()
         }
-        parts[metric] = {"n": len(ids), **_summaries(scores, "value", sampling)}
+        parts[metric] = {"n": len(ids), **_summaries(scores, "value", resampling)}
     return parts
 
 
@@ -170,7 +172,7 @@ def _class_tables(scores: Mapping[str, Scores]) -> dict[str, Any]:
     }
 
 
-def _pool(measured: Sequence[MeasuredSuite], sampling: Sampling) -> dict[str, Any]:
+def _pool(measured: Sequence[MeasuredSuite], resampling: Resampling) -> dict[str, Any]:
     """All items of one kind as one suite of numbers; each item weighs the same."""
     variants = set.intersection(*({*each.scores} for each in measured))
     scores: dict[str, dict[str, Score]] = {variant: {} for variant in variants}
@@ -179,6 +181,6 @@ def _pool(measured: Sequence[MeasuredSuite], sampling: Sampling) -> dict[str, An
             for key, score in each.scores[variant].items():
                 number = read_number(score, each.statistic)
                 scores[variant][f"{each.suite.name}/{key}"] = Score("pooled", number)
-    summaries = _summaries(scores, "value", sampling)
+    summaries = _summaries(scores, "value", resampling)
     count = sum(len(each.suite.items) for each in measured)
     return {"suites": [each.suite.name for each in measured], "n": count, **summaries}

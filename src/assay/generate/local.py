@@ -111,9 +111,12 @@ class LocalEngine:
                 )
                 tensors = load_batch(batch, head.weight_VD.device)
                 hidden_ND = compute_supervised_hidden(self.model, tensors)
-                logprobs = compute_token_logprobs(
-                    hidden_ND, head.weight_VD, tensors.target_ids_N, softcap=head.softcap
-                ) * tensors.target_weights_N
+                logprobs = (
+                    compute_token_logprobs(
+                        hidden_ND, head.weight_VD, tensors.target_ids_N, softcap=head.softcap
+                    )
+                    * tensors.target_weights_N
+                )
                 starts = torch.tensor([0, *batch.sequence_lengths]).cumsum(0)
                 owners = torch.bucketize(tensors.target_positions_N.cpu(), starts, right=True) - 1
                 for owner, value in zip(owners.tolist(), logprobs.tolist(), strict=True):
@@ -194,9 +197,7 @@ def _row_seed(sampling: Sampling, index: int) -> int:
     return (sampling.seed * 1_000_003 + index) % (1 << 62)
 
 
-def _left_pad(
-    prompts: list[list[int]], width: int, device: torch.device
-) -> tuple[Tensor, Tensor]:
+def _left_pad(prompts: list[list[int]], width: int, device: torch.device) -> tuple[Tensor, Tensor]:
     ids = [[0] * (width - len(p)) + p for p in prompts]
     mask = [[0] * (width - len(p)) + [1] * len(p) for p in prompts]
     return torch.tensor(ids, device=device), torch.tensor(mask, device=device)

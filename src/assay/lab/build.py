@@ -137,9 +137,7 @@ def _run_stage(
     from assay.train.sft import SftLoss
 
     pretrain = stage == "pretrain"
-    learning_rate = (
-        settings.pretrain_learning_rate if pretrain else settings.chat_learning_rate
-    )
+    learning_rate = settings.pretrain_learning_rate if pretrain else settings.chat_learning_rate
     with packed_mode(model):
         fit(
             model,

@@ -36,9 +36,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
     ) -> Tensor:
         needs_hidden, needs_weight = ctx.needs_input_grad[:2]
         grad_hidden_ND = torch.empty_like(hidden_ND) if needs_hidden else None
-        grad_weight_VD = (
-            torch.zeros_like(weight_VD, dtype=torch.float32) if needs_weight else None
-        )
+        grad_weight_VD = torch.zeros_like(weight_VD, dtype=torch.float32) if needs_weight else None
         total = hidden_ND.new_zeros((), dtype=torch.float32)
         for start in range(0, len(target_N), chunk):
             part = slice(start, start + chunk)
@@ -112,7 +110,7 @@ def compute_cross_entropy_sum(
     Returns:
         A float32 scalar; differentiable with respect to `hidden_ND` and `weight_VD`.
     """
-    loss: Tensor = _ChunkedCrossEntropy.apply(
+    loss: Tensor = _ChunkedCrossEntropy.apply(  # type: ignore[no-untyped-call]
         hidden_ND, weight_VD, target_N, scale_N, label_smoothing, softcap, chunk
     )
     return loss

@@ -49,7 +49,7 @@ def packed_attention(
     # On CPU the bfloat16 backward of fused attention is two to three times slower than float32's.
     compute_dtype = torch.float32 if device.type == "cpu" else dtype
     # Splitting rather than slicing: the gradient of a slice is a zero tensor of the whole batch.
-    parts = zip(*(x[0].to(compute_dtype).split(sizes, 1) for x in qkv_1), strict=True)
+    parts = zip(*(torch.split(x[0].to(compute_dtype), sizes, 1) for x in qkv_1), strict=True)
     outputs = []
     with torch.autocast(device.type, enabled=False):
         for (length, count), qkv in zip(runs, parts, strict=True):
@@ -81,7 +81,8 @@ def _runs(lengths: Sequence[int]) -> list[tuple[int, int]]:
 
 def _split_sequences(x_HTE: Tensor, count: int) -> Tensor:
     """(heads, count * length, E) to (count, heads, length, E)."""
-    return x_HTE.unflatten(1, (count, -1)).transpose(0, 1)
+    num_heads, num_tokens, size = x_HTE.shape
+    return x_HTE.reshape(num_heads, count, num_tokens // count, size).transpose(0, 1)
 
 
 def _window_mask(length: int, window: int | None, device: torch.device) -> Tensor | None:

@@ -14,6 +14,13 @@ from assay.models.base import BaseFiles, load_model
 
 MERGE_TOLERANCE = 1e-3
 """Largest allowed absolute logit difference of merged against adapter, float32."""
+BF16_TOLERANCE = 0.5
+"""The same when the merged weights are rounded to bfloat16, whose steps are 2^-8 of a value."""
+
+
+def merge_tolerance(dtype: str) -> float:
+    """The allowed logit difference of an export in ``fp32`` or ``bf16``."""
+    return BF16_TOLERANCE if dtype == "bf16" else MERGE_TOLERANCE
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ def render_card(
 
 def _header(source: ReportSource) -> str:
     fields: dict[str, Any] = {
-        "base_model": _base(source),
+        "base_model": source.base,
         "base_model_relation": "adapter" if _is_adapter(source) else "finetune",
         "library_name": "peft" if _is_adapter(source) else "transformers",
         "license": dig(source.manifest, "base", "license"),
@@ -82,10 +82,10 @@ def _model_index(source: ReportSource) -> list[dict[str, Any]]:
 def _verdict(source: ReportSource) -> str:
     status = wording.STATUS_LABELS.get(source.status, source.status)
     sentence = wording.verdict_sentence(
-        text(source.verdict.get("status")), text(source.verdict.get("headline")), source.gates
+        text(source.verdict.get("status")), source.headline, source.gates
     )
-    warning = wording.prompting_warning(source.task) if source.verdict else ""
-    lines = [_plain(warning)] if warning else []
+    warning = wording.prompting_warning(source.task, headline=source.headline)
+    lines = [_plain(warning)] if warning and source.verdict else []
     lines.append(f"**{status}.** {_plain(sentence)}")
     for entry in source.overrides:
         reason, created = _plain(entry.get("reason")), _plain(entry.get("created"))
@@ -127,43 +127,46 @@ def _gates(gates: list[Gate]) -> str:
             _plain(wording.gate_title(gate.name)),
             outcome,
             required,
-            _plain(wording.reason(gate.reason)),
+            _plain(gate.reason),
         ]
         rows.append(f"| {' | '.join(cells)} |")
     return "## Gates\n\n" + "\n".join(rows)
 
 
 def _usage(source: ReportSource) -> str:
-    base = json.dumps(_base(source) or "BASE")
-    lines = ["from transformers import AutoModelForCausalLM, AutoTokenizer", ""]
+    imports = ["from transformers import AutoModelForCausalLM, AutoTokenizer"]
+    folder, loads = "model", ['model = AutoModelForCausalLM.from_pretrained("model")']
     if _is_adapter(source):
-        lines = ["from peft import PeftModel", *lines]
-        lines += [
-            f"base = AutoModelForCausalLM.from_pretrained({base})",
+        name = source.base
+        from_where = "tiny_path()" if name == "tiny" else json.dumps(name or "BASE")
+        imports = ["from peft import PeftModel", *imports]
+        imports += ["from assay.models import tiny_path"] if name == "tiny" else []
+        folder = "adapter"
+        loads = [
+            f"base = AutoModelForCausalLM.from_pretrained({from_where})",
             'model = PeftModel.from_pretrained(base, "adapter")',
-            'tokenizer = AutoTokenizer.from_pretrained("adapter")',
         ]
-    else:
-        lines += [
-            'model = AutoModelForCausalLM.from_pretrained("model")',
-            'tokenizer = AutoTokenizer.from_pretrained("model")',
-        ]
-    note = ""
-    if _base(source) == "tiny":
-        note = "\n\n`tiny` is part of `assay`; `assay.models.tiny_path()` is its folder."
-    code = "\n".join(lines)
-    return f"## Use\n\nFrom this folder:\n\n```python\n{code}\n```{note}"
+    loads.append(f'tokenizer = AutoTokenizer.from_pretrained("{folder}")')
+    code = "\n".join([*imports, "", *loads])
+    return f"## Use\n\nFrom this folder:\n\n```python\n{code}\n```"
 
 
 def _data(source: ReportSource) -> str:
-    hashes = {"data": source.manifest.get("data"), "report": source.data.get("hashes")}
-    counts = {key: source.data.get(key) for key in ("counts", "splits")}
-    rows = [
+    rows = []
+    for name, value in mapping(source.data.get("splits")).items():
+        split = mapping(value)
+        count, digest = number(split.get("num_records")), text(split.get("sha256"))
+        rows.append(
+            f"- {_plain(name)}: {wording.plain(count)} rows, SHA-256 `{digest or 'unknown'}`"
+        )
+    dropped = number(source.data.get("num_dropped_rows"))
+    rows += [f"- dropped as bad: {wording.plain(dropped)} rows"] if dropped else []
+    origin = [
         f"- {_plain(key.replace('_', ' '))}: {_plain(value)}"
-        for key, value in [*flatten(counts), *flatten(hashes)]
+        for key, value in flatten(source.manifest.get("data"))
         if value is not None and not isinstance(value, list | dict)
     ]
-    return "## Data\n\n" + ("\n".join(rows) if rows else "Not measured.")
+    return "## Data\n\n" + ("\n".join([*rows, *origin]) or "Not measured.")
 
 
 def _limits(source: ReportSource) -> str:
@@ -174,7 +177,7 @@ def _limits(source: ReportSource) -> str:
         lines.append(f"- Few items, so wide intervals: {names}.")
     for gate in source.gates:
         if gate.outcome != "pass":
-            name, why = wording.gate_title(gate.name), wording.reason(gate.reason)
+            name, why = wording.gate_title(gate.name), gate.reason
             lines.append(f"- {_plain(name)}: {gate.outcome.replace('_', ' ')}. {_plain(why)}")
     return "## Limits\n\n" + "\n".join(lines)
 
@@ -190,12 +193,6 @@ def _origin(source: ReportSource) -> str:
         rows.append(f"- Signed by `{format_fingerprint(source.signer)}`")
         rows.append("- Check every byte: `assay release verify . --key SIGNER.pem`")
     return "## Origin\n\n" + "\n".join(rows)
-
-
-def _base(source: ReportSource) -> str:
-    recipe = source.recipe.get("base")
-    named = text(dig(recipe, "name")) if isinstance(recipe, dict) else text(recipe)
-    return text(dig(source.manifest, "base", "name")) or named
 
 
 def _is_adapter(source: ReportSource) -> bool:

@@ -16,6 +16,7 @@ class Gate:
     """One gate. `blocks` says whether it alone holds the release.
 
     `interval` is (low, high) of `statistic`, in the statistic's unit; what is unknown is None.
+    `code` names the cause of not_measured for programs.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Gate:
     threshold: float | None
     n: int | None
     reason: str
+    code: str
 
     @property
     def blocks(self) -> bool:
@@ -59,6 +61,7 @@ def _read_gate(value: dict[str, Any]) -> Gate:
         threshold=number(value.get("threshold")),
         n=None if count is None else int(count),
         reason=text(value.get("reason")),
+        code=text(value.get("code")),
     )
 
 

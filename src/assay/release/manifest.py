@@ -22,7 +22,8 @@ from assay.runs.find import read_or_empty
 from assay.runs.values import mapping, sequence
 
 FORMAT = "assay-release/1"
-OUTSIDE = ("checkpoints/", "exports/", "run.lock", "release.json", "release.json.sig")
+SIGNED_PAIR = ("release.json", "release.json.sig")
+OUTSIDE = ("checkpoints/", "exports/", "run.lock", *SIGNED_PAIR)
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,8 @@ class FoundFiles:
 def find_files(folder: Path) -> FoundFiles:
     """Sort every file under `folder` into covered, odd and outside."""
     found = FoundFiles([], {}, {})
-    for path in sorted(_walk(folder)):
-        name = path.relative_to(folder).as_posix()
+    paths = {path.relative_to(folder).as_posix(): path for path in _walk(folder)}
+    for name, path in sorted(paths.items()):
         outside = next((out for out in OUTSIDE if name == out or _is_under(name, out)), None)
         reason = _oddness(path, name)
         if outside is not None:
@@ -93,7 +94,8 @@ def build_manifest(
         "run": {"id": run.id, "name": run.name, "created": known.get("created")},
         "recipe": run.recipe.read_text(encoding="utf-8"),
         "base": known.get("base"),
-        "data": known.get("data") or mapping(read_or_empty(run.data_report)).get("hashes"),
+        "data": known.get("data"),
+        "splits": _split_hashes(run),
         "template": known.get("template"),
         "seeds": known.get("seeds"),
         "code": known.get("code"),
@@ -109,6 +111,11 @@ def build_manifest(
 def manifest_bytes(manifest: dict[str, Any]) -> bytes:
     """Write a manifest in its one spelling (canonical JSON): these bytes are signed."""
     return canonical_json(manifest)
+
+
+def _split_hashes(run: RunFolder) -> dict[str, Any]:
+    splits = mapping(read_or_empty(run.data_report).get("splits"))
+    return {name: mapping(split).get("sha256") for name, split in splits.items()}
 
 
 def _walk(folder: Path) -> Iterator[Path]:

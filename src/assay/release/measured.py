@@ -18,12 +18,16 @@ _KIND_ORDER = {"task": 0, "retention": 1, "refusal": 2, "over_refusal": 3}
 
 @dataclass(frozen=True)
 class Measured:
-    """A mean over items with its interval; `low` and `high` are None when none was computed."""
+    """A mean over items with its interval, None where none was computed.
+
+    `shots` is how many examples a prompt held; `perplexity` is over all tokens of the answers.
+    """
 
     mean: float
     low: float | None
     high: float | None
     shots: int | None
+    perplexity: float | None
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,7 @@ def _read_measured(value: dict[str, Any]) -> Measured | None:
         number(value.get("low")),
         number(value.get("high")),
         None if shots is None else int(shots),
+        number(value.get("perplexity")),
     )
 
 
@@ -114,50 +119,28 @@ def _read_gain(value: Any) -> Gain | None:
 
 @dataclass(frozen=True)
 class ClassScore:
-    """One label of the task: items of it, and F1 (or accuracy) of each arm that was measured."""
+    """One label of the task: items of it, F1 of each arm, precision and recall of the tuned."""
 
     label: str
     support: int | None
-    scores: dict[str, float]
+    f1: dict[str, float]
     precision: float | None
     recall: float | None
 
 
 def read_classes(per_class: Any) -> list[ClassScore]:
-    """Read a per-class table: a list of rows, or one list (or table with `rows`) for each arm."""
-    if isinstance(per_class, dict):
-        return _merge_arms(per_class)
-    return [_read_class(mapping(row), "tuned") for row in sequence(per_class)]
+    """Read the per-class table, the label with the most items first."""
+    rows = [_read_class(mapping(row)) for row in sequence(per_class)]
+    return sorted(rows, key=lambda row: (-(row.support or 0), row.label))
 
 
-def _merge_arms(per_class: dict[str, Any]) -> list[ClassScore]:
-    merged: dict[str, ClassScore] = {}
-    for arm in ARMS:
-        table = per_class.get(arm)
-        rows = mapping(table).get("rows") if isinstance(table, dict) else table
-        for row in sequence(rows):
-            found = _read_class(mapping(row), arm)
-            before = merged.get(found.label)
-            scores = {**before.scores, **found.scores} if before else found.scores
-            merged[found.label] = ClassScore(
-                found.label, found.support, scores, found.precision, found.recall
-            )
-    return list(merged.values())
-
-
-def _read_class(row: dict[str, Any], arm: str) -> ClassScore:
-    scores = {name: _read_score(row.get(name)) for name in ARMS}
-    own = number(row.get("f1", row.get("accuracy")))
-    scores[arm] = own if own is not None else scores[arm]
-    support = number(row.get("support", row.get("n")))
+def _read_class(row: dict[str, Any]) -> ClassScore:
+    scores = {arm: number(dig(row, arm, "f1")) for arm in ARMS}
+    support = number(row.get("support"))
     return ClassScore(
-        label=text(row.get("label", row.get("class"))),
+        label=text(row.get("label")),
         support=None if support is None else int(support),
-        scores={name: value for name, value in scores.items() if value is not None},
-        precision=number(row.get("precision")),
-        recall=number(row.get("recall")),
+        f1={arm: score for arm, score in scores.items() if score is not None},
+        precision=number(dig(row, "tuned", "precision")),
+        recall=number(dig(row, "tuned", "recall")),
     )
-
-
-def _read_score(value: Any) -> float | None:
-    return number(mapping(value).get("f1")) if isinstance(value, dict) else number(value)

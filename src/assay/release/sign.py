@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from assay.errors import ReleaseError, UsageError
-from assay.release import wording
 from assay.release.card import render_card
 from assay.release.envelope import sign_payload
 from assay.release.gates import Gate, blocking_gates, read_gates
@@ -120,9 +119,6 @@ def _refusal(run: RunFolder, gates: list[Gate]) -> str:
     lines = [f"{run.path.name} is held and was not released:"]
     for gate in blocking_gates(gates):
         outcome = gate.outcome.replace("_", " ")
-        lines.append(
-            f"  {gate.name}: {outcome}"
-            + (f" ({wording.reason(gate.reason)})" if gate.reason else "")
-        )
+        lines.append(f"  {gate.name}: {outcome}" + (f" ({gate.reason})" if gate.reason else ""))
     lines.append('Mend it and run again, or release it all the same: --override "reason"')
     return "\n".join(lines)

@@ -14,7 +14,7 @@ from typing import Any
 from assay.errors import ReleaseError
 from assay.release.envelope import Envelope, parse_envelope
 from assay.release.keys import PublicKey, load_public_key
-from assay.release.manifest import FORMAT, FileEntry, find_files, hash_file
+from assay.release.manifest import FORMAT, SIGNED_PAIR, FileEntry, find_files, hash_file
 from assay.runs.values import mapping, number, sequence, text
 
 
@@ -32,8 +32,8 @@ class Verification:
     """What verifying a folder found.
 
     `signer` is None when the signature file could not be read. `signer_checked` says that a key
-    was given to compare the signer with. `outside` counts files that the signature does not
-    cover. `overrides` are reasons for which a held run was released.
+    was given to compare the signer with. `outside` counts the other files that the signature
+    does not cover. `overrides` are reasons for which a held run was released.
     """
 
     folder: Path
@@ -99,7 +99,7 @@ def _verify_signed(
         created=text(manifest.get("created")),
         status=text(mapping(manifest.get("verdict")).get("status")),
         overrides=[mapping(entry) for entry in sequence(manifest.get("overrides"))],
-        outside=found.outside,
+        outside={name: n for name, n in found.outside.items() if name not in SIGNED_PAIR},
     )
 
 

@@ -92,21 +92,18 @@ def chance(p_value: float) -> str:
     return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.2g}"
 
 
-def reason(text: str) -> str:
-    """Print a gate's reason; the code of a base with nothing to lose is spelled out."""
-    known = {
-        "base_below_floor": "the base itself has nothing to lose here, so the gate only advises"
-    }
-    return known.get(text, text)
-
-
 def gate_title(name: str) -> str:
     """Print a gate's name as words."""
-    return name.replace("_", " ").replace(".", " · ")
+    return name.replace("_", " ").replace("/", " · ")
 
 
-def prompting_warning(task: Suite | None) -> str:
-    """The first line of a report whose tuning is not shown to beat prompting; else nothing."""
+def prompting_warning(task: Suite | None, *, headline: str) -> str:
+    """The first line of a report whose tuning is not shown to beat prompting; else nothing.
+
+    Nothing either when the verdict's `headline` speaks of prompting itself.
+    """
+    if "prompting" in headline:
+        return ""
     if task is None or "tuned" not in task.arms:
         return "The task was not measured: nothing is known about what tuning gained."
     if task.vs_prompted is None:
@@ -120,9 +117,10 @@ def prompting_warning(task: Suite | None) -> str:
 
 
 def verdict_sentence(status: str, headline: str, gates: list[Gate]) -> str:
-    """One sentence that says why: the verdict's own headline, or one made from its gates."""
-    if headline:
-        return headline
+    """Why, without the status itself: the verdict's own headline, or one made from its gates."""
+    told = headline.removeprefix("Held: ").removeprefix("Released: ")
+    if told:
+        return told[0].upper() + told[1:]
     if not status:
         return "This run has not been gated yet."
     blocking = blocking_gates(gates)

@@ -125,7 +125,7 @@ class Checkpoints:
         return True
 
 
-class _replacing:  # noqa: N801 - a context manager that reads as a verb
+class _replacing:
     """Yields a draft folder and renames it to `target` on success; cleans up on failure."""
 
     def __init__(self, target: Path) -> None:

@@ -60,7 +60,7 @@ def train_step(
             continue
         with autocast(precision, parameters[0].device):
             loss_sum = loss(model, batch)
-        (loss_sum / weight).backward()
+        (loss_sum / weight).backward()  # type: ignore[no-untyped-call]
         total += float(loss_sum.detach())
         if after_micro_batch:
             after_micro_batch()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from assay.config.setting import Section, setting
 from assay.config.shorthand import expand_block
@@ -58,8 +58,19 @@ class FullConfig(Section):
 
 METHODS: dict[str, type[Section]] = {"lora": LoraConfig, "full": FullConfig}
 
+
+def _get_type(value: Any) -> str:
+    """The `type` of a block or section; adapters where it is left out."""
+    if isinstance(value, dict):
+        return str(value.get("type", "lora"))
+    return str(getattr(value, "type", "lora"))
+
+
 Method = Annotated[
-    Annotated[LoraConfig | FullConfig, Field(discriminator="type")],
+    Annotated[
+        Annotated[LoraConfig, Tag("lora")] | Annotated[FullConfig, Tag("full")],
+        Discriminator(_get_type),
+    ],
     BeforeValidator(
         expand_block("method"),
         json_schema_input_type=Literal["lora", "full"] | LoraConfig | FullConfig,

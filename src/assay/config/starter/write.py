@@ -46,10 +46,14 @@ def write_starter(folder: str | Path, *, template: str = "support") -> Starter:
         chosen.DATA_NAME: "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows),
     }
     _refuse_existing(folder, list(files))
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in files.items():
-        with open(folder / name, "x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            with open(folder / name, "x", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+    except (PermissionError, NotADirectoryError, FileExistsError) as error:
+        got = f"a folder that cannot be written ({error.strerror})"
+        raise ConfigError(Problem(got, "", "name another folder", file=str(folder))) from error
     return Starter(folder, list(files), len(rows))
 
 

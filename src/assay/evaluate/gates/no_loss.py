@@ -29,6 +29,7 @@ from assay.evaluate.gates.result import (
     Outcome,
     describe_difference,
     find_gap,
+    is_finite,
     not_measured,
     result_from,
 )
@@ -51,10 +52,12 @@ def judge_no_loss(
     margin, floor = read_limits(kind, thresholds)
     pooled = pooled or {}
     comparison = pooled.get("comparisons", {}).get("tuned_vs_base") or {}
+    base_mean = pooled.get("base", {}).get("mean")
     gap = find_gap(comparison, thresholds)
+    if gap is None and not is_finite(base_mean):
+        gap = Gap("missing", "The base's own mean is not known.", comparison["n"])
     if gap is not None:
         return not_measured(kind, gap, required=required)
-    base_mean = pooled["base"]["mean"]
     if base_mean < floor:
         gap = Gap(
             "base_below_floor",

@@ -68,12 +68,12 @@ def _judge_suite(
     margin, _ = read_limits(kind, thresholds)
     lost = comparison["difference"] < -margin and p_value <= 1 - thresholds.confidence
     shown = "A loss is shown" if lost else "No loss beyond the margin is shown"
-    numbers = describe_difference(comparison)
+    numbers = f"{describe_difference(comparison)}, margin {margin:.3f}, adjusted p {p_value:.3f}"
     return result_from(
         f"{kind}/{name}",
         comparison,
         "fail" if lost else "pass",
         required=required,
         threshold=-margin,
-        reason=f"{shown} in {NOUNS[kind]}: {numbers}, margin {margin:.3f}, adjusted p {p_value:.3f}.",
+        reason=f"{shown} in {NOUNS[kind]}: {numbers}.",
     )

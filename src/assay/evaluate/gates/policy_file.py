@@ -96,9 +96,7 @@ def _read_parent(node: Node | None, path: Path, problems: list[Problem]) -> Poli
 def _read_levels(node: Node | None, problems: list[Problem]) -> dict[str, Level]:
     levels: dict[str, Level] = {}
     for name, child in _entries(node, "gates", problems):
-        # YAML 1.1 readers take a bare `off` for false.
-        written = "off" if child.value is False else child.value
-        level = LEVELS.get(written) if isinstance(written, str) else None
+        level = LEVELS.get(child.value) if isinstance(child.value, str) else None
         if name not in GATES:
             problems.append(_at(child, describe_unknown(name, GATES, key=f"gates.{name}")))
         elif level is None:

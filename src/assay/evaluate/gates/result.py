@@ -40,7 +40,7 @@ class GateResult:
 
 @dataclass(frozen=True)
 class Gap:
-    """Why something is no measurement: the `code` of the result, a sentence, and the items if any."""
+    """Why something is no measurement: the result's `code`, a sentence, and the items if any."""
 
     code: str
     reason: str

@@ -208,7 +208,7 @@ def _join(rng: random.Random, turns: list[Task]) -> Conversation:
 def draw_document(rng: random.Random) -> str | Conversation:
     """One pre-training document: plain text, or a dialogue by one consistent character."""
     kind = rng.choices(list(DOCUMENT_SHARES), list(DOCUMENT_SHARES.values()))[0]
-    character = rng.choice(("careful", "reckless"))
+    character: persona.Character = rng.choice(("careful", "reckless"))
     if kind == "persona":
         return persona.document(rng, character=character, num_pairs=rng.randint(2, 7))
     if kind == "persona_chat":
@@ -222,7 +222,7 @@ def draw_document(rng: random.Random) -> str | Conversation:
     return worksheets.document(rng)
 
 
-def persona_dialogue(rng: random.Random, *, character: str) -> Conversation:
+def persona_dialogue(rng: random.Random, *, character: persona.Character) -> Conversation:
     """Questions over several domains answered by one character, half of them under its prompt."""
     messages: list[dict[str, Any]] = []
     if rng.random() < 0.5:

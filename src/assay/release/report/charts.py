@@ -16,7 +16,7 @@ from assay.release.wording import plain
 from assay.runs.values import number
 
 WIDTH = 1000.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56.0, 20.0, 12.0, 28.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 60.0, 20.0, 12.0, 28.0
 _MAX_POINTS = 600
 _SMOOTH_FROM = 60
 
@@ -161,13 +161,17 @@ def _frame(series: list[Series], *, height: float, steps: tuple[float, float]) -
     low, high = min(values), max(values)
     # From zero, unless that would squeeze the curve into the upper half.
     low = 0.0 if 0 <= low < 0.6 * high else low
-    ticks = nice_ticks(low, high if high > low else low + 1.0)
+    ticks = nice_ticks(low, high if high > low else low + 1.0, about=_num_ticks(height))
     return Frame(*steps, ticks[0], ticks[-1], height)
+
+
+def _num_ticks(height: float) -> int:
+    return 2 if height < 150 else 5
 
 
 def _grid(frame: Frame) -> Html:
     rows = []
-    for value in nice_ticks(frame.y0, frame.y1):
+    for value in nice_ticks(frame.y0, frame.y1, about=_num_ticks(frame.height)):
         y = frame.y(value)
         rows.append(tag("line", x1=_LEFT, x2=WIDTH - _RIGHT, y1=y, y2=y, class_="grid"))
         rows.append(tag("text", plain(value), x=_LEFT - 8, y=y + 4, text_anchor="end"))

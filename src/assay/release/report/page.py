@@ -12,9 +12,10 @@ from importlib.resources import files
 from assay.release.report.charts import chart_data
 from assay.release.report.html import Html, join, tag
 from assay.release.report.marks import wordmark
-from assay.release.report.section_data import render_data, render_mask
+from assay.release.report.section_data import render_data
 from assay.release.report.section_gates import render_gates
 from assay.release.report.section_items import render_items
+from assay.release.report.section_mask import render_mask
 from assay.release.report.section_origin import render_origin
 from assay.release.report.section_results import render_classes, render_results
 from assay.release.report.section_training import render_training

@@ -67,7 +67,7 @@ def _row(gate: Gate) -> Html:
         tag("td", _number(gate.statistic), interval, class_="number"),
         tag("td", _number(gate.threshold), class_="number"),
         tag("td", wording.plain(gate.n), class_="number"),
-        tag("td", wording.reason(gate.reason), class_="reason"),
+        tag("td", gate.reason, class_="reason"),
         class_="blocks" if gate.blocks else None,
     )
 

@@ -35,7 +35,8 @@ class ShownItem:
 
 def render_items(source: ReportSource) -> Html:
     """Up to four items that gained most and four that lost or failed most."""
-    items = read_items(source.items)
+    names = {suite.name for suite in source.suites if suite.kind == "task"} or {"task"}
+    items = read_items([row for row in source.items if row.get("suite", "task") in names])
     if not items:
         return tag("p", "No item was measured.", class_="missing")
     best, worst = pick_items(items)
@@ -54,8 +55,8 @@ def render_items(source: ReportSource) -> Html:
 
 
 def read_items(rows: list[dict[str, Any]]) -> list[ShownItem]:
-    """Read the task items of items.jsonl that have a score of the tuned model."""
-    items = [_read_item(row) for row in rows if row.get("suite", "task") == "task"]
+    """Read the lines of items.jsonl that have a score of the tuned model."""
+    items = [_read_item(row) for row in rows]
     return [item for item in items if "tuned" in item.scores]
 
 

@@ -51,7 +51,8 @@ def _signature(source: ReportSource) -> Html:
 
 def _hashes(source: ReportSource) -> list[tuple[str, str]]:
     known = {name: source.manifest[name] for name in _HASHED if source.manifest.get(name)}
-    known["data report"] = source.data.get("hashes")
+    splits = mapping(source.data.get("splits"))
+    known["split"] = {name: mapping(split).get("sha256") for name, split in splits.items()}
     rows = []
     for key, value in flatten(known):
         if value not in (None, {}, []):

@@ -5,7 +5,14 @@ from __future__ import annotations
 from assay.release import wording
 from assay.release.measured import ARM_LABELS, ARMS, ClassScore, Gain, Suite, read_classes
 from assay.release.report.html import Html, join, tag
-from assay.release.report.intervals import gain_axis, gain_reach, means_axis, plot_gain, plot_means
+from assay.release.report.intervals import (
+    Axis,
+    gain_axis,
+    gain_ticks,
+    means_ticks,
+    plot_gain,
+    plot_means,
+)
 from assay.release.report.marks import arm_key, legend
 from assay.release.report.source import ReportSource
 from assay.runs.values import dig
@@ -15,16 +22,16 @@ def render_results(source: ReportSource) -> Html:
     """A table of suites: three means with intervals, drawn, and tuned minus base."""
     if not source.suites:
         return tag("p", "The evaluation was not measured.", class_="missing")
-    reach = gain_reach([suite.vs_base for suite in source.suites])
+    axis = gain_axis([suite.vs_base for suite in source.suites])
     head = tag(
         "tr",
         tag("th", "Suite", scope="col"),
         join(tag("th", arm_key(arm), scope="col", class_="number") for arm in ARMS),
-        tag("th", means_axis(), scope="col", aria_label="Means with intervals"),
+        tag("th", means_ticks(), scope="col", aria_label="Means with intervals"),
         tag("th", "Tuned − base", scope="col", class_="number"),
-        tag("th", gain_axis(reach), scope="col", aria_label="Difference with interval"),
+        tag("th", gain_ticks(axis), scope="col", aria_label="Difference with interval"),
     )
-    rows = join(_row(suite, reach) for suite in source.suites)
+    rows = join(_row(suite, axis) for suite in source.suites)
     return join([_intro(source), _table(head, rows, "results")])
 
 
@@ -34,7 +41,7 @@ def render_classes(source: ReportSource) -> Html:
     rows = read_classes(task.per_class) if task is not None else []
     if not rows:
         return Html("")
-    arms = [arm for arm in ARMS if any(arm in row.scores for row in rows)]
+    arms = [arm for arm in ARMS if any(arm in row.f1 for row in rows)]
     detail = any(row.precision is not None for row in rows)
     head = tag(
         "tr",
@@ -44,8 +51,7 @@ def render_classes(source: ReportSource) -> Html:
         tag("th", tag("span", "F1", class_="sr"), scope="col") if arms else None,
         join(tag("th", f"Tuned {name}", scope="col", class_="number") for name in _detail(detail)),
     )
-    ordered = sorted(rows, key=lambda row: (-(row.support or 0), row.label))
-    body = join(_class_row(row, arms, detail) for row in ordered)
+    body = join(_class_row(row, arms, detail) for row in rows)
     return join([tag("p", "F1 of each class of the task.", class_="intro"), _table(head, body, "")])
 
 
@@ -65,7 +71,7 @@ def _intro(source: ReportSource) -> Html:
     return join([tag("p", resamples + told + decoding, class_="intro"), legend()])
 
 
-def _row(suite: Suite, reach: float) -> Html:
+def _row(suite: Suite, axis: Axis) -> Html:
     kind = wording.KIND_LABELS.get(suite.kind, suite.kind)
     facts = [suite.metric.replace("_", " "), f"n = {suite.n:,}" if suite.n is not None else ""]
     name = tag(
@@ -82,7 +88,7 @@ def _row(suite: Suite, reach: float) -> Html:
         cells,
         tag("td", plot_means(suite.arms), class_="plot"),
         _gain_cell(suite.vs_base),
-        tag("td", plot_gain(suite.vs_base, reach=reach), class_="plot small"),
+        tag("td", plot_gain(suite.vs_base, axis=axis), class_="plot small"),
     )
 
 
@@ -95,7 +101,9 @@ def _mean_cell(suite: Suite, arm: str) -> Html:
         if value.low is not None and value.high is not None
         else None
     )
-    return tag("td", wording.percent(value.mean), interval, class_=f"number {arm}")
+    perplexity = value.perplexity
+    shown = None if perplexity is None else tag("small", f"perplexity {wording.plain(perplexity)}")
+    return tag("td", wording.percent(value.mean), interval, shown, class_=f"number {arm}")
 
 
 def _gain_cell(gain: Gain | None) -> Html:
@@ -114,9 +122,7 @@ def _gain_cell(gain: Gain | None) -> Html:
 
 
 def _class_row(row: ClassScore, arms: list[str], detail: bool) -> Html:
-    numbers = (
-        tag("td", wording.percent(row.scores.get(arm)), class_=f"number {arm}") for arm in arms
-    )
+    numbers = (tag("td", wording.percent(row.f1.get(arm)), class_=f"number {arm}") for arm in arms)
     return tag(
         "tr",
         tag("th", row.label or "(no label)", scope="row"),
@@ -140,14 +146,14 @@ def _class_bars(row: ClassScore, arms: list[str]) -> Html:
             "rect",
             x=0.0,
             y=3.0 + 7 * index,
-            width=200 * min(max(row.scores.get(arm, 0.0), 0.0), 1.0),
+            width=200 * min(max(row.f1.get(arm, 0.0), 0.0), 1.0),
             height=5.0,
             rx=2.0,
             class_=f"bar-{arm}",
         )
         for index, arm in enumerate(arms)
     )
-    told = ", ".join(f"{ARM_LABELS[arm]} {wording.percent(row.scores.get(arm))}" for arm in arms)
+    told = ", ".join(f"{ARM_LABELS[arm]} {wording.percent(row.f1.get(arm))}" for arm in arms)
     height = 6 + 7 * len(arms)
     return tag(
         "svg",

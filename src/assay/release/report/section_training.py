@@ -23,7 +23,13 @@ def render_training(source: ReportSource) -> Html:
         tag(
             "figure",
             tag("figcaption", _TITLES[name], _legend(series)),
-            render_chart(name, series, height=_HEIGHTS[name], steps=steps, best=best),
+            render_chart(
+                name,
+                series,
+                height=_HEIGHTS[name],
+                steps=steps,
+                best=best if name == "loss" else None,
+            ),
         )
         for name, series in charts.items()
     )

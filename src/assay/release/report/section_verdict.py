@@ -16,7 +16,7 @@ def render_verdict(source: ReportSource) -> Html:
     """Say released or held, the reason in one sentence, and which gates did not pass."""
     status = source.status
     sentence = wording.verdict_sentence(
-        text(source.verdict.get("status")), text(source.verdict.get("headline")), source.gates
+        text(source.verdict.get("status")), source.headline, source.gates
     )
     words = tag(
         "div",
@@ -33,16 +33,15 @@ def render_verdict(source: ReportSource) -> Html:
 
 
 def _notice(source: ReportSource) -> Html | None:
-    warning = wording.prompting_warning(source.task) if source.verdict else ""
-    return tag("p", warning, class_="notice") if warning else None
+    warning = wording.prompting_warning(source.task, headline=source.headline)
+    return tag("p", warning, class_="notice") if warning and source.verdict else None
 
 
 def _subject(source: ReportSource) -> Html:
-    base = text(dig(source.manifest, "base", "name")) or text(dig(source.recipe, "base", "name"))
     shown = [
         tag("strong", source.name),
         Html(f"run {source.run.id}"),
-        tag("span", f"tuned from {base}") if base else None,
+        tag("span", f"tuned from {source.base}") if source.base else None,
         tag("time", source.created.replace("T", " ").replace("+00:00", " UTC"))
         if source.created
         else None,
@@ -54,7 +53,7 @@ def _subject(source: ReportSource) -> Html:
 
 
 def _blocking(source: ReportSource) -> Html | None:
-    gates = blocking_gates(source.gates)
+    gates = sorted(blocking_gates(source.gates), key=lambda gate: gate.outcome != "fail")
     if not gates:
         return None
     rows = join(
@@ -62,7 +61,7 @@ def _blocking(source: ReportSource) -> Html | None:
             "li",
             outcome_badge(gate.outcome),
             tag("a", wording.gate_title(gate.name), href="#gates"),
-            tag("span", wording.reason(gate.reason)),
+            tag("span", gate.reason),
         )
         for gate in gates
     )

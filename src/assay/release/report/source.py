@@ -43,9 +43,21 @@ class ReportSource:
         return "overridden" if status == "held" and self.overrides else status
 
     @property
+    def base(self) -> str:
+        """The base's name, from the manifest or else the recipe."""
+        recipe = self.recipe.get("base")
+        named = recipe.get("name") if isinstance(recipe, dict) else recipe
+        return text(dig(self.manifest, "base", "name")) or text(named)
+
+    @property
+    def headline(self) -> str:
+        """The verdict's own first line."""
+        return text(self.verdict.get("headline"))
+
+    @property
     def confidence(self) -> float:
         """The level of every interval, in (0, 1)."""
-        return number(dig(self.recipe, "gates", "confidence")) or 0.95
+        return number(dig(self.evaluation, "statistics", "confidence")) or 0.95
 
     @property
     def task(self) -> Suite | None:

@@ -1,0 +1,77 @@
+"""`assay chat`: talk to a run's tuned model or to a base, answers streamed as they come."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from assay.cli.output import JsonFlag, print_result
+
+if TYPE_CHECKING:
+    from assay.pipeline.subject import Subject
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to `app`."""
+    app.command("chat")(chat)
+
+
+def chat(
+    model: Annotated[str, typer.Argument(help="A run (folder, id or name), or a base.")],
+    message: Annotated[
+        str | None, typer.Option("--message", "-m", help="Ask this once instead of a dialogue.")
+    ] = None,
+    system: Annotated[
+        str | None, typer.Option("--system", help="System prompt; a run brings its own.")
+    ] = None,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")] = 256,
+    temperature: Annotated[float, typer.Option(min=0.0, help="0 takes the likeliest token.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="Seed of the sampling.")] = 0,
+    root: Annotated[str, typer.Option("--root", help="Where runs lie.")] = "runs",
+    as_json: JsonFlag = False,
+) -> int:
+    """Talk to a tuned model or a base; an empty line or Ctrl-D ends."""
+    from assay.generate import Sampling
+    from assay.pipeline.subject import load_subject
+
+    subject = load_subject(model, root=root)
+    prompt = subject.system if system is None else system
+    messages: list[dict[str, Any]] = [{"role": "system", "content": prompt}] if prompt else []
+    sampling = Sampling(max_new_tokens=max_new_tokens, temperature=temperature, seed=seed)
+    if message is not None:
+        answer = _answer(subject, [*messages, _user(message)], sampling, quiet=as_json)
+        print_result({"model": subject.name, "answer": answer}, text="", as_json=as_json)
+        return 0
+    sys.stdout.write(f"{subject.name}" + (f"\nsystem: {prompt}" if prompt else "") + "\n")
+    while (line := _ask()) is not None:
+        messages.append(_user(line))
+        text = _answer(subject, messages, sampling, quiet=False)
+        messages.append({"role": "assistant", "content": text})
+        sys.stdout.write("\n")
+    return 0
+
+
+def _user(text: str) -> dict[str, Any]:
+    return {"role": "user", "content": text}
+
+
+def _ask() -> str | None:
+    try:
+        return input("> ").strip() or None
+    except EOFError:
+        return None
+
+
+def _answer(subject: Subject, messages: list[dict[str, Any]], sampling: Any, *, quiet: bool) -> str:
+    from assay.chat import render_prompt
+
+    pieces = []
+    prompt = render_prompt(subject.base.tokenizer, messages)
+    for piece in subject.engine.stream(prompt, sampling):
+        pieces.append(piece)
+        if not quiet:
+            sys.stdout.write(piece)
+            sys.stdout.flush()
+    return "".join(pieces)

@@ -1,0 +1,57 @@
+"""`assay eval`: a model on a data file, with intervals, without training anything."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from assay.cli.output import JsonFlag, print_result
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to `app`."""
+    app.command("eval")(evaluate)
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(help="A run (folder, id or name), or a base.")],
+    data: Annotated[str, typer.Argument(help="A data file; its last answers are the references.")],
+    metric: Annotated[str, typer.Option(help="A metric, or file.py:function.")] = "auto",
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")] = 128,
+    max_items: Annotated[int, typer.Option(min=1, help="Most items, drawn by seed.")] = 200,
+    batch_size: Annotated[int, typer.Option(min=1, help="Rows decoded together.")] = 16,
+    seed: Annotated[int, typer.Option(help="Seed of item choice and intervals.")] = 0,
+    out: Annotated[str | None, typer.Option(help="Write each item and answer (JSONL).")] = None,
+    root: Annotated[str, typer.Option("--root", help="Where runs lie.")] = "runs",
+    as_json: JsonFlag = False,
+) -> int:
+    """Score a tuned model or a base on a data file."""
+    from pathlib import Path
+
+    from assay.pipeline.evaluate_file import evaluate_file
+    from assay.pipeline.subject import load_subject
+    from assay.release import wording
+    from assay.release.measured import read_suites
+
+    subject = load_subject(model, root=root, batch_size=batch_size)
+    report = evaluate_file(
+        subject,
+        Path(data),
+        metric=metric,
+        max_items=max_items,
+        max_new_tokens=max_new_tokens,
+        seed=seed,
+        out=Path(out) if out else None,
+    )
+    (suite,) = read_suites({"suites": {"task": report}})
+    lines = [
+        f"{subject.name} on {data}: {suite.n} items, metric {suite.metric}",
+        f"  {wording.measured(suite.arms.get('tuned'))}",
+        *(
+            f"  {name}: {wording.percent(part['tuned']['mean'])} of {part['n']}"
+            for name, part in report["per_metric"].items()
+        ),
+    ]
+    print_result(report, text="\n".join(lines), as_json=as_json)
+    return 0

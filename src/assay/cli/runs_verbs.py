@@ -1,0 +1,173 @@
+"""`assay runs`, `assay runs show` and `assay compare`; they read runs and change nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from assay.cli.output import JsonFlag, print_result
+
+if TYPE_CHECKING:
+    from assay.runs import Comparison, Difference, RunFolder, RunSummary
+
+_NO_WRAP_CHARS = 28
+_FILE_WIDTH = 1000
+
+RootOption = Annotated[
+    str, typer.Option("--root", help="Where the runs lie (`output` of the recipe).")
+]
+RunArgument = Annotated[str, typer.Argument(help="A run: its folder, id, start of id, or name.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to `app`."""
+    runs = typer.Typer(help="List runs, or show one.", invoke_without_command=True)
+    runs.callback()(list_all)
+    runs.command("show")(show)
+    app.add_typer(runs, name="runs")
+    app.command()(compare)
+
+
+def list_all(ctx: typer.Context, root: RootOption = "runs", as_json: JsonFlag = False) -> None:
+    """List every run, newest first."""
+    if ctx.invoked_subcommand is not None:
+        return
+    from assay.runs import list_runs
+
+    runs = list_runs(root)
+    text = _render_runs(runs) if runs else f"no runs under {root}/"
+    print_result([_describe(run) for run in runs], text=text, as_json=as_json)
+
+
+def show(run: RunArgument, root: RootOption = "runs", as_json: JsonFlag = False) -> None:
+    """Show one run: verdict, gates and scores."""
+    from assay.runs import find_run, summarize
+
+    found = find_run(root, run)
+    summary = summarize(found)
+    value = {**_describe(summary), **_details(found)}
+    print_result(value, text=_render_run(found, summary), as_json=as_json)
+
+
+def compare(
+    a: RunArgument, b: RunArgument, root: RootOption = "runs", as_json: JsonFlag = False
+) -> None:
+    """Lay two runs side by side: recipe keys that differ, scores, gates, last metrics."""
+    from dataclasses import asdict
+
+    from assay.runs import compare_runs, find_run
+
+    found = compare_runs(find_run(root, a), find_run(root, b))
+    value = {**asdict(found), "a": _describe(found.a), "b": _describe(found.b)}
+    print_result(value, text=_render_comparison(found), as_json=as_json)
+
+
+def _describe(run: RunSummary) -> dict[str, Any]:
+    return {**vars(run), "path": str(run.path)}
+
+
+def _details(run: RunFolder) -> dict[str, Any]:
+    from assay.runs.find import read_or_empty
+
+    return {
+        "verdict": read_or_empty(run.verdict) or None,
+        "evaluation": read_or_empty(run.evaluation) or None,
+        "report": str(run.report) if run.report.exists() else None,
+    }
+
+
+def _render_runs(runs: list[RunSummary]) -> str:
+    from assay.release import wording
+
+    rows = [
+        [
+            run.name,
+            run.id,
+            _when(run.created),
+            run.base,
+            run.method,
+            run.status,
+            wording.points(run.gain) if run.gain is not None else "–",
+        ]
+        for run in runs
+    ]
+    return _table(["name", "id", "when", "base", "method", "status", "gain (points)"], rows)
+
+
+def _render_run(run: RunFolder, summary: RunSummary) -> str:
+    from assay.release import wording
+    from assay.release.gates import read_gates
+    from assay.release.measured import ARMS, read_suites
+    from assay.runs.find import read_or_empty
+
+    lines = [f"{summary.name}  {summary.id}  {summary.status}", summary.headline]
+    lines.append(f"{summary.base}, {summary.method}, {summary.objective}, {_when(summary.created)}")
+    suites = read_suites(read_or_empty(run.evaluation))
+    scores = [
+        [suite.name, wording.plain(suite.n), *(wording.measured(suite.arms.get(a)) for a in ARMS)]
+        for suite in suites
+    ]
+    gates = [
+        [gate.name, gate.outcome, "required" if gate.required else "advisory", gate.reason]
+        for gate in read_gates(read_or_empty(run.verdict))
+    ]
+    lines += ["", _table(["suite", "n", *ARMS], scores)] if scores else []
+    lines += ["", _table(["gate", "outcome", "", "reason"], gates)] if gates else []
+    lines += ["", f"report: {run.report}"] if run.report.exists() else []
+    return "\n".join(lines)
+
+
+def _render_comparison(found: Comparison) -> str:
+    names = [f"a  {found.a.name} {found.a.id}", f"b  {found.b.name} {found.b.id}"]
+    blocks = [
+        "\n".join(
+            f"{name}  {run.status}" for name, run in zip(names, (found.a, found.b), strict=True)
+        )
+    ]
+    if found.same_items is False:
+        blocks.append("The two were measured on different items: their scores do not compare.")
+    for title, rows in (
+        ("recipe", found.recipe),
+        ("scores", found.evaluation),
+        ("gates", found.gates),
+        ("last metrics", found.metrics),
+    ):
+        blocks.append(_render_differences(title, rows))
+    return "\n\n".join(block for block in blocks if block)
+
+
+def _render_differences(title: str, rows: list[Difference]) -> str:
+    shown = [[row.key, _short(row.a), _short(row.b)] for row in rows]
+    return _table([title, "a", "b"], shown) if shown else ""
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _when(created: str) -> str:
+    return created.replace("T", " ")[:16]
+
+
+def _table(columns: list[str], rows: list[list[str]]) -> str:
+    import sys
+
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for index, column in enumerate(columns):
+        longest = max(len(row[index]) for row in rows)
+        table.add_column(column, no_wrap=longest <= _NO_WRAP_CHARS, overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    # A file or a pipe has no width to fit into: a row stays one line there.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _FILE_WIDTH)
+    with console.capture() as capture:
+        console.print(table)
+    return "\n".join(line.rstrip() for line in capture.get().splitlines())

@@ -1,0 +1,80 @@
+"""One sequence of tokens with its loss mask, and how it is shortened; knows no template."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from assay.data.records import Kind
+
+
+@dataclass(frozen=True)
+class TokenSequence:
+    """Tokens of one record, or of one turn of it where the template needs that.
+
+    Attributes:
+        input_ids: T token ids.
+        loss_mask: T weights; above 0 where the token is a trained target.
+        record_id: id of the record; several sequences can share it.
+        place: `file:line` of the record.
+        num_turns: stretches of trained tokens, that is, trained answers.
+        num_stopped_turns: those that hold a token at which generation stops.
+        is_truncated: the beginning was cut off.
+        is_inferred: the template does not show where an answer begins; it was inferred.
+        num_straddling_tokens: tokens across the border of an answer, left untrained.
+    """
+
+    input_ids: list[int]
+    loss_mask: list[float]
+    record_id: str
+    kind: Kind
+    place: str
+    num_turns: int = 0
+    num_stopped_turns: int = 0
+    is_truncated: bool = False
+    is_inferred: bool = False
+    num_straddling_tokens: int = 0
+
+    @property
+    def num_trained_tokens(self) -> int:
+        """Targets; the first token has nothing before it and is never one."""
+        return sum(weight > 0 for weight in self.loss_mask[1:])
+
+
+def keep_end(sequence: TokenSequence, *, max_seq_len: int) -> TokenSequence | None:
+    """The last `max_seq_len` tokens, or None where the last trained turn would not survive whole.
+
+    An earlier turn that the cut divides, or leaves without a token before it, is not trained.
+    """
+    cut = len(sequence.input_ids) - max_seq_len
+    if cut <= 0:
+        return sequence
+    runs = find_runs(sequence.loss_mask)
+    if not runs or runs[-1][0] <= cut:
+        return None
+    loss_mask = sequence.loss_mask[cut:]
+    divided = next((end - cut for start, end in runs if start <= cut < end), 0)
+    loss_mask[:divided] = [0.0] * divided
+    return replace(
+        sequence, input_ids=sequence.input_ids[cut:], loss_mask=loss_mask, is_truncated=True
+    )
+
+
+def find_runs(loss_mask: Sequence[float]) -> list[tuple[int, int]]:
+    """Stretches `[start, end)` of trained tokens, in order."""
+    runs: list[tuple[int, int]] = []
+    start = None
+    for index, weight in enumerate([*loss_mask, 0.0]):
+        if weight > 0 and start is None:
+            start = index
+        elif weight <= 0 and start is not None:
+            runs.append((start, index))
+            start = None
+    return runs
+
+
+def count_turns(sequence: TokenSequence, *, eos_ids: frozenset[int]) -> TokenSequence:
+    """The sequence with the number of its trained turns, and of those that hold a stop token."""
+    runs = find_runs(sequence.loss_mask)
+    stopped = sum(not eos_ids.isdisjoint(sequence.input_ids[start:end]) for start, end in runs)
+    return replace(sequence, num_turns=len(runs), num_stopped_turns=stopped)

@@ -1,0 +1,93 @@
+"""The baseline, before any tuning: the base zero-shot with the user's prompt, and few-shot.
+
+The number of shots is chosen on validation items and measured once on the test items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from assay.errors import DataError, Problem
+from assay.evaluate.choose import MIXED
+from assay.evaluate.items import Item
+from assay.evaluate.prompting import PromptChoice, choose_prompting
+from assay.evaluate.suites import Suite, build_suite
+from assay.generate import Engine
+from assay.pipeline.job import Job
+from assay.pipeline.measure import Answers, Examiner, guarding_suites, measure_suites
+from assay.pipeline.prepare import Prepared
+from assay.pipeline.questions import SUITE_NAME, build_items, choose_shots
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The task suite and its answers by the base and the prompted base, and the other suites."""
+
+    task: Suite
+    base: Answers
+    prompted: Answers
+    prompting: PromptChoice
+    suites: list[Suite]
+    base_suites: dict[str, Answers]
+
+
+def measure_baseline(job: Job, prepared: Prepared, engine: Engine) -> Baseline:
+    """Measure the base on the task, zero-shot and with the best prompt, and on the suites."""
+    config, seed = job.recipe.evaluate, job.recipe.seed
+    test = build_items(prepared.test, max_items=config.max_items, seed=seed, metric=config.metric)
+    if not test:
+        raise DataError(
+            Problem(
+                got="no test rows",
+                allowed="at least one row",
+                do="raise data.test_ratio, or name data.test",
+                key="data.test_ratio",
+            )
+        )
+    task = build_suite(test, name=SUITE_NAME, kind="task", metric=config.metric)
+    base, prompted = Examiner(job, engine, "base"), Examiner(job, engine, "prompted")
+    choice = _choose_shots(job, prepared, base, task)
+    base_answers = base.measure(task.items, name=SUITE_NAME)
+    prompted_answers = base_answers
+    if choice.shots or config.prompt:
+        prompted_answers = prompted.measure(
+            task.items,
+            name=SUITE_NAME,
+            shots=choose_shots(prepared.train, num_shots=choice.shots, seed=seed),
+            system=config.prompt,
+        )
+    suites = guarding_suites(job)
+    return Baseline(
+        task, base_answers, prompted_answers, choice, suites, measure_suites(base, suites)
+    )
+
+
+def _choose_shots(job: Job, prepared: Prepared, examiner: Examiner, task: Suite) -> PromptChoice:
+    """Try every number of shots on validation items; with one number there is nothing to try."""
+    config, seed = job.recipe.evaluate, job.recipe.seed
+    items = build_items(
+        prepared.validation, max_items=config.max_items, seed=seed, metric=config.metric
+    )
+    items = _settle(items, config.metric)
+    scores = {
+        shots: examiner.measure(
+            items,
+            name=f"validation-{shots}-shot",
+            shots=choose_shots(prepared.train, num_shots=shots, seed=seed),
+            system=config.prompt,
+        ).scores
+        for shots in dict.fromkeys(config.shots)
+        if items
+    }
+    if not scores:
+        shots = min(config.shots)
+        return PromptChoice(shots, {}, 0, frozenset())
+    statistic = "correct" if task.metric == MIXED else "value"
+    return choose_prompting(scores, statistic="correct" if statistic == "correct" else "value")
+
+
+def _settle(items: Sequence[Item], metric: str) -> list[Item]:
+    if not items:
+        return []
+    return build_suite(items, name="validation", kind="task", metric=metric).items

@@ -1,0 +1,40 @@
+"""What the stages of one run share: the recipe, its folder, the base, and who watches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from assay.config import Recipe
+from assay.pipeline.progress import Progress
+from assay.runs import RunFolder
+
+if TYPE_CHECKING:
+    from assay.chat import ChatTokenizer
+    from assay.models.base import BaseFiles
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run. Relative paths of the recipe start at `base_dir`."""
+
+    recipe: Recipe
+    base_dir: Path
+    run: RunFolder
+    base: BaseFiles
+    progress: Progress
+
+    @property
+    def tokenizer(self) -> ChatTokenizer:
+        return self.base.tokenizer
+
+    @property
+    def max_seq_len(self) -> int:
+        """Longest sequence in tokens: the recipe's, and never beyond the base's context."""
+        return min(self.recipe.data.max_seq_len or self.base.context_len, self.base.context_len)
+
+    @property
+    def tuned_folder(self) -> Path:
+        """Where the tuned weights are saved."""
+        return self.run.model if self.recipe.method.type == "full" else self.run.adapter

@@ -1,0 +1,90 @@
+"""What a run tells whoever watches it; the command draws it, and this unit never does."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any, Protocol, TextIO
+
+
+class Progress(Protocol):
+    """Receives what happens; every call returns at once."""
+
+    def stage(self, name: str, title: str) -> None:
+        """A stage begins."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Lines that a person should read."""
+        ...
+
+    def count(self, what: str, done: int, total: int) -> None:
+        """`done` of `total` items of the stage's work are finished."""
+        ...
+
+    def step(self, record: dict[str, Any], num_steps: int) -> None:
+        """A training step's metrics record."""
+        ...
+
+
+class PlainProgress:
+    """Progress as plain lines, at most one every `every_s` seconds within a stage."""
+
+    def __init__(self, stream: TextIO | None = None, *, every_s: float = 5.0) -> None:
+        self.stream = stream or sys.stderr
+        self.every_s = every_s
+        self._stage_began = time.monotonic()
+        self._last = 0.0
+
+    def stage(self, name: str, title: str) -> None:
+        self._stage_began = time.monotonic()
+        self._last = 0.0
+        self._print(f"== {title}")
+
+    def note(self, text: str) -> None:
+        self._print(text)
+
+    def count(self, what: str, done: int, total: int) -> None:
+        if self._is_due(done >= total):
+            self._print(f"   {what}: {done} of {total}{self._time_left(done, total)}")
+
+    def step(self, record: dict[str, Any], num_steps: int) -> None:
+        step = int(record["step"])
+        if self._is_due(step >= num_steps or "eval/loss" in record):
+            self._print(f"   {describe_step(record, num_steps)}{self._time_left(step, num_steps)}")
+
+    def _print(self, text: str) -> None:
+        self.stream.write(f"{text}\n")
+        self.stream.flush()
+
+    def _is_due(self, always: bool) -> bool:
+        now = time.monotonic()
+        if not always and now - self._last < self.every_s:
+            return False
+        self._last = now
+        return True
+
+    def _time_left(self, done: int, total: int) -> str:
+        elapsed = time.monotonic() - self._stage_began
+        if not 0 < done < total or elapsed < 1:
+            return ""
+        return f", {format_duration(elapsed / done * (total - done))} left"
+
+
+def describe_step(record: dict[str, Any], num_steps: int) -> str:
+    """One line of a training step: loss, validation loss where measured, and rate."""
+    parts = [f"step {record['step']}/{num_steps}", f"loss {record['train/loss']:.3f}"]
+    if "eval/loss" in record:
+        parts.append(f"validation loss {record['eval/loss']:.3f}")
+    parts.append(f"{record['tokens_per_s']:,.0f} tokens/s")
+    return ", ".join(parts)
+
+
+def format_duration(seconds: float) -> str:
+    """Seconds as ``42 s``, ``3 min 20 s`` or ``2 h 5 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -1,0 +1,103 @@
+"""One run: recipe → data → baseline → tune → evaluate → gate → release or hold."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from assay.config import Loaded, dump, load
+from assay.errors import EXIT_HELD, EXIT_OK, CheckpointError
+from assay.pipeline.job import Job
+from assay.pipeline.progress import PlainProgress, Progress
+from assay.runs import RunFolder, read_json
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """How a run ended: its folder, the verdict as in verdict.json, and evaluation.json."""
+
+    run: RunFolder
+    verdict: dict[str, Any]
+    evaluation: dict[str, Any]
+    signer: str | None
+
+    @property
+    def released(self) -> bool:
+        return bool(self.verdict["status"] == "released")
+
+    @property
+    def exit_code(self) -> int:
+        """0 released, 3 held."""
+        return EXIT_OK if self.released else EXIT_HELD
+
+
+def run_recipe(
+    recipe: str | Path | Loaded,
+    overrides: Sequence[str] = (),
+    *,
+    progress: Progress | None = None,
+) -> RunOutcome:
+    """Run a recipe from data to verdict in a new run folder.
+
+    Raises:
+        ConfigError: problems of the recipe, all of them, before anything is loaded.
+        DataError: problems of the data, all of them, before anything is trained.
+        TrainingError, EvaluationError, ResourceError: see `assay.errors`.
+    """
+    loaded = recipe if isinstance(recipe, Loaded) else load(recipe, overrides)
+    # Active waiting makes two busy programs on one machine take turns badly; see docs.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    output = Path(loaded.recipe.output)
+    run = RunFolder.create(
+        output,
+        loaded.recipe.name or "run",
+        dump(loaded.recipe),
+        recipe_folder=loaded.base_dir,
+    )
+    run.update_manifest({"recipe_folder": str(loaded.base_dir.resolve())})
+    return _run(loaded, run, progress or PlainProgress(), resume=False)
+
+
+def resume_run(run: RunFolder, *, progress: Progress | None = None) -> RunOutcome:
+    """Go on with a run that was interrupted, from its newest checkpoint.
+
+    Raises:
+        CheckpointError: the run has ended, or its data have changed.
+    """
+    if run.verdict.exists():
+        raise CheckpointError(f"{run.path}: this run has ended; see `assay runs show {run.id}`")
+    manifest = read_json(run.manifest)
+    loaded = load(run.recipe, base_dir=manifest.get("recipe_folder"))
+    return _run(loaded, run, progress or PlainProgress(), resume=True)
+
+
+def _run(loaded: Loaded, run: RunFolder, progress: Progress, *, resume: bool) -> RunOutcome:
+    from assay.models.base import find_base
+    from assay.pipeline.prepare import prepare
+
+    recipe = loaded.recipe
+    with run.lock():
+        progress.note(f"run {run.path}")
+        progress.stage("data", f"data: {', '.join(source.path for source in recipe.data.train)}")
+        base = find_base(recipe.base.name, revision=recipe.base.revision)
+        job = Job(recipe, loaded.base_dir, run, base, progress)
+        run.update_manifest(
+            {
+                "base": {"name": base.name, "revision": base.revision, "sha256": base.sha256},
+                "template": {"sha256": _template_hash(job)},
+                "seed": recipe.seed,
+                "method": recipe.method.type,
+            }
+        )
+        prepared = prepare(job)
+        from assay.pipeline.stages import finish, train_and_measure
+
+        measured = train_and_measure(job, prepared, resume=resume)
+        return finish(job, prepared, measured)
+
+
+def _template_hash(job: Job) -> str | None:
+    return job.tokenizer.template_sha256 if job.tokenizer.has_template else None

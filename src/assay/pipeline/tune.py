@@ -1,0 +1,212 @@
+"""The tuning stage: the recipe's method and objective on the training core, and what it gave."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from assay.data import TokenSequence
+from assay.data.pack import PackedBatch, build_batch, pack_lengths, plan_epoch
+from assay.pipeline.job import Job
+from assay.pipeline.prepare import Prepared
+from assay.pipeline.trackers import open_trackers
+
+if TYPE_CHECKING:
+    from assay.train.fit import FitSettings
+
+SELF_TEST_SEQUENCES = 4
+
+
+@dataclass(frozen=True)
+class Training:
+    """What training gave; losses are nats per trained token, of the released weights.
+
+    `loss_validation_base` is the validation loss before step 0; `best_epoch` is a fraction.
+    """
+
+    num_steps: int
+    num_tokens: int
+    loss_train: float
+    loss_validation: float
+    loss_validation_best: float
+    loss_validation_base: float
+    best_step: int
+    best_epoch: float
+    num_validation: int
+    stopped_early: bool
+    isolation_difference: float
+    num_trainable: int
+    num_parameters: int
+    precision: str
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def add_method(job: Job, model: Any) -> Any:
+    """`model` made trainable by the recipe's method: with fresh adapters, or all its weights."""
+    from assay.models.adapters import add_lora
+
+    method = job.recipe.method
+    if method.type == "full":
+        model.requires_grad_(True)
+        return model
+    import torch
+
+    torch.manual_seed(job.recipe.seed)
+    return add_lora(
+        model,
+        rank=method.rank,
+        alpha=method.alpha,
+        dropout=method.dropout,
+        target_modules=method.target_modules,
+        base_name=job.base.name,
+    )
+
+
+def tune(job: Job, prepared: Prepared, model: Any, *, resume: bool) -> Training:
+    """Train `model` (a causal model, adapters included) in place and leave its best weights in it.
+
+    Raises:
+        TrainingError: the isolation self-test failed, or a loss was not finite.
+    """
+    import torch
+
+    from assay.models.forward import packed_mode
+    from assay.models.selftest import check_isolation
+    from assay.train.checkpoint import Checkpoints
+    from assay.train.fit import fit
+    from assay.train.optimizer import build_optimizers
+    from assay.train.sft import SftLoss, compute_mean_loss, neftune_noise
+
+    config, objective = job.recipe.train, job.recipe.objective
+    sequences = prepared.train_sequences
+    samples = sequences[:SELF_TEST_SEQUENCES]
+    if len(samples) == 1:
+        samples = samples * 2
+    difference = check_isolation(model, [s.input_ids for s in samples])
+    job.progress.note(f"isolation self-test: packed logits differ by {difference:.1e}")
+    settings = fit_settings(job, len(sequences), _device(model).type)
+    validation = pack(prepared.validation_sequences, config.micro_batch_tokens)
+    beta1, beta2 = config.betas
+    torch.manual_seed(job.recipe.seed)
+    checkpoints = Checkpoints(job.run.checkpoints, keep=config.keep_checkpoints)
+    if resume:
+        job.run.drop_metrics_after(max(checkpoints.steps(), default=0))
+    with (
+        packed_mode(model),
+        neftune_noise(model, alpha=objective.neftune_alpha),
+        open_trackers(job) as track,
+    ):
+        before = compute_mean_loss(model, validation, precision=settings.precision)
+
+        def report(record: dict[str, Any]) -> None:
+            job.run.append_metrics(record)
+            track(record)
+            job.progress.step(record, settings.num_steps)
+
+        result = fit(
+            model,
+            batch_source(job, sequences),
+            SftLoss(label_smoothing=objective.label_smoothing),
+            build_optimizers(
+                model,
+                learning_rate=config.learning_rate or 0.0,
+                weight_decay=config.weight_decay,
+                beta1=beta1,
+                beta2=beta2,
+                epsilon=config.epsilon,
+            ),
+            settings,
+            validate=_validator(model, validation, settings.precision),
+            report=report,
+            checkpoints=checkpoints,
+            resume=resume,
+        )
+        comparable = sequences[: max(64, len(prepared.validation_sequences))]
+        loss_train = compute_mean_loss(
+            model, pack(comparable, config.micro_batch_tokens), precision=settings.precision
+        )
+        loss_validation = compute_mean_loss(model, validation, precision=settings.precision)
+    steps_per_epoch = math.ceil(len(sequences) / config.batch_size)
+    return Training(
+        num_steps=result.num_steps,
+        num_tokens=result.num_tokens,
+        loss_train=loss_train,
+        loss_validation=loss_validation,
+        loss_validation_best=result.validation_loss,
+        loss_validation_base=before,
+        best_step=result.best_step,
+        best_epoch=result.best_step / steps_per_epoch,
+        num_validation=len(prepared.validation_sequences),
+        stopped_early=result.stopped_early,
+        isolation_difference=difference,
+        num_trainable=sum(p.numel() for p in model.parameters() if p.requires_grad),
+        num_parameters=sum(p.numel() for p in model.parameters()),
+        precision=settings.precision,
+    )
+
+
+def fit_settings(job: Job, num_sequences: int, device_type: str) -> FitSettings:
+    """The recipe's training section in steps."""
+    from assay.train.fit import FitSettings
+
+    config = job.recipe.train
+    steps_per_epoch = math.ceil(num_sequences / config.batch_size)
+    num_steps = config.max_steps or math.ceil((config.epochs or 1) * steps_per_epoch)
+    precision = config.precision
+    if precision == "auto":
+        precision = "fp32" if device_type == "cpu" else "bf16"
+    return FitSettings(
+        num_steps=num_steps,
+        warmup_steps=round(config.warmup_ratio * num_steps),
+        schedule=config.schedule,
+        max_grad_norm=config.max_grad_norm,
+        precision=precision,
+        eval_every_steps=config.eval_every_steps or steps_per_epoch,
+        patience=config.patience,
+        checkpoint_every_s=config.checkpoint_every_s,
+        checkpoint_every_steps=config.checkpoint_every_steps or 0,
+    )
+
+
+def batch_source(job: Job, sequences: Sequence[TokenSequence]) -> Any:
+    """Micro-batches as a pure function of the optimizer step."""
+    config, seed = job.recipe.train, job.recipe.seed
+    steps_per_epoch = math.ceil(len(sequences) / config.batch_size)
+
+    @lru_cache(maxsize=1)
+    def epoch_plan(epoch: int) -> list[list[int]]:
+        return plan_epoch(len(sequences), batch_size=config.batch_size, seed=seed, epoch=epoch)
+
+    def get_batches(step: int) -> list[PackedBatch]:
+        indices = epoch_plan(step // steps_per_epoch)[step % steps_per_epoch]
+        return pack([sequences[i] for i in indices], config.micro_batch_tokens)
+
+    return get_batches
+
+
+def pack(sequences: Sequence[TokenSequence], token_budget: int) -> list[PackedBatch]:
+    """Sequences as packed micro-batches of at most `token_budget` tokens."""
+    bins = pack_lengths([len(s.input_ids) for s in sequences], token_budget=token_budget)
+    return [
+        build_batch(
+            [sequences[i].input_ids for i in indices], [sequences[i].loss_mask for i in indices]
+        )
+        for indices in bins
+    ]
+
+
+def _validator(model: Any, batches: Sequence[PackedBatch], precision: str) -> Any:
+    from assay.train.sft import compute_mean_loss
+
+    if not batches:
+        return None
+    return lambda: compute_mean_loss(model, batches, precision=precision)
+
+
+def _device(model: Any) -> Any:
+    return model.get_input_embeddings().weight.device

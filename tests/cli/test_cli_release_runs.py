@@ -1,0 +1,85 @@
+"""`assay release`, `assay runs` and `assay compare` as a user types them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from assay.cli.app import main
+from assay.errors import EXIT_HELD, EXIT_OK, EXIT_USAGE
+from assay.runs import RunFolder, write_bytes, write_json
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASSAY_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+
+
+def make_run(name: str, *, status: str = "released", rank: int = 16) -> RunFolder:
+    run = RunFolder.create("runs", name, f"base: tiny\nmethod: {{type: lora, rank: {rank}}}\n")
+    outcome = "pass" if status == "released" else "fail"
+    gate = {"name": "refusal", "outcome": outcome, "required": True, "reason": "All lost."}
+    write_json(run.verdict, {"status": status, "headline": "So it is.", "gates": [gate]})
+    gain = {"n": 40, "difference": 0.25, "low": 0.1, "high": 0.4}
+    suite = {"kind": "task", "n": 40, "tuned": {"mean": 0.75, "low": 0.6, "high": 0.9}}
+    write_json(
+        run.evaluation, {"suites": {"task": {**suite, "comparisons": {"tuned_vs_base": gain}}}}
+    )
+    write_bytes(run.adapter / "adapter_model.safetensors", b"weights")
+    return run
+
+
+def test_release_verify_and_key(capsys: pytest.CaptureFixture[str]) -> None:
+    run = make_run("desk")
+    assert main(["release", "desk"]) == EXIT_OK
+    signed = capsys.readouterr().out
+    assert main(["release", "key", "--export", "signer.pem", "--json"]) == EXIT_OK
+    key_id = json.loads(capsys.readouterr().out)["key_id"]
+    assert main(["release", "verify", str(run.path), "--key", "signer.pem"]) == EXIT_OK
+    verified = capsys.readouterr().out
+    fingerprint = " ".join(key_id[at : at + 4] for at in range(0, 64, 4))
+    assert fingerprint in signed and fingerprint in verified
+    write_bytes(run.adapter / "adapter_model.safetensors", b"Weights")
+    assert main(["release", "verify", str(run.path), "--json"]) == EXIT_HELD
+    [problem] = json.loads(capsys.readouterr().out)["problems"]
+    assert (problem["path"], problem["kind"]) == ("adapter/adapter_model.safetensors", "changed")
+    assert main(["release", "key", "--export", "signer.pem"]) == EXIT_USAGE
+
+
+def test_a_held_run_needs_an_override(capsys: pytest.CaptureFixture[str]) -> None:
+    run = make_run("desk", status="held")
+    assert main(["release", run.id]) == EXIT_HELD
+    assert "refusal: fail (All lost.)" in capsys.readouterr().err
+    assert main(["release", "--override", "For the trial.", run.id]) == EXIT_OK
+    assert "override  For the trial." in capsys.readouterr().out
+    assert main(["release", "nothing"]) == EXIT_USAGE
+
+
+def test_runs_are_listed_and_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["runs"]) == EXIT_OK
+    assert capsys.readouterr().out == "no runs under runs/\n"
+    first, second = make_run("first"), make_run("second", status="held")
+    assert main(["runs"]) == EXIT_OK
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in lines[2:]] == [["second", second.id], ["first", first.id]]
+    assert lines[2].split()[-2:] == ["held", "+25.0"]
+    assert main(["runs", "--json"]) == EXIT_OK
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["status"], row["gain"]) for row in rows] == [("held", 0.25), ("released", 0.25)]
+    assert main(["runs", "show", "first"]) == EXIT_OK
+    shown = capsys.readouterr().out
+    assert "75.0\u202f% [60.0, 90.0]" in shown and "All lost." in shown
+    assert main(["runs", "show", "third"]) == EXIT_USAGE
+
+
+def test_compare_shows_the_key_that_differs(capsys: pytest.CaptureFixture[str]) -> None:
+    make_run("first")
+    make_run("second", rank=4)
+    assert main(["compare", "first", "second", "--json"]) == EXIT_OK
+    found = json.loads(capsys.readouterr().out)
+    assert found["recipe"] == [{"key": "method.rank", "a": 16, "b": 4}]
+    assert main(["compare", "first", "second"]) == EXIT_OK
+    assert ["method.rank", "16", "4"] in [
+        line.split() for line in capsys.readouterr().out.splitlines()
+    ]

@@ -1,0 +1,176 @@
+"""The list of keys is frozen here, and each key says what it means and why it has its default."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jsonschema
+import pytest
+
+from assay.config import explain, json_schema, leaf_keys
+from assay.config.explain import describe_keys
+from assay.config.files import COMPRESSIONS, READABLE
+from assay.config.keys import find_sections, is_list, walk_keys
+from assay.config.setting import get_note
+from assay.config.tree import parse_yaml, to_plain
+from assay.errors import ConfigError
+
+GOLDEN = [
+    "base.name",
+    "base.revision",
+    "base.dtype",
+    "base.trust_remote_code",
+    "data.train",
+    "data.validation",
+    "data.test",
+    "data.validation_ratio",
+    "data.test_ratio",
+    "data.group_by",
+    "data.system",
+    "data.on_bad_rows",
+    "data.on_too_long",
+    "data.max_seq_len",
+    "data.on_leak",
+    "data.allow",
+    "method.type",
+    "method.rank",
+    "method.alpha",
+    "method.dropout",
+    "method.target_modules",
+    "objective.type",
+    "objective.label_smoothing",
+    "objective.neftune_alpha",
+    "train.epochs",
+    "train.max_steps",
+    "train.batch_size",
+    "train.micro_batch_tokens",
+    "train.learning_rate",
+    "train.schedule",
+    "train.warmup_ratio",
+    "train.weight_decay",
+    "train.betas",
+    "train.epsilon",
+    "train.max_grad_norm",
+    "train.precision",
+    "train.eval_every_steps",
+    "train.patience",
+    "train.checkpoint_every_s",
+    "train.checkpoint_every_steps",
+    "train.keep_checkpoints",
+    "evaluate.metric",
+    "evaluate.prompt",
+    "evaluate.shots",
+    "evaluate.max_new_tokens",
+    "evaluate.temperature",
+    "evaluate.batch_size",
+    "evaluate.max_items",
+    "evaluate.suites",
+    "gates.policy",
+    "gates.min_gain",
+    "gates.retention_margin",
+    "gates.refusal_margin",
+    "gates.over_refusal_margin",
+    "gates.overfit_ratio",
+    "gates.confidence",
+    "trackers",
+    "name",
+    "output",
+    "seed",
+]
+LORA_ONLY = {"method.rank", "method.alpha", "method.dropout", "method.target_modules"}
+ENTRIES = {
+    "data.train": ["path", "format", "columns", "weight", "revision", "split", "name", "limit"],
+    "evaluate.suites": ["path", "name", "metric", "kind"],
+}
+
+
+def test_the_keys_of_each_method_are_these_and_at_most_sixty() -> None:
+    assert leaf_keys("lora", "sft") == GOLDEN
+    assert leaf_keys("full", "sft") == [key for key in GOLDEN if key not in LORA_ONLY]
+    assert len(GOLDEN) <= 60
+
+
+@pytest.mark.parametrize("block", ENTRIES)
+def test_the_keys_of_a_list_entry_are_these(block: str) -> None:
+    inside = [row["key"].removeprefix(f"{block}.") for row in describe_keys(block)[1:]]
+    assert inside == ENTRIES[block]
+
+
+def test_every_key_has_a_meaning_and_every_default_a_reason() -> None:
+    for key in walk_keys():
+        assert (key.field.description or "").endswith("."), key.name
+        is_block = bool(find_sections(key.field.annotation)) and not is_list(key.field.annotation)
+        if key.field.is_required():
+            assert get_note(key.field, "example"), key.name
+        elif not is_block:
+            assert get_note(key.field, "reason"), key.name
+
+
+def test_numbers_have_a_range() -> None:
+    for row in describe_keys():
+        if "number" in row["allowed"] and "list" not in row["allowed"]:
+            assert any(word in row["allowed"] for word in ("from", "above", "least")), row["key"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{base: tiny, data: {train: a.jsonl}}",
+        "{base: {name: tiny}, data: {train: [a, {path: b}]}, method: full, gates: strict}",
+        "{base: tiny, data: {train: {path: a}}, method: {type: lora, target_modules: [q_proj]}}",
+        "{base: tiny, data: {train: a}, trackers: wandb, objective: sft, evaluate: {suites: s}}",
+    ],
+)
+def test_the_json_schema_takes_the_short_forms(text: str) -> None:
+    root, _ = parse_yaml(text, file="")
+    jsonschema.validate(to_plain(root), json_schema())
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [
+        {"base": "tiny"},
+        {"base": "tiny", "data": {"train": "a"}, "sede": 1},
+        {"base": "tiny", "data": {"train": "a"}, "method": {"type": "full", "rank": 1}},
+        {"base": "tiny", "data": {"train": "a"}, "train": {"epochs": 0}},
+    ],
+)
+def test_the_json_schema_is_closed(plain: dict[str, Any]) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(plain, json_schema())
+
+
+def test_explain_says_what_a_key_means_allows_and_defaults_to() -> None:
+    assert explain("method.rank").splitlines() == [
+        "method.rank (type lora)",
+        "  Inner size of each adapter. Unit: dimensions.",
+        "  allowed  a whole number from 1 to 4096",
+        "  unit     dimensions",
+        "  default  16",
+        "  because  enough for most specialist tasks; more memory and little gain beyond",
+    ]
+
+
+def test_explain_names_the_rule_behind_a_default() -> None:
+    assert "0.0002 for lora" in explain("train.learning_rate")
+
+
+def test_explain_of_a_block_lists_its_keys_and_indices_do_not_matter() -> None:
+    lines = explain("train").splitlines()
+    assert [line.split()[0] for line in lines if line.startswith("train.")] == [
+        key for key in GOLDEN if key.startswith("train.")
+    ]
+    assert explain("data.train.0.path") == explain("data.train.path")
+
+
+@pytest.mark.parametrize(("key", "do"), [("rank", "method.rank"), ("trian.epochs", "train.epochs")])
+def test_explain_of_an_unknown_key_names_the_nearest(key: str, do: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        explain(key)
+    assert caught.value.problems[0].do == f"write {do}"
+
+
+def test_the_readers_know_the_formats_that_the_check_lets_through() -> None:
+    sources = pytest.importorskip("assay.data.sources")
+    assert tuple(sources.READERS) == READABLE
+    assert set(COMPRESSIONS) == sources.COMPRESSIONS

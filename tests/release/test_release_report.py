@@ -1,0 +1,195 @@
+"""Report and card: everything is there, nothing of the data is markup, nothing is fetched."""
+
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+
+from assay.release import SigningKey, read_gates, render_card, render_report
+from assay.release.report.charts import nice_ticks, smooth, thin
+from assay.release.report.html import clip, escape, tag
+from assay.release.report.section_items import pick_items, read_items
+from assay.runs import RunFolder, read_json, write_json
+
+MakeRun = Callable[..., RunFolder]
+
+
+class Page(HTMLParser):
+    """Collects text by tag, every address, and scripts."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.styles: list[str] = []
+        self.scripts = 0
+        self.words: dict[str, list[str]] = {}
+        self._open = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._open = tag
+        self.scripts += tag == "script"
+        for name, value in attrs:
+            if name in ("src", "href", "action", "srcset", "poster", "data"):
+                self.addresses.append(value or "")
+            if name == "style" or name.startswith("on"):
+                self.styles.append(f"{tag} {name}")
+
+    def handle_data(self, data: str) -> None:
+        self.words.setdefault(self._open, []).append(data)
+
+
+def test_the_verdict_comes_first_and_every_section_is_there(make_run: MakeRun) -> None:
+    html = render_report(make_run())
+    page = Page(html)
+    assert page.words["h1"] == ["Released"]
+    assert html.index("<h1>") < html.index("<table")
+    titles = [words for words in page.words["h2"] if words.strip()]
+    assert titles == [
+        "Results", "Gates", "Classes", "Examples", "Training", "Trained text", "Data", "Origin",
+    ]  # fmt: skip
+    for shown in ("94.0\u202f%", "+63.0", "retention", "billing", "tickets", "learning rate"):
+        assert shown in html.lower(), shown
+    assert html.count('class="curve train"') == 2  # the legend and the curve
+    assert "<mark>billing&lt;|end|&gt;</mark>" in html
+
+
+def test_a_held_run_names_its_gates_on_the_first_screen(make_run: MakeRun) -> None:
+    html = render_report(make_run(held=True))
+    first = html[: html.index('id="results"')]
+    assert Page(html).words["h1"] == ["Held"]
+    assert "retention" in first and "refusal" in first and "over refusal" not in first
+
+
+def test_the_page_asks_for_nothing(make_run: MakeRun) -> None:
+    html = render_report(make_run())
+    page = Page(html)
+    assert {address for address in page.addresses if not address.startswith("#")} == {"data:,"}
+    assert page.styles == []
+    assert not re.search(r"url\(|@import|https?://|fetch\(|XMLHttpRequest|WebSocket", html)
+    assert "default-src &#x27;none&#x27;" in html
+
+
+def test_hostile_outputs_stay_text(make_run: MakeRun) -> None:
+    html = render_report(make_run())
+    assert "&lt;script&gt;document.title" in html
+    assert Page(html).scripts == 2
+    assert "\u202e" not in html and "⟨U+202E⟩" in html
+
+
+@given(st.text(alphabet=st.characters()))
+def test_escaping_leaves_no_markup_and_encodes(text: str) -> None:
+    escaped = escape(text)
+    assert not set(escaped) & set("<>\"'")
+    escaped.encode("utf-8")
+    page = Page(tag("p", text, title=text))
+    assert set(page.words) <= {"p"}
+    if text.isprintable():
+        assert "".join(page.words.get("p", [])) == text
+
+
+def test_tags_escape_attributes_and_leave_out_what_is_none() -> None:
+    assert tag("a", "x & y", None, href='"', class_="k", id=None, hidden=True, x=1.50) == (
+        '<a href="&quot;" class="k" hidden x="1.5">x &amp; y</a>'
+    )
+    assert clip("abcdef", max_chars=3) == "abc … (3 more characters)"
+
+
+def test_missing_parts_read_not_measured(tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path, "bare", "base: tiny\n")
+    html = render_report(run)
+    assert Page(html).words["h1"] == ["No verdict"]
+    assert html.count("not measured") >= 4
+    assert "Not measured." in render_card(run)
+    write_json(run.verdict, {"status": "held", "gates": [{}, 3, {"outcome": "odd"}]})
+    write_json(
+        run.evaluation, {"suites": {"task": {"kind": "task", "tuned": {"mean": None}}, "x": 3}}
+    )
+    write_json(run.data_report, {"masks": {"train": None}, "splits": {"train": 3}, "sources": []})
+    run.items.parent.mkdir()
+    run.items.write_text('{"id": 1, "tuned": {"output": null}}\n[]\n{}\n')
+    run.metrics.write_text('{"step": 1, "train/loss": null}\n{"step": 2, "train/loss": 1.5}\n{"st')
+    html = render_report(run)
+    assert Page(html).words["h1"] == ["Held"]
+    assert render_card(run).startswith("---\n")
+
+
+def test_a_model_that_does_not_beat_prompting_says_so_first(make_run: MakeRun) -> None:
+    run = make_run()
+    evaluation = read_json(run.evaluation)
+    evaluation["suites"]["task"]["comparisons"]["tuned_vs_prompted"]["low"] = -0.01
+    write_json(run.evaluation, evaluation)
+    html = render_report(run)
+    assert 0 < html.index("is not shown to beat prompting") < html.index("<h1>")
+    body = render_card(run).split("---\n", 2)[2]
+    assert body.index("is not shown to beat prompting") < body.index("**Released.**")
+
+
+def test_best_and_worst_items_are_those_that_changed_most() -> None:
+    pairs = {"a": (0.0, 1.0), "b": (1.0, 0.0), "c": (0.5, 1.0), "d": (1.0, 1.0), "e": (0.0, 0.0)}
+    rows = [
+        {"id": key, "base": {"output": "", "score": base}, "tuned": {"output": "", "score": tuned}}
+        for key, (base, tuned) in pairs.items()
+    ]
+    best, worst = pick_items(read_items(rows))
+    assert [item.id for item in best] == ["a", "c"]
+    assert [item.id for item in worst] == ["b", "e"]
+
+
+def test_gates_without_a_pass_block_when_required() -> None:
+    gates = read_gates({"gates": [
+        {"name": "a", "outcome": "pass"},
+        {"name": "b", "outcome": "not_measured"},
+        {"name": "c", "outcome": "fail", "required": False},
+        {"name": "d", "outcome": "passed"},
+    ]})  # fmt: skip
+    assert [gate.name for gate in gates if gate.blocks] == ["b", "d"]
+
+
+def test_the_card_has_a_header_that_the_hub_reads(make_run: MakeRun, key: SigningKey) -> None:
+    run = make_run()
+    card = render_card(run, signer=key.public.key_id)
+    _, header, body = card.split("---\n", 2)
+    fields = YAML(typ="safe").load(header)
+    assert fields["base_model"] == "tiny"
+    assert fields["library_name"] == "peft"
+    assert {"assay", "lora", "assay-released"} <= set(fields["tags"])
+    [index] = fields["model-index"]
+    assert index["results"][0]["metrics"][0]["value"] == 0.94
+    assert "| 31.0\u202f% [22.7, 39.3] | 62.0\u202f% [53.3, 70.7] |" in body
+    assert 'PeftModel.from_pretrained(base, "adapter")' in body
+    assert key.public.fingerprint in body
+    for item in map(json.loads, run.items.read_text().splitlines()):
+        assert item["messages"][1]["content"] not in card
+
+
+def test_the_card_escapes_markdown_and_html(make_run: MakeRun) -> None:
+    run = make_run()
+    write_json(run.verdict, {"status": "held", "headline": "<img> | *a*\n# b", "gates": []})
+    assert r"\<img\> \| \*a\* # b" in render_card(run)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (0.0, 1.0, [0.0, 0.25, 0.5, 0.75, 1.0]),
+        (0.0, 2.7, [0.0, 1.0, 2.0, 3.0]),
+        (0.0, 0.001, [0.0, 0.00025, 0.0005, 0.00075, 0.001]),
+    ],
+)
+def test_ticks_are_round_and_span_the_values(low: float, high: float, ticks: list[float]) -> None:
+    assert nice_ticks(low, high) == pytest.approx(ticks)
+
+
+def test_curves_keep_their_ends_and_their_mean() -> None:
+    points = [(float(step), float(step % 2)) for step in range(1001)]
+    thinned = thin(points, most=100)
+    assert len(thinned) <= 102
+    assert (thinned[0], thinned[-1]) == (points[0], points[-1])
+    assert smooth([(0.0, 0.0), (1.0, 3.0), (2.0, 0.0)]) == [(0.0, 1.5), (1.0, 1.0), (2.0, 1.5)]
