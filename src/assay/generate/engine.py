@@ -38,7 +38,7 @@ class Generation:
 
 @dataclass(frozen=True)
 class SequenceScore:
-    """Weighted sum of the log-probabilities (nats) of a sequence's supervised tokens, and weight."""
+    """Weighted sum of the log-probabilities (nats) of the supervised tokens, and their weight."""
 
     sum_logprob: float
     weight: float

@@ -1,4 +1,5 @@
-"""The questions asked of `tiny`: drawn from the world's held-out splits, one behaviour in many forms.
+"""The questions asked of `tiny`: drawn from the world's held-out splits, one behaviour
+in many forms.
 
 It draws and wraps tasks; it asks no model and judges no answer.
 """

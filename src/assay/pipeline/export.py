@@ -43,13 +43,14 @@ def export_run(
         raise UsageError(f"{name} is a base, which needs no export; name a run")
     if run.model.is_dir():
         raise UsageError(f"{run.path}: full tuning wrote whole weights; copy {run.model}")
-    target = Path(out) if out else run.path.parent / f"{run.path.name}-merged"
+    target = Path(out) if out else run.path / "exports" / form
     if target.exists():
         raise UsageError(f"{target} exists; name another folder with --out")
     base = find_run_base(run)
     prompts = [render_prompt(base.tokenizer, [{"role": "user", "content": p}]) for p in PROBES]
     draft = target.with_name(f".{target.name}.draft")
     shutil.rmtree(draft, ignore_errors=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
     difference = export_merged(base, run.adapter, draft, prompts=prompts, dtype=dtype)
     tolerance = merge_tolerance(dtype)
     if not difference <= tolerance:

@@ -88,7 +88,7 @@ def _run(loaded: Loaded, run: RunFolder, progress: Progress, *, resume: bool) ->
             {
                 "base": {"name": base.name, "revision": base.revision, "sha256": base.sha256},
                 "template": {"sha256": _template_hash(job)},
-                "seed": recipe.seed,
+                "seeds": {"recipe": recipe.seed},
                 "method": recipe.method.type,
             }
         )

@@ -1,0 +1,38 @@
+# `make demo` and `make test` are all a newcomer needs; each makes .venv by itself.
+PYTHON ?= python3
+BIN := .venv/bin
+# Passive waiting: two busy programs on one machine otherwise slow each other several times over.
+export OMP_WAIT_POLICY = PASSIVE
+
+.PHONY: demo test test-slow check bench docs clean
+
+.venv/ready: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[train,dev]'
+	touch $@
+
+demo: .venv/ready
+	$(BIN)/assay run examples/support/recipe.yaml
+
+test: .venv/ready
+	$(BIN)/python -m pytest
+
+test-slow: .venv/ready
+	$(BIN)/python -m pytest -m slow
+
+check: .venv/ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/python -m mypy
+	$(BIN)/python -m pytest tests/test_arrows.py tests/test_slim_import.py
+
+bench: .venv/ready
+	$(BIN)/python -m benchmarks
+
+docs: .venv/ready
+	$(BIN)/assay config schema > docs/reference/recipe.schema.json
+	$(BIN)/python -m assay.config.reference > docs/reference/recipe.md
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache
