@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +37,10 @@ def add_lora(
         lora_dropout=dropout,
         target_modules=targets,
         task_type="CAUSAL_LM",
-        base_model_name_or_path=base_name,
     )
     try:
-        peft_model = get_peft_model(model, config, autocast_adapter_dtype=True)
+        with _without_notices():
+            peft_model = get_peft_model(model, config, autocast_adapter_dtype=True)
     except ValueError as error:
         raise ConfigError(
             Problem(
@@ -54,9 +56,18 @@ def add_lora(
     return peft_model
 
 
+@contextmanager
+def _without_notices() -> Iterator[None]:
+    """Hide that PEFT still reads a name which Transformers has deprecated: not the user's doing."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
+
+
 def save_adapter(peft_model: Any, folder: Path, *, tokenizer_folder: Path) -> None:
     """Write the adapter in PEFT's layout with the base's tokenizer and template beside it."""
-    peft_model.save_pretrained(folder)
+    # The automatic check for resized embeddings would look the base up on the Hub.
+    peft_model.save_pretrained(folder, save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)
     copy_tokenizer(tokenizer_folder, folder)
 
