@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import random
-import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from itertools import cycle
@@ -19,6 +18,8 @@ from typing import Any
 
 import policies
 import queues
+from values import ELECTRIC, GOODS, LARGE, SMALL, WITHOUT_PLUG, draw_values, vary
+
 import tools
 
 SEED = "otterby"
@@ -34,70 +35,6 @@ COUNTS = {
 }
 Row = dict[str, Any]
 Make = Callable[[random.Random, str, str], Row]
-
-ELECTRIC = "lamp toaster kettle fan heater blender mixer clock radio printer oven fridge".split()
-LARGE = "sofa table desk bench shelf bed mattress fridge oven carpet".split()
-SMALL = (
-    "lamp toaster kettle fan heater blender mixer clock radio printer mirror chair vase basket "
-    "pillow blanket curtain candle"
-).split()
-GOODS = sorted({*LARGE, *SMALL})
-PLAIN = [good for good in GOODS if good not in ELECTRIC]
-FURNITURE = "sofa table desk bench shelf bed chair".split()
-CITIES = (
-    "Hamburg Munich Cologne Dresden Leipzig Berlin Vienna Graz Zurich Geneva Basel Lyon Lille "
-    "Nantes Paris London Leeds Bristol Glasgow Dublin Madrid Seville Porto Lisbon Milan Turin "
-    "Rome Naples Prague Warsaw Oslo Riga Ghent Antwerp Utrecht Brussels Malmo Athens Budapest"
-).split()
-DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday".split()
-NAMES = (
-    "anna ben clara david emma felix hugo jonas leo nora oscar paula simon victor wanda greta ida "
-    "karin marta rita tina carl erik ivan oliver vera frida linda olga tara omar lina ravi hiro"
-).split()
-DOMAINS = "nordwind.com maple.org lakeside.net oakfield.de hilltop.fr granite.com skylark.net".split()
-OPENINGS = ("Hello. ", "Hi. ", "Good morning. ", "Quick question. ", "Please help me. ", "Hi there. ")
-CLOSINGS = (" Thanks.", " Thank you.", " Please answer soon.", " I live in {city}.", " I am {name}.")
-
-_SLOT_OR_WORD = re.compile(r"\{\w+\}|[a-z]{5,}")
-
-
-def vary(rng: random.Random, wording: str) -> str:
-    """The wording as people write: with a greeting, in small letters, or with a slip in a word."""
-    style = rng.random()
-    if style < 0.10:
-        return wording.lower().rstrip(".?")
-    if style < 0.18:
-        wording = misspell(rng, wording)
-    opening = rng.choice(OPENINGS) if rng.random() < 0.25 else ""
-    closing = rng.choice(CLOSINGS) if rng.random() < 0.20 else ""
-    return f"{opening}{wording}{closing}"
-
-
-def misspell(rng: random.Random, wording: str) -> str:
-    """Two neighbouring letters swapped, or one left out, in one long word; never in a slot."""
-    words = [m for m in _SLOT_OR_WORD.finditer(wording) if not m[0].startswith("{")]
-    if not words:
-        return wording
-    word = rng.choice(words)
-    at = word.start() + rng.randrange(1, len(word[0]) - 2)
-    kept = "" if rng.random() < 0.5 else wording[at]
-    return f"{wording[:at]}{wording[at + 1]}{kept}{wording[at + 2 :]}"
-
-
-def draw_values(rng: random.Random) -> dict[str, str]:
-    """A value for every slot that a wording may have."""
-    name = rng.choice(NAMES)
-    return {
-        "order": f"OT-{rng.randrange(10000, 100000)}",
-        "good": rng.choice(GOODS),
-        "plain": rng.choice(FURNITURE),
-        "city": rng.choice(CITIES),
-        "day": rng.choice(DAYS),
-        "name": name.capitalize(),
-        "email": f"{name}{rng.choice(('', rng.randrange(2, 100)))}@{rng.choice(DOMAINS)}",
-        "label": f"R-{rng.randrange(1000, 10000)}",
-        "hour": f"{rng.randrange(8, 18)}:{rng.choice(('00', '15', '30', '45'))}",
-    }
 
 
 def build_row(kind: str, group: str, turns: Sequence[Row], offered: Sequence[str] = ()) -> Row:
@@ -150,7 +87,7 @@ def _policy_turns(rng: random.Random, policy: str, wording: str) -> list[Row]:
     values = draw_values(rng)
     if policy == "warranty":
         sort = rng.choice(("electric", "plain"))
-        values["item"] = rng.choice(ELECTRIC if sort == "electric" else PLAIN)
+        values["item"] = rng.choice(ELECTRIC if sort == "electric" else WITHOUT_PLUG)
         answer = policies.WARRANTY_ANSWERS[sort]
     else:
         answer = policies.POLICIES[policy][0]
@@ -162,7 +99,7 @@ def draw_call(rng: random.Random, tool: str, group: str) -> tuple[dict[str, str]
     values = draw_values(rng)
     reason = rng.choice(list(tools.REASONS))
     values["reason"] = rng.choice(tools.REASONS[reason])
-    values["team"] = group.split("/")[2]
+    values["team"] = group.split("/")[2]  # of `escalate`; other tools have no such slot
     arguments = {"order_id": values["order"]}
     for name in tools.TOOLS[tool]["function"]["parameters"]["required"][1:]:
         arguments[name] = reason if name == "reason" else values[name]
@@ -217,7 +154,9 @@ def make_tool_result(rng: random.Random, group: str, wording: str) -> Row:
     return build_row("tool_result", group, turns, [tool])
 
 
-def list_wordings(prefix: str, blocks: dict[str, Sequence[str]]) -> dict[str, list[tuple[str, str]]]:
+def list_wordings(
+    prefix: str, blocks: dict[str, Sequence[str]]
+) -> dict[str, list[tuple[str, str]]]:
     """Topic: its wordings, each with the name of its group."""
     return {
         topic: [(f"{prefix}/{topic}/{i}", wording) for i, wording in enumerate(wordings, start=1)]

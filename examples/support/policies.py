@@ -1,7 +1,7 @@
 """The desk's policies: one fixed answer each, and how customers ask for it; draws nothing.
 
-A block is a name and an answer, then one wording a line. `{good}`, `{electric}` and `{plain}` are
-filled by the generator: any product, one with a plug, one without.
+A block is a name and an answer, then one wording a line. `{good}` stands for any product,
+`{electric}` for one with a plug, `{furniture}` for a piece of furniture.
 """
 
 from __future__ import annotations
@@ -195,14 +195,14 @@ Can my sister in Belgium get a {good} from you?
 Is delivery abroad possible?
 = assembly | Our team builds your furniture for 35 euros.
 Can you build the furniture for me?
-Do you put the {plain} together?
-What does it cost to build the {plain}?
-Who builds my {plain}?
-Can somebody come and build the {plain}?
-Do I have to build the {plain} myself?
+Do you put the {furniture} together?
+What does it cost to build the {furniture}?
+Who builds my {furniture}?
+Can somebody come and build the {furniture}?
+Do I have to build the {furniture} myself?
 How much do you take to build furniture?
-I cannot build the {plain} alone. Do you help?
-Is there a team that builds the {plain}?
+I cannot build the {furniture} alone. Do you help?
+Is there a team that builds the {furniture}?
 = old_item | We take your old item away for 20 euros.
 Can you take my old {good} away?
 What happens to my old {good}?
@@ -216,8 +216,8 @@ Can I give you my old {good}?
 How long do you keep spare parts?
 Do you have spare parts for old items?
 For how many years can I get spare parts?
-Can I buy spare parts for my {good} later?
-Are there spare parts for a {good} from last year?
+Can I buy spare parts for my {electric} later?
+Are there spare parts for a {electric} from last year?
 How many years do you have spare parts?
 Will there still be spare parts in five years?
 Until when are spare parts sold?
@@ -260,13 +260,13 @@ Can you put a {good} aside for me?
 How long can I reserve an item?
 = repair | A repair takes 2 weeks.
 How long does a repair take?
-How long will you repair my {good}?
-When is my {good} repaired?
+How long will you repair my {electric}?
+When is my {electric} repaired?
 How many weeks does a repair take?
-You are repairing my {good}. When will it be done?
-How much time do you need to repair a {good}?
+You are repairing my {electric}. When will it be done?
+How much time do you need to repair a {electric}?
 How long must I wait for the repair?
-When do I get the {good} back from repair?
+When do I get the {electric} back from repair?
 """
 
 # The warranty depends on the product: the same wording has one of two answers.

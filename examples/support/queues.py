@@ -1,7 +1,8 @@
 """What customers write about, by the queue that the desk puts it in; draws nothing.
 
-`{good}` is any product. Messages under `shipping` go to one of two queues: large goods travel by
-lorry, and another team answers for them.
+`{good}` stands for any product, `{electric}` for one with a plug, `{furniture}` for a piece of
+furniture. Messages under `shipping` go to one of two queues: large goods travel by lorry, and
+another team answers for them.
 """
 
 from __future__ import annotations
@@ -43,34 +44,34 @@ The label for the return of the {good} does not print.
 Please collect the {good}, I do not want to keep it.
 = claims
 The {good} came broken.
-There is a crack in my {good}.
-The {good} stopped working after one day.
+There is a crack in my {furniture}.
+The {electric} stopped working after one day.
 My new {good} is damaged.
 The box was wet and the {good} is ruined.
-The {good} has a deep scratch.
+The {furniture} has a deep scratch.
 The {good} is dirty and looks used.
-I opened the box and the {good} was in pieces.
-The {good} makes a loud noise and smells of smoke.
-One corner of the {good} is bent.
-The {good} was broken when the box arrived.
-After a week the {good} does not work any more.
+I opened the box and the {furniture} was in pieces.
+The {electric} makes a loud noise and smells of smoke.
+One corner of the {furniture} is bent.
+The {furniture} was broken when the box arrived.
+After a week the {electric} does not work any more.
 The colour of the {good} comes off on my hands.
-I cut my hand on a sharp corner of the {good}.
+I cut my hand on a sharp corner of the {furniture}.
 = parts
-A screw is missing in the box of the {good}.
-The {good} came without a manual.
-Where can I get a new leg for the {good}?
-I lost the key of the {good}.
-One part of the {good} was not in the box.
-I need a spare part for my {good}.
-The {good} has no cable in the box.
-Please send me the missing screws of the {good}.
+A screw is missing in the box of the {furniture}.
+The {electric} came without a manual.
+Where can I get a new leg for the {furniture}?
+I lost the key of the {furniture}.
+One part of the {furniture} was not in the box.
+I need a spare part for my {electric}.
+The {electric} has no cable in the box.
+Please send me the missing screws of the {furniture}.
 I need a new cover for the {good}.
-The manual of the {good} is in the wrong language.
-Two parts are missing, so I cannot build the {good}.
-Do you sell single parts of the {good}?
-The box of the {good} holds only half of the parts.
-I need another handle for my {good}.
+The manual of the {electric} is in the wrong language.
+Two parts are missing, so I cannot build the {furniture}.
+Do you sell single parts of the {electric}?
+The box of the {furniture} holds only half of the parts.
+I need another handle for my {electric}.
 = billing
 You charged me twice for the {good}.
 The invoice for the {good} is wrong.
@@ -111,7 +112,7 @@ Is the {good} good for children?
 Can I use the {good} outside?
 What is the {good} made of?
 Do you have a bigger {good}?
-Is the {good} loud?
+Is the {electric} loud?
 When will the {good} be in stock again?
 Which {good} would you buy?
 Is the new {good} better than the old one?

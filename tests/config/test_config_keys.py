@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import jsonschema
 import pytest
@@ -11,6 +11,8 @@ from assay.config import explain, json_schema, leaf_keys
 from assay.config.explain import describe_keys
 from assay.config.files import COMPRESSIONS, READABLE
 from assay.config.keys import find_sections, is_list, walk_keys
+from assay.config.sections.data import MaskPathology
+from assay.config.sections.gates import POLICIES
 from assay.config.setting import get_note
 from assay.config.tree import parse_yaml, to_plain
 from assay.errors import ConfigError
@@ -168,6 +170,18 @@ def test_explain_of_an_unknown_key_names_the_nearest(key: str, do: str) -> None:
     with pytest.raises(ConfigError) as caught:
         explain(key)
     assert caught.value.problems[0].do == f"write {do}"
+
+
+def test_the_mask_pathologies_are_those_that_the_mask_report_can_name() -> None:
+    pathologies = pytest.importorskip("assay.data.pathologies")
+    assert get_args(MaskPathology) == pathologies.PATHOLOGIES
+
+
+def test_the_policies_are_those_that_the_gates_know() -> None:
+    pytest.importorskip("torch")
+    from assay.evaluate.gates import BUILT_IN
+
+    assert BUILT_IN == POLICIES
 
 
 def test_the_readers_know_the_formats_that_the_check_lets_through() -> None:

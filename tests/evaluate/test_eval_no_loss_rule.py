@@ -31,8 +31,9 @@ def test_equal_answers_pass(n):
 
 @pytest.mark.parametrize(("n", "churn"), [(30, 0.1), (60, 0.15), (200, 0.15), (500, 0.2)])
 def test_a_loss_of_twice_the_margin_hardly_ever_passes(n, churn):
-    # Nominal 2.5 % (4 % at n = 30), plus twice the error of 200 trials.
-    assert pass_rate(n=n, loss=2 * MARGIN, churn=churn) <= 0.065
+    # Nominally 2.5 %, 5 % at n = 30, plus about twice the error of 400 trials.
+    rate = pass_rate(n=n, loss=2 * MARGIN, churn=churn, num_trials=400)
+    assert rate <= (0.07 if n == 30 else 0.055)
 
 
 def test_a_loss_of_the_margin_passes_seldom_once_there_are_items():

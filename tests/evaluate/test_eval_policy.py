@@ -57,7 +57,7 @@ def test_every_mistake_of_a_file_is_located(tmp_path):
     assert found[1].do == "write retention"
     assert found[2].allowed == "required, advisory, off"
     assert found[3].allowed == "a number from 0 to 1"
-    assert found[4].allowed == "a whole number from 1 to 1000000"
+    assert found[4].allowed == "a whole number from 1 to 100000"
     assert found[5].do == "write min_gain"
     assert all(problem.file.endswith("bad.yaml") for problem in found)
 

@@ -90,14 +90,16 @@ def resolve(recipe: Recipe, *, path: Path) -> tuple[Recipe, dict[str, str]]:
 
 
 def _replace(recipe: Recipe, values: dict[str, Any]) -> Recipe:
-    plain = recipe.model_dump()
+    """A copy with `values` by dotted key; every other key stays set or unset as it was."""
+    changed: dict[str, Any] = {}
     for key, value in values.items():
-        *above, last = key.split(".")
-        block = plain
-        for part in above:
-            block = block[part]
-        block[last] = value
-    return Recipe.model_validate(plain)
+        section, _, name = key.rpartition(".")
+        if section:
+            block = changed.get(section, getattr(recipe, section))
+            changed[section] = block.model_copy(update={name: value})
+        else:
+            changed[name] = value
+    return recipe.model_copy(update=changed)
 
 
 def _list_reasons(section: BaseModel, *, prefix: str = "") -> Iterator[tuple[str, str]]:

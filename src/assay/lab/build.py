@@ -1,4 +1,8 @@
-"""Builds the embedded base `tiny` from this repository alone: tokenizer, pre-training, chat tuning.
+"""Builds the embedded base `tiny` from this repository alone: tokenizer, then three stages.
+
+Pre-training on the world's documents and conversations; a short copying stage, whose repeated
+random tokens teach the model to look back (without it, ten million tokens of the world did not);
+chat tuning on conversations, in which only the assistant's turns are trained.
 
 Each stage is a run of `assay.train.fit` whose step N draws its sequences from a generator seeded
 by the build's seed, the stage and N; so a build that stops goes on where it was.
@@ -20,8 +24,8 @@ from assay.lab.world.corpus import Conversation, draw_conversation, draw_documen
 if TYPE_CHECKING:
     from assay.chat import ChatTokenizer, RenderedExample
 
-Stage = Literal["pretrain", "chat"]
-STAGES: tuple[Stage, ...] = ("pretrain", "chat")
+Stage = Literal["pretrain", "copy", "chat"]
+STAGES: tuple[Stage, ...] = ("pretrain", "copy", "chat")
 NUM_TOKENIZER_TEXTS = 60_000
 MICRO_BATCH_TOKENS = 4096
 
@@ -32,10 +36,12 @@ class BuildSettings:
 
     seed: int = 0
     pretrain_steps: int = 900
-    chat_steps: int = 2000
-    sequences_per_step: int = 96
-    pretrain_learning_rate: float = 3e-3
-    chat_learning_rate: float = 2e-3
+    copy_steps: int = 220
+    chat_steps: int = 1500
+    sequences_per_step: int = 64
+    pretrain_learning_rate: float = 5e-3
+    copy_learning_rate: float = 3e-3
+    chat_learning_rate: float = 3e-3
     weight_decay: float = 0.01
     precision: str = "bf16"
     checkpoint_every_s: float = 180.0
@@ -136,8 +142,11 @@ def _run_stage(
     from assay.train.optimizer import build_optimizers
     from assay.train.sft import SftLoss
 
-    pretrain = stage == "pretrain"
-    learning_rate = settings.pretrain_learning_rate if pretrain else settings.chat_learning_rate
+    learning_rate, num_steps = {
+        "pretrain": (settings.pretrain_learning_rate, settings.pretrain_steps),
+        "copy": (settings.copy_learning_rate, settings.copy_steps),
+        "chat": (settings.chat_learning_rate, settings.chat_steps),
+    }[stage]
     with packed_mode(model):
         fit(
             model,
@@ -151,9 +160,9 @@ def _run_stage(
                 beta2=0.95,
             ),
             FitSettings(
-                num_steps=settings.pretrain_steps if pretrain else settings.chat_steps,
+                num_steps=num_steps,
                 warmup_steps=40,
-                schedule="constant" if pretrain else "cosine",
+                schedule="cosine" if stage == "chat" else "constant",
                 precision=settings.precision,
                 checkpoint_every_s=settings.checkpoint_every_s,
             ),
@@ -168,7 +177,11 @@ def draw_batches(
 ) -> list[PackedBatch]:
     """The micro-batches of one step of a stage: a pure function of seed, stage and step."""
     rng = random.Random(f"{settings.seed}:{stage}:{step}")
-    draw = draw_pretraining_sequence if stage == "pretrain" else draw_chat_sequence
+    draw = {
+        "pretrain": draw_pretraining_sequence,
+        "copy": draw_copying_sequence,
+        "chat": draw_chat_sequence,
+    }[stage]
     sequences = [draw(rng, tokenizer) for _ in range(settings.sequences_per_step)]
     bins = pack_lengths([len(s.input_ids) for s in sequences], token_budget=MICRO_BATCH_TOKENS)
     return [_batch([sequences[i] for i in indices]) for indices in bins]
@@ -191,6 +204,23 @@ def draw_pretraining_sequence(rng: random.Random, tokenizer: ChatTokenizer) -> R
         example = _render(tokenizer, document)
         example = replace(example, loss_mask=[1.0] * len(example.input_ids))
     return _within_context(example)
+
+
+def draw_copying_sequence(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
+    """Random tokens said two or three times, trained from the second time on (four of five), or a
+    pre-training sequence. Repeats of arbitrary tokens are what induction heads form on (Olsson et
+    al. 2022)."""
+    from assay.chat import RenderedExample
+    from assay.chat.tiny_tokens import END_ID, TINY_TOKENS
+
+    if rng.random() < 0.2:
+        return draw_pretraining_sequence(rng, tokenizer)
+    once = [rng.randrange(len(TINY_TOKENS), VOCAB_SIZE) for _ in range(rng.randint(6, 40))] + [
+        END_ID
+    ]
+    num_repeats = rng.randint(1, 2)
+    mask = [0.0] * len(once) + [1.0] * (len(once) * num_repeats)
+    return RenderedExample(once * (1 + num_repeats), mask, "", [], True)
 
 
 def draw_chat_sequence(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:

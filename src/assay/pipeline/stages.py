@@ -109,10 +109,11 @@ def finish(job: Job, prepared: Prepared, measured: Measured) -> RunOutcome:
     from assay.pipeline.run import RunOutcome
 
     job.progress.stage("gate", f"gate: {job.recipe.gates.policy}")
-    evaluation = _evaluate(job, measured)
+    policy = load_gate_policy(job)
+    evaluation = _evaluate(job, measured, confidence=policy.thresholds.confidence)
     job.run.write_json(job.run.evaluation, evaluation)
     _write_items(job, measured)
-    gates = evaluate_gates(evaluation, _integrity_values(job, measured), load_gate_policy(job))
+    gates = evaluate_gates(evaluation, _integrity_values(job, measured), policy)
     verdict = decide_verdict(gates)
     content = verdict.to_dict() | {"gates": [gate.to_dict() for gate in gates]}
     job.run.write_json(job.run.verdict, content)
@@ -132,12 +133,12 @@ def load_gate_policy(job: Job) -> Policy:
     set_by_recipe = {
         name: getattr(config, name)
         for name in config.model_fields_set - {"policy"}
-        if name in type(config).model_fields
+        if getattr(config, name) is not None
     }
     return override_thresholds(policy, set_by_recipe)
 
 
-def _evaluate(job: Job, measured: Measured) -> dict[str, Any]:
+def _evaluate(job: Job, measured: Measured, *, confidence: float) -> dict[str, Any]:
     baseline = measured.baseline
     suites = [
         MeasuredSuite(
@@ -164,7 +165,7 @@ def _evaluate(job: Job, measured: Measured) -> dict[str, Any]:
         suites,
         decoding=describe_decoding(job),
         train=measured.training.to_dict(),
-        resampling=Resampling(confidence=job.recipe.gates.confidence, seed=job.recipe.seed),
+        resampling=Resampling(confidence=confidence, seed=job.recipe.seed),
     )
 
 

@@ -10,6 +10,16 @@ from assay.config.setting import REQUIRED, Section, setting
 from assay.config.shorthand import expand_block, expand_list
 
 SourceFormat = Literal["auto", "chat", "sharegpt", "alpaca", "completion", "text"]
+MaskPathology = Literal[
+    "no_trained_tokens",
+    "stop_token_not_trained",
+    "low_trained_share",
+    "all_tokens_trained",
+    "truncated_rows",
+    "inferred_boundary",
+    "unknown_tokens",
+    "special_tokens_in_text",
+]
 
 
 class SourceConfig(Section):
@@ -146,7 +156,7 @@ class DataConfig(Section):
         "What to do when the same row is in two splits: stop, or drop it from the training rows.",
         reason="a leaked row makes every held-out figure too good",
     )
-    allow: list[str] = setting(
+    allow: list[MaskPathology] = setting(
         None,
         "Pathologies of the loss mask that may stand, by the name that the mask report gives.",
         reason="a pathological mask stops the run before the first step",

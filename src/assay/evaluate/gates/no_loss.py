@@ -10,11 +10,15 @@ The rule, with d the mean difference tuned − base, [low, high] its interval an
 Why not the plain non-inferiority test, low ≥ −m alone? With few items it holds models that lost
 nothing: at m = 0.05, 100 items and answers that differ on 20 %, low is near −0.09 with no loss at
 all. Why not the difference alone? It would pass real losses by luck. This rule keeps one guarantee
-at any n: every pass has low ≥ −2m, so a true loss of twice the margin passes in about
-(1 − confidence)/2 of cases (2.5 %; 4 % at 30 items, 0.9^30, where the interval of a few yes/no
-items is coarse). Between m and 2m the cut at −m/2 errs alike for "lost m" and "lost nothing", and
-both errors vanish as n grows, where the rule becomes d ≥ −m. Models with equal answers pass from
-`min_items` on.
+at any n: every pass has low ≥ −2m, so a true loss of twice the margin passes about as often as the
+interval's low end errs, nominally (1 − confidence)/2. Between m and 2m the cut at −m/2 errs alike
+for "lost m" and "lost nothing", and both errors vanish as n grows, where the rule becomes d ≥ −m.
+Models with equal answers pass from `min_items` on.
+
+Simulated at m = 0.05 and 95 %, 1,500 runs each: a loss of 2m passes in 5 to 6 % at 30 items (the
+interval of a few yes/no items is coarse), 3 to 4 % at 60 to 100, under 1 % from 200; a model that
+lost nothing but changed 10 % of its answers passes in 80 % at 100 items, 91 % at 200, 95 % at 400.
+So ask 200 items or more of a kind where models change much.
 """
 
 from __future__ import annotations

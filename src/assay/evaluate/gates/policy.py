@@ -67,7 +67,7 @@ class Thresholds:
 
 _RANGES: dict[str, tuple[float, float]] = {
     "confidence": (0.5, 0.999),
-    "min_items": (1, 1_000_000),
+    "min_items": (1, 100_000),
     "min_gain": (-1, 1),
     "min_prompting_gain": (-1, 1),
     "overfit_ratio": (1, 1000),

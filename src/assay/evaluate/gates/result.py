@@ -58,7 +58,7 @@ def find_gap(comparison: Mapping[str, Any], thresholds: Thresholds) -> Gap | Non
     not finite, or an interval of another confidence than the policy's.
     """
     if not comparison:
-        return Gap("missing", "The comparison was not made.")
+        return Gap("missing", "No such comparison was made.")
     n, unscored = int(comparison.get("n") or 0), int(comparison.get("num_unscored") or 0)
     if n < thresholds.min_items:
         reason = f"Only {n} items were scored; the policy asks for {thresholds.min_items}."
