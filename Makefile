@@ -32,7 +32,7 @@ bench: .venv/ready
 
 docs: .venv/ready
 	$(BIN)/assay config schema > docs/reference/recipe.schema.json
-	$(BIN)/python -m assay.config.reference > docs/reference/recipe.md
+	$(BIN)/assay config explain > docs/reference/recipe.txt
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

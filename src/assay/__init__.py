@@ -1,3 +1,19 @@
 """Assay fine-tunes open models on a user's own data, and releases only what passes."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from assay.pipeline import RunOutcome
+
 __version__ = "0.1.0"
+
+
+def run(recipe: str | Path, overrides: Sequence[str] = ()) -> RunOutcome:
+    """Run a recipe to its verdict, as ``assay run`` does; see `assay.pipeline.run_recipe`."""
+    from assay.pipeline import run_recipe
+
+    return run_recipe(recipe, overrides)

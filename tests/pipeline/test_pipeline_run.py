@@ -100,8 +100,12 @@ def test_bad_data_are_all_located_and_nothing_is_trained(recipe: Path) -> None:
     lines = data.read_bytes().splitlines(keepends=True)
     lines[2] = b'{"messages": [{"role": "user", "content": "x"\n'
     lines[4] = b'{"messages": [{"content": "no role"}, {"role": "assistant", "content": "y"}]}\n'
-    lines[6] = json.dumps({"messages": [{"role": "user", "content": "q"}, {
-        "role": "assistant", "content": "  "}]}).encode() + b"\n"
+    lines[6] = (
+        json.dumps(
+            {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "  "}]}
+        ).encode()
+        + b"\n"
+    )
     lines[8] = b'{"messages": [{"role": "user", "content": "\xff"}]}\n'
     data.write_bytes(b"".join(lines))
     held = recipe.parent / "held.jsonl"

@@ -17,7 +17,9 @@ def register(app: typer.Typer) -> None:
 def export(
     run: Annotated[str, typer.Argument(help="A run: its folder, id, start of id, or name.")],
     to: Annotated[str, typer.Option("--to", help="The form; `merged` is a Transformers folder.")],
-    out: Annotated[str | None, typer.Option("--out", help="Folder; default RUN/exports/merged.")] = None,
+    out: Annotated[
+        str | None, typer.Option("--out", help="Folder; default RUN/exports/merged.")
+    ] = None,
     dtype: Annotated[str, typer.Option(help="fp32 or bf16 weights.")] = "fp32",
     root: Annotated[str, typer.Option("--root", help="Where runs lie.")] = "runs",
     as_json: JsonFlag = False,

@@ -1,0 +1,132 @@
+"""Compares two ways in one run and prints their ratio: `python -m benchmarks [NAME …]`.
+
+Each benchmark runs both sides alternately on one thread and reports the median CPU-seconds.
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+REPEATS = 5
+
+
+def compare(name: str, ours: Callable[[], Any], theirs: Callable[[], Any], versus: str) -> None:
+    """Print the medians of both sides and how many times faster ours is."""
+    times: dict[str, list[float]] = {"ours": [], "theirs": []}
+    ours(), theirs()  # warm-up
+    for _ in range(REPEATS):
+        for key, call in (("ours", ours), ("theirs", theirs)):
+            start = time.process_time()
+            call()
+            times[key].append(time.process_time() - start)
+    a, b = (statistics.median(times[key]) for key in ("ours", "theirs"))
+    print(f"{name}: {a:.3f} CPU-s against {b:.3f} of {versus}: {b / a:.2f} times faster")
+
+
+def _tiny() -> Any:
+    from assay.models.base import TINY, find_base, load_model
+
+    base = find_base(TINY)
+    return base, load_model(base)
+
+
+def _sequences(count: int) -> list[tuple[list[int], list[float]]]:
+    rng = random.Random(0)
+    lengths = [min(400, max(18, round(rng.lognormvariate(4.7, 0.6)))) for _ in range(count)]
+    return [
+        ([rng.randrange(16, 4096) for _ in range(n)], [0.0] * (n // 2) + [1.0] * (n - n // 2))
+        for n in lengths
+    ]
+
+
+def training_step() -> None:
+    """A packed step with supervised logits against a padded Transformers forward and backward."""
+    import torch
+
+    from assay.data.pack import build_batch
+    from assay.models.forward import packed_mode
+    from assay.train.sft import SftLoss
+
+    _, model = _tiny()
+    rows = _sequences(16)
+    batch = build_batch([ids for ids, _ in rows], [mask for _, mask in rows])
+    width = max(len(ids) for ids, _ in rows)
+    ids = torch.tensor([ids + [0] * (width - len(ids)) for ids, _ in rows])
+    attention = torch.tensor([[1] * len(i) + [0] * (width - len(i)) for i, _ in rows])
+    labels = torch.tensor(
+        [
+            [t if w else -100 for t, w in zip(i, m, strict=True)] + [-100] * (width - len(i))
+            for i, m in rows
+        ]
+    )
+
+    def packed() -> None:
+        with packed_mode(model):
+            SftLoss()(model, batch).backward()
+        model.zero_grad()
+
+    def padded() -> None:
+        model(input_ids=ids, attention_mask=attention, labels=labels).loss.backward()
+        model.zero_grad()
+
+    compare("training step, full tuning, fp32", packed, padded, "padded Transformers")
+
+
+def generation() -> None:
+    """Batched greedy decoding against Transformers' generate on the same left-padded batch."""
+    import torch
+
+    from assay.generate import Sampling
+    from assay.generate.local import LocalEngine
+
+    base, model = _tiny()
+    prompts = [ids for ids, _ in _sequences(32)]
+    engine = LocalEngine(model, base.tokenizer, batch_size=16)
+
+    def ours() -> None:
+        engine.generate(prompts, Sampling(max_new_tokens=32))
+
+    def theirs() -> None:
+        for start in range(0, len(prompts), 16):
+            part = prompts[start : start + 16]
+            width = max(map(len, part))
+            ids = torch.tensor([[0] * (width - len(p)) + p for p in part])
+            mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in part])
+            model.generate(ids, attention_mask=mask, max_new_tokens=32, do_sample=False)
+
+    compare("generation, 32 prompts, 32 tokens", ours, theirs, "Transformers generate")
+
+
+def command_help() -> None:
+    """`assay --help` against a bare interpreter, in wall seconds: each is its own process."""
+
+    def wall(*command: str) -> float:
+        start = time.perf_counter()
+        subprocess.run([sys.executable, *command], stdout=subprocess.DEVNULL, check=True)
+        return time.perf_counter() - start
+
+    code = "import sys; from assay.cli import main; sys.exit(main(['--help']))"
+    help_s = statistics.median(wall("-c", code) for _ in range(REPEATS))
+    bare_s = statistics.median(wall("-c", "pass") for _ in range(REPEATS))
+    print(f"assay --help: {help_s:.2f} s, {help_s / bare_s:.1f} times a bare interpreter's start")
+
+
+BENCHMARKS = {f.__name__: f for f in (command_help, training_step, generation)}
+
+
+def main() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+    for name in sys.argv[1:] or BENCHMARKS:
+        BENCHMARKS[name]()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""The documents name things that exist."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "assay"
+
+
+def test_files_and_names_in_the_architecture_exist() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    for name in re.findall(r"`([a-z_]+/[a-z_/]+\.py)`", text):
+        assert (SOURCE / name).is_file(), name
+    for file, function in re.findall(r"`([a-z_]+/[a-z_]+\.py)` `([A-Za-z_]+)`", text):
+        assert re.search(rf"(def|class) {function}\b", (SOURCE / file).read_text("utf-8")), function
+
+
+def test_the_readme_stays_under_two_hundred_lines() -> None:
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) < 200
+
+
+def test_every_dependency_is_justified() -> None:
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    listed = (ROOT / "docs" / "dependencies.md").read_text("utf-8")
+    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    for requirement in (one for group in groups for one in group):
+        name = re.split(r"[\[<>=]", requirement)[0]
+        assert name == "assay" or name in listed, name
