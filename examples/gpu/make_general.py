@@ -10,8 +10,10 @@ from __future__ import annotations
 import json
 import random
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+Make = Callable[[random.Random], tuple[str, str]]
 
 CAPITALS = {
     "France": "Paris", "Italy": "Rome", "Spain": "Madrid", "Germany": "Berlin", "Japan": "Tokyo",
@@ -48,13 +50,22 @@ def make_rows() -> list[dict[str, str]]:
     pairs += [(f"What is the opposite of {word}?", other) for word, other in OPPOSITES.items()]
     pairs += [(f"Translate into French: {word}", other) for word, other in FRENCH.items()]
     pairs += [(f"{text} {question}", answer) for text, question, answer in TEXTS]
-    pairs += [_sum(rng) for _ in range(28)]
     pairs += [(f"Which letter does the word {word} begin with?", word[0]) for word in _words()]
-    pairs += [_next_number(rng) for _ in range(28)]
+    pairs += _draw(rng, _sum, count=28)
+    pairs += _draw(rng, _next_number, count=28)
     return [
         {"prompt": f"{question} Answer with one word or number.", "answer": answer}
         for question, answer in pairs
     ]
+
+
+def _draw(rng: random.Random, make: Make, *, count: int) -> list[tuple[str, str]]:
+    """`count` different questions."""
+    found: dict[str, str] = {}
+    while len(found) < count:
+        question, answer = make(rng)
+        found[question] = answer
+    return list(found.items())
 
 
 def _words() -> list[str]:

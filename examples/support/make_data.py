@@ -1,9 +1,10 @@
 """Writes the rows of the Otterby help desk, always the same ones; it knows no model.
 
-    python examples/support/make_data.py [OUT.jsonl]
+    python examples/support/make_data.py [OUT.jsonl [KIND]]
 
-1,200 chat rows: messages to sort into queues, questions on policies, and requests for tools. The
-column `group` names the wording that a row was made from, so that no wording stands in two splits.
+1,200 chat rows: messages to sort into queues, questions on policies, and requests for tools; or
+the rows of one KIND alone. The column `group` names the wording that a row was made from, so that
+no wording stands in two splits.
 """
 
 from __future__ import annotations
@@ -109,7 +110,7 @@ def draw_call(rng: random.Random, tool: str, group: str) -> tuple[dict[str, str]
 def offer(rng: random.Random, tool: str) -> list[str]:
     """The tool among up to two others, in any order."""
     others = [name for name in tools.TOOLS if name != tool]
-    offered = [tool, *rng.sample(others, rng.choices((0, 1, 2), (4, 4, 2))[0])]
+    offered = [tool, *rng.sample(others, rng.choices((0, 1, 2), (5, 4, 1))[0])]
     return rng.sample(offered, len(offered))
 
 
@@ -212,9 +213,9 @@ def make_rows() -> list[Row]:
 
 def main(arguments: Sequence[str]) -> None:
     path = Path(arguments[0]) if arguments else Path(__file__).parent / "data" / "tickets.jsonl"
-    text = "".join(json.dumps(row) + "\n" for row in make_rows())
+    rows = [row for row in make_rows() if row["kind"] in (arguments[1:] or COUNTS)]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(text.encode())
+    path.write_bytes("".join(json.dumps(row) + "\n" for row in rows).encode())
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ Is there a faster delivery?
 Can you send the {good} by express?
 Tell me about express delivery.
 I am in a hurry. Can the {good} come tomorrow?
-= delivery_cost | Delivery costs 6 euros.
+= delivery_cost | Our normal delivery costs 6 euros.
 What does delivery cost?
 How much is the delivery of a {good}?
 How much do you charge for delivery?
@@ -114,7 +114,7 @@ How can I reach you by phone?
 Under which number can I call the desk?
 Do you have a phone?
 I want to call you about a {good}. What is the number?
-= email | Please write to desk@otterby.example.
+= email | Please write to us: desk@otterby.example.
 What is your email address?
 Where can I write to you?
 Can I send you an email?
