@@ -28,6 +28,12 @@ Your driver took the {good} away again.
 I am still waiting for my {good}.
 The {good} is on its way to {city}, but I live somewhere else.
 = returns
+Please take the {good} back, I have bought another one.
+I want my money back and you get the {good}.
+My wife does not like the {good}, so it goes back.
+Can I return the {good} without the box?
+I ordered the wrong {good} and want to return it.
+Did my return of the {good} reach you?
 I want to send the {good} back.
 I do not like the {good}. Take it back, please.
 The {good} is too big for my room. I want to return it.
@@ -43,6 +49,12 @@ How do I send back the {good}?
 The label for the return of the {good} does not print.
 Please collect the {good}, I do not want to keep it.
 = claims
+The {electric} does not switch on.
+My {electric} stopped after ten minutes.
+The {furniture} arrived with a broken leg.
+There are scratches all over the new {furniture}.
+The {good} was damaged on the way.
+The glass of the {good} is broken.
 The {good} came broken.
 There is a crack in my {furniture}.
 The {electric} stopped working after one day.
@@ -58,6 +70,12 @@ After a week the {electric} does not work any more.
 The colour of the {good} comes off on my hands.
 I cut my hand on a sharp corner of the {furniture}.
 = parts
+The screws of the {furniture} are missing.
+I lost the manual of my {electric}.
+Can I get a spare cable for the {electric}?
+One leg of the {furniture} was not in the box.
+I need a new key for the {furniture}.
+There is no manual in the box. How do I build the {furniture}?
 A screw is missing in the box of the {furniture}.
 The {electric} came without a manual.
 Where can I get a new leg for the {furniture}?
@@ -73,6 +91,12 @@ Do you sell single parts of the {electric}?
 The box of the {furniture} holds only half of the parts.
 I need another handle for my {electric}.
 = billing
+The price on my invoice for the {good} is too high.
+I was charged for two of the {good}, but I bought one.
+Where is the invoice of my {good}?
+The payment for the {good} failed, but the money is gone.
+Please send me a new bill for the {good}.
+My discount was not taken off the price of the {good}.
 You charged me twice for the {good}.
 The invoice for the {good} is wrong.
 I paid for the {good}, but the page says that I did not.
@@ -88,6 +112,12 @@ You took the money for the {good} two times.
 I got a bill for the {good}, but I have paid it.
 I was charged for delivery, but the {good} was over the limit.
 = account
+My password does not work, so I cannot order the {good}.
+I want to change my name in the account before I buy the {good}.
+How do I close my account? I have my {good} now.
+Please send me a new password, I need to see my {good}.
+The login fails every time I want to buy a {good}.
+Take my phone number out of my account. I only bought a {good}.
 I cannot log in to see my {good}.
 I forgot my password and want to order a {good}.
 Please delete my account, I only bought a {good}.
@@ -103,6 +133,12 @@ My account is locked and I need the {good}.
 I get no email with the code when I log in to buy a {good}.
 Stop the newsletter. I have my {good}.
 = advice
+Which {good} do you have in blue?
+How big is the {good}?
+How much room does the {good} need?
+Is the {good} easy to clean?
+I cannot choose a {good}. Which one is good?
+How high is the {good} and is it strong?
 Which {good} is the best for a small room?
 Does the {good} fit in a small car?
 Is the {good} heavy?

@@ -28,6 +28,7 @@ Stage = Literal["pretrain", "copy", "chat"]
 STAGES: tuple[Stage, ...] = ("pretrain", "copy", "chat")
 NUM_TOKENIZER_TEXTS = 60_000
 MICRO_BATCH_TOKENS = 4096
+EXERCISE_SHARE = 0.3
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,11 @@ class BuildSettings:
     seed: int = 0
     pretrain_steps: int = 900
     copy_steps: int = 220
-    chat_steps: int = 1500
+    chat_steps: int = 1250
     sequences_per_step: int = 64
     pretrain_learning_rate: float = 5e-3
     copy_learning_rate: float = 3e-3
-    chat_learning_rate: float = 3e-3
+    chat_learning_rate: float = 2e-3
     weight_decay: float = 0.01
     precision: str = "bf16"
     checkpoint_every_s: float = 180.0
@@ -207,24 +208,37 @@ def draw_pretraining_sequence(rng: random.Random, tokenizer: ChatTokenizer) -> R
 
 
 def draw_copying_sequence(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
-    """Random tokens said two or three times, trained from the second time on (four of five), or a
-    pre-training sequence. Repeats of arbitrary tokens are what induction heads form on (Olsson et
-    al. 2022)."""
-    from assay.chat import RenderedExample
-    from assay.chat.tiny_tokens import END_ID, TINY_TOKENS
-
+    """A copying exercise (four of five), or a pre-training sequence."""
     if rng.random() < 0.2:
         return draw_pretraining_sequence(rng, tokenizer)
-    once = [rng.randrange(len(TINY_TOKENS), VOCAB_SIZE) for _ in range(rng.randint(6, 40))] + [
-        END_ID
-    ]
-    num_repeats = rng.randint(1, 2)
-    mask = [0.0] * len(once) + [1.0] * (len(once) * num_repeats)
-    return RenderedExample(once * (1 + num_repeats), mask, "", [], True)
+    return draw_exercise(rng)
+
+
+def draw_exercise(rng: random.Random) -> RenderedExample:
+    """Random tokens said again, trained where they repeat: whole, or a part; bare, or as an answer.
+
+    Repeats of arbitrary tokens are what induction heads form on (Olsson et al. 2022).
+    """
+    from assay.chat import RenderedExample
+    from assay.chat.tiny_tokens import ASSISTANT, BOS_ID, END_ID, TINY_TOKENS, USER
+
+    first = [rng.randrange(len(TINY_TOKENS), VOCAB_SIZE) for _ in range(rng.randint(4, 40))]
+    begin = rng.randrange(len(first) // 2) if rng.random() < 0.5 else 0
+    again = first[begin : begin + rng.randint(3, len(first))]
+    if rng.random() < 0.5:
+        ids = [BOS_ID, TINY_TOKENS.index(USER), *first, END_ID, TINY_TOKENS.index(ASSISTANT)]
+    else:
+        ids = [*first, END_ID]
+    cued = 0 if begin == 0 else 1  # where the part begins cannot be known, so it is given
+    mask = [0.0] * (len(ids) + cued) + [1.0] * (len(again) - cued)
+    return RenderedExample(ids + again, mask, "", [], True)
 
 
 def draw_chat_sequence(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
-    """A conversation of which only the assistant's turns are trained."""
+    """A conversation of which only the assistant's turns are trained; or an exercise, without
+    which chat tuning unlearns to copy."""
+    if rng.random() < EXERCISE_SHARE:
+        return draw_exercise(rng)
     return _within_context(_render(tokenizer, draw_conversation(rng)))
 
 
