@@ -163,7 +163,7 @@ def _run_stage(
             FitSettings(
                 num_steps=num_steps,
                 warmup_steps=40,
-                schedule="cosine" if stage == "chat" else "constant",
+                schedule="wsd" if stage == "chat" else "constant",
                 precision=settings.precision,
                 checkpoint_every_s=settings.checkpoint_every_s,
             ),

@@ -1,0 +1,129 @@
+"""`assay lab build` and `assay lab measure`: make the embedded base `tiny`, and measure one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from assay.cli.output import JsonFlag, print_result
+
+if TYPE_CHECKING:
+    from assay.lab.card import Card
+
+DEFAULT_OUT = Path("~/.cache/assay/lab/tiny")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to `app`."""
+    lab = typer.Typer(help="Build and measure the embedded base.", no_args_is_help=True)
+    lab.command()(build)
+    lab.command()(measure)
+    app.add_typer(lab, name="lab")
+
+
+def build(
+    out: Annotated[Path, typer.Option(help="Folder of the build; a second call goes on.")] = (
+        DEFAULT_OUT
+    ),
+    pretrain_steps: Annotated[
+        int | None, typer.Option(min=1, help="Optimizer steps on documents.")
+    ] = None,
+    chat_steps: Annotated[
+        int | None, typer.Option(min=1, help="Optimizer steps on conversations.")
+    ] = None,
+    sequences_per_step: Annotated[
+        int | None, typer.Option(min=1, help="Sequences in each optimizer step.")
+    ] = None,
+    pretrain_learning_rate: Annotated[
+        float | None, typer.Option(min=0, help="Peak learning rate on documents.")
+    ] = None,
+    chat_learning_rate: Annotated[
+        float | None, typer.Option(min=0, help="Peak learning rate on conversations.")
+    ] = None,
+    precision: Annotated[str | None, typer.Option(help="bf16 or fp32.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Decides weights and data.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Train `tiny` from this repository alone; an interrupted build goes on where it was."""
+    from assay.cli.build_progress import show_build
+    from assay.errors import UsageError
+    from assay.lab.build import BuildSettings, build_tiny
+
+    if precision not in (None, "bf16", "fp32"):
+        raise UsageError(f"--precision {precision}, allowed bf16 or fp32")
+    given = {
+        "pretrain_steps": pretrain_steps,
+        "chat_steps": chat_steps,
+        "sequences_per_step": sequences_per_step,
+        "pretrain_learning_rate": pretrain_learning_rate,
+        "chat_learning_rate": chat_learning_rate,
+        "precision": precision,
+        "seed": seed,
+    }
+    chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    settings = BuildSettings(**chosen)
+    with show_build(settings) as report:
+        folder = build_tiny(out.expanduser(), settings, report=report)
+    print_result({"model": str(folder)}, text=f"built {folder}", as_json=as_json)
+
+
+def measure(
+    model: Annotated[str, typer.Argument(help="tiny, a build's folder, or a model's folder.")],
+    num: Annotated[int, typer.Option(min=2, help="Items for each family and hold-out.")] = 300,
+    seed: Annotated[int, typer.Option(help="Decides the items.")] = 0,
+    drift: Annotated[bool, typer.Option(help="Measure persona drift, too.")] = True,
+    batch_size: Annotated[int, typer.Option(min=1, help="Prompts decoded together.")] = 64,
+    out: Annotated[Path | None, typer.Option(help="Write the card as JSON to this file.")] = None,
+    readme: Annotated[
+        Path | None, typer.Option(help="Write the card as Markdown to this file.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Measure a build of `tiny` against its targets and write its card."""
+    from assay.lab.card import save_card
+    from assay.lab.card_text import render_card
+    from assay.runs import write_text
+
+    card = _measure(model, num=num, seed=seed, drift=drift, batch_size=batch_size)
+    if out:
+        save_card(card, out)
+    if readme:
+        write_text(readme, render_card(card))
+    print_result(card.to_dict(), text=_summary(card), as_json=as_json)
+
+
+def _measure(model: str, *, num: int, seed: int, drift: bool, batch_size: int) -> Card:
+    from dataclasses import replace
+
+    from assay.cli.build_progress import show_count
+    from assay.generate.local import LocalEngine
+    from assay.lab.drift import measure_drift
+    from assay.lab.measure import measure_tiny
+    from assay.lab.provenance import describe_build, describe_model, find_model_folder
+    from assay.lab.targets import add_figures
+    from assay.models.base import find_base, load_model
+
+    folder = find_model_folder(model)
+    base = find_base(str(folder))
+    loaded = load_model(base, dtype="fp32")
+    engine = LocalEngine(loaded, base.tokenizer, batch_size=batch_size)
+    with show_count() as report:
+        card = measure_tiny(engine, base.tokenizer, num_items=num, seed=seed, on_progress=report)
+        if drift:
+            found = measure_drift(loaded, base.tokenizer, num_items=num, on_progress=report)
+            card = add_figures(card, found.figures, drift=found.describe())
+    return replace(card, model=describe_model(folder), build=describe_build(folder))
+
+
+def _summary(card: Card) -> str:
+    lines = []
+    for target in card.targets:
+        share = target.value
+        measured = "not measured" if share is None else f"{share:.0f}"
+        if share is not None and share <= 1:
+            measured = f"{100 * share:.1f} %"
+        mark = "met    " if target.met else "NOT MET"
+        lines.append(f"{mark}  {target.name}: {measured}, {target.rule}, n={target.n}")
+    return "\n".join(lines)
