@@ -81,7 +81,17 @@ GOLDEN = [
 ]
 LORA_ONLY = {"method.rank", "method.alpha", "method.dropout", "method.target_modules"}
 ENTRIES = {
-    "data.train": ["path", "format", "columns", "weight", "revision", "split", "name", "limit"],
+    "data.train": [
+        "path",
+        "format",
+        "columns",
+        "weight",
+        "revision",
+        "split",
+        "name",
+        "limit",
+        "hold_out",
+    ],
     "evaluate.suites": ["path", "name", "metric", "kind"],
 }
 

@@ -155,3 +155,18 @@ def test_split_properties(
         assert compute_prompt_keys(record)[-1] not in trained
     # The order of rows changes nothing.
     assert names(split_records(shuffled, **arguments)) == names(splits)
+
+
+def test_a_source_that_is_not_held_out_stays_in_training() -> None:
+    tickets = [_record_for_hold_out(f"ticket {n}", True) for n in range(40)]
+    general = [_record_for_hold_out(f"general {n}", False) for n in range(25)]
+    splits = split_records(
+        [*general, *tickets], validation_ratio=0.1, test_ratio=0.2, seed=3
+    )
+    assert [len(part) for part in splits.as_dict().values()] == [25 + 28, 4, 8]
+    assert all(record.hold_out for record in [*splits.validation, *splits.test])
+
+
+def _record_for_hold_out(text: str, hold_out: bool) -> Record:
+    messages = [{"role": "user", "content": text}, {"role": "assistant", "content": "yes"}]
+    return Record(text, messages, None, "chat", None, "f.jsonl", 1, "f", hold_out=hold_out)

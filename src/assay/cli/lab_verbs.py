@@ -120,10 +120,6 @@ def _measure(model: str, *, num: int, seed: int, drift: bool, batch_size: int) -
 def _summary(card: Card) -> str:
     lines = []
     for target in card.targets:
-        share = target.value
-        measured = "not measured" if share is None else f"{share:.0f}"
-        if share is not None and share <= 1:
-            measured = f"{100 * share:.1f} %"
         mark = "met    " if target.met else "NOT MET"
-        lines.append(f"{mark}  {target.name}: {measured}, {target.rule}, n={target.n}")
+        lines.append(f"{mark}  {target.name}: {target.measured}, {target.rule}, n={target.n}")
     return "\n".join(lines)

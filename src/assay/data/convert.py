@@ -29,6 +29,7 @@ def convert_row(
     group_by: str | None = None,
     source: str = "",
     weight: float = 1.0,
+    hold_out: bool = True,
 ) -> Record | None:
     """The record of `check.row`, without an id, or None where `check` now holds problems.
 
@@ -51,7 +52,19 @@ def convert_row(
         return None
     used = {columns.get(name, name) for name in SHAPES[shape].columns}
     extra = {name: cell for name, cell in row.fields.items() if name not in used}
-    return Record("", messages, tools, kind, group, row.file, row.line, source, weight, extra)
+    return Record(
+        id="",
+        messages=messages,
+        tools=tools,
+        kind=kind,
+        group=group,
+        file=row.file,
+        line=row.line,
+        source=source,
+        weight=weight,
+        extra=extra,
+        hold_out=hold_out,
+    )
 
 
 def _read_group(fields: Mapping[str, Any], group_by: str | None, check: RowCheck) -> str | None:

@@ -186,6 +186,7 @@ class _Reading:
             group_by=self.group_by,
             source=self.name,
             weight=self.source.weight,
+            hold_out=self.source.hold_out,
         )
         self.problems += check.problems
         self.ignored += check.ignored

@@ -45,7 +45,8 @@ class Record:
     text        one assistant message that holds the whole text; every token is trained
 
     `weight` is the mixing weight of the record's source; `group` is the user's group, where the
-    recipe names a group column; `extra` holds the columns that the format does not use.
+    recipe names a group column; `extra` holds the columns that the format does not use; `hold_out`
+    says whether a split by ratio may take the record out of training.
     """
 
     id: str
@@ -58,6 +59,7 @@ class Record:
     source: str
     weight: float = 1.0
     extra: dict[str, Any] = field(default_factory=dict)
+    hold_out: bool = True
 
     @property
     def place(self) -> str:

@@ -35,7 +35,7 @@ class Splits:
 def split_records(
     records: Sequence[Record], *, validation_ratio: float, test_ratio: float, seed: int
 ) -> Splits:
-    """Divide records by group.
+    """Divide records by group; a group with a record that may not be held out is for training.
 
     A split with a ratio above 0 gets `max(1, round(ratio * n))` of the n records, or fewer where
     the next groups do not fit whole; it never gets more. Records without a group of their own are
@@ -45,11 +45,15 @@ def split_records(
         DataError: a split would stay empty, since there are too few groups or they are too large.
     """
     groups = _collect_groups(records)
-    ordered = sorted(groups, key=lambda key: _hash(seed, key))
-    total = len(records)
+    fixed = {
+        key for key, indices in groups.items() if any(not records[i].hold_out for i in indices)
+    }
+    ordered = sorted(groups.keys() - fixed, key=lambda key: _hash(seed, key))
+    total = sum(len(groups[key]) for key in ordered)
     targets = {"test": _target(test_ratio, total), "validation": _target(validation_ratio, total)}
     sizes = dict.fromkeys(SPLIT_NAMES, 0)
-    chosen: dict[int, str] = {}
+    chosen = {index: "train" for key in fixed for index in groups[key]}
+    sizes["train"] += len(chosen)
     for key in ordered:
         size = len(groups[key])
         fitting = (name for name, target in targets.items() if sizes[name] + size <= target)

@@ -46,6 +46,7 @@ class Target:
     """What `tiny` is meant to reach: a rule on one figure, and whether the share keeps it.
 
     `value` is None and `met` False where the figure was not measured: not measured is not met.
+    `unit` says what `value` is: a share in [0, 1], or a number of families.
     """
 
     name: str
@@ -54,6 +55,14 @@ class Target:
     figure: str
     n: int
     met: bool
+    unit: Literal["share", "families"] = "share"
+
+    @property
+    def measured(self) -> str:
+        """The value for people."""
+        if self.value is None:
+            return "not measured"
+        return f"{100 * self.value:.1f} %" if self.unit == "share" else f"{self.value:.0f}"
 
 
 @dataclass(frozen=True)

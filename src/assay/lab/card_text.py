@@ -73,17 +73,11 @@ def format_share(figure: Figure | None) -> str:
 def _render_targets(card: Card) -> str:
     num_met = sum(target.met for target in card.targets)
     rows = [
-        [target.name, target.rule, _value(target.value), f"{target.n:,}", _met(target)]
+        [target.name, target.rule, target.measured, f"{target.n:,}", _met(target)]
         for target in card.targets
     ]
     table = _table(["target", "rule", "measured", "n", "met"], rows)
     return f"## Targets\n\n{num_met} of {len(card.targets)} are met.\n\n{table}"
-
-
-def _value(value: float | None) -> str:
-    if value is None:
-        return "not measured"
-    return f"{value:.0f}" if value > 1 else f"{100 * value:.1f} %"
 
 
 def _met(target: Any) -> str:

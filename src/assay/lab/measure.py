@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 from assay.chat import ChatTokenizer, render_prompt
 from assay.generate import Engine, Sampling
@@ -118,10 +119,11 @@ def count_statements(tasks: Sequence[Task], outputs: Sequence[str]) -> dict[str,
 def choose_levels(figures: Sequence[Figure]) -> dict[str, int]:
     """For each stretch family the level whose share is nearest 35 %, the easier one of two."""
     shares = {figure.name: figure.share for figure in figures if figure.name.startswith("level/")}
-    return {
-        name: min(LEVELS, key=lambda level: abs(shares[f"level/{name}/{level}"] - STRETCH_AIM))
-        for name in STRETCH
-    }
+
+    def distance(name: str, level: int) -> float:
+        return round(abs(shares[f"level/{name}/{level}"] - STRETCH_AIM), 4)
+
+    return {name: min(LEVELS, key=partial(distance, name)) for name in STRETCH}
 
 
 def summarise(figures: Sequence[Figure]) -> list[Figure]:

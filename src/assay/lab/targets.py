@@ -93,4 +93,5 @@ def _judge_stretch(figures: Sequence[Figure]) -> Target:
         figure=", ".join(f.name.removeprefix("stretch/") for f in fitting) or "none",
         n=sum(f.n for f in measured),
         met=len(fitting) >= STRETCH_WANTED,
+        unit="families",
     )

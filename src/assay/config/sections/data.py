@@ -69,6 +69,12 @@ class SourceConfig(Section):
     limit: int | None = setting(
         None, "Read at most this many rows, from the first.", unit="rows", reason="all rows", ge=1
     )
+    hold_out: bool = setting(
+        True,
+        "Whether rows of this source may be held out for validation and test; false for rows that "
+        "only keep what the base can do.",
+        reason="what is learned is also tested",
+    )
 
 
 _STRING_OR_SOURCE = Annotated[

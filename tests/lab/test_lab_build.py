@@ -1,0 +1,86 @@
+"""Building `tiny`: interrupted and continued gives the very weights of an uninterrupted build."""
+
+import shutil
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from assay.errors import CheckpointError
+from assay.lab.build import BuildSettings, build_tiny, draw_batches, tokenizer_texts
+from assay.lab.provenance import describe_build, describe_model, find_model_folder
+from assay.lab.tokenizer import build_tokenizer
+
+SETTINGS = BuildSettings(
+    pretrain_steps=2, chat_steps=2, sequences_per_step=2, checkpoint_every_s=1e9
+)
+
+
+@pytest.fixture(scope="module")
+def tokenizer_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tokenizer of the right form from few texts, so that it is made in a second."""
+    folder = tmp_path_factory.mktemp("made") / "tokenizer"
+    build_tokenizer(islice(tokenizer_texts(0), 1500), folder)
+    return folder
+
+
+def _begin(tokenizer_folder: Path, folder: Path) -> Path:
+    shutil.copytree(tokenizer_folder, folder / "tokenizer")
+    return folder
+
+
+def _interrupt_at(stage: str, step: int) -> Any:
+    def report(name: str, record: dict[str, Any]) -> None:
+        if (name, record["step"]) == (stage, step):
+            raise KeyboardInterrupt
+
+    return report
+
+
+def test_an_interrupted_build_ends_with_the_weights_of_an_uninterrupted_one(
+    tokenizer_folder: Path, tmp_path: Path
+) -> None:
+    records: list[tuple[str, int]] = []
+    whole = build_tiny(
+        _begin(tokenizer_folder, tmp_path / "whole"),
+        SETTINGS,
+        report=lambda stage, record: records.append((stage, record["step"])),
+    )
+    assert records == [("pretrain", 1), ("pretrain", 2), ("chat", 1), ("chat", 2)]
+    folder = _begin(tokenizer_folder, tmp_path / "parts")
+    for stage in ("pretrain", "chat"):
+        with pytest.raises(KeyboardInterrupt):
+            build_tiny(folder, SETTINGS, report=_interrupt_at(stage, 1))
+        torch.manual_seed(12345)
+    parts = build_tiny(folder, SETTINGS)
+    expected = load_file(whole / "model.safetensors")
+    found = load_file(parts / "model.safetensors")
+    assert expected.keys() == found.keys()
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+    described = describe_model(find_model_folder(str(tmp_path / "parts")))
+    assert described["weights_bytes"] < 16 * 2**20 and described["num_parameters"] < 8_000_000
+    assert described["weights_sha256"] == describe_model(whole)["weights_sha256"]
+    command = describe_build(whole)["command"]
+    assert command == "assay lab build --pretrain-steps 2 --chat-steps 2 --sequences-per-step 2"
+
+
+def test_a_build_does_not_go_on_with_other_settings(tokenizer_folder: Path, tmp_path: Path) -> None:
+    from assay.lab.build import remember_settings
+
+    remember_settings(tmp_path, SETTINGS)
+    with pytest.raises(CheckpointError, match="another seed"):
+        remember_settings(tmp_path, BuildSettings(**{**SETTINGS.__dict__, "seed": 1}))
+
+
+def test_the_batches_of_a_step_depend_on_seed_stage_and_step_alone(tokenizer_folder: Path) -> None:
+    from assay.chat import load_chat_tokenizer
+
+    tokenizer = load_chat_tokenizer(tokenizer_folder)
+    batches = draw_batches(tokenizer, "chat", 1, SETTINGS)
+    assert batches == draw_batches(tokenizer, "chat", 1, SETTINGS)
+    assert batches != draw_batches(tokenizer, "chat", 2, SETTINGS)
+    assert batches != draw_batches(tokenizer, "pretrain", 1, SETTINGS)
+    assert sum(len(batch.sequence_lengths) for batch in batches) == 2
