@@ -10,12 +10,12 @@ import torch
 from safetensors.torch import load_file
 
 from assay.errors import CheckpointError
-from assay.lab.build import BuildSettings, build_tiny, draw_batches, tokenizer_texts
+from assay.lab.build import STAGES, BuildSettings, build_tiny, draw_batches, tokenizer_texts
 from assay.lab.provenance import describe_build, describe_model, find_model_folder
 from assay.lab.tokenizer import build_tokenizer
 
 SETTINGS = BuildSettings(
-    pretrain_steps=2, chat_steps=2, sequences_per_step=2, checkpoint_every_s=1e9
+    pretrain_steps=2, copy_steps=2, chat_steps=2, sequences_per_step=2, checkpoint_every_s=1e9
 )
 
 
@@ -49,9 +49,9 @@ def test_an_interrupted_build_ends_with_the_weights_of_an_uninterrupted_one(
         SETTINGS,
         report=lambda stage, record: records.append((stage, record["step"])),
     )
-    assert records == [("pretrain", 1), ("pretrain", 2), ("chat", 1), ("chat", 2)]
+    assert records == [(stage, step) for stage in STAGES for step in (1, 2)]
     folder = _begin(tokenizer_folder, tmp_path / "parts")
-    for stage in ("pretrain", "chat"):
+    for stage in STAGES:
         with pytest.raises(KeyboardInterrupt):
             build_tiny(folder, SETTINGS, report=_interrupt_at(stage, 1))
         torch.manual_seed(12345)
@@ -63,8 +63,8 @@ def test_an_interrupted_build_ends_with_the_weights_of_an_uninterrupted_one(
     described = describe_model(find_model_folder(str(tmp_path / "parts")))
     assert described["weights_bytes"] < 16 * 2**20 and described["num_parameters"] < 8_000_000
     assert described["weights_sha256"] == describe_model(whole)["weights_sha256"]
-    command = describe_build(whole)["command"]
-    assert command == "assay lab build --pretrain-steps 2 --chat-steps 2 --sequences-per-step 2"
+    steps = "--pretrain-steps 2 --copy-steps 2 --chat-steps 2 --sequences-per-step 2"
+    assert describe_build(whole)["command"] == f"assay lab build {steps}"
 
 
 def test_a_build_does_not_go_on_with_other_settings(tokenizer_folder: Path, tmp_path: Path) -> None:
@@ -83,4 +83,5 @@ def test_the_batches_of_a_step_depend_on_seed_stage_and_step_alone(tokenizer_fol
     assert batches == draw_batches(tokenizer, "chat", 1, SETTINGS)
     assert batches != draw_batches(tokenizer, "chat", 2, SETTINGS)
     assert batches != draw_batches(tokenizer, "pretrain", 1, SETTINGS)
+    assert batches != draw_batches(tokenizer, "copy", 1, SETTINGS)
     assert sum(len(batch.sequence_lengths) for batch in batches) == 2

@@ -30,6 +30,9 @@ def build(
     pretrain_steps: Annotated[
         int | None, typer.Option(min=1, help="Optimizer steps on documents.")
     ] = None,
+    copy_steps: Annotated[
+        int | None, typer.Option(min=1, help="Optimizer steps on copying exercises.")
+    ] = None,
     chat_steps: Annotated[
         int | None, typer.Option(min=1, help="Optimizer steps on conversations.")
     ] = None,
@@ -39,6 +42,9 @@ def build(
     pretrain_learning_rate: Annotated[
         float | None, typer.Option(min=0, help="Peak learning rate on documents.")
     ] = None,
+    copy_learning_rate: Annotated[
+        float | None, typer.Option(min=0, help="Peak learning rate on copying exercises.")
+    ] = None,
     chat_learning_rate: Annotated[
         float | None, typer.Option(min=0, help="Peak learning rate on conversations.")
     ] = None,
@@ -47,24 +53,35 @@ def build(
     as_json: JsonFlag = False,
 ) -> None:
     """Train `tiny` from this repository alone; an interrupted build goes on where it was."""
-    from assay.cli.build_progress import show_build
+    from assay.cli.live import open_progress
     from assay.errors import UsageError
-    from assay.lab.build import BuildSettings, build_tiny
+    from assay.lab.build import STAGES, BuildSettings, build_tiny
 
     if precision not in (None, "bf16", "fp32"):
         raise UsageError(f"--precision {precision}, allowed bf16 or fp32")
     given = {
         "pretrain_steps": pretrain_steps,
+        "copy_steps": copy_steps,
         "chat_steps": chat_steps,
         "sequences_per_step": sequences_per_step,
         "pretrain_learning_rate": pretrain_learning_rate,
+        "copy_learning_rate": copy_learning_rate,
         "chat_learning_rate": chat_learning_rate,
         "precision": precision,
         "seed": seed,
     }
     chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     settings = BuildSettings(**chosen)
-    with show_build(settings) as report:
+    num_steps = {stage: getattr(settings, f"{stage}_steps") for stage in STAGES}
+    with open_progress(as_json=as_json) as progress:
+        begun: list[str] = []
+
+        def report(stage: str, record: dict[str, Any]) -> None:
+            if stage not in begun:
+                begun.append(stage)
+                progress.stage(stage, f"{stage} stage")
+            progress.step(record, num_steps[stage])
+
         folder = build_tiny(out.expanduser(), settings, report=report)
     print_result({"model": str(folder)}, text=f"built {folder}", as_json=as_json)
 
@@ -86,7 +103,7 @@ def measure(
     from assay.lab.card_text import render_card
     from assay.runs import write_text
 
-    card = _measure(model, num=num, seed=seed, drift=drift, batch_size=batch_size)
+    card = _measure(model, num=num, seed=seed, drift=drift, batch_size=batch_size, as_json=as_json)
     if out:
         save_card(card, out)
     if readme:
@@ -94,10 +111,12 @@ def measure(
     print_result(card.to_dict(), text=_summary(card), as_json=as_json)
 
 
-def _measure(model: str, *, num: int, seed: int, drift: bool, batch_size: int) -> Card:
+def _measure(
+    model: str, *, num: int, seed: int, drift: bool, batch_size: int, as_json: bool
+) -> Card:
     from dataclasses import replace
 
-    from assay.cli.build_progress import show_count
+    from assay.cli.live import open_progress
     from assay.generate.local import LocalEngine
     from assay.lab.drift import measure_drift
     from assay.lab.measure import measure_tiny
@@ -109,10 +128,16 @@ def _measure(model: str, *, num: int, seed: int, drift: bool, batch_size: int) -
     base = find_base(str(folder))
     loaded = load_model(base, dtype="fp32")
     engine = LocalEngine(loaded, base.tokenizer, batch_size=batch_size)
-    with show_count() as report:
+    with open_progress(as_json=as_json) as progress:
+        progress.stage("measure", f"measuring {folder}")
+
+        def report(name: str, done: int, total: int) -> None:
+            progress.count("probes", done, total)
+
         card = measure_tiny(engine, base.tokenizer, num_items=num, seed=seed, on_progress=report)
         if drift:
-            found = measure_drift(loaded, base.tokenizer, num_items=num, on_progress=report)
+            progress.stage("drift", "measuring persona drift")
+            found = measure_drift(loaded, base.tokenizer, num_items=num, on_progress=progress.note)
             card = add_figures(card, found.figures, drift=found.describe())
     return replace(card, model=describe_model(folder), build=describe_build(folder))
 

@@ -15,9 +15,11 @@ from assay.runs import capture_code, capture_environment, read_json, sha256_file
 _FLAGS = {
     "seed": "--seed",
     "pretrain_steps": "--pretrain-steps",
+    "copy_steps": "--copy-steps",
     "chat_steps": "--chat-steps",
     "sequences_per_step": "--sequences-per-step",
     "pretrain_learning_rate": "--pretrain-learning-rate",
+    "copy_learning_rate": "--copy-learning-rate",
     "chat_learning_rate": "--chat-learning-rate",
     "precision": "--precision",
 }

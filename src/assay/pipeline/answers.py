@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from assay.evaluate.items import Item, Score
-from assay.evaluate.scorers import score_outputs, score_perplexity
+from assay.evaluate.scorers import score_perplexity
 from assay.generate import Engine, Sampling
 from assay.runs.metrics import append_line, read_lines
 
@@ -36,19 +37,13 @@ def ask(
     for start in range(0, len(order), chunk):
         places = order[start : start + chunk]
         if any(place not in known for place in places):
-            generations = engine.generate([prompts[place] for place in places], sampling)
+            seeded = replace(sampling, seed=sampling.seed + start)
+            generations = engine.generate([prompts[place] for place in places], seeded)
             for place, generation in zip(places, generations, strict=True):
                 known[place] = generation.text
                 append_line(log, {"key": key, "place": place, "output": generation.text})
         on_count(min(start + chunk, len(order)), len(order))
     return [known[place] for place in range(len(prompts))]
-
-
-def score_items(
-    items: Sequence[Item], outputs: Sequence[str], *, base_dir: Path
-) -> dict[str, Score]:
-    """Scores by item id; see `assay.evaluate.scorers.score_outputs`."""
-    return score_outputs(items, outputs, base_dir=base_dir)
 
 
 def score_texts(

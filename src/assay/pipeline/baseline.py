@@ -83,8 +83,7 @@ def _choose_shots(job: Job, prepared: Prepared, examiner: Examiner, task: Suite)
     if not scores:
         shots = min(config.shots)
         return PromptChoice(shots, {}, 0, frozenset())
-    statistic = "correct" if task.metric == MIXED else "value"
-    return choose_prompting(scores, statistic="correct" if statistic == "correct" else "value")
+    return choose_prompting(scores, statistic="correct" if task.metric == MIXED else "value")
 
 
 def _settle(items: Sequence[Item], metric: str) -> list[Item]:

@@ -11,10 +11,11 @@ from assay.chat import render_plain
 from assay.data import Record
 from assay.evaluate import suites as suites_package
 from assay.evaluate.items import Item, Kind, Score, reference_text
+from assay.evaluate.scorers import score_outputs
 from assay.evaluate.suites import Suite, load_builtin_suite, load_suite
 from assay.generate import Engine, Sampling
 from assay.models.base import TINY
-from assay.pipeline.answers import ask, score_items, score_texts
+from assay.pipeline.answers import ask, score_texts
 from assay.pipeline.job import Job
 from assay.pipeline.questions import build_prompt
 
@@ -75,7 +76,7 @@ class Examiner:
                 f"{self.variant}, {name}", done, total
             ),
         )
-        scores = score_items(asked, outputs, base_dir=self.job.base_dir)
+        scores = score_outputs(asked, outputs, base_dir=self.job.base_dir)
         if texts:
             golds = [render_plain(self.job.tokenizer, reference_text(item)) for item in texts]
             scores |= score_texts(self.engine, texts, [(g.input_ids, g.loss_mask) for g in golds])

@@ -18,9 +18,8 @@ def build_items(records: Sequence[Record], *, max_items: int, seed: int, metric:
 
     Records of plain text have no question: they are scored by perplexity.
     """
-    chosen = sorted(random.Random(f"items:{seed}").sample(range(len(records)), len(records)))
-    if len(records) > max_items:
-        chosen = sorted(random.Random(f"items:{seed}").sample(range(len(records)), max_items))
+    count = min(max_items, len(records))
+    chosen = sorted(random.Random(f"items:{seed}").sample(range(len(records)), count))
     return [_build_item(records[i], metric) for i in chosen]
 
 
