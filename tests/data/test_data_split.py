@@ -160,9 +160,7 @@ def test_split_properties(
 def test_a_source_that_is_not_held_out_stays_in_training() -> None:
     tickets = [_record_for_hold_out(f"ticket {n}", True) for n in range(40)]
     general = [_record_for_hold_out(f"general {n}", False) for n in range(25)]
-    splits = split_records(
-        [*general, *tickets], validation_ratio=0.1, test_ratio=0.2, seed=3
-    )
+    splits = split_records([*general, *tickets], validation_ratio=0.1, test_ratio=0.2, seed=3)
     assert [len(part) for part in splits.as_dict().values()] == [25 + 28, 4, 8]
     assert all(record.hold_out for record in [*splits.validation, *splits.test])
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from assay.cli import main
 from assay.errors import CheckpointError
 from assay.lab.build import STAGES, BuildSettings, build_tiny, draw_batches, tokenizer_texts
 from assay.lab.provenance import describe_build, describe_model, find_model_folder
@@ -85,3 +86,20 @@ def test_the_batches_of_a_step_depend_on_seed_stage_and_step_alone(tokenizer_fol
     assert batches != draw_batches(tokenizer, "pretrain", 1, SETTINGS)
     assert batches != draw_batches(tokenizer, "copy", 1, SETTINGS)
     assert sum(len(batch.sequence_lengths) for batch in batches) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["build", "--precision", "fp8"], "fp8, allowed bf16 or fp32"),
+        (["build", "--chat-steps", "0"], "'--chat-steps'"),
+        (["measure", "no-such-folder"], "where no model lies"),
+    ],
+)
+def test_what_the_command_cannot_do_ends_in_one_located_line(
+    arguments: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = ["--out", str(tmp_path / "out")]
+    assert main(["lab", *arguments, *out]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -72,7 +72,7 @@ def build(
     }
     chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     settings = BuildSettings(**chosen)
-    num_steps = {stage: getattr(settings, f"{stage}_steps") for stage in STAGES}
+    num_steps: dict[str, int] = {s: getattr(settings, f"{s}_steps") for s in STAGES}
     with open_progress(as_json=as_json) as progress:
         begun: list[str] = []
 

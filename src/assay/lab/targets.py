@@ -73,7 +73,7 @@ def add_figures(card: Card, figures: Sequence[Figure], **measurement: Any) -> Ca
 
 
 def _judge(rule: _Rule, split: str, figure: Figure | None) -> Target:
-    text = f"at {'least' if rule.at_least else 'most'} {rule.limit:.0%}"
+    text = f"at {'least' if rule.at_least else 'most'} {100 * rule.limit:.0f} %"
     where = f"{rule.figure} · {rule.measure} · {split}"
     name = f"{rule.name} ({split})" if len(rule.splits) > 1 else rule.name
     if figure is None:
@@ -86,9 +86,10 @@ def _judge_stretch(figures: Sequence[Figure]) -> Target:
     """How many stretch families lie between the limits at their chosen level."""
     measured = [f for f in figures if f.name.startswith("stretch/") and f.split == "instances"]
     fitting = [f for f in measured if STRETCH_LOW <= f.share <= STRETCH_HIGH]
+    reach = f"{100 * STRETCH_LOW:.0f} and {100 * STRETCH_HIGH:.0f} %"
     return Target(
         name="stretch families in reach of training",
-        rule=f"at least {STRETCH_WANTED} between {STRETCH_LOW:.0%} and {STRETCH_HIGH:.0%}",
+        rule=f"at least {STRETCH_WANTED} between {reach}",
         value=float(len(fitting)) if measured else None,
         figure=", ".join(f.name.removeprefix("stretch/") for f in fitting) or "none",
         n=sum(f.n for f in measured),

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -101,7 +102,7 @@ class Checkpoints:
             tensors = load_file(folder / "optimizer.safetensors")
             rng = load_file(folder / "rng.safetensors")
             state: dict[str, Any] = json.loads((folder / "state.json").read_text("utf-8"))
-        except (OSError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, SafetensorError) as error:
             raise CheckpointError(
                 f"{folder}: the checkpoint cannot be read ({error}); delete this folder to resume"
                 " from the one before, or start a new run"

@@ -1,0 +1,59 @@
+"""Chunked cross-entropy: equal to PyTorch's in value and gradients, and to a number by hand."""
+
+import math
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy, log_softmax
+
+from assay.losses.cross_entropy import compute_cross_entropy_sum, compute_token_logprobs
+
+
+def draw(num: int = 37, hidden: int = 8, vocab: int = 23) -> tuple[torch.Tensor, ...]:
+    generator = torch.Generator().manual_seed(0)
+    hidden_nd = torch.randn(num, hidden, generator=generator, dtype=torch.float64)
+    weight_vd = torch.randn(vocab, hidden, generator=generator, dtype=torch.float64)
+    target_n = torch.randint(vocab, (num,), generator=generator)
+    scale_n = torch.rand(num, generator=generator)
+    return hidden_nd.float(), weight_vd.float(), target_n, scale_n
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 37, 256])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("softcap", [None, 3.0])
+def test_value_and_gradients_equal_pytorch(
+    chunk: int, smoothing: float, softcap: float | None
+) -> None:
+    hidden, weight, target, scale = draw()
+    ours = [t.clone().requires_grad_() for t in (hidden, weight)]
+    theirs = [t.clone().requires_grad_() for t in (hidden, weight)]
+    loss = compute_cross_entropy_sum(
+        *ours, target, scale, label_smoothing=smoothing, softcap=softcap, chunk=chunk
+    )
+    logits = theirs[0] @ theirs[1].t()
+    if softcap:
+        logits = torch.tanh(logits / softcap) * softcap
+    each = cross_entropy(logits, target, reduction="none", label_smoothing=smoothing)
+    reference = (each * scale).sum()
+    (loss / 3).backward()
+    (reference / 3).backward()
+    torch.testing.assert_close(loss, reference)
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a.grad, b.grad)
+
+
+def test_two_classes_by_hand() -> None:
+    # Logits (1, 0): p(first) = e / (e + 1), so the loss of the first class is log(1 + 1/e).
+    loss = compute_cross_entropy_sum(
+        torch.tensor([[1.0]]),
+        torch.tensor([[1.0], [0.0]]),
+        torch.tensor([0]),
+        torch.tensor([2.0]),
+    )
+    assert float(loss) == pytest.approx(2 * math.log(1 + 1 / math.e))
+
+
+def test_logprobs_are_the_log_softmax_of_the_targets() -> None:
+    hidden, weight, target, _ = draw()
+    expected = log_softmax(hidden @ weight.t(), -1).gather(1, target[:, None]).squeeze(1)
+    torch.testing.assert_close(compute_token_logprobs(hidden, weight, target, chunk=5), expected)

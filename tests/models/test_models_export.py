@@ -1,0 +1,121 @@
+"""Adapters load in plain PEFT, merged folders in plain Transformers, with equal logits."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from assay.errors import ConfigError
+from assay.models.adapters import add_lora, copy_tokenizer, save_adapter, save_model
+from assay.models.base import BaseFiles, find_base, load_model
+from assay.models.export import MERGE_TOLERANCE, check_integrity, compute_logits, export_merged
+
+TINY = Path(__file__).parents[2] / "src" / "assay" / "models" / "tiny"
+PROMPTS = [[1, 4, 100, 200, 2, 5], [1, 4, 300, 2, 5, 17, 900]]
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> BaseFiles:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    folder = tmp_path_factory.mktemp("base")
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+        shutil.copyfile(TINY / name, folder / name)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=4096,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        tie_word_embeddings=True,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    return find_base(str(folder))
+
+
+@pytest.fixture()
+def tuned(base: BaseFiles) -> Any:
+    """A PEFT model whose adapters do something."""
+    torch.manual_seed(1)
+    peft_model = add_lora(load_model(base), rank=4, alpha=8.0, base_name=base.name)
+    with torch.no_grad():
+        for name, parameter in peft_model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(0, 0.2)
+    return peft_model.eval()
+
+
+def test_an_adapter_loads_in_plain_peft_with_equal_logits(
+    base: BaseFiles, tuned: Any, tmp_path: Path
+) -> None:
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    save_adapter(tuned, tmp_path / "adapter", tokenizer_folder=base.folder)
+    plain = PeftModel.from_pretrained(
+        AutoModelForCausalLM.from_pretrained(base.folder), tmp_path / "adapter"
+    ).eval()
+    before = compute_logits(load_model(base), PROMPTS)
+    for ours, theirs, untuned in zip(
+        compute_logits(tuned, PROMPTS), compute_logits(plain, PROMPTS), before, strict=True
+    ):
+        assert torch.equal(ours, theirs)
+        assert float((ours - untuned).abs().max()) > 0.01
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "adapter").iterdir()} == {0o644}
+
+
+def test_a_merged_export_loads_in_plain_transformers(
+    base: BaseFiles, tuned: Any, tmp_path: Path
+) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    save_adapter(tuned, tmp_path / "adapter", tokenizer_folder=base.folder)
+    expected = compute_logits(tuned, PROMPTS)
+    difference = export_merged(base, tmp_path / "adapter", tmp_path / "merged", prompts=PROMPTS)
+    assert difference <= MERGE_TOLERANCE
+    plain = AutoModelForCausalLM.from_pretrained(tmp_path / "merged").eval()
+    for ours, theirs in zip(expected, compute_logits(plain, PROMPTS), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=MERGE_TOLERANCE)
+    for name in ("chat_template.jinja", "tokenizer.json"):
+        assert (tmp_path / "merged" / name).read_bytes() == (base.folder / name).read_bytes()
+    assert AutoTokenizer.from_pretrained(tmp_path / "merged").chat_template
+
+
+def test_integrity_sees_a_changed_adapter_and_template(
+    base: BaseFiles, tuned: Any, tmp_path: Path
+) -> None:
+    folder = tmp_path / "adapter"
+    save_adapter(tuned, folder, tokenizer_folder=base.folder)
+    good = check_integrity(base, tuned, folder, prompts=PROMPTS, adapter=True)
+    assert good.adapter_reloads
+    assert good.merged_equals_adapter
+    assert good.template_unchanged
+    with torch.no_grad():
+        next(p for n, p in tuned.named_parameters() if "lora_B" in n).add_(0.5)
+    (folder / "chat_template.jinja").write_text("{{ 'other' }}", encoding="utf-8")
+    bad = check_integrity(base, tuned, folder, prompts=PROMPTS, adapter=True)
+    assert not bad.adapter_reloads
+    assert not bad.template_unchanged
+
+
+def test_a_full_model_reloads_equal(base: BaseFiles, tmp_path: Path) -> None:
+    model = load_model(base, dtype="fp32")
+    with torch.no_grad():
+        model.model.norm.weight.add_(0.1)
+    save_model(model, tmp_path / "model", tokenizer_folder=base.folder)
+    found = check_integrity(base, model, tmp_path / "model", prompts=PROMPTS, adapter=False)
+    assert found.reload_difference == 0
+
+
+def test_unknown_bases_and_layers_are_located(base: BaseFiles, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="neither a folder nor"):
+        find_base(str(tmp_path / "nothing"))
+    copy_tokenizer(base.folder, tmp_path / "no_weights")
+    with pytest.raises(ConfigError, match=r"without config\.json"):
+        find_base(str(tmp_path / "no_weights"))
+    with pytest.raises(ConfigError, match="target_modules"):
+        add_lora(load_model(base), rank=4, alpha=8.0, target_modules=["no_such_layer"])
