@@ -33,11 +33,11 @@ class PlainProgress:
     def __init__(self, stream: TextIO | None = None, *, every_s: float = 5.0) -> None:
         self.stream = stream or sys.stderr
         self.every_s = every_s
-        self._stage_began = time.monotonic()
+        self._began: dict[str, tuple[float, int]] = {}
         self._last = 0.0
 
     def stage(self, name: str, title: str) -> None:
-        self._stage_began = time.monotonic()
+        self._began.clear()
         self._last = 0.0
         self._print(f"== {title}")
 
@@ -45,13 +45,15 @@ class PlainProgress:
         self._print(text)
 
     def count(self, what: str, done: int, total: int) -> None:
+        left = self._time_left(what, done, total)
         if self._is_due(done >= total):
-            self._print(f"   {what}: {done} of {total}{self._time_left(done, total)}")
+            self._print(f"   {what}: {done} of {total}{left}")
 
     def step(self, record: dict[str, Any], num_steps: int) -> None:
         step = int(record["step"])
+        left = self._time_left("steps", step, num_steps)
         if self._is_due(step >= num_steps or "eval/loss" in record):
-            self._print(f"   {describe_step(record, num_steps)}{self._time_left(step, num_steps)}")
+            self._print(f"   {describe_step(record, num_steps)}{left}")
 
     def _print(self, text: str) -> None:
         self.stream.write(f"{text}\n")
@@ -64,11 +66,13 @@ class PlainProgress:
         self._last = now
         return True
 
-    def _time_left(self, done: int, total: int) -> str:
-        elapsed = time.monotonic() - self._stage_began
-        if not 0 < done < total or elapsed < 1:
+    def _time_left(self, what: str, done: int, total: int) -> str:
+        """By the rate since this sitting's first call: a resumed run does not begin at 0."""
+        began, first = self._began.setdefault(what, (time.monotonic(), done))
+        elapsed = time.monotonic() - began
+        if not first < done < total or elapsed < 1:
             return ""
-        return f", {format_duration(elapsed / done * (total - done))} left"
+        return f", {format_duration(elapsed / (done - first) * (total - done))} left"
 
 
 def describe_step(record: dict[str, Any], num_steps: int) -> str:

@@ -95,7 +95,11 @@ def _run(loaded: Loaded, run: RunFolder, progress: Progress, *, resume: bool) ->
         prepared = prepare(job)
         from assay.pipeline.stages import finish, train_and_measure
 
-        measured = train_and_measure(job, prepared, resume=resume)
+        try:
+            measured = train_and_measure(job, prepared, resume=resume)
+        except KeyboardInterrupt:
+            progress.note(f"interrupted; go on with: assay run --resume {run.path}")
+            raise
         return finish(job, prepared, measured)
 
 
