@@ -18,6 +18,8 @@ from assay.errors import AssayError, UsageError
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 """The `--json` option; every verb has a parameter of this type."""
+MAX_LINES = 40
+"""Lines of an error that a person is shown; a broken file of a million rows has as many."""
 
 
 def print_result(value: Mapping[str, Any] | Sequence[Any], *, text: str, as_json: bool) -> None:
@@ -38,6 +40,9 @@ def print_error(error: AssayError, *, as_json: bool) -> None:
         print_result({"error": describe_error(error)}, text="", as_json=True)
         return
     lines = str(error).splitlines()
+    if len(lines) > MAX_LINES:
+        hidden = len(lines) - MAX_LINES
+        lines = [*lines[:MAX_LINES], f"… and {hidden:,} more; --json lists all"]
     if isinstance(error, UsageError) and len(error.problems) > 1:
         lines.append(f"{len(error.problems)} problems")
     sys.stderr.write("\n".join(lines) + "\n")
