@@ -92,6 +92,27 @@ def test_rows_without_a_fitting_tool_make_no_call() -> None:
         assert len(row.get("tools", [])) <= 3
 
 
+def test_no_wording_dominates_and_the_file_is_small() -> None:
+    groups = Counter(row["group"] for row in _rows())
+    assert len(groups) >= 100
+    assert max(groups.values()) <= 0.02 * len(_rows())
+    assert TICKETS.stat().st_size < 600_000
+
+
+def test_general_rows_reproduce_and_are_not_asked_by_the_suites(tmp_path: Path) -> None:
+    kept = SUPPORT / "data" / "general.jsonl"
+    out = tmp_path / "general.jsonl"
+    subprocess.run([sys.executable, "-B", str(SUPPORT / "make_general.py"), str(out)], check=True)
+    assert out.read_bytes() == kept.read_bytes()
+    learned = {json.dumps(row["messages"]) for row in _rows(kept)}
+    suites = ROOT / "src" / "assay" / "evaluate" / "suites"
+    asked = [row for path in suites.glob("tiny_*.jsonl") for row in _rows(path)]
+    assert len(asked) == 400
+    for row in asked:
+        question = row.get("prompt") or row["messages"][-2]["content"]
+        assert not any(json.dumps(question) in text for text in learned), question
+
+
 def test_large_goods_go_to_freight() -> None:
     shipping = [row for row in _rows() if row["group"].startswith("queue/shipping/")]
     assert len(shipping) > 100
@@ -106,7 +127,7 @@ def test_splits_share_no_wording_and_test_every_queue() -> None:
     data = _prepare("support")
     parts = data.splits.as_dict()
     assert {name: len(rows) for name, rows in parts.items()} == {
-        "train": 840,
+        "train": 840 + 700,
         "validation": 120,
         "test": 240,
     }
@@ -132,7 +153,7 @@ def test_every_answer_that_is_tested_was_taught() -> None:
 @pytest.mark.skipif(not (TINY / "tokenizer.json").exists(), reason="tiny is not built")
 def test_rows_are_short_for_tiny() -> None:
     tokenizer = load_chat_tokenizer(TINY)
-    records = _prepare("support").splits.train
+    records = [r for r in _prepare("support").splits.train if r.hold_out]
     tokenized = tokenize(records, tokenizer, max_seq_len=2048, on_too_long="refuse")
     lengths = sorted(len(sequence.input_ids) for sequence in tokenized.sequences)
     assert mask_report(tokenized).pathologies == []
