@@ -16,25 +16,12 @@ TINY = Path(__file__).parents[2] / "src" / "assay" / "models" / "tiny"
 
 
 @pytest.fixture(scope="module")
-def model() -> Any:
-    from transformers import LlamaConfig, LlamaForCausalLM
+def model(small_base: Path) -> Any:
+    from transformers import AutoModelForCausalLM
 
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=4096,
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=256,
-        bos_token_id=1,
-        eos_token_id=2,
-        pad_token_id=0,
-    )
-    model = LlamaForCausalLM(config).eval()
-    with torch.no_grad():  # a sharper head, so that greedy has no near ties
-        model.lm_head.weight *= 30
+    model = AutoModelForCausalLM.from_pretrained(small_base).eval()
+    with torch.no_grad():  # sharper logits, so that greedy has no near ties
+        model.model.norm.weight *= 30
     return model
 
 

@@ -1,6 +1,5 @@
 """Adapters load in plain PEFT, merged folders in plain Transformers, with equal logits."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,29 +11,12 @@ from assay.models.adapters import add_lora, copy_tokenizer, save_adapter, save_m
 from assay.models.base import BaseFiles, find_base, load_model
 from assay.models.export import MERGE_TOLERANCE, check_integrity, compute_logits, export_merged
 
-TINY = Path(__file__).parents[2] / "src" / "assay" / "models" / "tiny"
 PROMPTS = [[1, 4, 100, 200, 2, 5], [1, 4, 300, 2, 5, 17, 900]]
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> BaseFiles:
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    folder = tmp_path_factory.mktemp("base")
-    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
-        shutil.copyfile(TINY / name, folder / name)
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=4096,
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        tie_word_embeddings=True,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
-    return find_base(str(folder))
+@pytest.fixture()
+def base(small_base: Path) -> BaseFiles:
+    return find_base(str(small_base))
 
 
 @pytest.fixture()

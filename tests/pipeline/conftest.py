@@ -1,39 +1,11 @@
-"""A base of two small random layers over the tokenizer of `tiny`, and a small chat file."""
+"""A recipe over the small base and a small chat file."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 
-TINY = Path(__file__).parents[2] / "src" / "assay" / "models" / "tiny"
 COLOURS = ("red", "green", "blue", "black", "white")
-
-
-@pytest.fixture(scope="session")
-def small_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    folder = tmp_path_factory.mktemp("base")
-    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
-        shutil.copyfile(TINY / name, folder / name)
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=4096,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        max_position_embeddings=512,
-        tie_word_embeddings=True,
-        bos_token_id=1,
-        eos_token_id=2,
-        pad_token_id=0,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
-    return folder
 
 
 def chat_row(question: str, answer: str) -> dict[str, object]:

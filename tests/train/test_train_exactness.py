@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import make_model, make_rows
+from small_models import KINDS, make_model, make_rows
 
 from assay.data.pack import PackedBatch, build_batch, pack_lengths
 from assay.errors import TrainingError
@@ -19,6 +19,11 @@ from assay.train.step import train_step
 
 TINY = Path(__file__).parents[2] / "src" / "assay" / "models" / "tiny"
 Rows = list[tuple[list[int], list[float]]]
+
+
+@pytest.fixture(params=list(KINDS))
+def any_model(request: pytest.FixtureRequest) -> Any:
+    return make_model(request.param)
 
 
 def batches(rows: Rows, budget: int) -> list[PackedBatch]:

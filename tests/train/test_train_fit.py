@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import make_model, make_rows
+from small_models import make_model, make_rows
 
 from assay.data.pack import build_batch
 from assay.errors import CheckpointError, TrainingError

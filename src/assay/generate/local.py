@@ -29,9 +29,22 @@ class _Row:
 
     index: int
     generator: torch.Generator
+    max_new_tokens: int
     token_ids: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
     stopped: bool = False
+
+    @property
+    def is_done(self) -> bool:
+        return self.stopped or len(self.token_ids) >= self.max_new_tokens
+
+    def extend(self, token: int, logprob: float, stop_ids: set[int]) -> None:
+        """Take the next token; a stop token ends the row and is left out."""
+        if token in stop_ids:
+            self.stopped = True
+            return
+        self.token_ids.append(token)
+        self.logprobs.append(logprob)
 
 
 class LocalEngine:
@@ -73,7 +86,7 @@ class LocalEngine:
         order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
         for start in range(0, len(order), self.batch_size):
             indices = order[start : start + self.batch_size]
-            rows = [_Row(i, torch.Generator().manual_seed(_row_seed(sampling, i))) for i in indices]
+            rows = [self._row(i, prompts[i], sampling) for i in indices]
             for _ in self._decode([list(prompts[i]) for i in indices], rows, sampling):
                 pass
             results |= {row.index: self._finish(row) for row in rows}
@@ -84,7 +97,7 @@ class LocalEngine:
     def stream(self, prompt: Sequence[int], sampling: Sampling) -> Iterator[str]:
         """See `Engine`; a piece is held back while it ends inside a character."""
         self._check([prompt])
-        row = _Row(0, torch.Generator().manual_seed(_row_seed(sampling, 0)))
+        row = self._row(0, prompt, sampling)
         shown = ""
         for _ in self._decode([list(prompt)], [row], sampling):
             text = self.tokenizer.decode(row.token_ids)
@@ -125,6 +138,12 @@ class LocalEngine:
         weights = [sum(mask[1:]) for _, mask in sequences]
         return [SequenceScore(s, float(w)) for s, w in zip(sums, weights, strict=True)]
 
+    def _row(self, index: int, prompt: Sequence[int], sampling: Sampling) -> _Row:
+        # A row's own room in the context: that of its longest neighbour would cut it short.
+        room = (self.context_len or 1 << 30) - len(prompt)
+        generator = torch.Generator().manual_seed(_row_seed(sampling, index))
+        return _Row(index, generator, min(sampling.max_new_tokens, room))
+
     def _check(self, prompts: Sequence[Sequence[int]]) -> None:
         for number, prompt in enumerate(prompts):
             if not prompt:
@@ -140,18 +159,25 @@ class LocalEngine:
         self, prompts: list[list[int]], rows: list[_Row], sampling: Sampling
     ) -> Iterator[None]:
         """Extend `rows` token by token until all have stopped; yields after each position."""
-        from transformers import DynamicCache
-
         training = self.model.training
         self.model.eval()
+        try:
+            yield from self._decode_rows(prompts, rows, sampling)
+        finally:
+            self.model.train(training)
+
+    def _decode_rows(
+        self, prompts: list[list[int]], active: list[_Row], sampling: Sampling
+    ) -> Iterator[None]:
+        from transformers import DynamicCache
+
         device = self.model.get_input_embeddings().weight.device
         stop_ids = set(sampling.stop_ids or self.tokenizer.eos_ids)
         width = max(len(prompt) for prompt in prompts)
-        budget = min(sampling.max_new_tokens, (self.context_len or 1 << 30) - width)
         input_ids_BT, mask_BT = _left_pad(prompts, width, device)
         position_BT = (mask_BT.cumsum(1) - 1).clamp(min=0)
-        cache, active = DynamicCache(config=self.model.config), list(rows)
-        for produced in range(budget):
+        cache = DynamicCache(config=self.model.config)
+        while active and sampling.max_new_tokens > 0:
             output = self.model(
                 input_ids=input_ids_BT,
                 attention_mask=mask_BT,
@@ -163,26 +189,19 @@ class LocalEngine:
             logits_BV = output.logits[:, -1].float().cpu()
             next_ids = _choose(logits_BV, active, sampling)
             logprobs = logits_BV.log_softmax(-1).gather(1, next_ids[:, None]).squeeze(1)
-            keep = []
-            for place, row in enumerate(active):
-                token = int(next_ids[place])
-                if token in stop_ids:
-                    row.stopped = True
-                    continue
-                row.token_ids.append(token)
-                row.logprobs.append(float(logprobs[place]))
-                keep.append(place)
+            for row, token, logprob in zip(
+                active, next_ids.tolist(), logprobs.tolist(), strict=True
+            ):
+                row.extend(token, logprob, stop_ids)
             yield
-            if not keep or produced + 1 == budget:
-                break
-            kept = torch.tensor(keep)
-            if len(keep) < len(active):
+            kept = torch.tensor([i for i, row in enumerate(active) if not row.is_done])
+            if 0 < len(kept) < len(active):
                 cache.batch_select_indices(kept.to(device))
-                active = [active[place] for place in keep]
-            input_ids_BT = next_ids[kept, None].to(device)
-            mask_BT = torch.nn.functional.pad(mask_BT[kept.to(device)], (0, 1), value=1)
-            position_BT = position_BT[kept.to(device), -1:] + 1
-        self.model.train(training)
+            active = [active[i] for i in kept.tolist()]
+            if active:
+                input_ids_BT = next_ids[kept, None].to(device)
+                mask_BT = torch.nn.functional.pad(mask_BT[kept.to(device)], (0, 1), value=1)
+                position_BT = position_BT[kept.to(device), -1:] + 1
 
     def _finish(self, row: _Row) -> Generation:
         return Generation(

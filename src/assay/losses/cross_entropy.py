@@ -110,6 +110,9 @@ def compute_cross_entropy_sum(
     Returns:
         A float32 scalar; differentiable with respect to `hidden_ND` and `weight_VD`.
     """
+    if not torch.is_grad_enabled():
+        # Autograd functions report a parameter as needing its gradient even then: as much work.
+        hidden_ND, weight_VD = hidden_ND.detach(), weight_VD.detach()
     loss: Tensor = _ChunkedCrossEntropy.apply(  # type: ignore[no-untyped-call]
         hidden_ND, weight_VD, target_N, scale_N, label_smoothing, softcap, chunk
     )

@@ -8,6 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+TOKENIZER_FILES = (
+    *("tokenizer*", "*.model", "vocab*", "merges*", "special_*", "chat_template*"),
+    *("chat_templates/*.jinja", "additional_chat_templates/*.jinja"),
+)
+
 
 def add_lora(
     model: Any,
@@ -90,6 +95,11 @@ def save_model(model: Any, folder: Path, *, tokenizer_folder: Path) -> None:
     copy_tokenizer(tokenizer_folder, folder)
 
 
+def tokenizer_files(folder: Path) -> list[Path]:
+    """Every file of a base's tokenizer and of its chat templates, which may be several."""
+    return sorted(p for name in TOKENIZER_FILES for p in folder.glob(name) if p.is_file())
+
+
 def copy_tokenizer(source: Path, target: Path) -> None:
     """Copy tokenizer files and chat template byte for byte, and make every file readable.
 
@@ -97,11 +107,10 @@ def copy_tokenizer(source: Path, target: Path) -> None:
     """
     import shutil
 
-    target.mkdir(parents=True, exist_ok=True)
-    for pattern in ("tokenizer*", "*.model", "vocab*", "merges*", "chat_template*", "special_*"):
-        for path in source.glob(pattern):
-            if path.is_file():
-                shutil.copyfile(path, target / path.name)
+    for path in tokenizer_files(source):
+        copy = target / path.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
     for path in target.iterdir():
         if path.is_file():
             path.chmod(0o644)

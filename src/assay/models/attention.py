@@ -39,9 +39,13 @@ def packed_attention(
     sequence_lengths: Sequence[int] | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
-    """Causal attention in which no token sees another sequence; returns shape (1, T, H, E)."""
+    """Causal attention in which no token sees another sequence; returns shape (1, T, H, E).
+
+    Raises:
+        ValueError: the architecture caps its attention scores, as Gemma 2 does.
+    """
     if kwargs.get("softcap") is not None:
-        raise ValueError("attention soft caps are not supported by packed attention")
+        raise ValueError("soft caps on attention scores")
     qkv_1 = (query_1HTE, key_1KTE, value_1KTE)
     runs = _runs(list(sequence_lengths or [query_1HTE.shape[2]]))
     sizes = [length * count for length, count in runs]

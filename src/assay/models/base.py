@@ -45,11 +45,14 @@ def tiny_folder() -> Path:
     return Path(__file__).parent / TINY
 
 
-def find_base(name: str, *, revision: str | None = None) -> BaseFiles:
+def find_base(
+    name: str, *, revision: str | None = None, trust_remote_code: bool = False
+) -> BaseFiles:
     """Find `name` (``tiny``, a folder, or a Hub id, which is then downloaded or taken from cache).
 
     Raises:
-        ConfigError: no such base, no network, or a folder without safetensors weights.
+        ConfigError: no such base, no network, a folder without safetensors weights, or a
+            configuration that Transformers does not know or cannot read.
     """
     folder = tiny_folder() if name == TINY else Path(name)
     if not folder.is_dir():
@@ -62,7 +65,16 @@ def find_base(name: str, *, revision: str | None = None) -> BaseFiles:
         )
     from transformers import AutoConfig
 
-    config = AutoConfig.from_pretrained(folder).get_text_config()
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
+    except (OSError, ValueError) as error:
+        raise _base_problem(
+            f"{name}, whose config.json is not usable ({str(error).strip().splitlines()[0]})",
+            "an architecture that Transformers knows",
+            "repair config.json, name another base, or set base.trust_remote_code if it has code"
+            " of its own that you trust",
+        ) from error
+    config = config.get_text_config()
     return BaseFiles(
         name,
         revision,

@@ -9,7 +9,12 @@ from typing import Any
 
 import torch
 
-from assay.models.adapters import load_adapter, merge_adapter, save_model
+from assay.models.adapters import (
+    load_adapter,
+    merge_adapter,
+    save_model,
+    tokenizer_files,
+)
 from assay.models.base import BaseFiles, load_model
 
 MERGE_TOLERANCE = 1e-3
@@ -77,15 +82,19 @@ def check_integrity(
 ) -> Integrity:
     """Compare what was saved in `folder` with the `tuned` model in memory.
 
-    For an adapter: loaded again it gives equal logits, and merged into the base it does too. For
-    a whole model: loaded again it gives equal logits.
+    For an adapter: loaded again onto the base, in the dtype it was tuned in, it gives equal logits,
+    and merged it equals the adapter in float32, in which exports are merged. For a whole model:
+    loaded again it gives equal logits.
     """
     expected = compute_logits(tuned, prompts)
     if adapter:
-        reloaded = load_adapter(load_model(base, dtype="fp32"), folder)
+        half = tuned.get_output_embeddings().weight.dtype == torch.bfloat16
+        reloaded = load_adapter(load_model(base, dtype="bf16" if half else "fp32"), folder)
         reload_difference = largest_difference(expected, compute_logits(reloaded, prompts))
-        merged = compute_logits(merge_adapter(reloaded), prompts)
-        merge_difference = largest_difference(expected, merged)
+        exact = load_adapter(load_model(base, dtype="fp32"), folder) if half else reloaded
+        unmerged = compute_logits(exact, prompts)
+        merged = compute_logits(merge_adapter(exact), prompts)
+        merge_difference = largest_difference(unmerged, merged)
     else:
         reload_difference = largest_difference(
             expected, compute_logits(_reload(base, folder), prompts)
@@ -107,5 +116,8 @@ def _reload(base: BaseFiles, folder: Path) -> Any:
 
 
 def _same_template(base: Path, tuned: Path) -> bool:
-    names = [p.name for p in base.iterdir() if p.name.startswith(("chat_template", "tokenizer"))]
-    return all((base / n).read_bytes() == (tuned / n).read_bytes() for n in names)
+    names = [path.relative_to(base) for path in tokenizer_files(base)]
+    return all(
+        (tuned / name).is_file() and (base / name).read_bytes() == (tuned / name).read_bytes()
+        for name in names
+    )

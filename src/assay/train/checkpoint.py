@@ -23,6 +23,9 @@ from torch import Tensor, nn
 
 from assay.errors import CheckpointError, ResourceError
 
+# Safetensors passes the reason on as text alone.
+DISK_FULL = tuple(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+
 
 def trainable_tensors(model: nn.Module) -> dict[str, Tensor]:
     """The trainable parameters by name, detached, on the CPU."""
@@ -42,6 +45,13 @@ def load_trainable_tensors(model: nn.Module, tensors: dict[str, Tensor]) -> None
             f"the checkpoint's weights are not those of this method: {len(different)} names differ,"
             f" the first is {different[0]}; start a new run, or restore the recipe"
         )
+    for name, parameter in parameters.items():
+        if parameter.shape != tensors[name].shape:
+            raise CheckpointError(
+                f"the checkpoint's weights are not those of this method: {name} has the shape"
+                f" {list(tensors[name].shape)}, not {list(parameter.shape)}; start a new run, or"
+                " restore the recipe"
+            )
     with torch.no_grad():
         for name, parameter in parameters.items():
             parameter.copy_(tensors[name])
@@ -53,6 +63,8 @@ class Checkpoints:
     def __init__(self, folder: Path, *, keep: int = 2) -> None:
         self.folder = folder
         self.keep = keep
+        for old in folder.glob(".*.old"):
+            _undo_replacement(old)
 
     def steps(self) -> list[int]:
         """Steps with a whole checkpoint, ascending."""
@@ -122,7 +134,13 @@ class Checkpoints:
         path = self.folder / "best" / "weights.safetensors"
         if not path.is_file():
             return False
-        load_trainable_tensors(model, load_file(path))
+        try:
+            tensors = load_file(path)
+        except (OSError, SafetensorError) as error:
+            raise CheckpointError(
+                f"{path.parent}: the best weights cannot be read ({error}); start a new run"
+            ) from error
+        load_trainable_tensors(model, tensors)
         return True
 
 
@@ -151,12 +169,18 @@ class _replacing:
             shutil.rmtree(old, ignore_errors=True)
             return
         shutil.rmtree(self.draft, ignore_errors=True)
-        full = isinstance(error, OSError) and error.errno == errno.ENOSPC
-        if full or "No space left" in str(error):
+        if any(reason in str(error) for reason in DISK_FULL):
             raise ResourceError(
-                f"{self.target}: the disk is full while writing a checkpoint; free space and"
-                " resume, the checkpoint before is whole"
+                f"{self.target}: the disk is full, or a limit on it reached, while writing a"
+                f" checkpoint ({error}); free space and resume, the checkpoint before is whole"
             ) from error
+
+
+def _undo_replacement(old: Path) -> None:
+    """Give ``.NAME.old`` its name back where a kill fell between the two renames."""
+    target = old.with_name(old.name.removeprefix(".").removesuffix(".old"))
+    if not target.exists():
+        old.rename(target)
 
 
 def _flatten_optimizers(

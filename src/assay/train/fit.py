@@ -15,6 +15,7 @@ import torch
 
 from assay.data.pack import PackedBatch
 from assay.train.checkpoint import Checkpoints
+from assay.train.interrupt import held_interrupt
 from assay.train.optimizer import set_learning_rate
 from assay.train.schedule import ScheduleName, compute_lr_factor
 from assay.train.step import LossFunction, train_step
@@ -77,11 +78,12 @@ def fit(
     checkpoints: Checkpoints | None = None,
     resume: bool = False,
 ) -> FitResult:
-    """Train `model` in place and leave the weights of the best evaluation in it.
+    """Train `model` in place and, given `checkpoints`, leave the best evaluation's weights in it.
 
     `validate` gives the validation loss (lower is better); it runs every `eval_every_steps` steps
     and after the last. With `resume`, the newest checkpoint is restored first. An interruption
-    (Ctrl-C) saves a checkpoint before it is raised again.
+    (Ctrl-C) waits for the step to be whole and saves a checkpoint before it is raised again; a
+    second one does not wait, and leaves the checkpoint before.
 
     Raises:
         TrainingError: a non-finite loss or gradient; the weights are those of the step before.
@@ -90,23 +92,23 @@ def fit(
     state = FitState()
     if resume and checkpoints and (saved := checkpoints.load(model, optimizers)):
         state = FitState(**saved)
-    saved_at, stopped = time.monotonic(), False
+    saved_at, step_is_whole = time.monotonic(), True
     model.train()
     try:
-        while state.step < settings.num_steps and not stopped:
-            record = _run_step(model, get_batches, loss, optimizers, settings, state)
-            if validate and _evaluation_is_due(state.step, settings):
-                record["eval/loss"] = _evaluate(model, validate, state, checkpoints)
-                record["eval/best_step"] = state.best_step
-                stopped = bool(settings.patience) and (
-                    state.evals_without_gain >= (settings.patience or 0)
-                )
-            report(record)
-            if checkpoints and _checkpoint_is_due(state.step, settings, saved_at):
-                checkpoints.save(model, optimizers, asdict(state))
-                saved_at = time.monotonic()
+        with held_interrupt() as interrupted:
+            while not (_is_finished(state, settings) or interrupted()):
+                step_is_whole = False
+                record = _run_step(model, get_batches, loss, optimizers, settings, state)
+                if validate and _evaluation_is_due(state.step, settings):
+                    record["eval/loss"] = _evaluate(model, validate, state, checkpoints)
+                    record["eval/best_step"] = state.best_step
+                step_is_whole = True
+                report(record)
+                if checkpoints and _checkpoint_is_due(state.step, settings, saved_at):
+                    checkpoints.save(model, optimizers, asdict(state))
+                    saved_at = time.monotonic()
     except KeyboardInterrupt:
-        if checkpoints and state.step:
+        if checkpoints and state.step and step_is_whole:
             checkpoints.save(model, optimizers, asdict(state))
         raise
     if checkpoints:
@@ -119,7 +121,7 @@ def fit(
         train_loss=state.last_loss,
         validation_loss=state.best_loss if validate else math.nan,
         best_step=state.best_step if validate else state.step,
-        stopped_early=stopped,
+        stopped_early=_is_out_of_patience(state, settings),
     )
 
 
@@ -158,6 +160,14 @@ def _run_step(
         "train/learning_rate": learning_rate,
         "tokens_per_s": result.num_tokens / max(time.monotonic() - started, 1e-9),
     }
+
+
+def _is_finished(state: FitState, settings: FitSettings) -> bool:
+    return state.step >= settings.num_steps or _is_out_of_patience(state, settings)
+
+
+def _is_out_of_patience(state: FitState, settings: FitSettings) -> bool:
+    return bool(settings.patience) and state.evals_without_gain >= (settings.patience or 0)
 
 
 def _evaluation_is_due(step: int, settings: FitSettings) -> bool:

@@ -73,7 +73,8 @@ def neftune_noise(model: Any, *, alpha: float) -> Iterator[None]:
             torch.tensor(lengths, device=output_1TD.device)
         )
         bound_T1 = alpha / (size_T[:, None] * output_1TD.shape[-1]) ** 0.5
-        return output_1TD + (torch.rand_like(output_1TD) * 2 - 1) * bound_T1
+        noise_1TD = (torch.rand_like(output_1TD) * 2 - 1) * bound_T1
+        return output_1TD + noise_1TD.to(output_1TD.dtype)
 
     hooks = [
         model.base_model.register_forward_pre_hook(remember, with_kwargs=True),

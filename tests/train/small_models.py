@@ -4,7 +4,6 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 import torch
 from transformers import (
     LlamaConfig,
@@ -44,8 +43,3 @@ def make_rows(num: int = 12, *, seed: int = 0) -> list[tuple[list[int], list[flo
         ids = [rng.randrange(61) for _ in range(length)]
         rows.append((ids, [float(i >= length // 2) for i in range(length)]))
     return rows
-
-
-@pytest.fixture(params=list(KINDS))
-def any_model(request: pytest.FixtureRequest) -> Any:
-    return make_model(request.param)
