@@ -81,7 +81,8 @@ def load_adapter(model: Any, folder: Path) -> Any:
     """`model` with the adapter of `folder`, in evaluation mode; returns the PEFT model."""
     from peft import PeftModel
 
-    return PeftModel.from_pretrained(model, folder).eval()
+    with _without_notices():
+        return PeftModel.from_pretrained(model, folder).eval()
 
 
 def merge_adapter(peft_model: Any) -> Any:
@@ -111,6 +112,6 @@ def copy_tokenizer(source: Path, target: Path) -> None:
         copy = target / path.relative_to(source)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
-    for path in target.iterdir():
+    for path in target.rglob("*"):
         if path.is_file():
             path.chmod(0o644)

@@ -36,14 +36,14 @@ def build_optimizers(
         {"params": [p for p in rest if p.ndim >= 2], "weight_decay": weight_decay},
         {"params": [p for p in rest if p.ndim < 2], "weight_decay": 0.0},
     ]
-    adamw = torch.optim.AdamW(
-        [group for group in groups if group["params"]],
-        lr=learning_rate,
-        betas=(beta1, beta2),
-        eps=epsilon,
-        fused=True,
-    )
-    optimizers: list[Any] = [adamw]
+    groups = [group for group in groups if group["params"]]
+    optimizers: list[Any] = []
+    if groups:
+        optimizers.append(
+            torch.optim.AdamW(
+                groups, lr=learning_rate, betas=(beta1, beta2), eps=epsilon, fused=True
+            )
+        )
     if matrices:
         optimizers.append(
             torch.optim.Muon(
