@@ -82,7 +82,11 @@ def _run(loaded: Loaded, run: RunFolder, progress: Progress, *, resume: bool) ->
     with run.lock():
         progress.note(f"run {run.path}")
         progress.stage("data", f"data: {', '.join(source.path for source in recipe.data.train)}")
-        base = find_base(recipe.base.name, revision=recipe.base.revision)
+        base = find_base(
+            recipe.base.name,
+            revision=recipe.base.revision,
+            trust_remote_code=recipe.base.trust_remote_code,
+        )
         job = Job(recipe, loaded.base_dir, run, base, progress)
         run.update_manifest(
             {

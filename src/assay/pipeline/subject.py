@@ -86,7 +86,11 @@ def find_run_base(run: RunFolder) -> BaseFiles:
     from assay.models.base import find_base
 
     recipe = load(run.recipe, base_dir=read_json(run.manifest).get("recipe_folder")).recipe
-    base = find_base(recipe.base.name, revision=recipe.base.revision)
+    base = find_base(
+        recipe.base.name,
+        revision=recipe.base.revision,
+        trust_remote_code=recipe.base.trust_remote_code,
+    )
     expected = read_json(run.manifest).get("base", {}).get("sha256")
     if expected and expected != base.sha256:
         raise CheckpointError(
