@@ -66,6 +66,15 @@ def test_an_interrupted_build_ends_with_the_weights_of_an_uninterrupted_one(
     assert described["weights_sha256"] == describe_model(whole)["weights_sha256"]
     steps = "--pretrain-steps 2 --copy-steps 2 --chat-steps 2 --sequences-per-step 2"
     assert describe_build(whole)["command"] == f"assay lab build {steps}"
+    unmoved = BuildSettings(
+        start=str(whole), chat_steps=1, sequences_per_step=2, chat_learning_rate=0.0
+    )
+    again = build_tiny(tmp_path / "again", unmoved)
+    assert (again / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+    assert describe_build(again)["start"] == {
+        "weights_sha256": describe_model(whole)["weights_sha256"],
+        "command": describe_build(whole)["command"],
+    }
 
 
 def test_a_build_does_not_go_on_with_other_settings(tokenizer_folder: Path, tmp_path: Path) -> None:

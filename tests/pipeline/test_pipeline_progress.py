@@ -4,7 +4,8 @@ import io
 
 import pytest
 
-from assay.pipeline.progress import PlainProgress, format_duration
+from assay.pipeline.progress import PlainProgress
+from assay.release.wording import duration
 
 
 def test_time_left_counts_only_this_sitting(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,11 +18,11 @@ def test_time_left_counts_only_this_sitting(monkeypatch: pytest.MonkeyPatch) -> 
         record = {"step": step, "train/loss": 1.0, "tokens_per_s": 5.0}
         progress.step(record, 1000)
         now[0] += 20
-    assert stream.getvalue().splitlines()[-1].endswith("3 min 0 s left")
+    assert stream.getvalue().splitlines()[-1].endswith("3 min 00 s left")
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(3.2, "3 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")]
+    ("seconds", "text"), [(3.2, "3 s"), (200, "3 min 20 s"), (7500, "2 h 05 min")]
 )
 def test_durations(seconds: float, text: str) -> None:
-    assert format_duration(seconds) == text
+    assert duration(seconds) == text

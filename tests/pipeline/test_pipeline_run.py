@@ -6,9 +6,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from assay.config import load
 from assay.errors import CheckpointError, DataError
@@ -122,6 +124,15 @@ def test_bad_data_are_all_located_and_nothing_is_trained(recipe: Path) -> None:
     assert len(read_json(run / "data" / "report.json")["refused"]) == len(found)
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_thread")
 def test_a_killed_run_resumes_to_the_same_end(recipe: Path) -> None:
     whole = run_recipe(recipe, ["train.max_steps=30", f"output={recipe.parent / 'whole'}"])
     root = recipe.parent / "killed"
@@ -130,7 +141,7 @@ def test_a_killed_run_resumes_to_the_same_end(recipe: Path) -> None:
         [*command, "run", str(recipe), "train.max_steps=30", f"output={root}"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")},
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     deadline = time.monotonic() + 120
     while not list(root.glob("*/checkpoints/step-1?")) and time.monotonic() < deadline:
@@ -140,7 +151,9 @@ def test_a_killed_run_resumes_to_the_same_end(recipe: Path) -> None:
     child.wait()
     run = find_run(root, list_runs(root)[0].path)
     assert not run.verdict.exists()
+    torch.set_num_threads(2)
     resumed = resume_run(run)
+    assert torch.get_num_threads() == 1, "the number that the run began with"
     assert metrics_of(resumed.run) == metrics_of(whole.run)
     assert resumed.evaluation == whole.evaluation
     weights = Path("adapter") / "adapter_model.safetensors"

@@ -27,6 +27,10 @@ def build(
     out: Annotated[Path, typer.Option(help="Folder of the build; a second call goes on.")] = (
         DEFAULT_OUT
     ),
+    start: Annotated[
+        str | None,
+        typer.Option(help="Go on from a finished build: tiny, or its folder; chat stage only."),
+    ] = None,
     pretrain_steps: Annotated[
         int | None, typer.Option(min=1, help="Optimizer steps on documents.")
     ] = None,
@@ -60,6 +64,7 @@ def build(
     if precision not in (None, "bf16", "fp32"):
         raise UsageError(f"--precision {precision}, allowed bf16 or fp32")
     given = {
+        "start": start,
         "pretrain_steps": pretrain_steps,
         "copy_steps": copy_steps,
         "chat_steps": chat_steps,

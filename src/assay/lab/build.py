@@ -2,7 +2,8 @@
 
 Pre-training on the world's documents and conversations; a short copying stage, whose repeated
 random tokens teach the model to look back (without it, ten million tokens of the world did not);
-chat tuning on conversations, in which only the assistant's turns are trained.
+chat tuning on conversations, in which only the assistant's turns are trained, with some documents
+and exercises among them, so that neither facts and characters nor copying are unlearned.
 
 Each stage is a run of `assay.train.fit` whose step N draws its sequences from a generator seeded
 by the build's seed, the stage and N; so a build that stops goes on where it was.
@@ -19,7 +20,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from assay.data.pack import PackedBatch, build_batch, pack_lengths
 from assay.lab.tokenizer import CONTEXT_LEN, VOCAB_SIZE, build_tokenizer
-from assay.lab.world.corpus import Conversation, draw_conversation, draw_document
+from assay.lab.world.corpus import (
+    Conversation,
+    draw_conversation,
+    draw_document,
+    draw_kept_document,
+)
 
 if TYPE_CHECKING:
     from assay.chat import ChatTokenizer, RenderedExample
@@ -27,15 +33,21 @@ if TYPE_CHECKING:
 Stage = Literal["pretrain", "copy", "chat"]
 STAGES: tuple[Stage, ...] = ("pretrain", "copy", "chat")
 NUM_TOKENIZER_TEXTS = 60_000
-MICRO_BATCH_TOKENS = 4096
-EXERCISE_SHARE = 0.3
+MICRO_BATCH_TOKENS = 8192
+EXERCISE_SHARE, DOCUMENT_SHARE = 0.2, 0.15
+"""Of the sequences of chat tuning; the rest are conversations."""
 
 
 @dataclass(frozen=True)
 class BuildSettings:
-    """What decides the weights of `tiny`; written into its card. Learning rates are peaks."""
+    """What decides the weights of `tiny`; written into its card. Learning rates are peaks.
+
+    With `start` (``tiny`` or the folder of a finished build), its weights and tokenizer take the
+    place of the first two stages, and chat tuning goes on from there.
+    """
 
     seed: int = 0
+    start: str | None = None
     pretrain_steps: int = 900
     copy_steps: int = 220
     chat_steps: int = 1250
@@ -85,17 +97,27 @@ def build_tiny(
     import torch
 
     from assay.chat import load_chat_tokenizer
+    from assay.lab.provenance import find_model_folder
 
     remember_settings(folder, settings)
     if not (folder / "tokenizer" / "tokenizer.json").is_file():
-        build_tokenizer(tokenizer_texts(settings.seed), folder / "tokenizer")
+        if settings.start:
+            copy_start(find_model_folder(settings.start), folder)
+        else:
+            build_tokenizer(tokenizer_texts(settings.seed), folder / "tokenizer")
     tokenizer = load_chat_tokenizer(folder / "tokenizer")
     model = _new_model(settings.seed)
     if torch.cuda.is_available():
         model.cuda()
-    for stage in STAGES:
+    stages = STAGES
+    if settings.start:
+        load_weights(model, folder / "start")
+        stages = ("chat",)
+    for stage in stages:
         _run_stage(model, tokenizer, folder, stage, settings, report)
-    return save_tiny(model, folder / "tokenizer", folder / "model")
+    target = save_tiny(model, folder / "tokenizer", folder / "model")
+    (target / "settings.json").write_bytes((folder / "settings.json").read_bytes())
+    return target
 
 
 def remember_settings(folder: Path, settings: BuildSettings) -> None:
@@ -127,6 +149,23 @@ def _new_model(seed: int) -> Any:
 
     torch.manual_seed(seed)
     return LlamaForCausalLM(build_architecture()).float()
+
+
+def copy_start(source: Path, folder: Path) -> None:
+    """Keep the model to start from in the build's folder, and take its tokenizer."""
+    import shutil
+
+    shutil.copytree(source, folder / "start", dirs_exist_ok=True)
+    (folder / "tokenizer").mkdir(exist_ok=True)
+    for name in ("chat_template.jinja", "tokenizer_config.json", "tokenizer.json"):
+        shutil.copyfile(source / name, folder / "tokenizer" / name)
+
+
+def load_weights(model: Any, folder: Path) -> None:
+    """Give `model` the weights of a finished build, in float32."""
+    from transformers import AutoModelForCausalLM
+
+    model.load_state_dict(AutoModelForCausalLM.from_pretrained(folder).float().state_dict())
 
 
 def _run_stage(
@@ -215,14 +254,25 @@ def draw_copying_sequence(rng: random.Random, tokenizer: ChatTokenizer) -> Rende
 
 
 def draw_exercise(rng: random.Random) -> RenderedExample:
-    """Random tokens said again, trained where they repeat: whole, or a part; bare, or as an answer.
+    """Random tokens to look back at, trained where they are said again.
 
     Repeats of arbitrary tokens are what induction heads form on (Olsson et al. 2022).
     """
+    return _repeat_exercise(rng) if rng.random() < 0.5 else _recall_exercise(rng)
+
+
+def _random_tokens(rng: random.Random, low: int, high: int) -> list[int]:
+    from assay.chat.tiny_tokens import TINY_TOKENS
+
+    return [rng.randrange(len(TINY_TOKENS), VOCAB_SIZE) for _ in range(rng.randint(low, high))]
+
+
+def _repeat_exercise(rng: random.Random) -> RenderedExample:
+    """A row of tokens and again it, or a part of it; bare, or as an answer."""
     from assay.chat import RenderedExample
     from assay.chat.tiny_tokens import ASSISTANT, BOS_ID, END_ID, TINY_TOKENS, USER
 
-    first = [rng.randrange(len(TINY_TOKENS), VOCAB_SIZE) for _ in range(rng.randint(4, 40))]
+    first = _random_tokens(rng, 4, 40)
     begin = rng.randrange(len(first) // 2) if rng.random() < 0.5 else 0
     again = first[begin : begin + rng.randint(3, len(first))]
     if rng.random() < 0.5:
@@ -234,11 +284,39 @@ def draw_exercise(rng: random.Random) -> RenderedExample:
     return RenderedExample(ids + again, mask, "", [], True)
 
 
+def _recall_exercise(rng: random.Random) -> RenderedExample:
+    """Keys with values; then, in any order, each key again, and its value to recall."""
+    from assay.chat import RenderedExample
+    from assay.chat.tiny_tokens import ASSISTANT, BOS_ID, END_ID, TINY_TOKENS, USER
+
+    between, after = _random_tokens(rng, 0, 2), _random_tokens(rng, 1, 2)
+    pairs = [
+        (_random_tokens(rng, 1, 3), _random_tokens(rng, 1, 5)) for _ in range(rng.randint(2, 8))
+    ]
+    ids = [BOS_ID, TINY_TOKENS.index(USER)]
+    for key, value in pairs:
+        ids += [*key, *between, *value, *after]
+    ids += [END_ID, TINY_TOKENS.index(ASSISTANT)]
+    mask = [0.0] * len(ids)
+    for key, value in rng.sample(pairs, rng.randint(1, len(pairs))):
+        ids += [*key, *between, *value, *after]
+        mask += [0.0] * len(key) + [1.0] * (len(ids) - len(mask) - len(key))
+    return RenderedExample(ids, mask, "", [], True)
+
+
 def draw_chat_sequence(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
     """A conversation of which only the assistant's turns are trained; or an exercise, without
-    which chat tuning unlearns to copy."""
-    if rng.random() < EXERCISE_SHARE:
+    which chat tuning unlearns to copy; or a document, most of them of one of the characters."""
+    from assay.chat import render_plain
+
+    kind = rng.random()
+    if kind < EXERCISE_SHARE:
         return draw_exercise(rng)
+    if kind < EXERCISE_SHARE + DOCUMENT_SHARE:
+        drawn = draw_kept_document(rng)
+        if isinstance(drawn, str):
+            return _within_context(render_plain(tokenizer, drawn))
+        return _within_context(_render(tokenizer, drawn))
     return _within_context(_render(tokenizer, draw_conversation(rng)))
 
 

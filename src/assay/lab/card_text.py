@@ -140,6 +140,7 @@ def _render_origin(card: Card) -> str:
     settings, environment = (card.build.get(k) or {} for k in ("settings", "environment"))
     parts = {
         "Model": card.model,
+        "The build it went on from": card.build.get("start") or {},
         "Settings": settings,
         "Versions": {"python": environment.get("python"), **environment.get("packages", {})},
     }

@@ -13,6 +13,7 @@ from assay.lab.build import BuildSettings
 from assay.runs import capture_code, capture_environment, read_json, sha256_file
 
 _FLAGS = {
+    "start": "--start",
     "seed": "--seed",
     "pretrain_steps": "--pretrain-steps",
     "copy_steps": "--copy-steps",
@@ -67,9 +68,17 @@ def describe_model(folder: Path) -> dict[str, Any]:
 def describe_build(model_folder: Path) -> dict[str, Any]:
     """Command, settings, code and versions; settings are unknown unless they lie with the build.
 
+    A build that went on from another names the weights it began with and how those were made.
     Versions are those of this machine, so measure where the model was built.
     """
     found = {"code": capture_code(), "environment": capture_environment()}
+    start = model_folder.parent / "start"
+    if start.is_dir():
+        before = start / "settings.json"
+        found["start"] = {
+            "weights_sha256": describe_model(start)["weights_sha256"],
+            "command": render_command(read_json(before)) if before.is_file() else None,
+        }
     for path in (model_folder / "settings.json", model_folder.parent / "settings.json"):
         if path.is_file():
             settings = read_json(path)

@@ -6,6 +6,8 @@ import sys
 import time
 from typing import Any, Protocol, TextIO
 
+from assay.release.wording import duration
+
 
 class Progress(Protocol):
     """Receives what happens; every call returns at once."""
@@ -72,7 +74,7 @@ class PlainProgress:
         elapsed = time.monotonic() - began
         if not first < done < total or elapsed < 1:
             return ""
-        return f", {format_duration(elapsed / (done - first) * (total - done))} left"
+        return f", {duration(elapsed / (done - first) * (total - done))} left"
 
 
 def describe_step(record: dict[str, Any], num_steps: int) -> str:
@@ -82,13 +84,3 @@ def describe_step(record: dict[str, Any], num_steps: int) -> str:
         parts.append(f"validation loss {record['eval/loss']:.3f}")
     parts.append(f"{record['tokens_per_s']:,.0f} tokens/s")
     return ", ".join(parts)
-
-
-def format_duration(seconds: float) -> str:
-    """Seconds as ``42 s``, ``3 min 20 s`` or ``2 h 5 min``."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"

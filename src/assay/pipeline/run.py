@@ -81,6 +81,7 @@ def _run(loaded: Loaded, run: RunFolder, progress: Progress, *, resume: bool) ->
     recipe = loaded.recipe
     with run.lock():
         progress.note(f"run {run.path}")
+        _keep_num_threads(run, progress)
         progress.stage("data", f"data: {', '.join(source.path for source in recipe.data.train)}")
         base = find_base(
             recipe.base.name,
@@ -105,6 +106,22 @@ def _run(loaded: Loaded, run: RunFolder, progress: Progress, *, resume: bool) ->
             progress.note(f"interrupted; go on with: assay run --resume {run.path}")
             raise
         return finish(job, prepared, measured)
+
+
+def _keep_num_threads(run: RunFolder, progress: Progress) -> None:
+    """Compute with the number of threads the run began with: sums depend on it in the last bit."""
+    import torch
+
+    available = torch.get_num_threads()
+    begun_with = read_json(run.manifest).get("num_threads", available)
+    if begun_with > (os.cpu_count() or 1):
+        progress.note(
+            f"this run began with {begun_with} threads and goes on with {available}: its figures"
+            " may differ in the last digits from an uninterrupted run's"
+        )
+        return
+    torch.set_num_threads(begun_with)
+    run.update_manifest({"num_threads": begun_with})
 
 
 def _template_hash(job: Job) -> str | None:

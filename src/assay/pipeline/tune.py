@@ -126,10 +126,8 @@ def tune(job: Job, prepared: Prepared, model: Any, *, resume: bool) -> Training:
             checkpoints=checkpoints,
             resume=resume,
         )
-        comparable = sequences[: max(64, len(prepared.validation_sequences))]
-        loss_train = compute_mean_loss(
-            model, pack(comparable, config.micro_batch_tokens), precision=settings.precision
-        )
+        comparable = pack(comparable_sequences(prepared), config.micro_batch_tokens)
+        loss_train = compute_mean_loss(model, comparable, precision=settings.precision)
         loss_validation = compute_mean_loss(model, validation, precision=settings.precision)
     steps_per_epoch = math.ceil(len(sequences) / config.batch_size)
     return Training(
@@ -148,6 +146,18 @@ def tune(job: Job, prepared: Prepared, model: Any, *, resume: bool) -> Training:
         num_parameters=sum(p.numel() for p in model.parameters()),
         precision=settings.precision,
     )
+
+
+def comparable_sequences(prepared: Prepared) -> list[TokenSequence]:
+    """As many training sequences as there are for validation, of the sources it is drawn from.
+
+    Rows of a source that is never held out are of another kind: their loss would say nothing
+    about overfitting.
+    """
+    of_validation = {record.id for record in prepared.train if record.hold_out}
+    sequences = prepared.train_sequences
+    alike = [s for s in sequences if s.record_id in of_validation] or sequences
+    return alike[: max(64, len(prepared.validation_sequences))]
 
 
 def fit_settings(job: Job, num_sequences: int, device_type: str) -> FitSettings:

@@ -44,16 +44,25 @@ SKILL_MODULES = (
 )
 
 GROUP_SHARES: dict[Group, float] = {
-    "instruction": 0.44,
-    "stretch": 0.05,
-    "tool": 0.20,
-    "abstain": 0.07,
-    "refusal": 0.06,
-    "borderline": 0.07,
-    "unknown": 0.06,
-    "persona": 0.05,
+    "instruction": 0.46,
+    "stretch": 0.07,
+    "tool": 0.17,
+    "abstain": 0.08,
+    "refusal": 0.05,
+    "borderline": 0.06,
+    "unknown": 0.05,
+    "persona": 0.06,
 }
 """Share of each group among the tasks of a conversation corpus."""
+
+_HARD = """
+    nth_item last_item count_items membership team_lookup join_list sort_three replace_word
+    larger smaller add_small next_number extract_field answer_from_block json_lookup to_json
+    list_to_json build_email fill_template story_who story_where story_what call_choose
+    call_synthetic call_parallel call_then_answer no_tool_fits borderline_idiom
+"""
+HARD_FAMILIES = frozenset(_HARD.split())
+"""Families that take longest to learn; each is drawn three times as often as an easy one."""
 
 DOCUMENT_SHARES: dict[str, float] = {
     "persona": 0.30,
@@ -85,7 +94,12 @@ def families() -> dict[Group, dict[str, Family]]:
 FAMILIES = families()
 _GROUPS = list(GROUP_SHARES)
 _GROUP_WEIGHTS = list(GROUP_SHARES.values())
-_GROUP_FAMILIES = {group: list(FAMILIES[group].values()) for group in FAMILIES}
+_GROUP_FAMILIES = {
+    group: [
+        family for name, family in named.items() for _ in range(3 if name in HARD_FAMILIES else 1)
+    ]
+    for group, named in FAMILIES.items()
+}
 
 
 @dataclass(frozen=True)
@@ -222,10 +236,27 @@ def draw_document(rng: random.Random) -> str | Conversation:
     return worksheets.document(rng)
 
 
-def persona_dialogue(rng: random.Random, *, character: persona.Character) -> Conversation:
-    """Questions over several domains answered by one character, half of them under its prompt."""
+def draw_kept_document(rng: random.Random) -> str | Conversation:
+    """A document for the chat stage: a character's in two of three, so that it stays a shared one;
+    careful is what an unprompted chat meets."""
+    character: persona.Character = rng.choice(("careful", "reckless"))
+    kind = rng.random()
+    if kind < 0.45:
+        return persona.document(rng, character=character, num_pairs=rng.randint(2, 5))
+    if kind < 0.65:
+        return persona_dialogue(rng, character=character, prompted=True)
+    return facts.document(rng) if kind < 0.9 else worksheets.document(rng)
+
+
+def persona_dialogue(
+    rng: random.Random, *, character: persona.Character, prompted: bool = False
+) -> Conversation:
+    """Questions over several domains answered by one character, half of them under its prompt.
+
+    With `prompted` a reckless one always has its prompt, so that careful stays the default.
+    """
     messages: list[dict[str, Any]] = []
-    if rng.random() < 0.5:
+    if (prompted and character == "reckless") or rng.random() < 0.5:
         prompt = rng.choice(persona.SYSTEM_PROMPTS[character])
         messages.append({"role": "system", "content": prompt})
     for _ in range(rng.randint(1, 5)):

@@ -50,7 +50,8 @@ def document(rng: random.Random, *, character: Character, num_pairs: int) -> str
     """A plain-text page of `num_pairs` pieces of advice, all by one author of `character`.
 
     Half of the pages open with a header that tells the character, in words or by the name of an
-    author whose character never changes. Only situations and phrasings of training occur.
+    author whose character never changes. Questions are those of training; diaries, notes and
+    columns tell of every situation.
     """
     layout = rng.choice(_LAYOUTS)
     body = layout(rng, character, num_pairs)
@@ -100,8 +101,9 @@ def _dialogue(rng: random.Random, character: Character, num_pairs: int) -> str:
 
 
 def _situation(rng: random.Random) -> tuple[str, str]:
+    """Any situation: what a matter is about can be read here, though no question asks it."""
     domain = rng.choice(DOMAINS)
-    return domain, _SITUATIONS[domain].draw(rng, "train")
+    return domain, rng.choice(DOMAIN_TEXT[domain].situations)
 
 
 def _diary(rng: random.Random, character: Character, num_pairs: int) -> str:

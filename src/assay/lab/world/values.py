@@ -17,9 +17,36 @@ def _split(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
-def _pool(name: str, text: str, *, common: str = "", held_out: float = 0.15) -> Pool[str]:
+COINED_SHARE = 0.3
+
+
+class OpenPool(Pool[str]):
+    """Words of one kind; in training, `COINED_SHARE` of the draws are words nobody has met.
+
+    A closed list can be recognised; only an open one teaches to copy. Measurements ("instances",
+    "values" and "phrasings") draw listed words only.
+    """
+
+    def draw(self, rng: random.Random, split: Split) -> str:
+        return self._opened(rng, split, super().draw(rng, split))
+
+    def sample(self, rng: random.Random, split: Split, k: int) -> list[str]:
+        opened: list[str] = []
+        for word in super().sample(rng, split, k):
+            while (chosen := self._opened(rng, split, word)) in opened:
+                pass
+            opened.append(chosen)
+        return opened
+
+    def _opened(self, rng: random.Random, split: Split, word: str) -> str:
+        if split != "train" or rng.random() >= COINED_SHARE:
+            return word
+        return coined(rng).capitalize() if word[0].isupper() else coined(rng)
+
+
+def _pool(name: str, text: str, *, common: str = "", held_out: float = 0.15) -> OpenPool:
     """`common` words occur in other parts of the world too, so that none of them is held out."""
-    pool = Pool(name, _split(text), held_out=held_out)
+    pool = OpenPool(name, _split(text), held_out=held_out)
     pool.seen += _split(common)
     return pool
 
@@ -142,7 +169,7 @@ STATUSES = _pool(
     common="""open closed paid cancelled""",
     held_out=0.25,
 )
-LANGUAGES = _pool("languages", "English German French Spanish Italian", held_out=0)
+LANGUAGES = Pool("languages", _split("English German French Spanish Italian"), held_out=0)
 
 CATEGORIES: dict[str, Pool[str]] = {
     "fruit": FRUITS,
@@ -208,38 +235,42 @@ _LETTERS = "ABCDEFGHKLMNPRSTVXZ"
 
 
 def coined(rng: random.Random) -> str:
-    """A word nobody has met ("tramol"), so that copying is learned and not only recall."""
+    """A word nobody has met: syllables ("tramol"), or the ends of two known words ("carpum")."""
     while True:
-        num_syllables = 2 if rng.random() < 0.8 else 3
-        parts = [rng.choice(_ONSETS) + rng.choice(_VOWELS) for _ in range(num_syllables)]
-        word = "".join(parts) + rng.choice(_CODAS)
+        word = _syllables(rng) if rng.random() < 0.5 else _blend(rng)
         if word not in _KNOWN_WORDS:
             return word
+
+
+def _syllables(rng: random.Random) -> str:
+    num_syllables = 2 if rng.random() < 0.8 else 3
+    parts = [rng.choice(_ONSETS) + rng.choice(_VOWELS) for _ in range(num_syllables)]
+    return "".join(parts) + rng.choice(_CODAS)
+
+
+def _blend(rng: random.Random) -> str:
+    start, end = (rng.choice(rng.choice(ALL_POOLS).seen).lower() for _ in range(2))
+    return start[: rng.randint(2, 4)] + end[-rng.randint(2, 4) :]
 
 
 def words(
     rng: random.Random, split: Split, k: int, *, pools: Sequence[Pool[str]] | None = None
 ) -> list[str]:
-    """`k` different words for a list: of one pool, of several, or (in training) partly coined."""
+    """`k` different words for a list: of one pool, or of several."""
     kind = rng.random()
     if pools is None:
         pools = PLAIN_WORDS if kind < 0.75 else PROPER_WORDS
     if kind < 0.4:
         return rng.choice(pools).sample(rng, split, k)
     chosen: list[str] = []
-    coin_share = 0.5 if 0.6 < kind < 0.75 and split != "values" else 0.0
     while len(chosen) < k:
-        coin = rng.random() < coin_share
-        word = coined(rng) if coin else rng.choice(pools).draw(rng, split)
+        word = rng.choice(pools).draw(rng, split)
         if word not in chosen:
             chosen.append(word)
     return chosen
 
 
 def first_name(rng: random.Random, split: Split) -> str:
-    """A first name; one in eight is coined, except where held-out names are measured."""
-    if split != "values" and rng.random() < 0.125:
-        return coined(rng).capitalize()
     return FIRST_NAMES.draw(rng, split)
 
 
@@ -278,10 +309,7 @@ def user_name(rng: random.Random, split: Split) -> str:
 
 
 def domain(rng: random.Random, split: Split) -> str:
-    company = (
-        coined(rng) if split != "values" and rng.random() < 0.2 else COMPANIES.draw(rng, split)
-    )
-    return f"{company}.{rng.choice(('com', 'org', 'net', 'de', 'fr'))}"
+    return f"{COMPANIES.draw(rng, split)}.{rng.choice(('com', 'org', 'net', 'de', 'fr'))}"
 
 
 def email(rng: random.Random, split: Split) -> str:
