@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from chat_families import TINY_TEMPLATE
+from chat_families import TINY_TEMPLATE, build_folder
 
 from assay.chat import (
     ChatTokenizer,
@@ -172,6 +172,16 @@ def test_a_template_that_breaks_out_or_breaks_down_is_refused(
 def test_a_template_that_is_not_jinja_is_the_bases_fault(load_family: Load, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="not valid Jinja"):
         render_text(with_template(load_family, tmp_path, "\n{% if %}"), HELLO)
+
+
+def test_named_templates_are_found_where_transformers_writes_them(tmp_path: Path) -> None:
+    from transformers import AutoTokenizer
+
+    named = {"default": "plain {{ messages }}", "tool_use": "tools {{ tools }}"}
+    tokenizer = AutoTokenizer.from_pretrained(build_folder("tiny", tmp_path / "base"))
+    tokenizer.chat_template = named
+    tokenizer.save_pretrained(tmp_path / "saved")
+    assert load_chat_tokenizer(tmp_path / "saved").templates == named
 
 
 def test_messages_and_tools_are_not_changed(load_family: Load) -> None:

@@ -121,6 +121,7 @@ def test_bad_data_are_all_located_and_nothing_is_trained(recipe: Path) -> None:
     assert any("held.jsonl" in str(p) for p in found), "the leak across splits"
     (run,) = (recipe.parent / "runs").iterdir()
     assert not (run / "checkpoints").exists()
+    assert [summary.status for summary in list_runs(run.parent)] == ["refused"]
     assert len(read_json(run / "data" / "report.json")["refused"]) == len(found)
 
 

@@ -15,6 +15,8 @@ from assay.errors import ConfigError, Problem
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
+NAMED_TEMPLATES = "additional_chat_templates"
+"""Where Transformers 5 writes templates other than the default one; once ``chat_templates``."""
 SPECIAL_TOKEN_KEYS = (
     "bos_token",
     "eos_token",
@@ -139,7 +141,7 @@ class ChatTokenizer:
 
 def load_chat_tokenizer(folder: str | Path) -> ChatTokenizer:
     """Reads ``tokenizer.json``, ``tokenizer_config.json``, ``chat_template.jinja`` (or
-    ``chat_templates/*.jinja``) and ``generation_config.json`` of a Transformers folder.
+    ``additional_chat_templates/*.jinja``) and ``generation_config.json`` of a Transformers folder.
 
     Raises:
         ConfigError: no ``tokenizer.json``, or a file that cannot be read.
@@ -184,7 +186,8 @@ def _load_backend(path: Path) -> Tokenizer:
 
 def _read_templates(folder: Path, config: Mapping[str, Any]) -> dict[str, str]:
     """Template files win over the entry in the configuration, as they do in Transformers."""
-    files = {path.stem: path for path in sorted(folder.glob("chat_templates/*.jinja"))}
+    named = [*folder.glob("chat_templates/*.jinja"), *folder.glob(f"{NAMED_TEMPLATES}/*.jinja")]
+    files = {path.stem: path for path in sorted(named)}
     if (folder / "chat_template.jinja").is_file():
         files["default"] = folder / "chat_template.jinja"
     if files:

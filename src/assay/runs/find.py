@@ -16,14 +16,14 @@ from assay.runs.atomic import read_json
 from assay.runs.folder import RunFolder
 from assay.runs.values import dig, mapping, number, text
 
-STATUSES = ("released", "held", "overridden", "running", "unfinished", "unreadable")
+STATUSES = ("released", "held", "overridden", "running", "refused", "unfinished", "unreadable")
 
 
 @dataclass(frozen=True)
 class RunSummary:
     """One run in a line. `gain` is tuned minus base on the task suite, with its interval.
 
-    `status` is one of `STATUSES`; `signed` says whether release.json lies beside its signature
+    `status` is one of `STATUSES`, ``refused`` where the data were; `signed` says whether release.json lies beside its signature
     (not whether it verifies). What is not known is an empty text or None.
     """
 
@@ -123,7 +123,7 @@ def _status(run: RunFolder, verdict: dict[str, Any]) -> str:
     if run.writer is not None:
         return "running"
     if not run.verdict.exists():
-        return "unfinished"
+        return "refused" if read_or_empty(run.data_report).get("refused") else "unfinished"
     status = verdict.get("status")
     if status == "held" and read_or_empty(run.release).get("overrides"):
         return "overridden"
