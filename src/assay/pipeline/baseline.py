@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from assay.errors import DataError, Problem
-from assay.evaluate.choose import MIXED
+from assay.evaluate.choose import MIXED, assign_metrics, plan_metrics
 from assay.evaluate.items import Item
 from assay.evaluate.prompting import PromptChoice, choose_prompting
 from assay.evaluate.suites import Suite, build_suite
@@ -35,7 +35,10 @@ class Baseline:
 def measure_baseline(job: Job, prepared: Prepared, engine: Engine) -> Baseline:
     """Measure the base on the task, zero-shot and with the best prompt, and on the suites."""
     config, seed = job.recipe.evaluate, job.recipe.seed
-    test = build_items(prepared.test, max_items=config.max_items, seed=seed, metric=config.metric)
+    test, validation = (
+        build_items(records, max_items=config.max_items, seed=seed, metric=config.metric)
+        for records in (prepared.test, prepared.validation)
+    )
     if not test:
         raise DataError(
             Problem(
@@ -45,9 +48,10 @@ def measure_baseline(job: Job, prepared: Prepared, engine: Engine) -> Baseline:
                 key="data.test_ratio",
             )
         )
-    task = build_suite(test, name=SUITE_NAME, kind="task", metric=config.metric)
+    plan = plan_metrics([*test, *validation], metric=config.metric)
+    task = build_suite(test, name=SUITE_NAME, kind="task", plan=plan)
     base, prompted = Examiner(job, engine, "base"), Examiner(job, engine, "prompted")
-    choice = _choose_shots(job, prepared, base, task)
+    choice = _choose_shots(job, prepared, base, assign_metrics(validation, plan), task.metric)
     base_answers = base.measure(task.items, name=SUITE_NAME)
     prompted_answers = base_answers
     if choice.shots or config.prompt:
@@ -63,13 +67,11 @@ def measure_baseline(job: Job, prepared: Prepared, engine: Engine) -> Baseline:
     )
 
 
-def _choose_shots(job: Job, prepared: Prepared, examiner: Examiner, task: Suite) -> PromptChoice:
-    """Try every number of shots on validation items; with one number there is nothing to try."""
+def _choose_shots(
+    job: Job, prepared: Prepared, examiner: Examiner, items: Sequence[Item], metric: str
+) -> PromptChoice:
+    """Try every number of shots on the validation `items`, judged as the task is."""
     config, seed = job.recipe.evaluate, job.recipe.seed
-    items = build_items(
-        prepared.validation, max_items=config.max_items, seed=seed, metric=config.metric
-    )
-    items = _settle(items, config.metric)
     scores = {
         shots: examiner.measure(
             items,
@@ -83,10 +85,4 @@ def _choose_shots(job: Job, prepared: Prepared, examiner: Examiner, task: Suite)
     if not scores:
         shots = min(config.shots)
         return PromptChoice(shots, {}, 0, frozenset())
-    return choose_prompting(scores, statistic="correct" if task.metric == MIXED else "value")
-
-
-def _settle(items: Sequence[Item], metric: str) -> list[Item]:
-    if not items:
-        return []
-    return build_suite(items, name="validation", kind="task", metric=metric).items
+    return choose_prompting(scores, statistic="correct" if metric == MIXED else "value")

@@ -38,7 +38,11 @@ def _build_item(record: Record, metric: str) -> Item:
 
 
 def choose_shots(records: Sequence[Record], *, num_shots: int, seed: int) -> list[Record]:
-    """Examples for the prompt, drawn by seed from the training rows, of different groups first."""
+    """Examples for the prompt, drawn by seed from the training rows, of different groups first.
+
+    Rows of a source that is never held out are not of the task: they serve only if all are such.
+    """
+    records = [record for record in records if record.hold_out] or records
     order = random.Random(f"shots:{seed}").sample(list(records), len(records))
     first: dict[str, Record] = {}
     for record in order:

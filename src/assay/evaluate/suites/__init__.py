@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay.evaluate.choose import MIXED, assign_metrics, plan_metrics
+from assay.evaluate.choose import MIXED, MetricPlan, assign_metrics, plan_metrics
 from assay.evaluate.items import Item, Kind
 from assay.evaluate.suites.read import read_items
 
@@ -53,10 +53,20 @@ def load_builtin_suite(kind: Kind) -> Suite:
     return load_suite(_FOLDER / f"{kind}.jsonl", kind=kind)
 
 
-def build_suite(items: Sequence[Item], *, name: str, kind: Kind, metric: str = "auto") -> Suite:
-    """A suite from items; an "auto" metric is settled by the kind, else from the references."""
-    judged_by_kind = metric == "auto" and kind in ("refusal", "over_refusal")
-    plan = plan_metrics(items, metric=kind if judged_by_kind else metric)
+def build_suite(
+    items: Sequence[Item],
+    *,
+    name: str,
+    kind: Kind,
+    metric: str = "auto",
+    plan: MetricPlan | None = None,
+) -> Suite:
+    """A suite from items; an "auto" metric is settled by the kind, else from the references.
+
+    `plan` takes the place of `metric`, where more items than these are to be judged alike.
+    """
+    judged_by_kind = plan is None and metric == "auto" and kind in ("refusal", "over_refusal")
+    plan = plan or plan_metrics(items, metric=kind if judged_by_kind else metric)
     settled = assign_metrics(items, plan)
     names = {item.metric for item in settled}
     return Suite(
