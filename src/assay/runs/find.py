@@ -24,7 +24,8 @@ class RunSummary:
     """One run in a line. `gain` is tuned minus base on the task suite, with its interval.
 
     `status` is one of `STATUSES`, ``refused`` where the data were; `signed` says whether
-    release.json lies beside its signature (not whether it verifies). What is not known is an empty text or None.
+    release.json lies beside its signature (not whether it verifies). What is not known is an
+    empty text or None.
     """
 
     id: str
