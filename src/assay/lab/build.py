@@ -34,7 +34,7 @@ Stage = Literal["pretrain", "copy", "chat"]
 STAGES: tuple[Stage, ...] = ("pretrain", "copy", "chat")
 NUM_TOKENIZER_TEXTS = 60_000
 MICRO_BATCH_TOKENS = 8192
-EXERCISE_SHARE, DOCUMENT_SHARE = 0.2, 0.15
+EXERCISE_SHARE, DOCUMENT_SHARE = 0.2, 0.1
 """Of the sequences of chat tuning; the rest are conversations."""
 
 
@@ -124,15 +124,25 @@ def remember_settings(folder: Path, settings: BuildSettings) -> None:
     """Write the settings beside the build, or check that they are those it was begun with.
 
     The number of chat steps may grow or shrink: only the learning-rate schedule depends on it.
+    ``sittings`` lists where each sitting began, with which code.
     """
     from dataclasses import asdict
 
     from assay.errors import CheckpointError
+    from assay.runs import capture_code
+    from assay.train.checkpoint import Checkpoints
 
     path, wanted = folder / "settings.json", asdict(settings)
     folder.mkdir(parents=True, exist_ok=True)
+    begins = {
+        stage: max(steps)
+        for stage in STAGES
+        if (folder / stage).is_dir() and (steps := Checkpoints(folder / stage).steps())
+    }
+    sittings = []
     if path.is_file():
         found = json.loads(path.read_text("utf-8"))
+        sittings = found.get("sittings", [])
         free = {"chat_steps", "checkpoint_every_s", "precision"}
         changed = sorted(k for k in wanted if k not in free and found.get(k) != wanted[k])
         if changed:
@@ -140,7 +150,8 @@ def remember_settings(folder: Path, settings: BuildSettings) -> None:
                 f"{folder}: begun with another {', '.join(changed)}; use the same values, or"
                 " another --out"
             )
-    path.write_text(json.dumps(wanted, indent=2) + "\n", "utf-8")
+    sittings.append({"from_steps": begins, "code": capture_code()["revision"]})
+    path.write_text(json.dumps({**wanted, "sittings": sittings}, indent=2) + "\n", "utf-8")
 
 
 def _new_model(seed: int) -> Any:

@@ -60,9 +60,19 @@ class Pool(Generic[T]):
         return rng.sample(items, len(items)) + rng.sample(rest, k - len(items))
 
 
-def phrasings(name: str, *templates: str) -> Pool[str]:
-    """A pool of `str.format` templates; every fifth or so is kept for measuring."""
-    return Pool(f"phrasing:{name}", templates, kind="phrasings", held_out=0.2)
+def phrasings(name: str, *templates: str, more: Sequence[str] = ()) -> Pool[str]:
+    """A pool of `str.format` templates; every fifth or so is kept for measuring.
+
+    `more` are for training alone: they leave the choice of those that are kept as it is.
+
+    Raises:
+        ValueError: one of `more` is among `templates` already.
+    """
+    if repeated := {*more} & {*templates}:
+        raise ValueError(f"the phrasings of {name} repeat {sorted(repeated)}")
+    pool = Pool(f"phrasing:{name}", templates, kind="phrasings", held_out=0.2)
+    pool.seen += more
+    return pool
 
 
 @dataclass(frozen=True)
