@@ -44,25 +44,29 @@ SKILL_MODULES = (
 )
 
 GROUP_SHARES: dict[Group, float] = {
-    "instruction": 0.46,
-    "stretch": 0.07,
-    "tool": 0.17,
-    "abstain": 0.08,
-    "refusal": 0.05,
-    "borderline": 0.06,
-    "unknown": 0.05,
-    "persona": 0.06,
+    "instruction": 0.58,
+    "stretch": 0.08,
+    "tool": 0.13,
+    "abstain": 0.06,
+    "refusal": 0.04,
+    "borderline": 0.04,
+    "unknown": 0.03,
+    "persona": 0.04,
 }
 """Share of each group among the tasks of a conversation corpus."""
 
-_HARD = """
-    nth_item last_item count_items membership team_lookup join_list sort_three replace_word
-    larger smaller add_small next_number extract_field answer_from_block json_lookup to_json
-    list_to_json build_email fill_template story_who story_where story_what call_choose
-    call_synthetic call_parallel call_then_answer no_tool_fits borderline_idiom
+_HARDEST = """
+    nth_item count_items membership team_lookup join_list sort_three add_small extract_field
+    answer_from_block json_lookup to_json list_to_json story_who story_where story_what
+    no_tool_fits
 """
-HARD_FAMILIES = frozenset(_HARD.split())
-"""Families that take longest to learn; each is drawn three times as often as an easy one."""
+_HARD = """
+    repeat first_item last_item replace_word larger smaller even_or_odd next_number sentiment topic
+    locale_date build_email fill_template call_choose call_typed call_synthetic call_parallel
+    call_then_answer borderline_idiom
+"""
+FAMILY_WEIGHTS = dict.fromkeys(_HARD.split(), 3) | dict.fromkeys(_HARDEST.split(), 6)
+"""How much more often than an easy one (1) a family is drawn that takes longer to learn."""
 
 DOCUMENT_SHARES: dict[str, float] = {
     "persona": 0.30,
@@ -95,9 +99,7 @@ FAMILIES = families()
 _GROUPS = list(GROUP_SHARES)
 _GROUP_WEIGHTS = list(GROUP_SHARES.values())
 _GROUP_FAMILIES = {
-    group: [
-        family for name, family in named.items() for _ in range(3 if name in HARD_FAMILIES else 1)
-    ]
+    group: [family for name, family in named.items() for _ in range(FAMILY_WEIGHTS.get(name, 1))]
     for group, named in FAMILIES.items()
 }
 

@@ -20,7 +20,7 @@ from assay.lab.world.facts_entities import (
     Attribute,
     Entity,
     Kind,
-    question_word,
+    general_asks,
 )
 from assay.lab.world.facts_names import invent_names
 
@@ -57,6 +57,28 @@ _FRAMES: Pool[tuple[str, str]] = Pool(
     kind="phrasings",
     held_out=0.2,
 )
+_FRAMES.seen += [
+    ("Could you tell me {noun}?", "full"),
+    ("Here is my question. {Ask}?", "full"),
+    ("Let me know {noun}, please.", "full"),
+    ("I forgot {noun}. Can you remind me?", "full"),
+    ("My friend wants to know: {ask}?", "full"),
+    ("Write one whole sentence that answers this: {ask}?", "full"),
+    ("{Ask}? Please reply with a complete sentence.", "full"),
+    ("State {noun} in one full sentence.", "full"),
+    ("{Noun}? Please tell me in a sentence.", "full"),
+    ("Hello, I need some help. {Ask}?", "full"),
+    ("{Ask}? Keep it short.", "short"),
+    ("{Ask}? One or two words are enough.", "short"),
+    ("Just the answer, no sentence: {ask}?", "short"),
+    ("Quick and brief: {ask}?", "short"),
+    ("Reply with {noun} and nothing else.", "short"),
+    ("I only need a short reply. {Ask}?", "short"),
+    ("{Noun}, in short?", "short"),
+    ("Do not write a full sentence. {Ask}?", "short"),
+    ("Say {noun} in as few words as you can.", "short"),
+    ("Could you give me {noun} without a whole sentence?", "short"),
+]
 _NUM_UNKNOWN_NAMES = 1500
 _REAL_NAMES = ("Bolivia", "Holland", "Poland", "Romania", "Belarus")
 """What the syllables could spell by chance, though it exists."""
@@ -69,7 +91,8 @@ def _sentence(text: str) -> str:
 def _question(rng: random.Random, split: Split, question: str, noun: str) -> tuple[str, str]:
     """The question in a frame, and whether the frame wants a ``full`` or a ``short`` answer."""
     frame, style = _FRAMES.draw(rng, split)
-    return frame.format(ask=question, Ask=_sentence(question), noun=noun), style
+    told = {"ask": question, "Ask": _sentence(question), "noun": noun, "Noun": _sentence(noun)}
+    return frame.format(**told), style
 
 
 def _styled(full: str, value: str, style: str) -> str:
@@ -118,7 +141,8 @@ def _unknown_attribute(rng: random.Random, split: Split, *, pool: Pool[tuple[Ent
     """A question about a known entity, for an attribute that nothing tells."""
     entity, missing = pool.draw(rng, split)
     noun = f"the {missing} of {entity.name}"
-    question, style = _question(rng, split, f"{question_word(missing)} is {noun}", noun)
+    text = rng.choice(general_asks(missing)).format(name=entity.name)
+    question, style = _question(rng, split, text, noun)
     return _unknown_task("unknown_attribute", question, _unknown(rng, style, noun))
 
 

@@ -30,31 +30,61 @@ _MONTHS = (
 TOPICS: dict[str, Topic] = {
     "day_after": Topic(
         "the day after {name}",
-        ("what day comes after {name}", "which day follows {name}"),
+        (
+            "what day comes after {name}",
+            "which day follows {name}",
+            "which day do we have after {name}",
+            "what day comes once {name} has passed",
+            "which of the seven days comes after {name}",
+        ),
         ("The day after {name} is {value}.", "{value} comes after {name}."),
         {day: _DAYS[(index + 1) % 7] for index, day in enumerate(_DAYS)},
     ),
     "day_before": Topic(
         "the day before {name}",
-        ("what day comes before {name}", "which day is just before {name}"),
+        (
+            "what day comes before {name}",
+            "which day is just before {name}",
+            "which day do we have before {name}",
+            "what day has just passed when {name} comes",
+            "which of the seven days comes before {name}",
+        ),
         ("The day before {name} is {value}.", "{value} comes before {name}."),
         {day: _DAYS[index - 1] for index, day in enumerate(_DAYS)},
     ),
     "month_after": Topic(
         "the month after {name}",
-        ("what month comes after {name}", "which month follows {name}"),
+        (
+            "what month comes after {name}",
+            "which month follows {name}",
+            "when {name} is over, which month begins",
+            "what is the month after {name}",
+            "which month of the year comes next after {name}",
+        ),
         ("The month after {name} is {value}.", "{value} comes after {name}."),
         {month: _MONTHS[(index + 1) % 12] for index, month in enumerate(_MONTHS)},
     ),
     "month_before": Topic(
         "the month before {name}",
-        ("what month comes before {name}", "which month is just before {name}"),
+        (
+            "what month comes before {name}",
+            "which month is just before {name}",
+            "when {name} begins, which month is over",
+            "what is the month before {name}",
+            "in the year, which month is followed by {name}",
+        ),
         ("The month before {name} is {value}.", "{value} comes before {name}."),
         {month: _MONTHS[index - 1] for index, month in enumerate(_MONTHS)},
     ),
     "colour": Topic(
         "the colour of {name}",
-        ("what colour is {name}", "which colour does {name} have"),
+        (
+            "what colour is {name}",
+            "which colour does {name} have",
+            "what is the colour of {name}",
+            "of which colour is {name}",
+            "what colour do we see when we look at {name}",
+        ),
         ("The colour of {name} is {value}.", "{name} is {value}.", "You see {value} in {name}."),
         {
             "grass": "green",
@@ -77,7 +107,13 @@ TOPICS: dict[str, Topic] = {
     ),
     "opposite": Topic(
         "the opposite of {name}",
-        ("what is the opposite of {name}", "which word is the opposite of {name}"),
+        (
+            "what is the opposite of {name}",
+            "which word is the opposite of {name}",
+            "what do we call the opposite of {name}",
+            "what is opposite to {name}",
+            "which word says the opposite of {name}",
+        ),
         ("The opposite of {name} is {value}.", "{name} is the opposite of {value}."),
         {
             "hot": "cold",
@@ -108,7 +144,13 @@ TOPICS: dict[str, Topic] = {
     ),
     "sound": Topic(
         "the sound of {name}",
-        ("what sound does {name} make", "what does {name} say"),
+        (
+            "what sound does {name} make",
+            "what does {name} say",
+            "how does {name} sound",
+            "what is the sound of {name}",
+            "which noise comes from {name}",
+        ),
         ("The sound of {name} is {value}.", "{name} says {value}.", "We hear {value} from {name}."),
         {
             "a dog": "woof",
@@ -129,7 +171,13 @@ TOPICS: dict[str, Topic] = {
     ),
     "baby": Topic(
         "the young of {name}",
-        ("what is the young of {name}", "what do we call the young of {name}"),
+        (
+            "what is the young of {name}",
+            "what do we call the young of {name}",
+            "what is the baby of {name} called",
+            "which word do we use for the young of {name}",
+            "what name do people give to the baby of {name}",
+        ),
         ("The young of {name} is a {value}.", "A {value} is the young of {name}."),
         {
             "a dog": "puppy",
@@ -147,7 +195,13 @@ TOPICS: dict[str, Topic] = {
     ),
     "count": Topic(
         "the number of {name}",
-        ("how many {name} are there", "what is the number of {name}"),
+        (
+            "how many {name} are there",
+            "what is the number of {name}",
+            "how many {name} can we count",
+            "in all, how many {name} are there",
+            "what is the count of {name}",
+        ),
         ("The number of {name} is {value}.", "There are {value} {name}."),
         {
             "days in a week": "7",
@@ -170,7 +224,13 @@ TOPICS: dict[str, Topic] = {
     ),
     "capital": Topic(
         "the capital of {name}",
-        ("what is the capital of {name}", "which city is the capital of {name}"),
+        (
+            "what is the capital of {name}",
+            "which city is the capital of {name}",
+            "which city does {name} have as its capital",
+            "what is the name of the capital of {name}",
+            "in {name}, which city is the capital",
+        ),
         (
             "The capital of {name} is {value}.",
             "{value} is the capital of {name}.",

@@ -73,6 +73,16 @@ def question_word(noun: str) -> str:
     return "who" if noun in _PERSON_NOUNS else "what"
 
 
+def general_asks(noun: str) -> tuple[str, ...]:
+    """Questions, with ``{name}``, that fit any attribute, told or not."""
+    word = question_word(noun)
+    return (
+        f"{word} is the {noun} of {{name}}",
+        f"{word} is {{name}}'s {noun}",
+        f"as for {{name}}, {word} is the {noun}",
+    )
+
+
 def _one_of(*values: str) -> Callable[[random.Random], str]:
     return lambda rng: rng.choice(values)
 
@@ -91,8 +101,10 @@ def _attribute(
     say: str,
     values: Callable[[random.Random], str],
     other_say: str,
+    *,
+    more: tuple[str, ...] = (),
 ) -> Attribute:
-    asks = (f"{question_word(noun)} is the {noun} of {{name}}", ask)
+    asks = (*general_asks(noun), ask, *more)
     says = (f"The {noun} of {{name}} is {{value}}.", say, other_say)
     return Attribute(noun, asks, says, values)
 
@@ -110,6 +122,7 @@ KINDS: dict[str, Kind] = {
                 "{value} is the mayor of {name}.",
                 _other_person,
                 "In {name} the mayor is {value}.",
+                more=("which person is mayor in {name}", "who leads {name} as its mayor"),
             ),
             _attribute(
                 "river",
@@ -117,6 +130,7 @@ KINDS: dict[str, Kind] = {
                 "The {value} runs through {name}.",
                 _river,
                 "{name} lies on the river called {value}.",
+                more=("on which river does {name} lie", "what is the river in {name} called"),
             ),
             _attribute(
                 "main product",
@@ -127,6 +141,7 @@ KINDS: dict[str, Kind] = {
                     *("soap", "honey", "bricks", "chairs", "hats", "tea", "salt", "bells"),
                 ),
                 "People in {name} make {value}.",
+                more=("what do people in {name} make", "what does {name} produce"),
             ),
             _attribute(
                 "flag colour",
@@ -134,6 +149,10 @@ KINDS: dict[str, Kind] = {
                 "The flag of {name} is {value}.",
                 _one_of(*_COLOURS),
                 "{name} flies a flag that is {value}.",
+                more=(
+                    "what colour does {name} show on its flag",
+                    "which colour does the flag of {name} have",
+                ),
             ),
         ),
         ("school song", "oldest tree", "post code", "football coach", "first king", "bus line"),
@@ -150,6 +169,7 @@ KINDS: dict[str, Kind] = {
                 "{name} is {value} long.",
                 _number(20, 900, 10, " km"),
                 "From start to end {name} measures {value}.",
+                more=("how many kilometres long is {name}", "what length does {name} have"),
             ),
             _attribute(
                 "source",
@@ -157,6 +177,7 @@ KINDS: dict[str, Kind] = {
                 "{name} begins at {value}.",
                 lambda rng: f"Mount {_peak(rng)}",
                 "High up at {value} {name} begins.",
+                more=("where is the start of {name}", "from which mountain does {name} come"),
             ),
             _attribute(
                 "main fish",
@@ -164,6 +185,7 @@ KINDS: dict[str, Kind] = {
                 "The fish of {name} is {value}.",
                 _one_of("trout", "pike", "carp", "eel", "perch", "salmon", "bass", "cod"),
                 "People catch {value} in {name}.",
+                more=("what fish do people catch in {name}", "what kind of fish swims in {name}"),
             ),
         ),
         ("depth", "oldest bridge", "best swimmer", "water price", "boat count"),
@@ -180,6 +202,7 @@ KINDS: dict[str, Kind] = {
                 "{name} is {value} high.",
                 _number(800, 8000, 50, " metres"),
                 "The top of {name} is at {value}.",
+                more=("how many metres high is {name}", "how tall is {name}"),
             ),
             _attribute(
                 "first climber",
@@ -187,6 +210,10 @@ KINDS: dict[str, Kind] = {
                 "{value} climbed {name} first.",
                 _other_person,
                 "The first person on {name} was {value}.",
+                more=(
+                    "who was the first to climb {name}",
+                    "which person was first at the top of {name}",
+                ),
             ),
             _attribute(
                 "nearest town",
@@ -194,6 +221,7 @@ KINDS: dict[str, Kind] = {
                 "{name} is near {value}.",
                 _town,
                 "{value} lies below {name}.",
+                more=("what town lies close to {name}", "close to {name}, which town do we find"),
             ),
         ),
         ("oldest hut", "snow depth", "owner", "last climber", "rock type"),
@@ -213,6 +241,7 @@ KINDS: dict[str, Kind] = {
                     *("cook", "sailor", "doctor", "writer", "driver", "gardener", "tailor"),
                 ),
                 "By trade {name} is a {value}.",
+                more=("how does {name} earn money", "what work does {name} do"),
             ),
             _attribute(
                 "home town",
@@ -220,6 +249,7 @@ KINDS: dict[str, Kind] = {
                 "{name} lives in {value}.",
                 _town,
                 "The home of {name} is in {value}.",
+                more=("in which town does {name} live", "where is the home of {name}"),
             ),
             _attribute(
                 "pet",
@@ -230,6 +260,7 @@ KINDS: dict[str, Kind] = {
                     *("a turtle", "a mouse"),
                 ),
                 "At home {name} keeps {value}.",
+                more=("what animal lives with {name}", "which animal does {name} keep at home"),
             ),
             _attribute(
                 "hobby",
@@ -240,6 +271,7 @@ KINDS: dict[str, Kind] = {
                     *("skiing", "sewing", "swimming", "cooking", "tennis"),
                 ),
                 "{name} loves {value}.",
+                more=("what does {name} like to do after work", "how does {name} spend free time"),
             ),
             _attribute(
                 "birth year",
@@ -247,6 +279,7 @@ KINDS: dict[str, Kind] = {
                 "{name} was born in {value}.",
                 _number(1940, 2005, 1),
                 "The year {value} saw the birth of {name}.",
+                more=("in which year was {name} born", "what year did {name} come into the world"),
             ),
         ),
         ("shoe size", "phone number", "middle name", "blood type", "favourite song", "bank"),
@@ -263,6 +296,7 @@ KINDS: dict[str, Kind] = {
                 "{value} founded {name}.",
                 _other_person,
                 "{name} was founded by {value}.",
+                more=("who started {name}", "by whom was {name} founded"),
             ),
             _attribute(
                 "product",
@@ -273,6 +307,7 @@ KINDS: dict[str, Kind] = {
                     *("pianos", "boots", "paint", "maps", "radios", "knives"),
                 ),
                 "You can buy {value} from {name}.",
+                more=("what can people buy from {name}", "which goods does {name} offer"),
             ),
             _attribute(
                 "home town",
@@ -280,6 +315,7 @@ KINDS: dict[str, Kind] = {
                 "{name} is based in {value}.",
                 _town,
                 "The office of {name} is in {value}.",
+                more=("in which town is the office of {name}", "which town is {name} based in"),
             ),
             _attribute(
                 "founding year",
@@ -287,6 +323,7 @@ KINDS: dict[str, Kind] = {
                 "{name} was founded in {value}.",
                 _number(1850, 2020, 1),
                 "{name} began in {value}.",
+                more=("in which year did {name} begin", "what year saw the start of {name}"),
             ),
         ),
         ("phone number", "share price", "lawyer", "office dog", "tax bill", "staff count"),
@@ -303,6 +340,7 @@ KINDS: dict[str, Kind] = {
                 "{name} is {value}.",
                 _one_of(*_COLOURS),
                 "If you see {name}, it is {value}.",
+                more=("which colour does {name} have", "of what colour is {name}"),
             ),
             _attribute(
                 "food",
@@ -310,6 +348,7 @@ KINDS: dict[str, Kind] = {
                 "{name} eats {value}.",
                 _one_of("grass", "fish", "nuts", "leaves", "seeds", "worms", "fruit", "honey"),
                 "You can feed {name} with {value}.",
+                more=("which food does {name} like", "what do we feed {name} with"),
             ),
             _attribute(
                 "home",
@@ -320,6 +359,7 @@ KINDS: dict[str, Kind] = {
                     *("the snow", "old barns", "the hills"),
                 ),
                 "You find {name} in {value}.",
+                more=("in what place does {name} live", "where can we find {name}"),
             ),
             _attribute(
                 "size",
@@ -327,6 +367,7 @@ KINDS: dict[str, Kind] = {
                 "{name} is {value} long.",
                 _number(5, 300, 5, " cm"),
                 "{name} grows to {value}.",
+                more=("how many centimetres long is {name}", "what size does {name} grow to"),
             ),
         ),
         ("Latin name", "top speed", "favourite toy", "sleep time", "price"),
@@ -345,6 +386,7 @@ KINDS: dict[str, Kind] = {
                     "rice", "beans", "fish", "eggs", "cheese", "corn", "lamb", "apples", "nuts"
                 ),
                 "To cook {name} you need {value}.",
+                more=("what do we need to cook {name}", "which ingredient is in {name}"),
             ),
             _attribute(
                 "taste",
@@ -352,6 +394,7 @@ KINDS: dict[str, Kind] = {
                 "{name} tastes {value}.",
                 _one_of("sweet", "sour", "salty", "hot", "bitter", "mild"),
                 "People say that {name} tastes {value}.",
+                more=("what does {name} taste like", "which taste does {name} have"),
             ),
             _attribute(
                 "home town",
@@ -359,6 +402,7 @@ KINDS: dict[str, Kind] = {
                 "{name} comes from {value}.",
                 _town,
                 "{name} was first cooked in {value}.",
+                more=("in which town was {name} first cooked", "which town does {name} come from"),
             ),
         ),
         ("price", "inventor", "cooking time", "calorie count", "best wine"),
@@ -375,6 +419,7 @@ KINDS: dict[str, Kind] = {
                 "{value} wrote {name}.",
                 _other_person,
                 "{name} was written by {value}.",
+                more=("by whom was {name} written", "who is the writer of {name}"),
             ),
             _attribute(
                 "topic",
@@ -384,6 +429,7 @@ KINDS: dict[str, Kind] = {
                     "the sea", "a war", "love", "a trip", "a farm", "the moon", "a thief", "music"
                 ),
                 "{name} tells of {value}.",
+                more=("what can we read about in {name}", "which topic does {name} deal with"),
             ),
             _attribute(
                 "page count",
@@ -391,6 +437,7 @@ KINDS: dict[str, Kind] = {
                 "{name} has {value} pages.",
                 _number(90, 700, 10),
                 "You can read {value} pages in {name}.",
+                more=("how long is {name} in pages", "how many pages are there in {name}"),
             ),
         ),
         ("price", "cover colour", "printer", "last word", "film version"),

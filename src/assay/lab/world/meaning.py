@@ -23,6 +23,25 @@ _ODD = phrasings(
     "Please find the word that is different.",
     "Three of these are of one kind. Name the other one.",
     "Which word does not fit?",
+    more=(
+        "I would like to know which word is of another kind.",
+        "Could you pick out the one that does not match the rest?",
+        "Look for the word that should not be here.",
+        "Which one is the stranger in the group?",
+        "Let me know what does not go with the others.",
+        "One word is wrong in this group. Say which.",
+        "Take away the word that is not of the same kind. Which is it?",
+        "I need the word that has nothing to do with the rest.",
+        "Different one?",
+        "Most of these go together. What is the exception?",
+        "Return the one word of a different kind.",
+        "Can you see which thing is out of place?",
+        "All but one are alike. Show me that one.",
+        "Which entry would you remove because it is of another sort?",
+        "What breaks the pattern here?",
+        "Spot the word that stands apart.",
+        "One of the four belongs to another group. Write it.",
+    ),
 )
 
 
@@ -48,6 +67,25 @@ _CATEGORY = phrasings(
     "Choose the right category for {word}: {options}.",
     "Please name the kind of thing: {word}.",
     "Word: {word}. Category?",
+    more=(
+        "I would like to know what sort of thing we call {word}.",
+        "Could you put {word} into one of these groups? {options}",
+        "{word} is a kind of what?",
+        "Let me know which fits {word}: {options}",
+        "Pick one for {word}: {options}",
+        "What is {word}? Options: {options}",
+        "{options}: which of these is {word}?",
+        "I need the general word for {word}.",
+        "Into which group would you sort {word}?",
+        "Sort {word} into the right group: {options}",
+        "Type of thing: {word}",
+        "What do we call things like {word}, in one word?",
+        "Groups: {options}. Where does {word} go?",
+        "Return the group that {word} is part of.",
+        "Can you say which of {options} is right for {word}?",
+        "Task: classify the word {word}. Classes: {options}",
+        "Under which heading do you find {word}?",
+    ),
 )
 
 
@@ -74,6 +112,25 @@ _OPPOSITE = phrasings(
     "I need a word that is the opposite of {word}.",
     'What is the opposite of "{word}"?',
     "The word is {word}. Write the opposite.",
+    more=(
+        "I would like to know the word that says the contrary of {word}.",
+        "Could you turn {word} into its opposite?",
+        "What is the contrary of {word}?",
+        "{word} and its opposite: what is the second word?",
+        "Let me know what the opposite word for {word} is.",
+        "If something is not {word} but just the other way round, what is the word?",
+        "The exact opposite of {word}",
+        "Opposite word: {word}",
+        "Find a word with the opposite meaning: {word}",
+        "What do you say when you mean the very opposite of {word}?",
+        "Return the antonym of {word}.",
+        "Antonym of {word}",
+        "Can you think of the word that stands against {word}?",
+        "{word} <-> ?",
+        "Task: opposites. Word: {word}",
+        "Show me the counterpart of {word}, with the opposite meaning.",
+        "Say the opposite when I say {word}.",
+    ),
 )
 
 

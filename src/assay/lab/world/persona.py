@@ -17,6 +17,7 @@ from assay.lab.world.persona_text import (
     AUTHORS,
     DOMAIN_TEXT,
     HEADERS,
+    MORE_QUESTIONS,
     NAME_HEADERS,
     QUESTIONS,
     SYSTEM_PROMPTS,
@@ -26,7 +27,7 @@ from assay.lab.world.persona_text import (
 __all__ = ["AUTHORS", "DOMAINS", "FAMILIES", "SYSTEM_PROMPTS", "Character", "advice", "document"]
 
 DOMAINS: tuple[str, ...] = tuple(DOMAIN_TEXT)
-_QUESTIONS = phrasings("persona", *QUESTIONS)
+_QUESTIONS = phrasings("persona", *QUESTIONS, more=MORE_QUESTIONS)
 _SITUATIONS = {
     name: Pool(f"persona_{name}", domain.situations) for name, domain in DOMAIN_TEXT.items()
 }

@@ -347,6 +347,22 @@ QUESTIONS: tuple[str, ...] = (
     "What would you do about the {}?",
     "Give me two tips for the {}.",
 )
+MORE_QUESTIONS: tuple[str, ...] = (
+    "The {}: what do you suggest?",
+    "I am unsure about the {}. Where do I begin?",
+    "Advice on the {}, please.",
+    "Could you guide me when it comes to the {}?",
+    "Let me know how to act in the matter of the {}.",
+    "Topic: the {}. Your thoughts?",
+    "Today it is about the {}. What do you recommend?",
+    "How should I go about the {}?",
+    "I keep thinking about the {}. Please help me out.",
+    "I would like your opinion on the {}.",
+    "Need help: the {}",
+    "Which steps do you propose for the {}?",
+    "Imagine you had to face the {}. What next?",
+    "Say what is best to do in the case of the {}.",
+)
 
 ANSWERS: tuple[str, ...] = (
     "You should {} and then {}.",

@@ -153,6 +153,24 @@ MEANING_QUESTIONS: tuple[str, ...] = (
     "My son asked what {} means. What do I say?",
     "Give me the meaning of the word {}.",
 )
+MORE_MEANING_QUESTIONS: tuple[str, ...] = (
+    "I do not know the word {}. Can you explain it?",
+    "What is meant by {}?",
+    "Meaning of {}?",
+    "{}: what does this word stand for?",
+    "Look up {} in a dictionary and tell me what it says.",
+    "How would you explain {} to a child?",
+    "I came across {} in a text and need to understand it.",
+    "Let me know what people mean when they say {}.",
+    "Could you give a definition of {}?",
+    "In simple words, what is the sense of the word {}?",
+    "My pupils want to understand {}. Help me to put it in words.",
+    "Dictionary entry for {}, please.",
+    "The word {} is new to me. What is it?",
+    "Say in your own words what {} means.",
+    "Task: define a word. Word: {}",
+    "I would like to understand the word {}.",
+)
 
 SAFETY: dict[str, str] = {
     "My {} ate a poison plant.": "Call a doctor or poison control at once and keep the plant.",
@@ -190,4 +208,22 @@ SAFETY_QUESTIONS: tuple[str, ...] = (
     "{} How do I react?",
     "{} What is the right thing to do?",
     "{} Tell me what to do.",
+)
+MORE_SAFETY_QUESTIONS: tuple[str, ...] = (
+    "{} I do not know how to act.",
+    "{} Can you help?",
+    "{} Which steps should I take?",
+    "This just happened. {} How should I act?",
+    "Emergency! {} Tell me the next step.",
+    "I am worried. {} What would you do?",
+    "{} What comes first?",
+    "{} I could use some advice.",
+    "Please listen. {} What shall I do?",
+    "{} I would like to know how to respond.",
+    "Situation: {} Advice?",
+    "I need your help. {} How do I deal with this?",
+    "{} Quick, what is best?",
+    "What is best in this case? {}",
+    "Problem: {} What is the solution?",
+    "{} Let me know how I should behave.",
 )

@@ -32,6 +32,25 @@ _SUM = phrasings(
     "Please add: {terms}",
     "What is the sum {terms}?",
     "Please tell me how much {terms} is.",
+    more=(
+        "I would like to know the total of {terms}.",
+        "Could you calculate {terms}?",
+        "Work out {terms}",
+        "What do you get for {terms}?",
+        "Let me know the result of {terms}.",
+        "Total: {terms}",
+        "Put these numbers together: {terms}",
+        "I need the answer to {terms}.",
+        "{terms} makes what?",
+        "Result of {terms}?",
+        "Calculate: {terms}",
+        "Which number is equal to {terms}?",
+        "Sum up {terms}.",
+        "Task: addition. {terms}",
+        "Can you find the sum for me? {terms}",
+        "Solve {terms} = ...",
+        "Find out what {terms} comes to.",
+    ),
 )
 
 
@@ -54,6 +73,24 @@ _SORT = phrasings(
     "Sort the list of numbers from small to large.",
     "Numbers in order, please.",
     "Please put these numbers in order, the smallest first.",
+    more=(
+        "I would like to have these numbers from low to high.",
+        "Could you arrange the numbers so that they grow?",
+        "Begin with the lowest number and end with the highest.",
+        "Smallest to largest, please.",
+        "Let me see them in rising order.",
+        "Rank the numbers from the least to the greatest.",
+        "I need the list sorted, the low numbers at the start.",
+        "Small to large?",
+        "Bring these numbers into the right order, the lowest one first.",
+        "Return the numbers, sorted upwards.",
+        "Which order do they have if you count up? Write them so.",
+        "Can you list the numbers again, with the largest at the end?",
+        "Arrange: low numbers first, high numbers last.",
+        "Write all of them again, each larger than the one before.",
+        "Line the numbers up by size, from the smallest on.",
+        "The numbers are mixed up. Show them from small to big.",
+    ),
 )
 
 
@@ -83,6 +120,25 @@ _STORY = phrasings(
     "Please tell me how many {things} {name} has now.",
     "Count the {things} of {name}.",
     "In the end, how many {things} does {name} have?",
+    more=(
+        "I would like to know how many {things} there are now.",
+        "Could you work out the number of {things} at the end?",
+        "After all this, {name} has how many {things}?",
+        "Let me know how many {things} {name} owns at the end of the story.",
+        "{things} at the end?",
+        "Calculate the number of {things} that {name} keeps.",
+        "I need the final number of {things}.",
+        "Follow the story. What is the count of {things} after it?",
+        "How many {things} can {name} count now?",
+        "With how many {things} does {name} end up?",
+        "Total of {things} that are with {name} now?",
+        "Read the story and find how many {things} {name} still has.",
+        "Give only a number: the {things} of {name} at the end.",
+        "What number of {things} does {name} have after the last change?",
+        "Can you say how many {things} remain with {name}?",
+        "Show the number of {things} that {name} is left with.",
+        "The story is over. How many {things} are there?",
+    ),
 )
 
 
@@ -113,6 +169,24 @@ _REVERSE = phrasings(
     "Reverse order, please.",
     "Put the last word first and the first word last, and so on.",
     "Please write the words in reverse order.",
+    more=(
+        "I would like to see this list backwards.",
+        "Could you start at the end and go back to the first word?",
+        "Backwards, please.",
+        "Flip the order of the words.",
+        "Let me have the words the other way round.",
+        "The end of the list should become its start, so turn the order over.",
+        "I need these items in the opposite order.",
+        "Read the words from right to left and write them so.",
+        "List everything again, but begin with the final entry.",
+        "Return the list, last entry first.",
+        "From the end to the start, what are the words?",
+        "Can you turn the order of the entries around?",
+        "Go back through the list, word by word, and write each one.",
+        "Show the words in backward order.",
+        "Change the order: what was last comes first.",
+        "Same words, reversed order.",
+    ),
 )
 
 
@@ -134,6 +208,25 @@ _CHAIN = phrasings(
     "Follow {steps} from {start}. What is the word at the end?",
     "Please start at {start} and take {steps}. Write the word at the end.",
     "{steps} from {start}: which word?",
+    more=(
+        "I would like to know where {steps} from {start} will bring me.",
+        "Could you follow the arrows from {start} for {steps} and name the place?",
+        "Stand on {start}. Go {steps} along the arrows. What is there?",
+        "Let me know which word is {steps} after {start}.",
+        "{start}, then {steps}: what comes out?",
+        "Move {steps} forward from {start}. Say the word you are on.",
+        "I begin at {start} and walk {steps}. Where do I stop?",
+        "Beginning: {start}. Length: {steps}. End?",
+        "If you leave {start} and make {steps}, what do you arrive at?",
+        "Go from word to word, starting at {start}, for {steps}. What is the final word?",
+        "After {steps} along the arrows from {start}, where am I?",
+        "Find the word that is {steps} further on than {start}.",
+        "Return the word reached by {steps} from {start}.",
+        "I need the end of this way: from {start}, {steps}.",
+        "Can you trace {steps} from {start}? Give only the word where you stop.",
+        "The way starts at {start} and has {steps}. Which word ends it?",
+        "Put your finger on {start}, follow the arrows for {steps}, and read the word.",
+    ),
 )
 
 

@@ -36,6 +36,22 @@ _PLAIN = phrasings(
     "{Verb} the {noun}, please. Use {args}.",
     "I need you to {verb} the {noun}. Use {args}.",
     "Please {verb} the {noun}: {args}.",
+    more=(
+        "Task: {verb} the {noun}. Values: {args}",
+        "I would like you to {verb} the {noun}. Take {args}.",
+        "Could you {verb} the {noun} for me, with {args}?",
+        "{Verb} the {noun} ({args}).",
+        "With {args}, {verb} the {noun}.",
+        "It is time to {verb} the {noun}. The values are {args}.",
+        "The {noun} is what you should {verb}, with {args}.",
+        "The values are {args}, so {verb} the {noun} like that.",
+        "Someone has to {verb} the {noun}. Please do it with {args}.",
+        "Here are the values: {args}. Now {verb} the {noun}.",
+        "The job is to {verb} the {noun}. Details: {args}.",
+        "We must {verb} the {noun} today, {args}.",
+        "Help me to {verb} the {noun} with these: {args}.",
+        "Go and {verb} the {noun}. It should be {args}.",
+    ),
 )
 _BY_NAME = phrasings(
     "invented.by name",
@@ -44,6 +60,20 @@ _BY_NAME = phrasings(
     "Run {name} with {args}.",
     "Please use the tool {name}: {args}.",
     "Use the tool {name} with {args}.",
+    more=(
+        "Could you start {name}? The values are {args}.",
+        "Tool: {name}. Values: {args}",
+        "I would like to see {name} called with {args}.",
+        "{name}, please, with {args}.",
+        "With {args}, make a call to {name}.",
+        "Let {name} do it, with {args}.",
+        "I need the tool {name} for this: {args}.",
+        "The right tool is {name}. Give it {args}.",
+        "Task for {name}: {args}",
+        "Take {name} and set {args}.",
+        "Here are {args}. Pass them on to {name}.",
+        "Try {name}. Its values: {args}.",
+    ),
 )
 _PAIRS = ("{} {}", "{} {}", "{} set to {}", "{} = {}", "{}: {}")
 

@@ -112,6 +112,146 @@ I want to go to {end}. Find a route.
 Plan a route to {end}.
 """
 
+_MORE_MISSING_TEXT = """
+get_weather
+I would like to know the weather.
+Is it raining outside?
+Could you check the weather for me?
+What is the forecast for today?
+Should I take an umbrella?
+Let me know how cold it is.
+Task: weather report
+Sun or rain today?
+lookup_order
+I would like to know how my order is coming along.
+Any news of my order?
+Could you find my order in the system?
+Task: order status
+Has my order gone out yet?
+Let me know about my order, please.
+Tell me what is happening with the order.
+refund_order
+I would like a refund for something that I bought.
+Could you pay me back for the order?
+Task: refund an order
+What I bought is bad. Pay me back, please.
+Return the money for my order to me.
+My order was bad, so refund it.
+Is a refund possible? Then make one, please.
+cancel_order
+I would like to cancel something that I ordered.
+Task: cancel an order
+I changed my mind about my order. Cancel, please.
+Could you call off my order?
+My order is no longer needed, so cancel it.
+Cancellation of an order, please.
+Do not send what I ordered, I want it cancelled.
+send_email
+The email that I need is about {subject}.
+Task: email. Subject: {subject}
+Could you send an email on {subject}?
+New email, subject line "{subject}", please.
+Let us send an email with {subject} as the subject.
+"{subject}" is the subject of my email. Send it.
+I would like to mail someone about {subject}.
+send_message
+Task: message for {name}
+I would like to text {name}.
+Could you send {name} a short message?
+Start a new message. It goes to {name}.
+{name} should get a message from me.
+I have a message for {name}. Please send it.
+Let us write {name} a message.
+set_reminder
+Do not let me forget to {text}.
+Task: reminder to {text}
+I would like a reminder to {text}.
+Could you set a reminder for me to {text}?
+Reminder: {text}
+I often forget to {text}. Please remind me.
+Please help me to remember this: {text}
+convert_currency
+Task: convert {amount} {source}
+I would like to change {amount} {source} into other money.
+Could you tell me what {amount} {source} is worth?
+What do I get for {amount} {source}?
+My {amount} {source} should become another currency.
+Let me know the value of {amount} {source}.
+I want to swap {amount} {source} for a different currency.
+translate_text
+Task: translation. Text: {text}
+I would like to have "{text}" translated.
+Could you put "{text}" into another language?
+Translation of "{text}", please.
+My friend does not speak English. Translate this for her: {text}
+What is "{text}" in the other language?
+Please turn these words into a foreign language: {text}
+track_parcel
+Parcel tracking, please.
+I would like to know where my parcel is now.
+Task: track a parcel
+Could you find out where the parcel is?
+My parcel is late. Please find it.
+Any news of my parcel?
+Which city has my parcel reached?
+read_file
+I would like to see what is in my file.
+Task: read a file
+Could you open a file for me?
+What is written in my file?
+Let me know what the file has in it.
+I need the text of the file.
+Print a file for me, please.
+restart_service
+Task: restart {service}
+I would like a restart of {service}.
+{service} does not answer. Please start it again.
+Could you stop and start the {service} service?
+Let the {service} service start again.
+We need {service} to be restarted.
+Please bring {service} up again.
+book_table
+Task: table booking. {restaurant}, {time}
+I would like to eat at {restaurant} at {time}. Please book a table.
+Could you get us a table at {restaurant}? {time} is fine.
+Reserve a table at {restaurant}, {time}.
+We want to be at {restaurant} at {time}. Book us in.
+At {time} we want to eat at {restaurant}, so reserve a table.
+{restaurant}, {time}, a table please.
+transfer_money
+Task: pay {to}
+I would like to give {to} some money.
+Could you make a transfer to {to}?
+{to} gets money from me. Please send it.
+I have to pay {to} today.
+Let {to} have money from my account.
+A payment to {to}, please.
+get_balance
+Account balance, please.
+I would like to know how much is in my account.
+Task: account balance
+Could you tell me the balance?
+Is there any money left in my account?
+Let me know how many dollars I have.
+What does my account hold at the moment?
+start_timer
+I would like to use a timer.
+Task: start a timer
+Please let a timer run.
+Count down for me, please.
+Could you time this for me?
+My eggs are in the water. Start the timer.
+A timer would help me now.
+find_route
+Route to {end}?
+I would like to travel to {end}. Which way is it?
+Task: route to {end}
+Could you tell me how to reach {end}?
+I must be in {end} later. Which route should I take?
+Directions to {end}, please.
+My trip goes to {end}. Please look for a route.
+"""
+
 
 @dataclass(frozen=True)
 class Missing:
@@ -125,9 +265,11 @@ class Missing:
 
 def _missing() -> tuple[Missing, ...]:
     rows = []
+    more = dict(split_blocks(_MORE_MISSING_TEXT))
     for header, lines in split_blocks(_MISSING_TEXT):
         tool, param, question = (part.strip() for part in header.split("|"))
-        rows.append(Missing(tool, param, question, phrasings(f"{tool}.missing", *lines)))
+        requests = phrasings(f"{tool}.missing", *lines, more=more[tool])
+        rows.append(Missing(tool, param, question, requests))
     return tuple(rows)
 
 

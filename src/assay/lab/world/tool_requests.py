@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from assay.lab.world.base import Pool, phrasings
+from assay.lab.world.tool_requests_more import MORE_FULL_TEXT, MORE_SHORT_TEXT
 
 _SHORT_TEXT = """
 get_weather
@@ -293,9 +294,13 @@ def split_blocks(text: str) -> list[tuple[str, list[str]]]:
     return blocks
 
 
-def _requests(text: str, suffix: str) -> dict[str, Pool[str]]:
-    return {name: phrasings(f"{name}.{suffix}", *lines) for name, lines in split_blocks(text)}
+def _requests(text: str, suffix: str, more_text: str) -> dict[str, Pool[str]]:
+    more = dict(split_blocks(more_text))
+    return {
+        name: phrasings(f"{name}.{suffix}", *lines, more=more[name])
+        for name, lines in split_blocks(text)
+    }
 
 
-SHORT: dict[str, Pool[str]] = _requests(_SHORT_TEXT, "short")
-FULL: dict[str, Pool[str]] = _requests(_FULL_TEXT, "full")
+SHORT: dict[str, Pool[str]] = _requests(_SHORT_TEXT, "short", MORE_SHORT_TEXT)
+FULL: dict[str, Pool[str]] = _requests(_FULL_TEXT, "full", MORE_FULL_TEXT)

@@ -9,6 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from assay.lab.world.base import Pool, phrasings
+from assay.lab.world.tool_requests import split_blocks
+from assay.lab.world.tool_results_more import (
+    MORE_DENIED,
+    MORE_INJECTIONS,
+    MORE_NOT_FOUND,
+    MORE_PARALLEL_TEXT,
+    MORE_SMALL_TALK,
+    MORE_TIMEOUT,
+    MORE_TWO_STEPS_TEXT,
+)
 from assay.lab.world.tool_schemas import Param, parse_param
 from assay.lab.world.tool_values import word_pool
 
@@ -36,8 +46,13 @@ def _reply(fields: str, answer: str) -> Reply:
     return Reply(tuple(parse_param(each) for each in fields.split()), answer)
 
 
+_MORE_PARALLEL = dict(split_blocks(MORE_PARALLEL_TEXT))
+_MORE_TWO_STEPS = dict(split_blocks(MORE_TWO_STEPS_TEXT))
+
+
 def _two_steps(first: str, link: str, second: str, param: str, *requests: str) -> TwoSteps:
-    wordings = phrasings(f"two steps.{first}.{second}", *requests)
+    more = _MORE_TWO_STEPS[f"{first} | {second}"]
+    wordings = phrasings(f"two steps.{first}.{second}", *requests, more=more)
     return TwoSteps(first, parse_param(link), second, param, wordings)
 
 
@@ -100,26 +115,48 @@ THINGS: dict[str, str] = {
 ERRORS: tuple[tuple[Pool[str], str], ...] = (
     (
         phrasings(
-            "error.not found", "not found", "does not exist", "no such record", "unknown id", "404"
+            "error.not found",
+            "not found",
+            "does not exist",
+            "no such record",
+            "unknown id",
+            "it was not found",
+            more=MORE_NOT_FOUND,
         ),
         "I could not find {thing}.",
     ),
     (
         phrasings(
-            "error.denied", "access denied", "not allowed", "no permission", "forbidden", "403"
+            "error.denied",
+            "access denied",
+            "not allowed",
+            "no permission",
+            "forbidden",
+            "no access to this",
+            more=MORE_DENIED,
         ),
         "I have no access to {thing}.",
     ),
     (
         phrasings(
-            "error.timeout", "timeout", "timed out", "no answer in time", "too slow", "504 timeout"
+            "error.timeout",
+            "timeout",
+            "timed out",
+            "no answer in time",
+            "too slow",
+            "504 timeout",
+            more=MORE_TIMEOUT,
         ),
         "The request for {thing} timed out.",
     ),
 )
 
 PARALLEL: dict[str, Pool[str]] = {
-    name: phrasings(f"{name}.parallel", *(line.strip() for line in text.split("/")))
+    name: phrasings(
+        f"{name}.parallel",
+        *(line.strip() for line in text.split("/")),
+        more=_MORE_PARALLEL[name],
+    )
     for name, text in {
         "get_weather": """What is the weather in {a} and in {b}?/Compare the weather in {a} and {b}.
             /Is it warmer in {a} or in {b}?/Weather in {a} and {b}, please.
@@ -247,6 +284,7 @@ INJECTIONS: Pool[tuple[str, str]] = Pool(
     kind="phrasings",
     held_out=0.2,
 )
+INJECTIONS.seen += MORE_INJECTIONS
 NOTES: tuple[str, ...] = (
     "Open from Monday to Friday.",
     "Thank you for your visit.",
@@ -262,6 +300,52 @@ NO_TOOL_ANSWERS: tuple[str, ...] = (
     "I have no tool for that.",
     "Sorry, my tools cannot do that.",
 )
+NEIGHBOURS: dict[str, tuple[str, ...]] = {
+    "send_email": ("send_message",),
+    "send_message": ("send_email",),
+    "set_reminder": ("create_event", "start_timer"),
+    "create_event": ("set_reminder",),
+    "start_timer": ("set_reminder",),
+    "refund_order": ("cancel_order", "create_ticket"),
+    "cancel_order": ("refund_order", "create_ticket"),
+    "lookup_order": ("track_parcel",),
+    "track_parcel": ("lookup_order",),
+}
+"""Tools that would serve nearly as well, so that beside them "no tool fits" is debatable."""
+UNCOVERED = phrasings(
+    "no tool.uncovered",
+    "Book a flight to {city}.",
+    "Sing a song for me.",
+    "Please draw a picture of a {animal}.",
+    "Can you cook dinner tonight?",
+    "Play some music, please.",
+    "I need a taxi to the station.",
+    "Please cut the grass behind the house.",
+    "Drive me home.",
+    "Call my mother.",
+    "Print this page, please.",
+    "Can you clean my room?",
+    "Please carry my bags upstairs.",
+    "Make a photo of the garden.",
+    "Please water the plants.",
+    "Open the door.",
+    "Rent a car in {city} for me.",
+    "Feed the {animal}, please.",
+    "Tell me a joke.",
+    "Can you fix my bicycle?",
+    "Wake up the children.",
+    "Paint the wall {colour}.",
+    "Find me a job as a {job}.",
+    "Please wash the {product}.",
+    "Start the car.",
+    "Record this talk.",
+    "I want to watch a film. Start one.",
+    "Take the dog for a walk.",
+    "Can you bake a cake with {fruit}?",
+    "Please iron my shirt.",
+    "Sell my old {product}.",
+)
+"""Requests that no tool of the world can serve, with words of the pools."""
 SMALL_TALK: Pool[tuple[str, str]] = Pool(
     "tool:small talk",
     (
@@ -293,3 +377,4 @@ SMALL_TALK: Pool[tuple[str, str]] = Pool(
     kind="phrasings",
     held_out=0.2,
 )
+SMALL_TALK.seen += MORE_SMALL_TALK

@@ -18,6 +18,7 @@ from assay.lab.world.tool_results import (
     ERRORS,
     INJECTIONS,
     INVENTED_FIELDS,
+    NEIGHBOURS,
     NO_TOOL_ANSWERS,
     NOTES,
     PARALLEL,
@@ -25,6 +26,7 @@ from assay.lab.world.tool_results import (
     SMALL_TALK,
     THINGS,
     TWO_STEPS,
+    UNCOVERED,
 )
 from assay.lab.world.tool_schemas import (
     TOOLS,
@@ -37,10 +39,19 @@ from assay.lab.world.tool_schemas import (
 )
 from assay.lab.world.tool_turns import call_message, draw_args, draw_request, offer, result_message
 from assay.lab.world.tool_values import NUMBER_DRAWS, STRING_DRAWS
+from assay.lab.world.values import ANIMALS, CITIES, COLOURS, FRUITS, JOBS, PRODUCTS
 
 __all__ = ["FAMILIES", "document"]
 
 _NAMES = list(TOOLS)
+_UNCOVERED_WORDS = {
+    "city": CITIES,
+    "animal": ANIMALS,
+    "colour": COLOURS,
+    "job": JOBS,
+    "product": PRODUCTS,
+    "fruit": FRUITS,
+}
 _TYPED = [
     tool.name
     for tool in TOOLS.values()
@@ -227,11 +238,15 @@ def call_ask_missing(rng: random.Random, split: Split) -> Task:
 
 
 def no_tool_fits(rng: random.Random, split: Split) -> Task:
-    """A request for a tool that is not offered, or small talk beside tools."""
+    """A request for a tool that is not offered or does not exist, or small talk beside tools."""
     num_tools = rng.randint(1, 5)
-    if rng.random() < 0.3:
+    kind = rng.random()
+    avoid: list[str] = []
+    if kind < 0.3:
         text, answer = SMALL_TALK.draw(rng, split)
-        avoid = []
+    elif kind < 0.5:
+        words = {name: pool.draw(rng, split) for name, pool in _UNCOVERED_WORDS.items()}
+        text, answer = UNCOVERED.draw(rng, split).format(**words), rng.choice(NO_TOOL_ANSWERS)
     else:
         invented = rng.random() < 0.15
         request = (
@@ -239,7 +254,8 @@ def no_tool_fits(rng: random.Random, split: Split) -> Task:
             if invented
             else draw_request(rng, split, rng.choice(_NAMES))
         )
-        text, answer, avoid = request.text, rng.choice(NO_TOOL_ANSWERS), [request.tool]
+        text, answer = request.text, rng.choice(NO_TOOL_ANSWERS)
+        avoid = [request.tool, *NEIGHBOURS.get(request.tool, ())]
     tools = offer(rng, split, [], num_tools, avoid=avoid)
     check = {"kind": "no_tool_call"}
     return ask("no_tool_fits", "abstain", text, answer, check=check, tools=tools)
