@@ -31,6 +31,7 @@ bench: .venv/ready
 	$(BIN)/python -m benchmarks
 
 docs: .venv/ready
+	mkdir -p docs/reference
 	$(BIN)/assay config schema > docs/reference/recipe.schema.json
 	$(BIN)/assay config explain > docs/reference/recipe.txt
 
