@@ -12,6 +12,7 @@ from assay.config import Loaded, dump, load
 from assay.errors import EXIT_HELD, EXIT_OK, CheckpointError
 from assay.pipeline.job import Job
 from assay.pipeline.progress import PlainProgress, Progress
+from assay.pipeline.trackers import check_trackers
 from assay.runs import RunFolder, read_json
 
 
@@ -48,6 +49,7 @@ def run_recipe(
         TrainingError, EvaluationError, ResourceError: see `assay.errors`.
     """
     loaded = recipe if isinstance(recipe, Loaded) else load(recipe, overrides)
+    check_trackers(loaded.recipe.trackers)
     # Active waiting makes two busy programs on one machine take turns badly; see docs.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     output = Path(loaded.recipe.output)

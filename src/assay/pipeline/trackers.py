@@ -6,8 +6,10 @@ Nothing is sent that metrics.jsonl does not hold, but the run's name and its res
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from assay.errors import ConfigError, Problem
@@ -16,28 +18,74 @@ from assay.pipeline.job import Job
 Track = Callable[[dict[str, Any]], None]
 
 
+def check_trackers(names: Sequence[str]) -> None:
+    """Whether the packages of all trackers are there; none is imported.
+
+    Raises:
+        ConfigError: those that are not installed, all of them.
+    """
+    missing = [name for name in names if find_spec(name) is None]
+    if missing:
+        raise ConfigError(
+            [
+                Problem(
+                    key="trackers",
+                    got=f"{name}, which is not installed",
+                    allowed="trackers whose package is installed",
+                    do=f"pip install {PACKAGES.get(name, name)}, or leave it out",
+                )
+                for name in missing
+            ]
+        )
+
+
 @contextmanager
 def open_trackers(job: Job) -> Iterator[Track]:
     """A function that hands each metrics record to every tracker of the recipe.
 
+    One that fails while the run goes on is left out from then on, with a note: metrics.jsonl has
+    everything, and no service is worth a run.
+
     Raises:
-        ConfigError: a tracker's package is not installed.
+        ConfigError: a tracker could not be started.
     """
     with ExitStack() as stack:
-        tracks = [stack.enter_context(OPENERS[name](job)) for name in job.recipe.trackers]
+        tracks = {name: stack.enter_context(_start(name, job)) for name in job.recipe.trackers}
 
         def track(record: dict[str, Any]) -> None:
             numbers = {k: v for k, v in record.items() if isinstance(v, int | float)}
             step = int(numbers.pop("step"))
-            for one in tracks:
-                one(step, numbers)
+            for name, one in [*tracks.items()]:
+                try:
+                    one(step, numbers)
+                except Exception as error:  # a foreign package, over a network
+                    del tracks[name]
+                    job.progress.note(f"{name} failed and is left out from step {step}: {error}")
 
         yield track
 
 
 @contextmanager
+def _start(name: str, job: Job) -> Iterator[Any]:
+    with ExitStack() as stack:
+        try:
+            track = stack.enter_context(OPENERS[name](job))
+        except Exception as error:  # a foreign package, over a network
+            raise ConfigError(
+                Problem(
+                    key="trackers",
+                    got=f"{name}, which did not start: {error}",
+                    allowed="trackers that start with the settings of their environment variables",
+                    do=f"set {name} up, or leave it out; go on with: assay run --resume"
+                    f" {job.run.path}",
+                )
+            ) from error
+        yield track
+
+
+@contextmanager
 def _tensorboard(job: Job) -> Iterator[Callable[[int, dict[str, float]], None]]:
-    module = _import("torch.utils.tensorboard", "tensorboard")
+    module = import_module("torch.utils.tensorboard")
     folder = os.environ.get("TENSORBOARD_LOGGING_DIR") or str(job.run.path / "tensorboard")
     writer = module.SummaryWriter(folder)
 
@@ -45,40 +93,43 @@ def _tensorboard(job: Job) -> Iterator[Callable[[int, dict[str, float]], None]]:
         for name, value in numbers.items():
             writer.add_scalar(name, value, step)
 
-    yield track
-    writer.close()
+    try:
+        yield track
+    finally:
+        writer.close()
 
 
 @contextmanager
 def _wandb(job: Job) -> Iterator[Callable[[int, dict[str, float]], None]]:
-    module = _import("wandb", "wandb")
-    run = module.init(
+    run = import_module("wandb").init(
         project=os.environ.get("WANDB_PROJECT", "assay"),
         name=os.environ.get("WANDB_NAME", job.run.path.name),
         config=job.recipe.model_dump(mode="json"),
     )
-    yield lambda step, numbers: run.log(numbers, step=step)
-    run.finish()
+    with run:  # ends as failed where training fails
+        yield lambda step, numbers: run.log(numbers, step=step)
 
 
 @contextmanager
 def _mlflow(job: Job) -> Iterator[Callable[[int, dict[str, float]], None]]:
-    module = _import("mlflow", "mlflow-skinny")
+    module = import_module("mlflow")
     module.set_experiment(os.environ.get("MLFLOW_EXPERIMENT_NAME", "assay"))
     with module.start_run(run_name=job.run.path.name):
+        module.log_dict(job.recipe.model_dump(mode="json"), "recipe.json")
         yield lambda step, numbers: module.log_metrics(numbers, step=step)
 
 
 @contextmanager
 def _trackio(job: Job) -> Iterator[Callable[[int, dict[str, float]], None]]:
-    module = _import("trackio", "trackio")
-    run = module.init(
+    run = import_module("trackio").init(
         project=os.environ.get("TRACKIO_PROJECT", "assay"),
         name=job.run.path.name,
         config=job.recipe.model_dump(mode="json"),
     )
-    yield lambda step, numbers: run.log(numbers, step=step)
-    run.finish()
+    try:
+        yield lambda step, numbers: run.log(numbers, step=step)
+    finally:
+        run.finish()
 
 
 OPENERS: dict[str, Any] = {
@@ -88,18 +139,5 @@ OPENERS: dict[str, Any] = {
     "trackio": _trackio,
 }
 
-
-def _import(module: str, package: str) -> Any:
-    import importlib
-
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise ConfigError(
-            Problem(
-                key="trackers",
-                got=f"{package}, which is not installed",
-                allowed="trackers whose package is installed",
-                do=f"pip install {package}, or leave it out",
-            )
-        ) from error
+PACKAGES = {"mlflow": "mlflow-skinny"}
+"""What to install for a tracker, where it has another name."""
