@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from string import ascii_lowercase
 
 from assay.lab.world.base import Pool, Split
 
@@ -17,7 +18,7 @@ def _split(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
-COINED_SHARE = 0.3
+COINED_SHARE = 0.5
 
 
 class OpenPool(Pool[str]):
@@ -235,9 +236,11 @@ _LETTERS = "ABCDEFGHKLMNPRSTVXZ"
 
 
 def coined(rng: random.Random) -> str:
-    """A word nobody has met: syllables ("tramol"), or the ends of two known words ("carpum")."""
+    """A word nobody has met: syllables ("tramol"), the ends of two known words ("carpum"), or any
+    letters ("wkeoz")."""
     while True:
-        word = _syllables(rng) if rng.random() < 0.5 else _blend(rng)
+        kind = rng.random()
+        word = _syllables(rng) if kind < 0.4 else _blend(rng) if kind < 0.8 else _any_letters(rng)
         if word not in _KNOWN_WORDS:
             return word
 
@@ -246,6 +249,10 @@ def _syllables(rng: random.Random) -> str:
     num_syllables = 2 if rng.random() < 0.8 else 3
     parts = [rng.choice(_ONSETS) + rng.choice(_VOWELS) for _ in range(num_syllables)]
     return "".join(parts) + rng.choice(_CODAS)
+
+
+def _any_letters(rng: random.Random) -> str:
+    return "".join(rng.choices(ascii_lowercase, k=rng.randint(3, 7)))
 
 
 def _blend(rng: random.Random) -> str:
