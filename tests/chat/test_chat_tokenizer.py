@@ -13,6 +13,7 @@ from chat_families import TINY_TEMPLATE, build_folder
 from assay.chat import (
     ChatTokenizer,
     find_control_texts,
+    find_lost_messages,
     load_chat_tokenizer,
     message_text,
     render_completion,
@@ -199,3 +200,61 @@ def test_importing_chat_and_tools_loads_no_ml_package() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+QWEN_LIKE = (
+    "{% for m in messages %}{% if m.role in ['system', 'user', 'assistant'] %}"
+    "<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endif %}{% endfor %}"
+)
+
+
+def test_developer_is_the_system_of_a_template_that_does_not_know_the_role(
+    load_family: Load, tmp_path: Path
+) -> None:
+    messages = [{"role": "developer", "content": "Be kind."}, *HELLO]
+    tokenizer = with_template(load_family, tmp_path, QWEN_LIKE)
+    assert render_text(tokenizer, messages).startswith("<|im_start|>system\nBe kind.<|im_end|>")
+    knows = "{% if messages[0].role == 'developer' %}D{% endif %}"
+    assert render_text(with_template(load_family, tmp_path, knows), messages) == "D"
+
+
+NINE = (
+    "{% for m in messages %}{% for call in m.tool_calls or [] %}{% if call.id|length != 9 %}"
+    "{{ raise_exception('Tool call IDs should be alphanumeric strings with length 9!') }}"
+    "{% endif %}{{ call.id }}={{ call.function.arguments.n }} {% endfor %}"
+    "{% if m.role == 'tool' %}{{ m.tool_call_id }}:{{ m.content }} {% endif %}{% endfor %}"
+)
+
+
+def test_call_ids_are_nine_letters_and_digits_where_the_template_asks(
+    load_family: Load, tmp_path: Path
+) -> None:
+    ids = ["call_1", "call_2", "abc123XYZ"]
+    calls = [{"id": one, "function": {"name": "f", "arguments": {"n": one}}} for one in ids]
+    results = [{"role": "tool", "tool_call_id": one, "content": one} for one in reversed(ids)]
+    messages = [*HELLO, {"role": "assistant", "content": None, "tool_calls": calls}, *results]
+    words = render_text(with_template(load_family, tmp_path, NINE), messages).split()
+    given = {word.split("=")[1]: word.split("=")[0] for word in words if "=" in word}
+    answered = {word.split(":")[1]: word.split(":")[0] for word in words if ":" in word}
+    assert given == answered
+    assert given["abc123XYZ"] == "abc123XYZ"
+    assert all(len(one) == 9 and one.isalnum() for one in given.values())
+    assert len(set(given.values())) == 3
+    lax = NINE.replace("length != 9", "length == 0").replace("length 9", "length 8")
+    kept = render_text(with_template(load_family, tmp_path, lax), messages)
+    assert "call_1=call_1" in kept and "call_1:call_1" in kept
+
+
+def test_messages_that_a_template_leaves_out_are_found(load_family: Load, tmp_path: Path) -> None:
+    result = {"role": "tool", "content": '{"degrees": "18\\u00b0"}\n'}
+    messages = [{"role": "system", "content": " Be\n kind. "}, *HELLO, result]
+    assert find_lost_messages(with_template(load_family, tmp_path, QWEN_LIKE), messages) == [2]
+    quoting = "{{ messages[0].content|trim }} {{ messages[2].content|tojson }}"
+    assert find_lost_messages(with_template(load_family, tmp_path, quoting), messages) == [1]
+
+
+@pytest.mark.parametrize("name", ["chatml", "llama3", "gemma", "mistral", "thinker", "tiny"])
+def test_no_family_leaves_out_what_it_knows(name: str, load_family: Load) -> None:
+    said = {"role": "assistant", "content": "<think>so</think>yes", "reasoning_content": "why"}
+    messages = [*HELLO, said, {"role": "user", "content": " Two\n\nlines. "}, said]
+    assert find_lost_messages(load_family(name), messages) == []

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import lzma
 from io import BytesIO
 from typing import Any
 
+import fsspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -174,3 +176,80 @@ def test_what_is_written_as_json_lines_is_read_back(rows: list[dict[str, Any]]) 
     read = list(read_jsonl(BytesIO(data), "f"))
     assert [row.fields for row in read if isinstance(row, Row)] == rows
     assert [row.line for row in read] == list(range(1, len(rows) + 1))
+
+
+@pytest.mark.parametrize(
+    ("data", "last"),
+    [
+        (b'a,b\n1,x\n2,"y\n3,z\n4,w\n', 5),
+        (b'a,b\n1,x\n2,"y\n3,"z"\n4,w\n', 4),
+        (b'a,b\n1,x\n2,"y""\n3,z\n', 4),
+    ],
+)
+def test_a_quote_that_is_not_closed_refuses_the_rest_of_the_file(data: bytes, last: int) -> None:
+    with pytest.raises(DataError) as caught:
+        list(read_csv(BytesIO(data), "f"))
+    (problem,) = caught.value.problems
+    assert problem.line == 3
+    assert problem.got.startswith(f"broken CSV from line 3 to line {last}: ")
+
+
+def test_an_unclosed_quote_is_never_a_row_to_be_dropped(read: Any) -> None:
+    rows = b"".join(b"%d\n" % number for number in range(100))
+    result = read(b'text\n"one\n' + rows, name="rows.csv")
+    assert [problem.line for problem in result.refusals] == [2]
+
+
+def test_broken_csv_header_is_not_replaced_by_the_next_row() -> None:
+    with pytest.raises(DataError, match="broken CSV"):
+        list(read_csv(BytesIO(b'a,"b"c\n1,2\n3,4\n'), "f"))
+
+
+@pytest.mark.parametrize(
+    ("data", "delimiter", "words"),
+    [
+        (b"question;answer\n1;2\n", ",", "the delimiter is ;"),
+        (b'"question";"answer"\n1;2\n', ",", "the delimiter is ;"),
+        (b"question\tanswer\n1\t2\n", ",", "the delimiter is a tab"),
+        (b"question,answer\n1,2\n", "\t", "the delimiter is a comma"),
+    ],
+)
+def test_another_delimiter_is_named(data: bytes, delimiter: str, words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        list(read_csv(BytesIO(data), "f", delimiter=delimiter))
+
+
+def test_one_column_with_semicolons_in_its_cells_is_read() -> None:
+    (row,) = read_csv(BytesIO(b"text\nso; yes\n"), "f")
+    assert isinstance(row, Row) and row.fields == {"text": "so; yes"}
+
+
+def test_refused_value_of_a_json_document_is_located_within_its_row() -> None:
+    rows = ['{"a": 1}'] * 50 + ['{"a": 1,\n "b": [{"x": 1, "x": 2}]}']
+    listed = "[\n" + ",\n".join(rows) + "\n]"
+    for text, line in ((listed, 53), ('{"version": 1, "data": ' + listed + "}", 53)):
+        with pytest.raises(DataError, match="'x' stands twice") as caught:
+            list(read_json(BytesIO(text.encode()), "f"))
+        assert caught.value.problems[0].line == line
+
+
+@pytest.mark.parametrize("data", [b"[" * 100_000, b'{"a": ' * 1200, b'[1,\n{"a": NaN}]'])
+def test_json_document_that_is_refused_within_never_escapes(data: bytes) -> None:
+    with pytest.raises(DataError):
+        list(read_json(BytesIO(data), "f"))
+
+
+def test_damaged_xz_is_a_refusal_that_names_the_file(read: Any) -> None:
+    data = lzma.compress(b'{"text": "x"}\n' * 1000)
+    for damaged in (data[:-20], b"not xz at all", data[:40] + b"\0" * 8 + data[48:]):
+        (problem,) = read(damaged, name="rows.jsonl.xz").refusals
+        assert problem.file.endswith("rows.jsonl.xz")
+
+
+@pytest.mark.parametrize("codec", [None, fsspec.compression.unzip])
+def test_zst_without_a_codec_that_notices_damage_names_the_package(
+    read: Any, codec: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(fsspec.compression.compr, "zstd", codec)
+    (problem,) = read(b"\x28\xb5\x2f\xfd", name="rows.jsonl.zst").refusals
+    assert "pip install backports.zstd" in problem.do

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ import pytest
 
 from assay.config import DataConfig
 from assay.data import (
+    Record,
+    Splits,
     mask_report,
     prepare_data,
     read_split,
@@ -19,6 +23,7 @@ from assay.data import (
     write_data,
     write_refusal,
 )
+from assay.data.leak import find_leaks
 from assay.errors import DataError, Problem
 
 
@@ -221,3 +226,33 @@ def test_prompt_of_a_record_has_no_answer_and_no_weights(tmp_path: Path) -> None
         {"role": "user", "content": "c"},
     ]
     assert reference == {"role": "assistant", "content": "d"}
+
+
+def test_a_group_in_two_given_files_is_a_leak(tmp_path: Path) -> None:
+    write(tmp_path / "train.jsonl", [chat(f"q{n}", "a", who=f"customer {n}") for n in range(6)])
+    held_out = [chat("t1", "a", who="customer 2"), chat("t2", "a", who="customer 9")]
+    write(tmp_path / "test.jsonl", held_out)
+    settings = {"test": "test.jsonl", "validation_ratio": 0, "group_by": "who"}
+    (problem,) = refusal(tmp_path, **settings)
+    assert (problem.key, problem.line) == ("data.test", 1)
+    assert problem.got.startswith("the same group 'customer 2' as ")
+    assert problem.got.endswith("train.jsonl:3 (train)")
+    prepared = prepare_data(config(**settings, on_leak="drop"), base_dir=tmp_path, seed=0)
+    trained = {record.group for record in prepared.splits.train}
+    assert trained == {f"customer {n}" for n in (0, 1, 3, 4, 5)}
+    assert len(prepared.splits.test) == 2
+
+
+def test_rows_that_stand_often_on_both_sides_are_compared_in_one_pass(
+    chat: Callable[..., Record],
+) -> None:
+    def rows(file: str) -> list[Record]:
+        return [chat("q", "a", line=line, file=file) for line in range(1, 3001)]
+
+    splits = Splits(train=rows("train.jsonl"), validation=[], test=rows("test.jsonl"))
+    began = time.process_time()
+    leaks = find_leaks(splits)
+    assert time.process_time() - began < 3  # every pair would be nine million
+    assert {leak.record.line for leak in leaks} == set(range(1, 3001))
+    assert {leak.held_out.line for leak in leaks} == set(range(1, 3001))
+    assert len(leaks) < 6000

@@ -243,6 +243,79 @@ def test_observations_one_by_one_answer_parallel_calls_in_order(read: Any) -> No
     assert [message["tool_call_id"] for message in results] == ["call_1", "call_2"]
 
 
+def test_call_turns_that_follow_one_another_are_parallel_calls(read: Any) -> None:
+    calls = [{"name": "weather", "arguments": {"city": city}} for city in ("Rome", "Bern", "Oslo")]
+    turns = [
+        {"from": "human", "value": "?"},
+        {"from": "function_call", "value": json.dumps(calls[0])},
+        {"from": "function_call", "value": json.dumps(calls[1])},
+        {"from": "observation", "value": "one"},
+        {"from": "observation", "value": "two"},
+        {"from": "function_call", "value": json.dumps(calls[2])},
+        {"from": "observation", "value": "three"},
+        {"from": "gpt", "value": "done"},
+    ]
+    (record,) = read([{"conversations": turns}]).records
+    assert record.messages[1]["tool_calls"] == [
+        call("call_1", '{"city": "Rome"}'),
+        call("call_2", '{"city": "Bern"}'),
+    ]
+    results = [message for message in record.messages if message["role"] == "tool"]
+    assert [(m["tool_call_id"], m["content"]) for m in results] == [
+        ("call_1", "one"),
+        ("call_2", "two"),
+        ("call_3", "three"),
+    ]
+
+
+def hermes(*calls: dict[str, Any], lead: str = "") -> dict[str, str]:
+    blocks = (f"<tool_call>\n{json.dumps(call)}\n</tool_call>" for call in calls)
+    return {"from": "gpt", "value": lead + "\n".join(blocks)}
+
+
+def test_hermes_calls_in_text_become_calls_where_a_tool_answers(read: Any) -> None:
+    rome, bern = ({"name": "weather", "arguments": {"city": city}} for city in ("Rome", "Bern"))
+    results = "".join(f"<tool_response>\n{text}\n</tool_response>\n" for text in ("warm", "cold"))
+    turns = [
+        {"from": "human", "value": "?"},
+        hermes(rome, bern, lead="<think>Two.</think>I look. "),
+        {"from": "tool", "value": results},
+        {"from": "gpt", "value": "Warm, cold."},
+        {"from": "human", "value": "Again"},
+        hermes(rome),
+        {"from": "tool", "value": "<tool_response>mild</tool_response>"},
+        hermes(bern),
+    ]
+    result = read([{"conversations": turns, "tools": [WEATHER]}])
+    assert result.problems == []
+    assert result.records[0].messages[1:] == [
+        {
+            "role": "assistant",
+            "content": "<think>\nTwo.\n</think>\n\nI look.",
+            "tool_calls": [call("call_1", '{"city": "Rome"}'), call("call_2", '{"city": "Bern"}')],
+        },
+        {"role": "tool", "content": "warm", "tool_call_id": "call_1"},
+        {"role": "tool", "content": "cold", "tool_call_id": "call_2"},
+        answer("Warm, cold."),
+        user("Again"),
+        {**answer(None), "tool_calls": [call("call_3", '{"city": "Rome"}')]},
+        {"role": "tool", "content": "mild", "tool_call_id": "call_3"},
+        answer(hermes(bern)["value"]),
+    ]
+
+
+def test_hermes_call_that_cannot_be_read_is_located(read: Any) -> None:
+    turns = [
+        {"from": "human", "value": "?"},
+        {"from": "gpt", "value": "<tool_call>{city}</tool_call>"},
+        {"from": "tool", "value": "x"},
+        {"from": "gpt", "value": "done"},
+    ]
+    problems = read([{"conversations": turns}]).problems
+    assert problems[0].key == "conversations[1].value"
+    assert "broken JSON" in problems[0].got
+
+
 @pytest.mark.parametrize(
     ("turn", "key", "got"),
     [
@@ -296,10 +369,27 @@ def test_bad_alpaca_row_is_located(read: Any, row: dict[str, Any], key: str) -> 
     assert [(problem.line, problem.key) for problem in result.problems] == [(2, key)]
 
 
-def test_completion_strings_are_kept_raw_and_ignore_the_system_prompt(read: Any) -> None:
-    (record,) = read([{"prompt": "1 + 1 =", "completion": " 2"}], system="Count.").records
+def test_completion_strings_are_kept_raw(read: Any) -> None:
+    (record,) = read([{"prompt": "1 + 1 =", "completion": " 2", "system": "", "tools": []}]).records
     assert record.kind == "completion"
     assert [m["content"] for m in record.messages] == ["1 + 1 =", " 2"]
+
+
+@pytest.mark.parametrize("column", ["system", "tools", "functions"])
+def test_what_no_template_will_place_in_a_completion_is_refused(read: Any, column: str) -> None:
+    (problem,) = read([{"prompt": "a", "completion": "b", column: "[1]"}]).problems
+    assert problem.key == column
+    assert "format: alpaca, columns: {instruction: prompt, output: completion}" in problem.do
+
+
+def test_system_prompt_for_completions_is_one_refusal(read: Any) -> None:
+    result = read([{"prompt": "a", "completion": "b"}] * 50, system="Count.")
+    assert [problem.key for problem in result.refusals] == ["data.system"]
+    assert result.problems == []
+    columns = {"instruction": "prompt", "output": "completion"}
+    rows = [{"prompt": "a", "completion": "b"}]
+    (record,) = read(rows, system="Count.", format="alpaca", columns=columns).records
+    assert record.messages[0] == {"role": "system", "content": "Count."}
 
 
 def test_completion_of_messages_trains_the_completion_alone(read: Any) -> None:

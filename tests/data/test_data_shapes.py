@@ -96,3 +96,46 @@ def test_the_majority_names_the_shape_and_the_rest_are_bad_rows(read: Any) -> No
     result = read([{"chat": CHAT}, {"messages": CHAT}, {"messages": CHAT}])
     assert result.counts[0].format == "chat"
     assert [(problem.line, problem.key) for problem in result.problems] == [(1, "messages")]
+
+
+DOLLY = {"instruction": "Who?", "context": "Ada wrote it.", "response": "Ada."}
+
+
+def test_the_suggested_mapping_keeps_the_context(read: Any) -> None:
+    (problem,) = read([DOLLY]).refusals
+    mapping = "columns: {instruction: instruction, input: context, output: response}"
+    assert mapping in problem.do
+    columns = {"instruction": "instruction", "input": "context", "output": "response"}
+    (record,) = read([DOLLY], columns=columns).records
+    assert record.messages[0]["content"] == "Who?\nAda wrote it."
+    (problem,) = read([{"input": "Who?", "passage": "Ada.", "output": "She."}]).refusals
+    assert "{instruction: input, input: passage, output: output}" in problem.do
+
+
+@pytest.mark.parametrize("shape", ["auto", "alpaca"])
+def test_mapping_to_a_column_that_no_row_has_is_refused(read: Any, shape: str) -> None:
+    columns = {"input": "contxt", "output": "response"}
+    (problem,) = read([DOLLY] * 40, format=shape, columns=columns).refusals
+    assert problem.got == "column 'contxt', which no row has"
+    assert (problem.key, problem.do) == ("columns.input", "did you mean context?")
+
+
+def test_mapping_to_a_column_of_later_rows_alone_is_meant(read: Any) -> None:
+    bare = {"instruction": "Hi", "output": "Hello"}
+    result = read([bare] * 40 + [{**bare, "context": "c"}], columns={"input": "context"})
+    assert result.refusals == []
+    assert result.records[-1].messages[0]["content"] == "Hi\nc"
+
+
+@pytest.mark.parametrize("shape", ["auto", "alpaca"])
+def test_mapping_of_a_field_that_the_shape_lacks_is_refused(read: Any, shape: str) -> None:
+    columns = {"completion": "context", "output": "response"}
+    (problem,) = read([DOLLY], format=shape, columns=columns).refusals
+    assert problem.got == "'completion', which alpaca rows do not have"
+    assert "input" in problem.allowed
+
+
+def test_alpaca_rows_may_have_tools(read: Any) -> None:
+    row = {"instruction": "a", "output": "b", "tools": [{"name": "f"}]}
+    (record,) = read([row]).records
+    assert record.tools is not None and record.extra == {}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ import pytest
 from assay.config import SourceConfig
 from assay.data import read_sources, read_split, write_split
 from assay.data.columnar import find_commit, load_hub_dataset
+from assay.data.convert import convert_row
+from assay.data.records import Row, RowCheck
 from assay.errors import DataError
 
 
@@ -137,6 +141,52 @@ def test_written_split_reads_back_equal_and_as_a_source(tmp_path: Path) -> None:
     assert [record.messages for record in again.records] == [r.messages for r in records]
 
 
+def test_cells_that_json_does_not_know_are_plain_from_the_first(tmp_path: Path) -> None:
+    """The record, the split on disk and the items that a metric sees hold the same values."""
+    import pyarrow
+    from pyarrow import parquet
+
+    noon = datetime(2024, 5, 1, 12, 30)
+    cells = {
+        "day": noon.date(),
+        "at": noon,
+        "price": Decimal("9.50"),
+        "photo": b"\xff\x00",
+        "score": float("nan"),
+        "nested": {"days": [noon.date()], "took": timedelta(seconds=90), "none": None},
+    }
+    calls = [{"name": "book", "arguments": {"day": noon.date()}}]
+    messages = [{"role": "user", "content": "?"}, {"role": "assistant", "tool_calls": calls}]
+    row = {"messages": messages, "tools": [{"name": "book"}], **cells}
+    table = pyarrow.Table.from_pylist([row])
+    parquet.write_table(table, tmp_path / "rows.parquet")
+    result = read_sources([source("rows.parquet")], base_dir=tmp_path)
+    assert result.problems == []
+    (record,) = result.records
+    assert record.extra == {
+        "day": "2024-05-01",
+        "at": "2024-05-01T12:30:00",
+        "price": "9.50",
+        "photo": "/wA=",
+        "score": None,
+        "nested": {"days": ["2024-05-01"], "took": "0:01:30", "none": None},
+    }
+    assert json.loads(json.dumps(record.extra, allow_nan=False)) == record.extra
+    (call,) = record.messages[-1]["tool_calls"]
+    assert call["function"]["arguments"] == '{"day": "2024-05-01"}'
+    write_split(tmp_path / "split.parquet", [record])
+    assert read_split(tmp_path / "split.parquet") == [record]
+
+
+def test_a_cell_without_a_json_form_is_a_located_problem() -> None:
+    """What a Hub data set decodes, such as an image, has no text that would be the same again."""
+    check = RowCheck(Row({"text": "a", "photo": {"image": object()}}, "owner/name[train]", 7, True))
+    assert convert_row(check, "text", columns={}) is None
+    (problem,) = check.problems
+    assert (problem.line, problem.key) == (7, "photo")
+    assert str(problem).endswith("do leave the column out")
+
+
 def test_hub_dataset_is_read_by_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A dataset folder loads by the same call as a Hub id, without a network."""
     datasets = pytest.importorskip("datasets")
@@ -173,3 +223,30 @@ def test_hub_id_that_cannot_be_reached_is_a_located_refusal(
     (problem,) = result.refusals
     assert problem.file == "no-such-owner/no-such-data[train]"
     assert problem.got.startswith("a dataset that cannot be loaded")
+
+
+@pytest.mark.parametrize(
+    ("names", "refused"),
+    [
+        (["train.jsonl", "test.jsonl"], "test.jsonl and train.jsonl"),
+        (["rows.jsonl", "dev.jsonl"], "dev.jsonl and rows.jsonl"),
+        (["gsm8k.train.jsonl", "gsm8k.test.jsonl"], "gsm8k.test.jsonl and gsm8k.train.jsonl"),
+        (["validation.jsonl", "my_eval.jsonl", "test-00000-of-00001.jsonl"], "my_eval.jsonl and"),
+        (["test-00000-of-00002.jsonl", "test-00001-of-00002.jsonl"], None),
+        (["train.jsonl", "more.jsonl", "latest.jsonl", "contest.jsonl", "2024.jsonl"], None),
+        (["train.jsonl", "test.md"], None),
+    ],
+)
+def test_folder_that_holds_several_splits_is_refused(
+    tmp_path: Path, names: list[str], refused: str | None
+) -> None:
+    (tmp_path / "rows").mkdir()
+    for name in names:
+        text_file(tmp_path / "rows" / name, name)
+    result = read_sources([source("rows")], base_dir=tmp_path)
+    if refused is None:
+        assert result.refusals == []
+        return
+    (problem,) = result.refusals
+    assert refused in problem.got
+    assert problem.file.endswith("rows") and "name the files" in problem.do

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from assay.data import Record, Splits, split_records
 from assay.data.keys import compute_prompt_keys
+from assay.data.leak import find_leaks
 from assay.data.split import group_by_prompt
 from assay.errors import DataError
 
@@ -89,7 +90,7 @@ def test_too_few_groups_are_refused_with_numbers() -> None:
 
 def test_same_prompt_is_one_group_whatever_the_answer_and_the_spaces() -> None:
     records = [make("a b", answer="1"), make(" a\n b ", answer="2"), make("A b", answer="1")]
-    first, second, third = group_by_prompt(records)
+    first, second, third = group_by_prompt(records).keys
     assert first == second
     assert first != third
 
@@ -98,18 +99,48 @@ def test_system_prompt_does_not_part_equal_prompts() -> None:
     plain = make("q")
     system = [{"role": "system", "content": "S"}]
     led = Record("x", system + plain.messages, None, "chat", None, "f", 2, "f")
-    assert len(set(group_by_prompt([plain, led]))) == 1
+    assert len(set(group_by_prompt([plain, led]).keys)) == 1
 
 
 def test_rows_that_grow_turn_by_turn_are_one_group() -> None:
     turns = ["q1", "a1", "q2", "a2", "q3", "a3"]
     records = [conversation(*turns[:end]) for end in (2, 4, 6)]
-    assert len(set(group_by_prompt(records))) == 1
+    groups = group_by_prompt(records)
+    assert (len(set(groups.keys)), groups.openings) == (1, set())
 
 
 def test_a_shared_opening_alone_joins_no_conversations() -> None:
     records = [conversation("hi", "hello", question, "a") for question in ("x", "y", "z")]
-    assert len(set(group_by_prompt(records))) == 3
+    assert len(set(group_by_prompt(records).keys)) == 3
+
+
+@pytest.mark.parametrize("same_answer", [True, False])
+def test_a_short_greeting_joins_no_conversations_that_begin_with_it(same_answer: bool) -> None:
+    openings = ["hello" if same_answer else f"hello {n}" for n in range(200)]
+    longer = [conversation("hi", said, f"q{n}", f"a{n}") for n, said in enumerate(openings)]
+    splits = split_records(
+        [make("hi", answer="hello"), *longer], validation_ratio=0.1, test_ratio=0.1, seed=0
+    )
+    assert sizes(splits) == (161, 20, 20)
+    assert find_leaks(splits) == []
+    if same_answer:
+        assert "hi/hello/None" in names(splits)["train"]
+
+
+def test_a_thread_of_rows_that_ends_in_an_opening_is_trained_with_it() -> None:
+    """An opening of two turns, and its own first turn: all that many threads begin with."""
+    first, second = conversation("hi", "hello"), conversation("hi", "hello", "menu", "a or b")
+    ends = [conversation("hi", "hello", "menu", "a or b", q, "yes") for q in "abcdef"]
+    splits = split_records([first, second, *ends], validation_ratio=0.2, test_ratio=0.2, seed=1)
+    assert {first.id, second.id} <= names(splits)["train"]
+    assert sizes(splits) == (6, 1, 1)
+    assert find_leaks(splits) == []
+
+
+def test_a_turn_with_the_same_prompt_and_another_answer_joins_nothing() -> None:
+    records = [make("hi", answer="hey"), conversation("hi", "hello", "q", "a")]
+    groups = group_by_prompt(records)
+    assert (len(set(groups.keys)), groups.openings) == (2, set())
 
 
 short = st.sampled_from("abcdefgh")
@@ -148,9 +179,11 @@ def test_split_properties(
     # No group is divided.
     for name in ("x", "y", "z"):
         assert sum(any(r.group == name for r in part) for part in parts.values()) <= 1
-    # No held-out prompt is trained on, at any turn, where groups are left to the prompts.
+    # No row leaks, and no held-out row has the prompt of a trained one, where groups are left to
+    # the prompts.
     own = {n: [r for r in part if r.group is None] for n, part in parts.items()}
-    trained = {key for record in own["train"] for key in compute_prompt_keys(record)}
+    assert find_leaks(Splits(**own)) == []
+    trained = {compute_prompt_keys(record)[-1] for record in own["train"]}
     for record in own["validation"] + own["test"]:
         assert compute_prompt_keys(record)[-1] not in trained
     # The order of rows changes nothing.

@@ -184,6 +184,11 @@ def pathological(name: str, tokenizer: ChatTokenizer, chat: Chat) -> Tokenized:
             "{{ m.content }}<|end|>{% endfor %}"
         },
     )
+    polite = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yes"}]
+    deaf = (
+        "{% for m in messages if m.role in ['user', 'assistant'] %}<|{{ m.role }}|>{{ m.content }}"
+        "<|end|>{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
+    )
     cases: dict[str, Callable[[], Tokenized]] = {
         "no_trained_tokens": lambda: run(
             [chat("", "", **turns("a", "b", weights={1: 0}))], tokenizer
@@ -196,6 +201,10 @@ def pathological(name: str, tokenizer: ChatTokenizer, chat: Chat) -> Tokenized:
         ),
         "inferred_boundary": lambda: run([chat("hi", "yes")], backwards),
         "unknown_tokens": lambda: run([chat("hi", "yes")], unknown),
+        "messages_not_rendered": lambda: run(
+            [chat("", "", messages=[{"role": "developer", "content": "Be kind."}, *polite])],
+            replace(tokenizer, templates={"default": deaf}),
+        ),
         "special_tokens_in_text": lambda: run([chat("say <|end|>", "yes")], tokenizer),
     }
     return cases[name]()
@@ -248,3 +257,15 @@ def test_percentiles_are_nearest_ranks() -> None:
     expected = {"min": 1, "p50": 50, "p90": 90, "p95": 95, "p99": 99, "max": 100}
     assert compute_percentiles(list(range(100, 0, -1))) == expected
     assert compute_percentiles([]) == {}
+
+
+def test_report_says_that_completions_do_not_use_the_template(
+    tokenizer: ChatTokenizer, chat: Chat
+) -> None:
+    records = [chat("ab", "cd", kind="completion"), chat("hi", "yes")]
+    report = mask_report(run(records, tokenizer))
+    assert report.num_untemplated == 1
+    assert "without template    1 prompt/completion rows" in report.render()
+    bare = mask_report(run(records[:1], replace(tokenizer, templates={})))
+    assert bare.num_untemplated == 0
+    assert "without template" not in bare.render()

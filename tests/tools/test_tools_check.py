@@ -59,6 +59,7 @@ def test_unknown_tool_names_the_nearest() -> None:
         ({"type": "dict"}, "not a JSON Schema"),
         ({"$ref": "http://127.0.0.1:9/none.json"}, "not at hand"),
         ({"$ref": "#/$defs/none"}, "not at hand"),
+        ({"$ref": "#"}, "to themselves"),
     ],
 )
 def test_a_schema_that_cannot_be_used_is_a_problem(parameters: dict[str, Any], words: str) -> None:

@@ -11,7 +11,7 @@ from assay.chat.examples import (
     render_plain,
 )
 from assay.chat.messages import Message, Tool, message_text, message_weight
-from assay.chat.render import find_control_texts, render_prompt, render_text
+from assay.chat.render import find_control_texts, find_lost_messages, render_prompt, render_text
 from assay.chat.tokenizer import ChatTokenizer, load_chat_tokenizer
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "RenderedExample",
     "Tool",
     "find_control_texts",
+    "find_lost_messages",
     "load_chat_tokenizer",
     "message_text",
     "message_weight",

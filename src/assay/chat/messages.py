@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,16 +18,28 @@ Tool = Mapping[str, Any]
 
 # Names under which reasoning is passed; templates read the first, gpt-oss templates the second.
 REASONING_KEYS = ("reasoning_content", "thinking", "reasoning")
+# Mistral's templates: `tool_call.id|length != 9`, and the message that says so.
+_NINE_LONG_IDS = re.compile(r"length\s*(?:!=|==)?\s*9\b")
 
 
-def build_template_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
-    """Copies of `messages` in the form that templates expect.
+def build_template_messages(messages: Sequence[Message], template: str) -> list[dict[str, Any]]:
+    """Copies of `messages` in the form that `template` expects.
 
-    Keys without a value and `weight` (ours, not the template's) are left out, reasoning is passed
-    under each name that templates read, and tool arguments given as JSON text become objects: most
-    templates would quote the text a second time, and the engines that serve parse it too.
+    - Keys without a value and `weight` (ours, not the template's) are left out.
+    - Reasoning is passed under each name that templates read.
+    - Tool arguments given as JSON text become objects: most templates would quote the text a
+      second time, and the engines that serve parse it too.
+    - A `developer` is the `system` of a template that never names the role: such templates would
+      leave the message out, or refuse it.
+    - Where a template demands call ids of 9 letters and digits, others become the hash of
+      themselves, of calls and results alike.
     """
-    return [_build_template_message(message) for message in messages]
+    ready = [_build_template_message(message) for message in messages]
+    if "developer" not in template:
+        ready = [
+            {**one, "role": "system"} if one.get("role") == "developer" else one for one in ready
+        ]
+    return [_with_short_ids(one) for one in ready] if _NINE_LONG_IDS.search(template) else ready
 
 
 def message_weight(message: Message) -> float:
@@ -67,6 +81,27 @@ def _build_template_message(message: Message) -> dict[str, Any]:
     if "tool_calls" in ready:
         ready["tool_calls"] = [_with_object_arguments(call) for call in ready["tool_calls"]]
     return ready
+
+
+def _with_short_ids(message: dict[str, Any]) -> dict[str, Any]:
+    if "tool_call_id" in message:
+        message = {**message, "tool_call_id": _shorten_id(message["tool_call_id"])}
+    if "tool_calls" in message:
+        calls = [
+            {**call, "id": _shorten_id(call["id"])}
+            if isinstance(call, Mapping) and "id" in call
+            else call
+            for call in message["tool_calls"]
+        ]
+        message = {**message, "tool_calls": calls}
+    return message
+
+
+def _shorten_id(identity: Any) -> str:
+    text = str(identity)
+    if re.fullmatch(r"[A-Za-z0-9]{9}", text):
+        return text
+    return hashlib.sha256(text.encode()).hexdigest()[:9]
 
 
 def _with_object_arguments(call: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,8 +22,8 @@ def render_text(
 ) -> str:
     """The text of a conversation by the base's template.
 
-    The same as Transformers' `apply_chat_template`, except that tool arguments given as JSON text
-    reach the template as objects (see `build_template_messages`).
+    The same as Transformers' `apply_chat_template`, except for what `build_template_messages`
+    does: tool arguments given as JSON text reach the template as objects, say.
 
     Args:
         tokenizer: the base's tokenizer and template.
@@ -39,9 +40,10 @@ def render_text(
         raise DataError(
             Problem(got="no messages", allowed="at least one", do="drop the row", key="messages")
         )
+    template = tokenizer.template_for(tools)
     return run_template(
-        tokenizer.template_for(tools),
-        build_template_messages(messages),
+        template,
+        build_template_messages(messages, template),
         tools=tools,
         add_generation_prompt=add_generation_prompt,
         variables={**tokenizer.special_tokens, **template_kwargs},
@@ -65,6 +67,34 @@ def render_prompt(
         tokenizer, messages, tools=tools, add_generation_prompt=True, **template_kwargs
     )
     return tokenizer.encode(text)
+
+
+def find_lost_messages(
+    tokenizer: ChatTokenizer, messages: Sequence[Message], *, tools: Sequence[Tool] | None = None
+) -> list[int]:
+    """Indices of the messages whose text the rendering of the conversation does not hold.
+
+    A template may leave out a role that it does not know, and the model never sees the message.
+    Answers are not looked at, since templates strip their reasoning. White space may differ, and
+    a template may quote a message as JSON.
+
+    Raises:
+        DataError: no messages, or messages that the template refuses.
+        ConfigError: the base has no template.
+    """
+    text = " ".join(render_text(tokenizer, messages, tools=tools).split())
+    return [
+        index
+        for index, message in enumerate(messages)
+        if message.get("role") != "assistant"
+        and not any(form in text for form in _written_forms(message_text(message)))
+    ]
+
+
+def _written_forms(text: str) -> list[str]:
+    """`text` as it is, and within JSON, each with single spaces."""
+    quoted = (json.dumps(text.strip(), ensure_ascii=ascii)[1:-1] for ascii in (False, True))
+    return [" ".join(form.split()) for form in (text, *quoted)]
 
 
 def find_control_texts(tokenizer: ChatTokenizer, messages: Sequence[Message]) -> list[str]:

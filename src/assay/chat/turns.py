@@ -62,7 +62,7 @@ def build_conversation(
     return Conversation(
         tokenizer=tokenizer,
         messages=messages,
-        ready=build_template_messages(messages),
+        ready=build_template_messages(messages, tokenizer.template_for(tools)),
         tools=tools,
         variables={**tokenizer.special_tokens, **template_kwargs},
     )

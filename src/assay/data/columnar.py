@@ -71,7 +71,7 @@ def load_hub_dataset(
         raise DataError(
             Problem(
                 "a Hub dataset, but `datasets` is not installed",
-                do="pip install 'assay[train]', or download the file and name it",
+                do="pip install datasets, or download the file and name it",
                 file=label,
             )
         ) from error

@@ -14,7 +14,7 @@ from assay.data.plain_rows import (
     read_string,
     read_text_row,
 )
-from assay.data.records import Kind, Message, Record, RowCheck
+from assay.data.records import Kind, Message, Record, RowCheck, to_json_value
 from assay.data.shapes import SHAPES, rename_columns
 from assay.data.sharegpt_rows import read_conversations
 from assay.data.tool_rows import Tool, parse_if_text, read_tools
@@ -48,10 +48,10 @@ def convert_row(
     if missing:
         return None
     kind, messages, tools = _read_shape(shape, fields, check, system)
+    used = {columns.get(name, name) for name in SHAPES[shape].columns}
+    extra = _read_extra({n: cell for n, cell in row.fields.items() if n not in used}, check)
     if check.problems:
         return None
-    used = {columns.get(name, name) for name in SHAPES[shape].columns}
-    extra = {name: cell for name, cell in row.fields.items() if name not in used}
     return Record(
         id="",
         messages=messages,
@@ -65,6 +65,16 @@ def convert_row(
         extra=extra,
         hold_out=hold_out,
     )
+
+
+def _read_extra(cells: Mapping[str, Any], check: RowCheck) -> dict[str, Any]:
+    extra = {}
+    for name, cell in cells.items():
+        try:
+            extra[name] = to_json_value(cell)
+        except ValueError as error:
+            check.refuse(name, str(error), "text, numbers, dates, lists", "leave the column out")
+    return extra
 
 
 def _read_group(fields: Mapping[str, Any], group_by: str | None, check: RowCheck) -> str | None:

@@ -11,8 +11,18 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+# Deeper than any row; every level is decoded again to find the place.
+_MAX_LEVELS = 16
 _SPACE = re.compile(r"[ \t\r\n]*")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+class RefusedValue(ValueError):
+    """Sound JSON that is refused for what it says; its value begins at `start` of the text."""
+
+    def __init__(self, message: str, start: int) -> None:
+        super().__init__(message)
+        self.start = start
 
 
 def _unique_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -35,20 +45,51 @@ def decode_at(text: str, start: int) -> tuple[Any, int]:
     """One JSON value that begins at `text[start]`, and the offset after it.
 
     Raises:
-        ValueError: (often `json.JSONDecodeError`, with line and column) the value is refused.
+        json.JSONDecodeError: the syntax is broken, at the line and column that it names.
+        RefusedValue: the value is refused.
     """
     try:
         value, end = _DECODER.raw_decode(text, start)
+    except json.JSONDecodeError:
+        raise
     except RecursionError as error:
-        raise ValueError("objects or lists are nested too deeply") from error
+        raise RefusedValue("objects or lists are nested too deeply", start) from error
+    except ValueError as error:
+        raise RefusedValue(str(error), start) from error
     if _SURROGATE.search(text, start, end):
         try:
             json.dumps(value, ensure_ascii=False).encode()
         except UnicodeEncodeError as error:
-            raise ValueError(
-                "half of a surrogate pair (\\ud800 to \\udfff stand in pairs)"
+            raise RefusedValue(
+                "half of a surrogate pair (\\ud800 to \\udfff stand in pairs)", start
             ) from error
     return value, end
+
+
+def find_refused(text: str, start: int) -> int:
+    """Offset of the innermost object, list or value, at or within `text[start]`, that is refused.
+
+    Args:
+        start: of a value for which `decode_at` raised `RefusedValue`.
+    """
+    for _ in range(_MAX_LEVELS):
+        inner = _find_refused_child(text, start)
+        if inner is None:
+            break
+        start = inner
+    return start
+
+
+def _find_refused_child(text: str, start: int) -> int | None:
+    iterate = {"{": iterate_members, "[": iterate_elements}.get(text[start])
+    try:
+        for _ in iterate(text, start) if iterate else ():
+            pass
+    except RefusedValue as error:
+        return error.start
+    except json.JSONDecodeError:
+        return None  # nested too deeply for the whole, and broken further in
+    return None
 
 
 def skip_space(text: str, start: int) -> int:

@@ -1,10 +1,11 @@
-"""Finds rows that stand in two splits; decides by content alone and reads no file."""
+"""Finds rows and groups that stand in two splits; decides by content and reads no file."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
+from typing import NamedTuple
 
 from assay.data.keys import compute_answer_keys, compute_conversation_key, compute_prompt_keys
 from assay.data.records import Record
@@ -19,8 +20,8 @@ _PAIRS = tuple(combinations(("train", "validation", "test"), 2))
 class Leak:
     """`record` of split `split` is also `held_out`, of the later split `held_out_split`.
 
-    `same` is ``messages`` (the whole conversation) or ``prompt and answer`` (without the system
-    prompt; also where the pair is one turn of a longer conversation).
+    `same` is ``messages`` (the whole conversation), ``prompt and answer`` (without the system
+    prompt; also where the pair is one turn of a longer conversation), or ``group`` and its name.
     """
 
     record: Record
@@ -33,7 +34,7 @@ class Leak:
         """The leak at the held-out row, naming the other place."""
         return Problem(
             f"the same {self.same} as {self.record.place} ({self.split})",
-            "rows that stand in one split only",
+            "rows and groups that stand in one split only",
             f"remove one of the two, or set data.on_leak: drop (drops it from {self.split})",
             file=self.held_out.file,
             line=self.held_out.line,
@@ -42,7 +43,7 @@ class Leak:
 
 
 def find_leaks(splits: Splits) -> list[Leak]:
-    """Rows that two splits share: every such row of either split is named at least once."""
+    """Rows and groups that two splits share: every such row of either is named at least once."""
     parts = splits.as_dict()
     leaks: list[Leak] = []
     for first, second in _PAIRS:
@@ -58,27 +59,44 @@ def _between(
 
     Not every pair: a row that stands a thousand times on both sides would make a million.
     """
-    conversations = _index((compute_conversation_key(record), record) for record in held_out)
-    answers = _index((compute_answer_keys(record)[-1], record) for record in held_out)
+    marks = [_mark(record, compute_answer_keys(record)) for record in records]
+    held_out_marks = [_mark(item, compute_answer_keys(item)[-1:]) for item in held_out]
+    items = _index(held_out, held_out_marks)
     named: set[int] = set()
-    others: dict[int, Leak] = {}
-    for record in records:
-        whole = conversations.get(compute_conversation_key(record), [])
-        turns = [item for key in compute_answer_keys(record) for item in answers.get(key, [])]
-        found = [Leak(record, split, item, held_out_split, "messages") for item in whole]
-        found += [Leak(record, split, item, held_out_split, "prompt and answer") for item in turns]
-        if found:
-            yield found[0]
-            named.add(id(found[0].held_out))
-            for leak in found:
-                others.setdefault(id(leak.held_out), leak)
-    yield from (leak for item, leak in others.items() if item not in named)
+    for record, own in zip(records, marks, strict=True):
+        mark = next((mark for mark in own if mark in items), None)
+        if mark is not None:
+            yield Leak(record, split, items[mark], held_out_split, mark.same)
+            named.add(id(items[mark]))
+    firsts = _index(records, marks)
+    for item, own in zip(held_out, held_out_marks, strict=True):
+        mark = next((mark for mark in own if mark in firsts), None)
+        if mark is not None and id(item) not in named:
+            yield Leak(firsts[mark], split, item, held_out_split, mark.same)
 
 
-def _index(pairs: Iterable[tuple[str, Record]]) -> dict[str, list[Record]]:
-    index: dict[str, list[Record]] = {}
-    for key, record in pairs:
-        index.setdefault(key, []).append(record)
+class _Mark(NamedTuple):
+    """What two rows must not share: what it is, in words, and its content."""
+
+    same: str
+    key: str
+
+
+def _mark(record: Record, answers: list[str]) -> list[_Mark]:
+    """The marks of a row, most telling first."""
+    marks = [_Mark("messages", compute_conversation_key(record))]
+    marks += [_Mark("prompt and answer", key) for key in answers]
+    if record.group is not None:
+        marks.append(_Mark(f"group {record.group!r}", record.group))
+    return marks
+
+
+def _index(records: list[Record], marks: list[list[_Mark]]) -> dict[_Mark, Record]:
+    """The first record of each mark."""
+    index: dict[_Mark, Record] = {}
+    for record, own in zip(records, marks, strict=True):
+        for mark in own:
+            index.setdefault(mark, record)
     return index
 
 

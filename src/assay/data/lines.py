@@ -13,10 +13,13 @@ import io
 import json
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any, BinaryIO
 
 from assay.data.json_text import (
+    RefusedValue,
     decode_at,
+    find_refused,
     iterate_elements,
     iterate_members,
     parse_json,
@@ -28,6 +31,7 @@ from assay.errors import DataError, Problem
 # Columns of one chat row that hold lists: an object with such a list is a row, not a file of rows.
 ROW_LISTS = frozenset({"messages", "conversations", "prompt", "completion", "tools", "history"})
 
+_DELIMITERS = ("\t", ";", "|", ",")
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -113,8 +117,14 @@ def read_json(stream: BinaryIO, file: str) -> Iterator[Row | Problem]:
     except ValueError as error:
         if isinstance(error, DataError):
             raise
-        line = error.lineno if isinstance(error, json.JSONDecodeError) else 1
-        raise DataError(_json_problem(error, file, line)) from error
+        raise DataError(_json_problem(error, file, _find_line(error, text))) from error
+
+
+def _find_line(error: ValueError, text: str) -> int:
+    if isinstance(error, json.JSONDecodeError):
+        return error.lineno
+    start = find_refused(text, error.start) if isinstance(error, RefusedValue) else 0
+    return 1 + text.count("\n", 0, start)
 
 
 def _is_jsonl(data: bytes) -> bool:
@@ -169,24 +179,28 @@ def _read_list(text: str, start: int, file: str) -> Iterator[Row | Problem]:
 
 
 def read_csv(stream: BinaryIO, file: str, *, delimiter: str = ",") -> Iterator[Row | Problem]:
-    """A header line, then one row each; cells in quotes may hold line breaks."""
+    """A header line, then one row each; cells in quotes may hold line breaks.
+
+    Raises:
+        DataError: the header cannot be used, or a quote is not closed on its line and where its
+            cell ends is unclear: nobody knows which of the lines up to there are rows.
+    """
     csv.field_size_limit(sys.maxsize)  # the default refuses cells above 128 KiB
     undecodable: list[Problem] = []
     lines = _csv_lines(stream, file, undecodable)
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    head = next(lines, "")
+    _refuse_other_delimiter(head, delimiter, file)
+    reader = csv.reader(chain([head], lines), delimiter=delimiter, strict=True)
     header: list[str] | None = None
     while True:
         first = reader.line_num + 1
         try:
             cells = next(reader, None)
         except csv.Error as error:
-            yield Problem(
-                f"broken CSV: {error}",
-                "cells as RFC 4180 quotes them",
-                "correct the quotes",
-                file,
-                first,
-            )
+            problem = _broken_csv(error, file, first, reader.line_num)
+            if header is None or reader.line_num > first:
+                raise DataError(problem) from error
+            yield problem
             continue
         if undecodable:
             yield from undecodable
@@ -197,6 +211,33 @@ def read_csv(stream: BinaryIO, file: str, *, delimiter: str = ",") -> Iterator[R
             header = _check_header(cells, file, first)
         elif cells:
             yield _csv_row(header, cells, file, first)
+
+
+def _refuse_other_delimiter(head: str, delimiter: str, file: str) -> None:
+    """Refuse a header line that only another delimiter divides into columns."""
+    other = next((mark for mark in _DELIMITERS if mark in head), None)
+    if delimiter in head or other is None:
+        return
+    names = {"\t": "a tab", ",": "a comma"}
+    raise DataError(
+        Problem(
+            f"a header that is one column, {head.strip()!r}: the delimiter is "
+            f"{names.get(other, other)}",
+            f"{names[delimiter]} between cells (.csv: a comma, .tsv: a tab)",
+            "name the file .tsv" if other == "\t" else "save it with commas, as .csv",
+            file,
+            1,
+        )
+    )
+
+
+def _broken_csv(error: csv.Error, file: str, first: int, last: int) -> Problem:
+    if last <= first:
+        got, do = f"broken CSV: {error}", "correct the quotes"
+    else:
+        got = f"broken CSV from line {first} to line {last}: {error}"
+        do = f"close or double the quote that opens in line {first}, or correct line {last}"
+    return Problem(got, "cells as RFC 4180 quotes them", do, file, first)
 
 
 def _csv_lines(stream: BinaryIO, file: str, undecodable: list[Problem]) -> Iterator[str]:

@@ -29,6 +29,8 @@ class MaskReport:
     Attributes:
         stop_token_share: share of trained answers that hold a stop token.
         rows_without_trained: rows that train nothing.
+        num_untemplated: prompt/completion rows, rendered without the chat template that the base
+            has.
         num_truncated: sequences whose beginning was cut off.
         num_dropped: sequences left out, by reason (``too_long``, ``template``).
         length_tokens: min, p50, p90, p95, p99 and max of the sequences.
@@ -45,6 +47,7 @@ class MaskReport:
     num_stopped_turns: int
     stop_token_share: float
     rows_without_trained: int
+    num_untemplated: int
     num_truncated: int
     num_dropped: dict[str, int]
     num_straddling_tokens: int
@@ -99,6 +102,7 @@ def mask_report(tokenized: Tokenized) -> MaskReport:
         num_stopped_turns=num_stopped,
         stop_token_share=num_stopped / num_turns if num_turns else 0.0,
         rows_without_trained=len(find_untrained_rows(sequences)),
+        num_untemplated=tokenized.num_untemplated,
         num_truncated=sum(sequence.is_truncated for sequence in sequences),
         num_dropped={reason: reasons.count(reason) for reason in ("too_long", "template")},
         num_straddling_tokens=sum(sequence.num_straddling_tokens for sequence in sequences),
@@ -155,6 +159,11 @@ def _render_lines(report: MaskReport) -> list[str]:
         f"long, {dropped['template']:,} refused by the template",
         f"length in tokens    {lengths or 'none'} (at most {report.max_seq_len:,})",
     ]
+    if report.num_untemplated:
+        lines.append(
+            f"without template    {report.num_untemplated:,} prompt/completion rows: the base's "
+            "chat template is not used (format: alpaca uses it)"
+        )
     lines += [f"pathology           {one.name}: {one.detail}" for one in report.findings]
     if report.example is not None:
         plain = report.example["plain"]

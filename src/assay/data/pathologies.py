@@ -10,6 +10,7 @@ truncated_rows          more than 5 % of rows truncated, or dropped for their le
 inferred_boundary       answers whose beginning the template does not show
 unknown_tokens          tokens that the tokenizer does not know
 special_tokens_in_text  messages that spell out control tokens
+messages_not_rendered   messages that the template leaves out: the model would never see them
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ PATHOLOGIES = (
     "inferred_boundary",
     "unknown_tokens",
     "special_tokens_in_text",
+    "messages_not_rendered",
 )
 _MAX_PLACES = 20
 
@@ -68,6 +70,13 @@ def find_pathologies(tokenized: Tokenized) -> list[Pathology]:
         texts = sorted({text for one in tokenized.control_texts.values() for text in one})
         detail = f"{len(tokenized.control_texts)} rows spell out {', '.join(texts)}"
         found.append(Pathology("special_tokens_in_text", detail, list(tokenized.control_texts)))
+    if tokenized.lost_roles:
+        roles = sorted({role for one in tokenized.lost_roles.values() for role in one})
+        detail = (
+            f"{len(tokenized.lost_roles)} rows with messages ({', '.join(roles)}) that the chat "
+            "template leaves out"
+        )
+        found.append(Pathology("messages_not_rendered", detail, list(tokenized.lost_roles)))
     return [_capped(one) for one in sorted(found, key=lambda one: PATHOLOGIES.index(one.name))]
 
 

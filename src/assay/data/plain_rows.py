@@ -8,6 +8,10 @@ from assay.data.chat_rows import read_messages
 from assay.data.records import Message, RowCheck, describe_type
 from assay.data.tool_rows import parse_if_text
 
+# What prompt/completion rows cannot have, and where they can.
+UNTEMPLATED = "a prompt and a completion alone, which no chat template will touch"
+TEMPLATED = "set format: alpaca, columns: {instruction: prompt, output: completion}, or remove it"
+
 
 def read_string(fields: dict[str, Any], name: str, check: RowCheck, *, empty: str = "") -> str:
     """A text cell, or `""`; a null is the same as no cell.
@@ -59,7 +63,13 @@ def _read_history(value: Any, check: RowCheck) -> list[Message]:
 
 
 def read_completion(fields: dict[str, Any], check: RowCheck) -> list[Message]:
-    """Two strings, as one user and one assistant message that no template will touch."""
+    """Two strings, as one user and one assistant message that no template will touch.
+
+    Only a template could place a system prompt or tools, so a row with either is refused.
+    """
+    for name in ("system", "tools", "functions"):
+        if fields.get(name) not in (None, "", []):
+            check.refuse(name, f"a prompt/completion row with {name}", UNTEMPLATED, TEMPLATED)
     prompt = read_string(fields, "prompt", check, empty="an empty prompt")
     answer = read_string(fields, "completion", check, empty="an empty answer")
     return [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]

@@ -10,8 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assay.data.convert import convert_row
+from assay.data.plain_rows import TEMPLATED, UNTEMPLATED, has_message_lists
 from assay.data.records import Record, Row, RowCheck, assign_ids
-from assay.data.shapes import SAMPLE_ROWS, check_mapping, recognise_shape
+from assay.data.shapes import (
+    SAMPLE_ROWS,
+    check_mapping,
+    find_unseen_columns,
+    recognise_shape,
+    rename_columns,
+)
 from assay.data.sources import Opened, open_source
 from assay.errors import DataError, Problem
 
@@ -103,7 +110,7 @@ def _read_source(
     source: SourceConfig, name: str, *, base_dir: Path, system: str | None, group_by: str | None
 ) -> ReadResult:
     reading = _Reading(source, name, system, group_by)
-    refusals = check_mapping(source.columns, file=source.path)
+    refusals = check_mapping(source.columns, file=source.path, shape=source.format)
     try:
         if not refusals:
             opened = open_source(source, base_dir=base_dir)
@@ -130,6 +137,7 @@ class _Reading:
         self.problems: list[Problem] = []
         self.ignored: Counter[str] = Counter()
         self.num_rows = 0
+        self.seen: dict[str, None] = {}
 
     def read(self, rows: Iterator[Row | Problem]) -> list[Problem]:
         """Read all rows; return what refuses the source as a whole."""
@@ -147,7 +155,7 @@ class _Reading:
             return refusals
         for row in chain(head, rows):
             self._read_row(row)
-        return []
+        return find_unseen_columns(self.source.columns, self.seen, file=self.opened.files[0])
 
     def _recognise(self, sample: list[Row]) -> list[Problem]:
         file = self.opened.files[0]
@@ -159,24 +167,20 @@ class _Reading:
         if isinstance(shape, Problem):
             return [shape]
         self.shape = shape
+        refusals = check_mapping(self.source.columns, file=file, shape=shape)
         if self.group_by and not any(self.group_by in row.fields for row in sample):
-            seen = ", ".join(sample[0].fields)
-            return [
-                Problem(
-                    f"no column {self.group_by!r}",
-                    f"one of {seen}",
-                    "correct data.group_by",
-                    file=file,
-                    key="data.group_by",
-                )
-            ]
-        return []
+            refusals.append(_no_group_column(self.group_by, sample[0], file))
+        fields = [rename_columns(row.fields, self.source.columns) for row in sample]
+        if self.system and shape == "completion" and not all(map(has_message_lists, fields)):
+            refusals.append(_unused_system(file))
+        return refusals
 
     def _read_row(self, row: Row | Problem) -> None:
         self.num_rows += 1
         if isinstance(row, Problem):
             self.problems.append(row)
             return
+        self.seen.update(dict.fromkeys(row.fields))
         check = RowCheck(row)
         record = convert_row(
             check,
@@ -211,3 +215,18 @@ class _Reading:
             ignored_keys=dict(sorted(self.ignored.items())),
             other_columns=sorted(others),
         )
+
+
+def _no_group_column(group_by: str, row: Row, file: str) -> Problem:
+    return Problem(
+        f"no column {group_by!r}",
+        f"one of {', '.join(row.fields)}",
+        "correct data.group_by",
+        file=file,
+        key="data.group_by",
+    )
+
+
+def _unused_system(file: str) -> Problem:
+    got = "a system prompt for prompt/completion rows"
+    return Problem(got, UNTEMPLATED, TEMPLATED, file=file, key="data.system")

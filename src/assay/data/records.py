@@ -7,12 +7,17 @@ Row       raw columns of one row, before any format is known
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from datetime import date, time, timedelta
+from decimal import Decimal
 from typing import Any, Literal
+from uuid import UUID
 
 from assay.errors import Problem
 
@@ -45,8 +50,9 @@ class Record:
     text        one assistant message that holds the whole text; every token is trained
 
     `weight` is the mixing weight of the record's source; `group` is the user's group, where the
-    recipe names a group column; `extra` holds the columns that the format does not use; `hold_out`
-    says whether a split by ratio may take the record out of training.
+    recipe names a group column; `extra` holds the columns that the format does not use, as plain
+    JSON values (see `to_json_value`); `hold_out` says whether a split by ratio may take the record
+    out of training.
     """
 
     id: str
@@ -85,6 +91,34 @@ class RowCheck:
 def canonical_json(value: Any) -> str:
     """JSON that is equal for equal values: sorted keys, no spaces; foreign types as their text."""
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str)
+
+
+def to_json_value(value: Any) -> Any:
+    """A cell as the JSON value by which files, hashes and users' metrics know it, at any depth.
+
+    Dates and times become ISO 8601 text, decimals, durations and UUIDs their text, bytes Base64;
+    NaN and infinities, for which JSON has no word, become None.
+
+    Raises:
+        ValueError: a type without such a form, such as a decoded image; the message names it.
+    """
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Decimal):
+        return str(value) if value.is_finite() else None
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if isinstance(value, timedelta | UUID):
+        return str(value)
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
+    if isinstance(value, dict):
+        return {str(key): to_json_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_json_value(item) for item in value]
+    raise ValueError(describe_type(value))
 
 
 def compute_content_hash(record: Record) -> str:

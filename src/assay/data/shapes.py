@@ -2,7 +2,7 @@
 
 chat        messages [tools, system]
 sharegpt    conversations [tools, system]
-alpaca      instruction, output [input, system, history]
+alpaca      instruction, output [input, system, history, tools]
 completion  prompt, completion [tools, system]
 text        text
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,7 +53,7 @@ SHAPES: dict[str, Shape] = {
     for shape in (
         Shape("chat", ("messages",), ("tools", "system", "functions"), frozenset({"messages"})),
         Shape("sharegpt", ("conversations",), ("tools", "system"), frozenset({"conversations"})),
-        Shape("alpaca", ("instruction", "output"), ("input", "system", "history")),
+        Shape("alpaca", ("instruction", "output"), ("input", "system", "history", "tools")),
         Shape("completion", ("prompt", "completion"), ("tools", "system")),
         Shape("text", ("text",)),
     )
@@ -76,6 +76,8 @@ _PROMPTS = ("prompt", "reinforcement objectives such as grpo, which write the an
 # Usual names of the two columns of a question-answer table.
 _QUESTIONS = ("question", "query", "user", "input", "problem", "prompt", "instruction")
 _ANSWERS = ("answer", "response", "assistant", "output", "solution", "completion", "reply")
+# And of what the question is about, in a column of its own.
+_CONTEXTS = ("context", "input", "passage")
 
 
 def rename_columns(fields: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, Any]:
@@ -164,12 +166,13 @@ def _suggest_mapping(rows: Sequence[Row]) -> str:
     names = {name.lower(): name for row in rows[:SAMPLE_ROWS] for name in row.fields}
     question = next((names[name] for name in _QUESTIONS if name in names), None)
     answer = next((names[name] for name in _ANSWERS if name in names), None)
-    if question and answer:
-        return (
-            f"map the columns: data.train: {{path, format: alpaca, columns: "
-            f"{{instruction: {question}, output: {answer}}}}}"
-        )
-    return "map the columns: data.train: {path, format, columns: {field: column}}"
+    if not question or not answer:
+        return "map the columns: data.train: {path, format, columns: {field: column}}"
+    contexts = (names[name] for name in _CONTEXTS if name in names)
+    context = next((name for name in contexts if name != question), None)
+    fields = {"instruction": question, "input": context, "output": answer}
+    columns = ", ".join(f"{field}: {name}" for field, name in fields.items() if name)
+    return f"map the columns: data.train: {{path, format: alpaca, columns: {{{columns}}}}}"
 
 
 def _lacks_columns(
@@ -186,15 +189,37 @@ def _lacks_columns(
     )
 
 
-def check_mapping(columns: Mapping[str, str], *, file: str) -> list[Problem]:
-    """Problems of a column mapping itself: fields that no format has."""
+def check_mapping(columns: Mapping[str, str], *, file: str, shape: str = "auto") -> list[Problem]:
+    """Problems of a column mapping itself: fields that `shape` (for ``auto``: any) lacks."""
+    fields = FIELDS if shape == "auto" else SHAPES[shape].columns
     problems = []
     for name in columns:
-        if name in FIELDS:
+        if name in fields:
             continue
-        near = difflib.get_close_matches(name, FIELDS, n=1)
+        near = difflib.get_close_matches(name, fields, n=1)
         do = f"did you mean {near[0]}?" if near else "write {field: column of the file}"
-        problems.append(
-            Problem(f"unknown field {name!r}", ", ".join(FIELDS), do, file=file, key="columns")
-        )
+        known = name in FIELDS
+        got = f"{name!r}, which {shape} rows do not have" if known else f"unknown field {name!r}"
+        problems.append(Problem(got, ", ".join(fields), do, file=file, key=f"columns.{name}"))
+    return problems
+
+
+def find_unseen_columns(
+    columns: Mapping[str, str], seen: Collection[str], *, file: str
+) -> list[Problem]:
+    """One problem for each mapped column that no row has: its field would stay empty, silently.
+
+    Args:
+        columns: the recipe's column mapping.
+        seen: every column of every row.
+        file: named in the problems.
+    """
+    problems = []
+    for field, name in columns.items():
+        if name in seen:
+            continue
+        near = difflib.get_close_matches(name, seen, n=1)
+        do = f"did you mean {near[0]}?" if near else "correct the name, or remove the field"
+        got = f"column {name!r}, which no row has"
+        problems.append(Problem(got, ", ".join(seen), do, file=file, key=f"columns.{field}"))
     return problems

@@ -1,16 +1,19 @@
 """Reads ShareGPT `conversations` into OpenAI's message shape; renders nothing.
 
-ShareGPT has no call ids: observations answer the calls before them, in order.
+ShareGPT has no call ids: observations answer the calls before them, in order. In the manner of
+Hermes, calls and results may also stand as <tool_call> and <tool_response> within the text.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from assay.data.chat_rows import read_messages
 from assay.data.json_text import parse_json
 from assay.data.records import Message, RowCheck, describe, describe_type
+from assay.tools import parse_tool_calls
 
 SPEAKERS = {
     "human": "user",
@@ -26,13 +29,17 @@ SPEAKERS = {
     "tool": "tool",
 }
 SPEAKER_LIST = "human, gpt, system, function_call, observation, tool"
+_CALL_MARK = "<tool_call>"
+_RESPONSE = re.compile(r"<tool_response>\s*(.*?)\s*</tool_response>", re.S)
 
 
 def read_conversations(value: Any, check: RowCheck, *, key: str = "conversations") -> list[Message]:
     """Messages of one conversation; problems go to `check` under `conversations[i]`.
 
-    An answer that a call follows directly becomes one message with content and call, since that is
-    one turn of the model; a call's `value` is one object or a list of parallel ones.
+    An answer that a call follows directly becomes one message with content and call, and so do
+    calls that follow one another, since that is one turn of the model; a call's `value` is one
+    object or a list of parallel ones. Text with <tool_call> marks is calls where a tool's turn
+    follows, and remains text elsewhere.
     """
     if not isinstance(value, list):
         check.refuse(key, describe_type(value), "a list of turns")
@@ -69,15 +76,18 @@ def _join_turns(turns: list[Message], check: RowCheck, key: str) -> list[Message
     messages: list[Message] = []
     waiting: list[str] = []
     calls = 0
+    turns = [_split_call(turns, index, check, key) for index in range(len(turns))]
     for index, turn in enumerate(turns):
         place = f"{key}[{index}].value"
+        before = turns[index - 1]["role"] if index else ""
         if turn["role"] == "call":
-            found = _parse_calls(turn["content"], check, place)
-            waiting = [f"call_{calls + n}" for n in range(1, len(found) + 1)]
+            in_text = "calls" in turn
+            found = turn["calls"] if in_text else _parse_calls(turn["content"], check, place)
+            new = [f"call_{calls + n}" for n in range(1, len(found) + 1)]
+            waiting = [*waiting, *new] if before == "call" else new
             calls += len(found)
-            named = [{"id": one, **call} for one, call in zip(waiting, found, strict=True)]
-            follows_answer = index > 0 and turns[index - 1]["role"] == "assistant"
-            said = messages.pop() if follows_answer else None
+            named = [{"id": one, **call} for one, call in zip(new, found, strict=True)]
+            said = messages.pop() if before in ("assistant", "call") else {}
             messages.append(_call_message(turn, said, named))
         elif turn["role"] == "tool":
             if not waiting:
@@ -94,10 +104,33 @@ def _join_turns(turns: list[Message], check: RowCheck, key: str) -> list[Message
     return messages
 
 
-def _call_message(turn: Message, said: Message | None, calls: list[dict[str, Any]]) -> Message:
-    message = {"role": "assistant", "content": said["content"] if said else None}
-    weight = turn.get("weight", said.get("weight") if said else None)
-    return {**message, "tool_calls": calls, "weight": weight}
+def _split_call(turns: list[Message], index: int, check: RowCheck, key: str) -> Message:
+    """The turn; as a `call` with its `calls` where a tool answers calls that its text spells."""
+    turn, after = turns[index], turns[index + 1 : index + 2]
+    answered = bool(after) and after[0]["role"] == "tool"
+    if not answered or turn["role"] != "assistant" or _CALL_MARK not in turn["content"]:
+        return turn
+    parsed = parse_tool_calls(turn["content"])
+    for error in parsed.errors:
+        check.refuse(f"{key}[{index}].value", error, '<tool_call>{"name": …, "arguments": {…}}')
+    calls = [
+        {"type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+        for call in parsed.tool_calls
+    ]
+    thought = f"<think>\n{parsed.reasoning}\n</think>\n\n" if parsed.reasoning else ""
+    said = (thought + parsed.content).strip()
+    return {**turn, "role": "call", "content": said, "calls": calls}
+
+
+def _call_message(turn: Message, said: Message, calls: list[dict[str, Any]]) -> Message:
+    """One assistant message of a call, and of the answer or calls that it follows directly."""
+    content = [said.get("content"), turn["content"] if "calls" in turn else None]
+    return {
+        "role": "assistant",
+        "content": "\n".join(text for text in content if text) or None,
+        "tool_calls": [*said.get("tool_calls", []), *calls],
+        "weight": turn.get("weight", said.get("weight")),
+    }
 
 
 def _parse_calls(text: str, check: RowCheck, key: str) -> list[dict[str, Any]]:
@@ -122,20 +155,24 @@ def _openai_call(call: dict[str, Any]) -> dict[str, Any]:
 
 
 def _answer_calls(text: str, waiting: list[str]) -> list[Message]:
-    """One result for each waiting call where a list has as many items; else for the next call."""
-    if len(waiting) > 1:
-        try:
-            items = parse_json(text)
-        except ValueError:
-            items = None
-        if isinstance(items, list) and len(items) == len(waiting):
-            answers = [
-                _answer(_as_text(item), one) for item, one in zip(items, waiting, strict=True)
-            ]
-            del waiting[1:]
-            return answers
+    """One result for each waiting call where `text` holds as many; else for the next call."""
+    marked = [] if _RESPONSE.sub("", text).strip() else _RESPONSE.findall(text)
+    results = marked or (_read_items(text) if len(waiting) > 1 else [text])
+    if len(results) == len(waiting):
+        answers = [_answer(one, call) for one, call in zip(results, waiting, strict=True)]
+        del waiting[:-1]
+        return answers
     identity = waiting.pop(0) if len(waiting) > 1 else waiting[0] if waiting else ""
-    return [_answer(text, identity)]
+    return [_answer(marked[0] if len(marked) == 1 else text, identity)]
+
+
+def _read_items(text: str) -> list[str]:
+    """The items of a JSON list as text; none where `text` is something else."""
+    try:
+        items = parse_json(text)
+    except ValueError:
+        return []
+    return [_as_text(item) for item in items] if isinstance(items, list) else []
 
 
 def _answer(text: str, identity: str) -> Message:

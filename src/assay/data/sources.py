@@ -6,8 +6,10 @@ neither it nor a folder `owner` lies beside the recipe: a slip in a local path a
 
 from __future__ import annotations
 
+import lzma
 import os
 import re
+import sys
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -44,6 +46,16 @@ READERS: dict[str, RowReader] = {
 COMPRESSIONS = frozenset({".gz", ".bz2", ".xz", ".zst"})
 READABLE = ", ".join(READERS)
 
+# Files of these names beside others are held-out splits, at an end of the name: dev.jsonl,
+# gsm8k_test.jsonl.gz, test-00000-of-00001.parquet.
+_SPLIT_WORDS = {
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "eval": "validation",
+    "test": "test",
+}
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 
 
@@ -84,6 +96,7 @@ def open_source(source: SourceConfig, *, base_dir: Path) -> Opened:
     readable = [pair for pair in pairs if not is_folder or _ending(pair[0]) in READERS]
     if not readable:
         raise DataError(_nothing_readable(shown))
+    _refuse_mixed_splits(shown, [label for _, label in readable] if is_folder else [])
     return Opened(
         rows=_read_files(filesystem, [(name, label, _reader(label)) for name, label in readable]),
         files=[label for _, label in readable],
@@ -154,6 +167,34 @@ def _nothing_readable(shown: str) -> Problem:
     )
 
 
+def _refuse_mixed_splits(folder: str, labels: list[str]) -> None:
+    """Refuse a folder whose names say that rows to learn from and held-out rows lie side by side.
+
+    A folder is read whole, so its held-out files would be trained on, or the others tested on.
+    """
+    names = [label.rsplit("/", 1)[-1] for label in labels]
+    first = {_split_of(name): name for name in reversed(names)}
+    if len(first) < 2:
+        return
+    files = " and ".join(name for name in names if name in first.values())
+    raise DataError(
+        Problem(
+            f"a folder with files of several splits: {files}",
+            "a folder whose files are all of one split, since it is read whole",
+            "name the files: data.train: [folder/file, …], data.validation, data.test",
+            file=folder,
+        )
+    )
+
+
+def _split_of(name: str) -> str:
+    """The split that a file's name begins or ends with, shard numbers apart; else train."""
+    stem = name.lower().removesuffix(os.path.splitext(name.lower())[1])
+    stem = stem.removesuffix(_ending(name))
+    words = [word for word in re.split(r"[^a-z]+", stem) if word and word != "of"] or [""]
+    return _SPLIT_WORDS.get(words[0], _SPLIT_WORDS.get(words[-1], "train"))
+
+
 def _find_filesystem(target: str, shown: str) -> tuple[Any, str]:
     try:
         filesystem, path = fsspec.core.url_to_fs(target)
@@ -179,8 +220,34 @@ def _read_files(
     filesystem: Any, files: list[tuple[str, str, RowReader]]
 ) -> Iterator[Row | Problem]:
     for name, label, reader in files:
+        _require_codec(label)
         with _located(label), filesystem.open(name, "rb", compression="infer") as stream:
             yield from reader(stream, label)
+
+
+def _require_codec(file: str) -> None:
+    """Refuse a compressed file whose codec is missing: fsspec would give its bytes as they are.
+
+    `zstandard` alone is refused, too: a file that was cut off it reads as if it ended there.
+    """
+    if not file.lower().endswith(".zst"):
+        return
+    codec = fsspec.compression.compr.get("zstd")
+    if codec is None or codec.__module__ == "fsspec.compression":
+        raise DataError(
+            Problem(
+                "a .zst file, but `backports.zstd` is not installed",
+                do="pip install backports.zstd, or decompress the file",
+                file=file,
+            )
+        )
+
+
+def _list_read_errors() -> tuple[type[Exception], ...]:
+    """What file systems and decompressors raise; zstd is in the standard library from 3.14."""
+    modules = [sys.modules.get(name) for name in ("compression.zstd", "backports.zstd")]
+    zstd = [module.ZstdError for module in modules if module is not None]
+    return (OSError, EOFError, zlib.error, lzma.LZMAError, *zstd)
 
 
 @contextmanager
@@ -188,7 +255,7 @@ def _located(file: str) -> Iterator[None]:
     """Turn what a file system or a decompressor raises into a `DataError` that names the file."""
     try:
         yield
-    except (OSError, EOFError, zlib.error) as error:
+    except _list_read_errors() as error:
         raise DataError(
             Problem(
                 f"a file that cannot be read: {error}",

@@ -10,9 +10,9 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from typing import NamedTuple
 
-from assay.data.keys import compute_prompt_keys
+from assay.data.keys import compute_answer_keys, compute_prompt_keys
 from assay.data.records import Record
 from assay.errors import DataError, Problem
 
@@ -35,19 +35,16 @@ class Splits:
 def split_records(
     records: Sequence[Record], *, validation_ratio: float, test_ratio: float, seed: int
 ) -> Splits:
-    """Divide records by group; a group with a record that may not be held out is for training.
+    """Divide records by group; a group that may not be held out is for training.
 
-    A split with a ratio above 0 gets `max(1, round(ratio * n))` of the n records, or fewer where
-    the next groups do not fit whole; it never gets more. Records without a group of their own are
-    grouped by prompt (see `group_by_prompt`).
+    A split with a ratio above 0 gets `max(1, round(ratio * n))` of the n records that may be held
+    out, or fewer where the next groups do not fit whole; it never gets more. Records without a
+    group of their own are grouped by prompt (see `group_by_prompt`).
 
     Raises:
         DataError: a split would stay empty, since there are too few groups or they are too large.
     """
-    groups = _collect_groups(records)
-    fixed = {
-        key for key, indices in groups.items() if any(not records[i].hold_out for i in indices)
-    }
+    groups, fixed = _collect_groups(records)
     ordered = sorted(groups.keys() - fixed, key=lambda key: _hash(seed, key))
     total = sum(len(groups[key]) for key in ordered)
     targets = {"test": _target(test_ratio, total), "validation": _target(validation_ratio, total)}
@@ -67,38 +64,65 @@ def split_records(
     return Splits(**parts)
 
 
-def group_by_prompt(records: Sequence[Record]) -> list[str]:
-    """One group key for each record: records that share a prompt share a key.
+class PromptGroups(NamedTuple):
+    """The group of each record, and the groups that only training may hold (see below)."""
 
-    A conversation whose prompt is an earlier stretch of a longer one belongs to the longer one's
-    group, because that turn is trained there. Keys depend on content alone.
+    keys: list[str]
+    openings: set[str]
+
+
+def group_by_prompt(records: Sequence[Record]) -> PromptGroups:
+    """Groups that keep apart what must not be both trained and tested. Content alone decides.
+
+    - Records that share a prompt share a group, whatever their answers.
+    - A conversation whose prompt and answer are the beginning of a longer one would be tested on
+      what the longer one trains. Where all that go on from it have one prompt, they are rows of
+      one thread that grows, and share a group.
+    - Where they have several, it is an opening that many conversations begin with ("Hi" and
+      "Hello"). To join those would make one group of them all, and leave nothing to split. So the
+      opening is trained (`openings`), and they are split as if it were not there: it is never a
+      held-out row, and no answer that is held out stands in it.
+
+    A turn with the same prompt and another answer joins nothing; see `count_shared_prompts`.
     """
-    prompts = [compute_prompt_keys(record) for record in records]
-    finals = {keys[-1] for keys in prompts}
-    parents: dict[str, str] = {}
-    for keys in prompts:
-        shared = [key for key in keys if key in finals]
-        for first, second in pairwise(shared):
-            a, b = _find(parents, first), _find(parents, second)
-            parents[max(a, b)] = min(a, b)
-    return [_find(parents, keys[-1]) for keys in prompts]
+    prompts = [compute_prompt_keys(record)[-1] for record in records]
+    answers = [compute_answer_keys(record) for record in records]
+    asked = {keys[-1]: prompt for keys, prompt in zip(answers, prompts, strict=True)}
+    longer: dict[str, set[str]] = defaultdict(set)
+    for keys, prompt in zip(answers, prompts, strict=True):
+        beginning = next((asked[key] for key in reversed(keys[:-1]) if key in asked), None)
+        if beginning is not None:
+            longer[beginning].add(prompt)
+    onward = {prompt: min(ends) for prompt, ends in longer.items() if len(ends) == 1}
+    return PromptGroups(
+        keys=[_follow(onward, prompt) for prompt in prompts],
+        openings={prompt for prompt, ends in longer.items() if len(ends) > 1},
+    )
 
 
-def _find(parents: dict[str, str], key: str) -> str:
-    """Root of `key`; paths are halved on the way, so chains stay short."""
-    while (parent := parents.get(key, key)) != key:
-        parents[key] = parents.get(parent, parent)
-        key = parent
+def _follow(onward: dict[str, str], key: str) -> str:
+    while key in onward:
+        key = onward[key]
     return key
 
 
-def _collect_groups(records: Sequence[Record]) -> dict[str, list[int]]:
-    """Indices of the records of each group. The user's groups and prompts cannot collide."""
-    groups: dict[str, list[int]] = defaultdict(list)
-    for index, (record, prompt) in enumerate(zip(records, group_by_prompt(records), strict=True)):
+class _Groups(NamedTuple):
+    """Indices of the records of each group, and the groups that are for training."""
+
+    indices: dict[str, list[int]]
+    trained: set[str]
+
+
+def _collect_groups(records: Sequence[Record]) -> _Groups:
+    """The user's groups, else those of the prompts; the two cannot collide."""
+    prompts = group_by_prompt(records)
+    indices: dict[str, list[int]] = defaultdict(list)
+    for index, (record, prompt) in enumerate(zip(records, prompts.keys, strict=True)):
         key = f"prompt:{prompt}" if record.group is None else f"group:{record.group}"
-        groups[key].append(index)
-    return groups
+        indices[key].append(index)
+    fixed = {key for key, own in indices.items() if any(not records[i].hold_out for i in own)}
+    openings = {f"prompt:{prompt}" for prompt in prompts.openings} & indices.keys()
+    return _Groups(indices, fixed | openings)
 
 
 def _hash(seed: int, key: str) -> str:

@@ -14,6 +14,7 @@ from assay.chat import (
     ChatTokenizer,
     RenderedExample,
     find_control_texts,
+    find_lost_messages,
     render_completion,
     render_example,
     render_plain,
@@ -52,7 +53,9 @@ class Tokenized:
     """All sequences in the order of the records, and what the mask report needs to know.
 
     `control_texts` maps the place of a record to the control tokens spelled out in its messages;
-    `num_unknown_tokens` maps it to how many tokens are the tokenizer's "unknown".
+    `num_unknown_tokens` maps it to how many tokens are the tokenizer's "unknown"; `lost_roles` to
+    the roles of its messages that the template leaves out. `num_untemplated` counts rows of prompt
+    and completion where the base has a template, which is not used for them.
     """
 
     sequences: list[TokenSequence]
@@ -62,6 +65,8 @@ class Tokenized:
     example: MarkedText | None = None
     control_texts: dict[str, list[str]] = field(default_factory=dict)
     num_unknown_tokens: dict[str, int] = field(default_factory=dict)
+    lost_roles: dict[str, list[str]] = field(default_factory=dict)
+    num_untemplated: int = 0
 
 
 def tokenize(
@@ -102,6 +107,8 @@ def tokenize(
         example=run.example,
         control_texts=run.control_texts,
         num_unknown_tokens=run.unknown,
+        lost_roles=run.lost_roles,
+        num_untemplated=_count_untemplated(records, tokenizer),
     )
 
 
@@ -118,6 +125,7 @@ class _Run:
         self.example: MarkedText | None = None
         self.control_texts: dict[str, list[str]] = {}
         self.unknown: dict[str, int] = {}
+        self.lost_roles: dict[str, list[str]] = {}
         self.too_long: list[Problem] = []
         self.unrendered: list[Problem] = []
 
@@ -133,6 +141,10 @@ class _Run:
         controls = find_control_texts(self.tokenizer, record.messages)
         if controls:
             self.control_texts[record.place] = controls
+        if record.kind == "chat":
+            lost = find_lost_messages(self.tokenizer, record.messages, tools=record.tools)
+            if lost:
+                self.lost_roles[record.place] = [record.messages[i]["role"] for i in lost]
         for example in examples:
             self._add_example(record, example)
 
@@ -191,6 +203,10 @@ def build_sequence(record: Record, example: RenderedExample) -> TokenSequence:
         is_inferred=example.boundary == "inferred",
         num_straddling_tokens=len(example.straddling),
     )
+
+
+def _count_untemplated(records: Sequence[Record], tokenizer: ChatTokenizer) -> int:
+    return sum(record.kind == "completion" for record in records) if tokenizer.has_template else 0
 
 
 def _find_unknown_id(tokenizer: ChatTokenizer) -> int | None:

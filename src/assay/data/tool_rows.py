@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 from assay.data.json_text import parse_json
-from assay.data.records import RowCheck, describe, describe_type
+from assay.data.records import RowCheck, describe, describe_type, to_json_value
 
 Tool = dict[str, Any]
 
@@ -126,7 +126,11 @@ def read_tool_call(call: Any, check: RowCheck, key: str) -> dict[str, Any] | Non
 def _read_arguments(value: Any, check: RowCheck, key: str) -> str | None:
     if isinstance(value, dict):
         given = drop_nulls(value) if check.row.columnar else value
-        return json.dumps(given, ensure_ascii=False)
+        try:
+            return json.dumps(to_json_value(given), ensure_ascii=False)
+        except ValueError as error:
+            check.refuse(key, f"an object with {error}", "JSON values alone")
+            return None
     if value is None:
         check.refuse(key, "no arguments", "an object as JSON text", "write {} for a call without")
         return None

@@ -56,6 +56,9 @@ def _schema_problems(schema: Any, arguments: Mapping[str, Any]) -> Iterator[str]
     except Unresolvable as error:
         yield f": its parameters refer to a schema that is not at hand: {error}"
         return
+    except RecursionError:
+        yield ": its parameters refer to themselves without end"
+        return
     for found in errors:
         yield f"{found.json_path.removeprefix('$')}: {_describe(found)}"
 

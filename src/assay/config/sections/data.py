@@ -19,6 +19,7 @@ MaskPathology = Literal[
     "inferred_boundary",
     "unknown_tokens",
     "special_tokens_in_text",
+    "messages_not_rendered",
 ]
 
 
@@ -33,7 +34,8 @@ class SourceConfig(Section):
     )
     format: SourceFormat = setting(
         "auto",
-        "The shape of a row.",
+        "The shape of a row. Rows of chat, sharegpt and alpaca go through the base's chat "
+        "template; prompt/completion and text rows are rendered without it.",
         reason="recognised from the first rows; the report says which it was",
     )
     columns: dict[str, str] = setting(
@@ -159,7 +161,8 @@ class DataConfig(Section):
     )
     on_leak: Literal["refuse", "drop"] = setting(
         "refuse",
-        "What to do when the same row is in two splits: stop, or drop it from the training rows.",
+        "What to do when the same row, or group of data.group_by, is in two splits: stop, or drop "
+        "it from the training rows.",
         reason="a leaked row makes every held-out figure too good",
     )
     allow: list[MaskPathology] = setting(
