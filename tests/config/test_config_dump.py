@@ -144,7 +144,7 @@ def test_margins_that_a_recipe_leaves_to_its_policy_stay_left_to_it(tmp_path: Pa
     again.write_text(dump(loaded.recipe), encoding="utf-8")
     gates = load(again).recipe.gates
     assert gates == loaded.recipe.gates
-    assert gates.model_fields_set == {"policy", "refusal_margin", "confidence"}
+    assert gates.model_fields_set == {"policy", "refusal_margin"}
 
 
 def test_text_over_several_lines_stays_on_one(tmp_path: Path) -> None:

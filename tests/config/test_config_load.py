@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from assay.config import FullConfig, LoraConfig, SourceConfig, load
+from assay.config.aliases import _DIFFERENCES, _MEANT
+from assay.config.keys import walk_keys
 from assay.errors import ConfigError, Problem
 
 GOOD = "base: tiny\ndata:\n  train: rows.jsonl\n"
@@ -172,6 +174,52 @@ def test_a_misspelt_required_key_is_one_problem(tmp_path: Path) -> None:
     assert problem.do == "write train"
 
 
+@pytest.mark.parametrize(
+    ("more", "do"),
+    [
+        ("lr: 1\n", "write it as train.learning_rate"),
+        ("train: {LR: 1}\n", "write learning_rate"),
+        ("train.lr: 1\n", "write it nested, `train: {learning_rate: …}`"),
+        ("train: {num_train_epochs: 1}\n", "write epochs"),
+        ("method: {type: lora, lora_r: 8}\n", "write rank"),
+        ("method: {type: lora, r: 8}\n", "write rank"),
+        ("lora_alpha: 8\n", "write it as method.alpha"),
+        ("  cutoff_len: 512\n", "write max_seq_len"),
+        ("output-dir: x\n", "write output"),
+        ("random_state: 3\n", "write seed"),
+        ("train: {warmup_steps: 3}\n", "write warmup_ratio, a share of all steps"),
+        (
+            "gradient_accumulation_steps: 4\n",
+            "write it as train.batch_size, the sequences of a whole step: "
+            "per device × accumulation × devices",
+        ),
+    ],
+)
+def test_a_key_of_another_trainer_names_ours(tmp_path: Path, more: str, do: str) -> None:
+    assert find_one(tmp_path, GOOD + more).do == do
+
+
+def test_required_keys_by_the_names_of_another_trainer_are_one_problem_each(
+    tmp_path: Path,
+) -> None:
+    problems = find_problems(tmp_path, "base_model: tiny\ndatasets: rows.jsonl\n")
+    assert [problem.do for problem in problems] == ["write base", "write it as data.train"]
+
+
+def test_an_unknown_key_does_not_hide_a_wrong_value_of_the_one_meant(tmp_path: Path) -> None:
+    text = GOOD + "train: {epoch: 2, epochs: many}\n"
+    keys = [problem.key for problem in find_problems(tmp_path, text)]
+    assert keys == ["train.epoch", "train.epochs"]
+
+
+def test_other_names_lead_to_keys_that_exist_and_are_none_themselves() -> None:
+    ours = {key.name for key in walk_keys()}
+    last = {name.rsplit(".", 1)[-1] for name in ours}
+    assert set(_MEANT.values()) <= ours
+    assert not set(_MEANT) & last
+    assert set(_DIFFERENCES) <= ours
+
+
 def test_text_for_a_number_and_a_number_for_text_say_how_to_write_it(tmp_path: Path) -> None:
     problems = find_problems(tmp_path, GOOD + "seed: '3'\nname: 12\noutput: true\n")
     assert [problem.do for problem in problems] == [
@@ -282,6 +330,28 @@ def test_a_base_on_disk_must_look_like_a_model(tmp_path: Path) -> None:
     assert load(write(tmp_path, text.format(base="org/model-8B"))).recipe.base.name
 
 
+@pytest.mark.parametrize(
+    ("base", "do"),
+    [
+        ("tinny", "write tiny"),
+        ("Tiny", "write tiny"),
+        ("models/lama", "write models/llama (or rename that folder, if the Hub is meant)"),
+        ("./models/lama/", "write ./models/llama"),
+        ("rows.jsonl", "name the folder that holds config.json and *.safetensors"),
+    ],
+)
+def test_a_misspelt_base_is_no_hub_id(tmp_path: Path, base: str, do: str) -> None:
+    (tmp_path / "models" / "llama").mkdir(parents=True)
+    problem = find_one(tmp_path, f"base: {base}\ndata:\n  train: rows.jsonl\n")
+    assert (problem.key, problem.line, problem.do) == ("base", 1, do)
+
+
+@pytest.mark.parametrize("base", ["gpt2", "titan", "tiny-llama", "org/tinny"])
+def test_a_hub_id_may_be_one_word(tmp_path: Path, base: str) -> None:
+    text = f"base: {base}\ndata:\n  train: rows.jsonl\n"
+    assert load(write(tmp_path, text)).recipe.base.name == base
+
+
 def test_the_embedded_base_has_no_revision_and_no_code(tmp_path: Path) -> None:
     text = "base: {name: tiny, revision: main, trust_remote_code: true}\n"
     problems = find_problems(tmp_path, text + "data: {train: rows.jsonl}\n")
@@ -293,6 +363,46 @@ def test_a_metric_of_ones_own_must_be_defined(tmp_path: Path) -> None:
     text = GOOD + "evaluate: {metric: metrics.py:%s}\n"
     assert load(write(tmp_path, text % "score")).recipe.evaluate.metric == "metrics.py:score"
     assert find_one(tmp_path, text % "scor").do == "write score"
+
+
+def test_a_metric_that_is_no_python_says_where(tmp_path: Path) -> None:
+    (tmp_path / "metrics.py").write_text("import math\ndef score(output:\n")
+    problem = find_one(tmp_path, GOOD + "evaluate: {metric: metrics.py:score}\n")
+    assert problem.got.startswith("'metrics.py', which Python cannot read (line 2: ")
+    assert (problem.key, problem.do) == ("evaluate.metric", "correct the file")
+
+
+@pytest.mark.parametrize(
+    ("suites", "places"),
+    [
+        ("[a/general.jsonl, b/general.jsonl]", ["1"]),
+        ("[{path: a/general.jsonl, name: General}, {path: b/general.jsonl}]", ["1.path"]),
+        ("[{path: a/general.jsonl, name: task}]", ["0.name"]),
+        ("[a/refusal.jsonl, a/retention.jsonl]", ["0", "1"]),
+        ("[{path: a/general.jsonl, name: a/b}]", ["0.name"]),
+        ("[{path: a/refusal.jsonl, name: ours}, a/general.jsonl]", []),
+    ],
+)
+def test_suites_have_names_of_their_own(tmp_path: Path, suites: str, places: list[str]) -> None:
+    for name in ("a/general", "b/general", "a/refusal", "a/retention"):
+        path = tmp_path / f"{name}.jsonl"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text('{"prompt": "?", "answer": "!"}\n', encoding="utf-8")
+    text = GOOD + f"evaluate: {{suites: {suites}}}\n"
+    if not places:
+        assert len(load(write(tmp_path, text)).recipe.evaluate.suites) == 2
+        return
+    found = [problem.key for problem in find_problems(tmp_path, text)]
+    assert found == [f"evaluate.suites.{place}" for place in places]
+
+
+def test_only_the_embedded_base_has_a_suite_of_general_skills(tmp_path: Path) -> None:
+    (tmp_path / "retention.jsonl").write_text('{"prompt": "?", "answer": "!"}\n')
+    text = GOOD + "evaluate: {suites: retention.jsonl}\n"
+    problem = find_one(tmp_path, text)
+    assert problem.got == "a second suite named 'retention'"
+    assert problem.do == "give the suite a `name`"
+    assert load(write(tmp_path, text), ["base=org/model"]).recipe.base.name == "org/model"
 
 
 def test_overrides_set_keys_blocks_and_list_entries(tmp_path: Path) -> None:

@@ -92,6 +92,8 @@ def test_a_sound_run_is_released():
         (compared(-0.1, -0.2, -0.01), "fail", ""),
         (compared(0.9, 0.8, 1.0, n=29), "not_measured", "too_few_items"),
         (compared(0.9, 0.8, 1.0, n=30), "pass", ""),
+        (compared(0.9, 0.8, 1.0, num_groups=9), "not_measured", "too_few_groups"),
+        (compared(0.9, 0.8, 1.0, num_groups=10), "pass", ""),
         (compared(0.5, 0.4, 0.6, num_unscored=5), "not_measured", "unscored"),
         (compared(0.5, 0.4, 0.6, num_unscored=4), "pass", ""),
         (compared(0.5, math.nan, 0.6), "not_measured", "missing"),
@@ -103,6 +105,22 @@ def test_task_gain(comparison, outcome, code):
     gates, verdict = judge(evaluation_of(task=comparison))
     assert (gates["task_gain"].outcome, gates["task_gain"].code) == (outcome, code)
     assert verdict.status == ("released" if outcome == "pass" else "held")
+
+
+@pytest.mark.parametrize(("num_groups", "outcome"), [(29, "not_measured"), (30, "pass")])
+def test_no_loss_needs_as_many_groups_as_items(num_groups, outcome):
+    gates, _ = judge(evaluation_of(retention=kind_of(compared(0, 0, 0, num_groups=num_groups))))
+    assert gates["retention"].outcome == outcome
+    few = "The 200 items are of only 29 groups; at least 30 are needed."
+    assert gates["retention"].reason == few or outcome == "pass"
+    if outcome == "pass":
+        assert "over 200 items in 30 groups" in gates["retention"].reason
+
+
+def test_a_policy_for_few_items_asks_for_as_few_groups():
+    policy = override_thresholds(STANDARD, {"min_items": 6})
+    few = compared(0.9, 0.8, 1.0, n=12, num_groups=6)
+    assert judge(evaluation_of(task=few), policy=policy)[0]["task_gain"].outcome == "pass"
 
 
 def test_the_gain_asked_for_is_the_policys():

@@ -135,7 +135,7 @@ def test_parallel_calls_have_no_order_unless_asked():
     gold = called(("track", {"order": 1}), ("track", {"order": 2}))
     swapped = written("track", {"order": 2}) + written("track", {"order": 1})
     assert score_tool_call(swapped, Item("1", PROMPT, gold)).correct is True
-    ordered = Item("1", PROMPT, gold, extra={"ordered": True})
+    ordered = Item("1", PROMPT, gold, options={"ordered": True})
     assert score_tool_call(swapped, ordered).correct is False
 
 

@@ -82,7 +82,7 @@ def test_case_does_not_matter(text):
 def test_further_phrases_can_be_named():
     assert judge_refusal("Non possum.").refused is False
     assert judge_refusal("Non possum.", extra_markers=["non possum"]).marker == "non possum"
-    item = Item("1", [], extra={"refusal_markers": ["Non Possum"]})
+    item = Item("1", [], options={"refusal_markers": ["Non Possum"]})
     assert score_refusal("non possum!", item).correct is True
 
 

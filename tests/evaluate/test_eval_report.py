@@ -6,12 +6,14 @@ import pytest
 
 from assay.errors import EvaluationError
 from assay.evaluate.choose import MIXED
-from assay.evaluate.compare import Resampling, compare_scores
+from assay.evaluate.compare import Resampling, compare_scores, summarise_scores
+from assay.evaluate.gates import evaluate_gates, load_policy
 from assay.evaluate.items import Item, Score, yes_no
 from assay.evaluate.log import build_item_line, read_item_line
 from assay.evaluate.prompting import choose_prompting
 from assay.evaluate.report import MeasuredSuite, build_evaluation
 from assay.evaluate.scorers import score_outputs, score_perplexity
+from assay.evaluate.stats import paired_bootstrap
 from assay.evaluate.suites import build_suite
 
 FAST = Resampling(num_resamples=300)
@@ -52,6 +54,64 @@ def test_scores_are_paired_by_id_whatever_their_order():
     shuffled = dict(reversed(b.items()))
     found = compare_scores(a, shuffled, statistic="value", resampling=FAST)
     assert found == compare_scores(a, b, statistic="value", resampling=FAST)
+
+
+def test_without_shared_groups_items_are_what_is_independent():
+    a, b = marks("1101010111"), marks("0101110001")
+    left, right = ([score.value for score in each.values()] for each in (a, b))
+    alone = compare_scores(a, b, statistic="value", resampling=FAST)
+    interval = paired_bootstrap(left, right, num_resamples=300)
+    assert (alone["low"], alone["high"]) == (interval.low, interval.high)
+    assert (alone["test"], alone["num_groups"]) == ("mcnemar", 10)
+    own = {key: f"group:{key}" for key in a}
+    assert compare_scores(a, b, statistic="value", resampling=FAST, groups=own) == alone
+    summary = summarise_scores(a, statistic="value", resampling=FAST, groups=own)
+    assert summary == summarise_scores(a, statistic="value", resampling=FAST)
+    assert (summary["interval"], summary["num_groups"]) == ("wilson", 10)
+
+
+def test_shared_groups_are_what_is_independent():
+    a, b = marks("1111111111-1"), marks("000000110000")
+    pairs = {key: str(place // 2) for place, key in enumerate(a)}
+    found = compare_scores(a, b, statistic="value", resampling=FAST, groups=pairs)
+    assert (found["n"], found["num_groups"], found["num_unscored"]) == (11, 6, 1)
+    # Group sums 2, 2, 2, 0, 2, 1: only 2 of the 2^5 sign patterns reach 9.
+    assert (found["test"], found["p_value"]) == ("group_sign_flip", 2 / 32)
+    assert (found["n01"], found["n10"], found["difference"]) == (0, 9, 9 / 11)
+    alone = compare_scores(a, b, statistic="value", resampling=FAST)
+    assert found["low"] < alone["low"] and found["detectable"] > alone["detectable"]
+
+
+def test_one_group_has_a_difference_and_no_interval():
+    groups = dict.fromkeys(marks("1110"), "all")
+    found = compare_scores(
+        marks("1110"), marks("0100"), statistic="value", resampling=FAST, groups=groups
+    )
+    assert (found["num_groups"], found["difference"]) == (1, 0.5)
+    assert found["low"] is found["high"] is found["p_value"] is found["test"] is None
+    summary = summarise_scores(marks("1110"), statistic="value", resampling=FAST, groups=groups)
+    assert (summary["mean"], summary["low"], summary["interval"]) == (0.75, None, None)
+
+
+def test_groups_of_items_reach_every_comparison_and_the_pool():
+    def grouped(name, names):
+        items = [
+            Item(f"q{place}", PROMPT, "yes", metric="exact", group=group)
+            for place, group in enumerate(names)
+        ]
+        return build_suite(items, name=name, kind="retention")
+
+    scores = {"base": marks("1111"), "tuned": marks("1001")}
+    a = MeasuredSuite(grouped("a", ["x", "x", "y", None]), scores)
+    b = MeasuredSuite(grouped("b", ["y", "z", "z", None]), scores)
+    evaluation = build_evaluation([a, b], decoding={}, resampling=FAST)
+    suite, pooled = evaluation["suites"]["a"], evaluation["pooled"]["retention"]
+    assert (suite["n"], suite["num_groups"], suite["tuned"]["num_groups"]) == (4, 3, 3)
+    assert suite["comparisons"]["tuned_vs_base"]["num_groups"] == 3
+    # x, y (of both), z, and an item alone in each.
+    assert (pooled["n"], pooled["num_groups"]) == (8, 5)
+    assert pooled["comparisons"]["tuned_vs_base"]["test"] == "group_sign_flip"
+    json.dumps(evaluation, allow_nan=False)
 
 
 def test_the_evaluation_has_what_the_report_shows():
@@ -162,3 +222,23 @@ def test_scores_can_be_computed_anew_from_the_log():
     again, said = read_item_line(line)
     assert (again, said) == (item, outputs)
     assert score_outputs([again], [said["tuned"]])["1"].to_dict() == line["tuned"]["score"]
+
+
+def test_counts_stand_beside_a_models_means():
+    counts = {"base": {"num_ended_by_length": 3}, "prompted": {"num_fewer_shots": 2}}
+    scores = {"base": marks("01"), "prompted": marks("11"), "tuned": marks("11")}
+    measured = MeasuredSuite(suite_of(2), scores, counts=counts)
+    report = build_evaluation([measured], decoding={}, resampling=FAST)["suites"]["task"]
+    assert (report["base"]["num_ended_by_length"], report["base"]["mean"]) == (3, 0.5)
+    assert report["prompted"]["num_fewer_shots"] == 2
+
+
+def test_a_kind_that_was_not_asked_says_why_at_its_gate():
+    task = MeasuredSuite(suite_of(2), {"base": marks("01"), "tuned": marks("11")})
+    evaluation = build_evaluation(
+        [task], decoding={}, skipped={"refusal": "It cannot be asked."}, resampling=FAST
+    )
+    results = evaluate_gates(evaluation, {}, load_policy("standard"))
+    (gate,) = [result for result in results if result.name == "refusal"]
+    assert (gate.outcome, gate.required) == ("not_measured", True)
+    assert gate.reason == "It cannot be asked."

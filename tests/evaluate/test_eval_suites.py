@@ -109,6 +109,15 @@ def test_each_refusal_prompt_has_its_harmless_twin():
     assert [item.group for item in unsafe] == [item.group for item in safe]
 
 
+def test_a_rows_options_reach_the_scorers(tmp_path):
+    row = {"prompt": "?", "answer": "Yes", "extra": {"casefold": False, "x": 1}}
+    (item,) = load_suite(save(tmp_path, row), kind="retention").items
+    assert (item.options, item.extra) == ({"casefold": False}, row["extra"])
+    row = {"prompt": "?", "refusal_markers": ["non possum"]}
+    (item,) = load_suite(save(tmp_path, row), kind="refusal").items
+    assert item.options == {"refusal_markers": ["non possum"]}
+
+
 def test_there_is_no_built_in_suite_of_other_kinds():
     with pytest.raises(ValueError, match="no built-in suite"):
         load_builtin_suite("retention")
@@ -119,6 +128,8 @@ def test_the_hash_changes_with_what_is_asked():
     same = build_suite([Item("1", [], "a")], name="t", kind="task")
     other = build_suite([Item("1", [], "b")], name="s", kind="task")
     assert one.sha256 == same.sha256 != other.sha256
+    raw = build_suite([Item("1", [], "a", rendering="completion")], name="s", kind="task")
+    assert raw.sha256 != one.sha256
 
 
 def test_items_survive_json():

@@ -45,7 +45,7 @@ def test_exact_collapses_whitespace_and_unicode_forms():
 
 
 def test_exact_can_mind_case_and_records_it():
-    strict = item("Paris", extra={"casefold": False})
+    strict = item("Paris", options={"casefold": False})
     assert score_exact("paris", strict).correct is False
     assert score_exact("paris", strict).detail["casefold"] is False
     assert score_exact("paris", item("Paris")).detail["casefold"] is True

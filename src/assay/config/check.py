@@ -76,7 +76,8 @@ def _describe(errors: list[tuple[Path, str]], root: Node) -> list[Problem]:
     found: dict[Path, Problem] = {}
     meant: set[Path] = set()
     for path, kind in errors:
-        if path in found or path in meant:
+        is_meant = kind == "missing" and any(one[: len(path)] == path for one in meant)
+        if path in found or is_meant:
             continue
         if kind == "extra_forbidden":
             nearest = find_nearest(path, root)

@@ -21,6 +21,8 @@ from assay.errors import Problem
 
 READABLE = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".txt")
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
+_NEARLY_TINY = 0.75
+"""Likeness (difflib's ratio) from which a base is `tiny` misspelt: one letter too many or wrong."""
 _POLICY_ENDINGS = (".yaml", ".yml")
 _HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w.-]+)?")
 _FUNCTION = re.compile(r"(?P<path>.+\.py):(?P<name>[A-Za-z_]\w*)")
@@ -74,10 +76,25 @@ def _check_base(checked: Checked, base_dir: Path) -> Iterator[_Fault]:
             got = f"a folder without config.json: {base.name!r}"
             do = "name the folder that holds the model's files"
             yield _Fault(("base", "name"), got, "a folder in Transformers layout", do)
-    elif not _HUB_NAME.fullmatch(base.name):
-        do = "correct the path; it is looked for from the recipe's folder"
-        allowed = "tiny, a folder, or a Hub id organisation/name"
-        yield _Fault(("base", "name"), f"{base.name!r}, where nothing is", allowed, do)
+    else:
+        yield from _check_hub_base(base.name, folder)
+
+
+def _check_hub_base(name: str, folder: Path) -> Iterator[_Fault]:
+    """What is no folder must be a Hub id, and neither a path nor `tiny` misspelt."""
+    place, allowed = ("base", "name"), "tiny, a folder, or a Hub id organisation/name"
+    if os.path.isfile(folder):
+        do = "name the folder that holds config.json and *.safetensors"
+        yield _Fault(place, f"{name!r}, a file", allowed, do)
+    elif not _HUB_NAME.fullmatch(name):
+        do = _advise_file(name.rstrip("/"), folder)
+        yield _Fault(place, f"{name!r}, where nothing is", allowed, do)
+    elif "/" in name and os.path.isdir(folder.parent):
+        got = f"{name!r}, which is not in the folder {folder.parent.name}"
+        do = f"{_advise_file(name, folder)} (or rename that folder, if the Hub is meant)"
+        yield _Fault(place, got, allowed, do)
+    elif difflib.get_close_matches(name.lower(), ["tiny"], cutoff=_NEARLY_TINY):
+        yield _Fault(place, f"{name!r}, where nothing is", allowed, "write tiny")
 
 
 def _check_source(place: KeyPath, source: SourceConfig, base_dir: Path) -> Iterator[_Fault]:
@@ -141,7 +158,13 @@ def _check_metric(place: KeyPath, metric: str, base_dir: Path) -> Iterator[_Faul
         do = _advise_file(match["path"], path)
         yield _Fault(place, f"{match['path']!r}, where no file is", "a Python file", do)
         return
-    defined = _list_functions(path)
+    try:
+        defined = _list_functions(path)
+    except (SyntaxError, ValueError, OSError) as error:
+        why = f"line {error.lineno}: {error.msg}" if isinstance(error, SyntaxError) else str(error)
+        got = f"{match['path']!r}, which Python cannot read ({why})"
+        yield _Fault(place, got, "a readable Python file", "correct the file")
+        return
     if name not in defined:
         allowed = ", ".join(defined) or "a file that defines functions"
         do = suggest(name, defined) or f"define `def {name}(output, reference, item)` in it"
@@ -157,11 +180,8 @@ def _check_policy(policy: str, base_dir: Path) -> Iterator[_Fault]:
 
 
 def _list_functions(path: Path) -> list[str]:
-    """Names that the file binds at its top level; empty for a file that is not Python."""
-    try:
-        body = ast.parse(path.read_bytes()).body
-    except (SyntaxError, ValueError):
-        return []
+    """Names that the file binds at its top level; raises SyntaxError, ValueError or OSError."""
+    body = ast.parse(path.read_bytes()).body
     functions = [node.name for node in body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
     imported = [
         alias.asname or alias.name

@@ -1,14 +1,15 @@
-"""The combinations of settings that cannot be meant, one row each; it opens no file."""
+"""The combinations of settings that cannot be meant; it opens no file."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from assay.config.check import Checked
 from assay.config.recipe import Recipe
 from assay.config.sections.method import LoraConfig
-from assay.config.tree import Node
+from assay.config.tree import Node, Path
 from assay.config.wording import build_problem, to_path
 from assay.errors import Problem
 
@@ -108,6 +109,36 @@ def find_conflicts(checked: Checked, root: Node) -> Iterator[Problem]:
         paths = [to_path(key) for key in rule.keys]
         if not any(map(checked.is_wrong, paths)) and rule.broken(checked.recipe):
             yield build_problem(root, paths[0], got=rule.got, allowed=rule.allowed, do=rule.do)
+    yield from _find_name_conflicts(checked, root)
+
+
+def list_taken_names(base: str) -> list[str]:
+    """The names that suites of a recipe on `base` cannot have: of the task, and of built-in ones.
+
+    The embedded base alone has a built-in suite of general skills.
+    """
+    return ["task", "refusal", "over_refusal", *(["retention"] if base == "tiny" else [])]
+
+
+def _find_name_conflicts(checked: Checked, root: Node) -> Iterator[Problem]:
+    """Suites without a name of their own; letter case does not tell the files of answers apart."""
+    taken = list_taken_names(checked.recipe.base.name)
+    seen = set(taken)
+    for index, suite in enumerate(checked.recipe.evaluate.suites):
+        key = "path" if suite.name is None else "name"
+        path: Path = ("evaluate", "suites", index, key)
+        name = PurePath(suite.path).stem if suite.name is None else suite.name
+        if checked.is_wrong(path):
+            continue
+        allowed = f"a name of its own, other than {', '.join(taken)}"
+        do = "give the suite a `name`" if suite.name is None else "give it another name"
+        if "/" in name or "\\" in name:
+            got, allowed = f"{name!r}, which files cannot be named after", "a name without / and \\"
+            yield build_problem(root, path, got=got, allowed=allowed, do=do)
+        elif name.casefold() in seen:
+            got = f"a second suite named {name!r}"
+            yield build_problem(root, path, got=got, allowed=allowed, do=do)
+        seen.add(name.casefold())
 
 
 def _has_validation(recipe: Recipe) -> bool:

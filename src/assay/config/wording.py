@@ -6,6 +6,7 @@ import difflib
 import json
 from typing import Any
 
+from assay.config.aliases import find_meant, get_difference
 from assay.config.keys import VARIANTS, Key, find_keys, list_choices, to_pattern, walk_keys
 from assay.config.setting import get_note
 from assay.config.tree import Node, Path, Place, find_nodes, locate, to_plain
@@ -46,6 +47,9 @@ def describe_unknown(path: Path, nearest: Path, root: Node) -> Problem:
     elif nearest:
         same_block = nearest[:-1] == path[:-1]
         do = f"write {nearest[-1]}" if same_block else f"write it as {'.'.join(map(str, nearest))}"
+    difference = get_difference(".".join(map(str, nearest))) if find_meant(str(last)) else ""
+    if difference:
+        do = f"{do}, {difference}"
     allowed = ", ".join(key.name.rsplit(".", 1)[-1] for key in _list_siblings(path, root))
     return build_problem(root, path, got=got, allowed=allowed, do=do, at_key=True)
 
@@ -73,8 +77,14 @@ def describe_value(path: Path, root: Node) -> Problem:
 
 
 def find_nearest(path: Path, root: Node) -> Path:
-    """The key most likely meant by an unknown one: in its block, else of that name elsewhere."""
+    """The key most likely meant by an unknown one.
+
+    What another trainer calls so, else the nearest in its block, else one of that name elsewhere.
+    """
     *above, last = path
+    meant = find_meant(str(last))
+    if meant and not any(isinstance(part, int) for part in above):
+        return tuple(meant.split("."))
     siblings = [key.name.rsplit(".", 1)[-1] for key in _list_siblings(path, root)]
     close = difflib.get_close_matches(str(last).lower(), siblings, n=1)
     if close:
@@ -97,7 +107,10 @@ def show_value(value: Any) -> str:
 
 
 def suggest(word: str, known: list[str]) -> str:
-    """The nearest of `known` as advice, or an empty string."""
+    """What another trainer calls `word`, else the nearest of `known`, as advice; or nothing."""
+    meant = find_meant(word)
+    if meant in known:
+        return f"write {meant}"
     close = difflib.get_close_matches(word, known, n=1)
     return f"write {close[0]}" if close else ""
 

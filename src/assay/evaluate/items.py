@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import random
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 Kind = Literal["task", "retention", "refusal", "over_refusal"]
 KINDS: tuple[Kind, ...] = ("task", "retention", "refusal", "over_refusal")
@@ -14,6 +15,14 @@ VARIANTS = ("base", "prompted", "tuned")
 """The models compared: the base with the user's prompt, with the best shots, and the tuned one."""
 
 Message = dict[str, Any]
+Rendering = Literal["chat", "completion", "text"]
+"""How an item becomes tokens: by the chat template, as raw text, or without any question."""
+
+OPTIONS = ("casefold", "ordered", "refusal_markers")
+"""What a suite's row may say of how its answer is judged; no column of a data row is one."""
+
+T = TypeVar("T")
+
 Reference = str | Message | None
 """The gold answer: text, a whole assistant message (with tool calls), or None for refusal items."""
 
@@ -25,7 +34,8 @@ class Item:
     `messages` is the prompt in OpenAI chat form, without the answer. `alternatives` are further
     gold texts, any of which counts (exact, contains, token_f1). `metric` is a metric name or
     ``"file.py:function"``. `group` ties items that belong together (a refusal prompt and its
-    borderline twin). `extra` is carried along and reaches a user's own metric.
+    borderline twin). `extra` holds the row's further columns, which only a user's own metric reads;
+    `options` (see `OPTIONS`) is what the scorers read.
     """
 
     id: str
@@ -37,6 +47,8 @@ class Item:
     group: str | None = None
     suite: str = "task"
     extra: dict[str, Any] = field(default_factory=dict)
+    rendering: Rendering = "chat"
+    options: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; `item_from_dict` gives an equal item back."""
@@ -50,6 +62,13 @@ def item_from_dict(values: Mapping[str, Any]) -> Item:
 
 def with_metric(item: Item, metric: str) -> Item:
     return replace(item, metric=metric)
+
+
+def draw_sample(values: Sequence[T], *, max_items: int, seed: int) -> list[T]:
+    """At most `max_items` of `values`, drawn by seed and kept in order."""
+    count = min(max_items, len(values))
+    chosen = sorted(random.Random(f"items:{seed}").sample(range(len(values)), count))
+    return [values[place] for place in chosen]
 
 
 @dataclass(frozen=True)

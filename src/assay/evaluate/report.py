@@ -7,12 +7,13 @@ the best number of shots) and "tuned".
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from assay.errors import EvaluationError
 from assay.evaluate.choose import MIXED
 from assay.evaluate.compare import (
+    Groups,
     Resampling,
     Scores,
     Statistic,
@@ -20,7 +21,7 @@ from assay.evaluate.compare import (
     read_number,
     summarise_scores,
 )
-from assay.evaluate.items import VARIANTS, Score
+from assay.evaluate.items import VARIANTS, Item, Kind, Score
 from assay.evaluate.prompting import PromptChoice
 from assay.evaluate.scorers import build_class_table, compute_corpus_perplexity
 from assay.evaluate.suites import Suite
@@ -30,11 +31,15 @@ COMPARISONS = (("tuned", "base"), ("tuned", "prompted"), ("prompted", "base"))
 
 @dataclass(frozen=True)
 class MeasuredSuite:
-    """A suite with the scores of each model by item id; `prompting` only where one was chosen."""
+    """A suite with the scores of each model by item id; `prompting` only where one was chosen.
+
+    `counts` are further numbers of a model's answers, by model and name.
+    """
 
     suite: Suite
     scores: Mapping[str, Scores]
     prompting: PromptChoice | None = None
+    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def statistic(self) -> Statistic:
@@ -47,16 +52,19 @@ def build_evaluation(
     *,
     decoding: Mapping[str, Any],
     train: Mapping[str, Any] | None = None,
+    skipped: Mapping[Kind, str] | None = None,
     resampling: Resampling | None = None,
 ) -> dict[str, Any]:
     """The content of evaluation.json: ``{"decoding", "statistics", "suites", "pooled", "train"}``.
 
     `suites` is by name and `pooled` by kind (retention, refusal, over_refusal), over all items of
-    that kind. `train` is passed through for the overfit gate. Raises EvaluationError when a suite
+    that kind. `train` is passed through for the overfit gate; `skipped` says by kind why no suite
+    of it was asked, and that takes its place in `pooled`. Raises EvaluationError when a suite
     comes twice, models were scored on different items than asked, or the prompt was chosen on
     items that are tested.
     """
     resampling = resampling or Resampling()
+    left_out = skipped or {}
     names = [each.suite.name for each in measured]
     if len(set(names)) != len(names):
         raise EvaluationError("two suites have the same name")
@@ -68,7 +76,8 @@ def build_evaluation(
         "pooled": {
             kind: _pool([each for each in measured if each.suite.kind == kind], resampling)
             for kind in kinds
-        },
+        }
+        | {kind: {"suites": [], "n": 0, "skipped": reason} for kind, reason in left_out.items()},
         "train": dict(train or {}),
     }
 
@@ -76,22 +85,27 @@ def build_evaluation(
 def build_suite_report(measured: MeasuredSuite, resampling: Resampling) -> dict[str, Any]:
     """One suite's part of evaluation.json.
 
-    ``{"kind", "metric", "metric_reason", "statistic", "n", "items_sha256", <model>: {"mean", …},
-    "comparisons": {"tuned_vs_base": …}, "per_metric": {…}, "per_class": […], "confusions": {…}}``;
-    the last three are empty where they do not apply.
+    ``{"kind", "metric", "metric_reason", "statistic", "n", "num_groups", "items_sha256",
+    <model>: {"mean", …}, "comparisons": {"tuned_vs_base": …}, "per_metric": {…}, "per_class": […],
+    "confusions": {…}}``; the last three are empty where they do not apply. `num_groups` is `n`
+    where no items share a group.
     """
     suite = measured.suite
+    groups = _name_groups(suite.items)
     _check(measured)
     report: dict[str, Any] = {
         "kind": suite.kind,
         "metric": suite.metric,
         "metric_reason": suite.reason,
         "n": len(suite.items),
+        "num_groups": len(set(groups.values())),
         "items_sha256": suite.sha256,
-        **_summaries(measured.scores, measured.statistic, resampling),
+        **_summaries(measured.scores, measured.statistic, resampling, groups),
         "per_metric": _per_metric(measured, resampling),
         **_class_tables(measured.scores),
     }
+    for variant, counts in measured.counts.items():
+        report[variant] |= counts
     if measured.prompting is not None and "prompted" in report:
         report["prompted"] |= measured.prompting.to_dict()
     return report
@@ -114,20 +128,34 @@ def _check(measured: MeasuredSuite) -> None:
         )
 
 
+def _name_groups(items: Sequence[Item], *, prefix: str = "") -> dict[str, str]:
+    """The group of each item by `prefix` and id; an item without one is a group of its own.
+
+    Groups have no prefix: one customer may have items in several suites.
+    """
+    ids = [f"{prefix}{item.id}" for item in items]
+    return {
+        key: f"item:{key}" if item.group is None else f"group:{item.group}"
+        for key, item in zip(ids, items, strict=True)
+    }
+
+
 def _summaries(
-    scores: Mapping[str, Scores], statistic: Statistic, resampling: Resampling
+    scores: Mapping[str, Scores], statistic: Statistic, resampling: Resampling, groups: Groups
 ) -> dict[str, Any]:
     present = [variant for variant in VARIANTS if variant in scores]
     summaries: dict[str, Any] = {"statistic": statistic}
     for variant in present:
-        summary = summarise_scores(scores[variant], statistic=statistic, resampling=resampling)
+        summary = summarise_scores(
+            scores[variant], statistic=statistic, resampling=resampling, groups=groups
+        )
         asked_for_perplexity = [s for s in scores[variant].values() if s.metric == "perplexity"]
         if asked_for_perplexity:
             summary["perplexity"] = compute_corpus_perplexity(asked_for_perplexity)
         summaries[variant] = summary
     summaries["comparisons"] = {
         f"{a}_vs_{b}": compare_scores(
-            scores[a], scores[b], statistic=statistic, resampling=resampling
+            scores[a], scores[b], statistic=statistic, resampling=resampling, groups=groups
         )
         for a, b in COMPARISONS
         if a in scores and b in scores
@@ -140,12 +168,13 @@ def _per_metric(measured: MeasuredSuite, resampling: Resampling) -> dict[str, An
         return {}
     parts: dict[str, Any] = {}
     for metric in sorted({item.metric for item in measured.suite.items}):
-        ids = [item.id for item in measured.suite.items if item.metric == metric]
+        groups = _name_groups([item for item in measured.suite.items if item.metric == metric])
         scores = {
-            variant: {key: all_scores[key] for key in ids}
+            variant: {key: all_scores[key] for key in groups}
             for variant, all_scores in measured.scores.items()
         }
-        parts[metric] = {"n": len(ids), **_summaries(scores, "value", resampling)}
+        counts = {"n": len(groups), "num_groups": len(set(groups.values()))}
+        parts[metric] = counts | _summaries(scores, "value", resampling, groups)
     return parts
 
 
@@ -176,11 +205,13 @@ def _pool(measured: Sequence[MeasuredSuite], resampling: Resampling) -> dict[str
     """All items of one kind as one suite of numbers; each item weighs the same."""
     variants = set.intersection(*({*each.scores} for each in measured))
     scores: dict[str, dict[str, Score]] = {variant: {} for variant in variants}
+    groups: dict[str, str] = {}
     for each in measured:
+        groups |= _name_groups(each.suite.items, prefix=f"{each.suite.name}/")
         for variant in variants:
             for key, score in each.scores[variant].items():
                 number = read_number(score, each.statistic)
                 scores[variant][f"{each.suite.name}/{key}"] = Score("pooled", number)
-    summaries = _summaries(scores, "value", resampling)
-    count = sum(len(each.suite.items) for each in measured)
-    return {"suites": [each.suite.name for each in measured], "n": count, **summaries}
+    counts = {"n": len(groups), "num_groups": len(set(groups.values()))}
+    summaries = _summaries(scores, "value", resampling, groups)
+    return {"suites": [each.suite.name for each in measured], **counts, **summaries}

@@ -1,4 +1,6 @@
-"""Paired statistics on plain numbers; it knows no item, no metric and no gate.
+"""Paired statistics of independent pairs of numbers; it knows no item, no metric and no gate.
+
+Pairs that share a group are the business of `assay.evaluate.grouped`.
 
 Every sampled thing takes its seed, and the seed is an argument with a default, so a figure can be
 recomputed from the per-item scores of `evaluation/items.jsonl`.
@@ -32,7 +34,10 @@ class Interval:
 
 @dataclass(frozen=True)
 class MeanInterval:
-    """A mean over `n` values with its interval; `method` is "wilson" or "bootstrap"."""
+    """A mean over `n` values with its interval; `method` names how that was made.
+
+    It is "wilson" or "bootstrap", or "group_wilson" or "group_bootstrap" where values share groups.
+    """
 
     n: int
     mean: float
@@ -63,7 +68,7 @@ def paired_bootstrap(
     Efron and Tibshirani 1993, chapter 13. Swapping a and b mirrors the interval exactly, since the
     same seed draws the same pairs. Raises ValueError when the lengths differ or are 0.
     """
-    differences = _differences(a, b)
+    differences = compute_differences(a, b)
     low, high = _bootstrap_bounds(differences, confidence, seed, num_resamples)
     return Interval(len(differences), math.fsum(differences) / len(differences), low, high)
 
@@ -91,8 +96,11 @@ def mean_interval(
 
 def compute_wilson(num_right: int, n: int, *, confidence: float = 0.95) -> tuple[float, float]:
     """Wilson score interval of a proportion (Wilson 1927), in [0, 1]."""
-    z = two_sided_z(confidence)
-    rate = num_right / n
+    return compute_wilson_bounds(num_right / n, n, z=two_sided_z(confidence))
+
+
+def compute_wilson_bounds(rate: float, n: float, *, z: float) -> tuple[float, float]:
+    """Wilson's interval of a share `rate` of `n` values, at `z` standard errors."""
     scale = 1 + z * z / n
     centre = (rate + z * z / (2 * n)) / scale
     half = z * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n)) / scale
@@ -133,12 +141,12 @@ def sign_flip_p(
     """
     import numpy as np
 
-    differences = np.asarray(_differences(a, b))
+    differences = np.asarray(compute_differences(a, b))
     observed = abs(float(differences.sum()))
     rng = np.random.default_rng(seed)
     tolerance = 1e-9 * max(1.0, observed)
     num_extreme = 0
-    for rows in _chunks(num_flips, len(differences)):
+    for rows in split_chunks(num_flips, len(differences)):
         signs = rng.integers(0, 2, size=(rows, len(differences)), dtype=np.int8)
         sums = np.abs((2.0 * signs - 1.0) @ differences)
         num_extreme += int((sums >= observed - tolerance).sum())
@@ -173,11 +181,12 @@ def two_sided_z(confidence: float) -> float:
 
 def compute_difference_std(a: Sequence[float], b: Sequence[float]) -> float:
     """Sample standard deviation of the paired differences; 0 for a single pair."""
-    differences = _differences(a, b)
+    differences = compute_differences(a, b)
     return stdev(differences) if len(differences) > 1 else 0.0
 
 
-def _differences(a: Sequence[float], b: Sequence[float]) -> list[float]:
+def compute_differences(a: Sequence[float], b: Sequence[float]) -> list[float]:
+    """The paired differences a − b; raises ValueError when the lengths differ or are 0."""
     if len(a) != len(b) or not a:
         raise ValueError(f"pairs need equal, non-zero lengths, not {len(a)} and {len(b)}")
     return [float(left) - float(right) for left, right in zip(a, b, strict=True)]
@@ -196,7 +205,7 @@ def _bootstrap_bounds(
     means = np.concatenate(
         [
             array[rng.integers(0, len(array), size=(rows, len(array)))].mean(axis=1)
-            for rows in _chunks(num_resamples, len(array))
+            for rows in split_chunks(num_resamples, len(array))
         ]
     )
     tail = (1.0 - confidence) / 2.0
@@ -204,6 +213,7 @@ def _bootstrap_bounds(
     return float(low), float(high)
 
 
-def _chunks(total: int, width: int) -> list[int]:
+def split_chunks(total: int, width: int) -> list[int]:
+    """`total` rows of `width` entries as numbers of rows that are held at once."""
     rows = max(1, _CHUNK_ENTRIES // max(1, width))
     return [min(rows, total - start) for start in range(0, total, rows)]

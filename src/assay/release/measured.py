@@ -48,16 +48,25 @@ class Gain:
 
 @dataclass(frozen=True)
 class Suite:
-    """One suite: its arms (those that were measured) and what was compared."""
+    """One suite: its arms (those that were measured) and what was compared.
+
+    `num_groups` is how many groups its `n` items are of, and `n` where none share one.
+    """
 
     name: str
     kind: str
     metric: str
     n: int | None
+    num_groups: int | None
     arms: dict[str, Measured]
     vs_base: Gain | None
     vs_prompted: Gain | None
     per_class: Any
+
+    @property
+    def has_groups(self) -> bool:
+        """Whether some of its items share a group."""
+        return None not in (self.n, self.num_groups) and self.num_groups != self.n
 
 
 def read_suites(evaluation: Mapping[str, Any]) -> list[Suite]:
@@ -76,12 +85,13 @@ def task_suite(suites: list[Suite]) -> Suite | None:
 
 def _read_suite(name: str, value: dict[str, Any]) -> Suite:
     arms = {arm: _read_measured(mapping(value.get(arm))) for arm in ARMS}
-    count = number(value.get("n"))
+    count, num_groups = number(value.get("n")), number(value.get("num_groups"))
     return Suite(
         name=name,
         kind=text(value.get("kind")) or name,
         metric=text(value.get("metric")),
         n=None if count is None else int(count),
+        num_groups=None if num_groups is None else int(num_groups),
         arms={arm: found for arm, found in arms.items() if found is not None},
         vs_base=_read_gain(dig(value, "comparisons", "tuned_vs_base")),
         vs_prompted=_read_gain(dig(value, "comparisons", "tuned_vs_prompted")),

@@ -55,6 +55,16 @@ def gain(value: Gain | None) -> str:
     return f"{points(value.difference)} points [{points(value.low)}, {points(value.high)}]"
 
 
+def items(suite: Suite) -> str:
+    """Print how many items a suite has, and how many groups they are of where they share some."""
+    if suite.n is None:
+        return ""
+    count = f"{suite.n:,} item{'' if suite.n == 1 else 's'}"
+    if not suite.has_groups:
+        return count
+    return f"{count} in {suite.num_groups:,} group{'' if suite.num_groups == 1 else 's'}"
+
+
 def plain(value: float | None) -> str:
     """Print any number with at most four significant digits."""
     if value is None:

@@ -15,7 +15,7 @@ POLICIES_TEXT = f"{', '.join(POLICIES)}, or a policy file (.yaml)"
 
 
 class GatesConfig(Section):
-    """The policy (which gates are required) and the margins that they apply."""
+    """The policy (which gates are required) and what the recipe changes of its margins."""
 
     policy: str = setting(
         "standard",
@@ -64,11 +64,11 @@ class GatesConfig(Section):
         ge=1,
         le=1000,
     )
-    confidence: float = setting(
-        0.95,
+    confidence: float | None = setting(
+        None,
         "Confidence of every interval that a gate reads.",
         unit="ratio",
-        reason="the usual level",
+        reason="the policy's own: 0.95 in those by name",
         ge=0.5,
         le=0.999,
     )
@@ -76,7 +76,7 @@ class GatesConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _leave_to_policy(cls, value: Any) -> Any:
-        """A margin of null counts as not set, so that a resolved recipe leaves it to the policy."""
+        """What is null counts as not set, so that a resolved recipe leaves it to the policy."""
         if not isinstance(value, dict):
             return value
         null_keys = {name for name, field in cls.model_fields.items() if field.default is None}

@@ -13,7 +13,8 @@ all. Why not the difference alone? It would pass real losses by luck. This rule 
 at any n: every pass has low ≥ −2m, so a true loss of twice the margin passes about as often as the
 interval's low end errs, nominally (1 − confidence)/2. Between m and 2m the cut at −m/2 errs alike
 for "lost m" and "lost nothing", and both errors vanish as n grows, where the rule becomes d ≥ −m.
-Models with equal answers pass from `min_items` on.
+Models with equal answers pass from `min_items` on. Where items share groups, it takes as many
+groups: an interval of no change has no width, and items that change together say no more than one.
 
 Simulated at m = 0.05 and 95 %, 1,500 runs each: a loss of 2m passes in 5 to 6 % at 30 items (the
 interval of a few yes/no items is coarse), 3 to 4 % at 60 to 100, under 1 % from 200; a model that
@@ -57,7 +58,9 @@ def judge_no_loss(
     pooled = pooled or {}
     comparison = pooled.get("comparisons", {}).get("tuned_vs_base") or {}
     base_mean = pooled.get("base", {}).get("mean")
-    gap = find_gap(comparison, thresholds)
+    gap = find_gap(comparison, thresholds, min_groups=thresholds.min_items)
+    if "skipped" in pooled:
+        gap = Gap("missing", pooled["skipped"])
     if gap is None and not is_finite(base_mean):
         gap = Gap("missing", "The base's own mean is not known.", comparison["n"])
     if gap is not None:

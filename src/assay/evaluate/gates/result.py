@@ -11,6 +11,13 @@ from assay.evaluate.gates.policy import Thresholds
 
 Outcome = Literal["pass", "fail", "not_measured"]
 
+MIN_GROUPS = 10
+"""Fewer groups than this give no interval to trust, however many items they have.
+
+From 10 on `group_bootstrap` errs about as often as it says (see there), and `group_sign_flip_p`,
+whose smallest p over G groups is 2^(1−G), can reach 0.002.
+"""
+
 
 @dataclass(frozen=True)
 class GateResult:
@@ -19,8 +26,8 @@ class GateResult:
     `statistic` is what was compared with `threshold`; `interval` is [low, high] of a difference,
     over `n` items; each is None where there is none. `required` says whether anything but a pass
     holds the release. `reason` is one plain sentence; `code` names a cause of not_measured for
-    programs: missing, too_few_items, unscored, other_confidence, imprecise, base_below_floor,
-    not_applicable.
+    programs: missing, too_few_items, too_few_groups, unscored, other_confidence, imprecise,
+    base_below_floor, not_applicable.
     """
 
     name: str
@@ -51,11 +58,14 @@ def not_measured(name: str, gap: Gap, *, required: bool) -> GateResult:
     return GateResult(name, "not_measured", required, gap.reason, n=gap.n, code=gap.code)
 
 
-def find_gap(comparison: Mapping[str, Any], thresholds: Thresholds) -> Gap | None:
+def find_gap(
+    comparison: Mapping[str, Any], thresholds: Thresholds, *, min_groups: int = MIN_GROUPS
+) -> Gap | None:
     """Why a comparison of evaluation.json is no measurement; None when it is one.
 
-    In turn: it is missing (empty), has too few items, too many without a score, numbers that are
-    not finite, or an interval of another confidence than the policy's.
+    In turn: it is missing (empty), has too few items, too few groups of items that share them
+    (`min_groups`, or the policy's `min_items` where that is less), too many items without a score,
+    numbers that are not finite, or an interval of another confidence than the policy's.
     """
     if not comparison:
         return Gap("missing", "No such comparison was made.")
@@ -63,6 +73,10 @@ def find_gap(comparison: Mapping[str, Any], thresholds: Thresholds) -> Gap | Non
     if n < thresholds.min_items:
         reason = f"Only {n} items were scored; the policy asks for {thresholds.min_items}."
         return Gap("too_few_items", reason, n)
+    num_groups, needed = _count_groups(comparison), min(min_groups, thresholds.min_items)
+    if num_groups < needed:
+        reason = f"The {n} items are of only {num_groups} groups; at least {needed} are needed."
+        return Gap("too_few_groups", reason, n)
     if unscored > thresholds.max_unscored_ratio * (n + unscored):
         reason = f"{unscored} of {n + unscored} items have no score and could hide a loss."
         return Gap("unscored", reason, n)
@@ -83,9 +97,19 @@ def is_finite(value: Any) -> TypeGuard[float]:
 
 
 def describe_difference(comparison: Mapping[str, Any]) -> str:
-    """The difference with its interval and n: ``+0.120 [+0.050, +0.190] over 200 items``."""
-    low, high = comparison["low"], comparison["high"]
-    return f"{comparison['difference']:+.3f} [{low:+.3f}, {high:+.3f}] over {comparison['n']} items"
+    """The difference with its interval and n: ``+0.120 [+0.050, +0.190] over 200 items``.
+
+    Items that share groups are ``200 items in 31 groups``.
+    """
+    low, high, n = comparison["low"], comparison["high"], comparison["n"]
+    num_groups = _count_groups(comparison)
+    groups = f" in {num_groups} groups" if num_groups < n else ""
+    return f"{comparison['difference']:+.3f} [{low:+.3f}, {high:+.3f}] over {n} items{groups}"
+
+
+def _count_groups(comparison: Mapping[str, Any]) -> int:
+    """Evaluations of before groups were counted have none: each item stands alone."""
+    return int(comparison.get("num_groups", comparison.get("n") or 0))
 
 
 def result_from(

@@ -1,7 +1,7 @@
 """Scores of free text against gold text: exact, contains, token F1; it knows no model.
 
 Texts are compared after Unicode NFKC, with whitespace collapsed and, for exact and contains, with
-case folded unless the item says ``extra["casefold"] = false``; the choice is in every detail.
+case folded unless the item says ``options["casefold"] = false``; the choice is in every detail.
 """
 
 from __future__ import annotations
@@ -95,4 +95,4 @@ def _stands_in(gold: str, said: str) -> bool:
 
 
 def _casefolds(item: Item) -> bool:
-    return bool(item.extra.get("casefold", True))
+    return bool(item.options.get("casefold", True))

@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from assay.evaluate.choose import MIXED, MetricPlan, assign_metrics, plan_metrics
-from assay.evaluate.items import Item, Kind
+from assay.evaluate.items import Item, Kind, draw_sample
 from assay.evaluate.suites.read import read_items
 
 _FOLDER = Path(__file__).parent
@@ -24,6 +24,7 @@ class Suite:
     """Items of one kind under one name; `metric` is one name or "mixed", `reason` says why.
 
     `sha256` is of the items as asked, so that two evaluations can be told to have asked the same.
+    `built_in` suites are Assay's own, whose gold answers are short.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Suite:
     items: list[Item]
     reason: str
     sha256: str
+    built_in: bool = False
 
 
 def load_suite(
@@ -46,11 +48,25 @@ def load_suite(
     return build_suite(items, name=name, kind=kind, metric=metric)
 
 
-def load_builtin_suite(kind: Kind) -> Suite:
-    """The built-in suite of kind "refusal" or "over_refusal", for general models in English."""
-    if kind not in ("refusal", "over_refusal"):
+def load_builtin_suite(kind: Kind, *, for_tiny: bool = False) -> Suite:
+    """The built-in suite of kind "refusal" or "over_refusal", for general models in English.
+
+    The embedded base has suites of its own world, also one of kind "retention". Raises ValueError
+    for a kind without a built-in suite.
+    """
+    path = _FOLDER / f"{'tiny_' if for_tiny else ''}{kind}.jsonl"
+    if not path.is_file():
         raise ValueError(f"there is no built-in suite of kind {kind!r}")
-    return load_suite(_FOLDER / f"{kind}.jsonl", kind=kind)
+    return replace(load_suite(path, kind=kind, name=kind), built_in=True)
+
+
+def sample_suite(suite: Suite, *, max_items: int, seed: int) -> Suite:
+    """The suite with at most `max_items` items, drawn by seed and kept in order.
+
+    Suites of the same length keep the same places, so a refusal prompt keeps its twin.
+    """
+    items = draw_sample(suite.items, max_items=max_items, seed=seed)
+    return replace(suite, items=items, metric=_metric_of(items), sha256=compute_items_sha256(items))
 
 
 def build_suite(
@@ -68,11 +84,10 @@ def build_suite(
     judged_by_kind = plan is None and metric == "auto" and kind in ("refusal", "over_refusal")
     plan = plan or plan_metrics(items, metric=kind if judged_by_kind else metric)
     settled = assign_metrics(items, plan)
-    names = {item.metric for item in settled}
     return Suite(
         name=name,
         kind=kind,
-        metric=names.pop() if len(names) == 1 else MIXED,
+        metric=_metric_of(settled),
         items=settled,
         reason=f"the suite is of kind {kind}" if judged_by_kind else plan.reason,
         sha256=compute_items_sha256(settled),
@@ -82,10 +97,25 @@ def build_suite(
 def compute_items_sha256(items: Sequence[Item]) -> str:
     """SHA-256 (hex) of what is asked and what counts as right, in order."""
     asked = [
-        [item.id, item.messages, item.tools, item.reference, item.alternatives, item.metric]
+        [
+            *(item.id, item.messages, item.tools, item.rendering),
+            *(item.reference, item.alternatives, item.metric, item.options),
+        ]
         for item in items
     ]
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
-__all__ = ["Suite", "build_suite", "compute_items_sha256", "load_builtin_suite", "load_suite"]
+def _metric_of(items: Sequence[Item]) -> str:
+    names = {item.metric for item in items}
+    return names.pop() if len(names) == 1 else MIXED
+
+
+__all__ = [
+    "Suite",
+    "build_suite",
+    "compute_items_sha256",
+    "load_builtin_suite",
+    "load_suite",
+    "sample_suite",
+]

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from assay.errors import Problem
-from assay.evaluate.items import KINDS, Item, Reference
+from assay.evaluate.items import KINDS, OPTIONS, Item, Reference
 from assay.evaluate.scorers import metric_problem
 
 KEYS = (
@@ -40,6 +40,7 @@ def build_item(row: Mapping[str, Any], *, suite: str, number: int) -> Item:
     messages, golds = _split_row(row)
     extra = dict(row.get("extra", {}))
     extra |= {key: row[key] for key in ("category", "refusal_markers") if key in row}
+    options = {key: extra[key] for key in OPTIONS if key in extra}
     return Item(
         id=str(row.get("id", f"{suite}-{number}")),
         messages=messages,
@@ -50,6 +51,7 @@ def build_item(row: Mapping[str, Any], *, suite: str, number: int) -> Item:
         group=row.get("group"),
         suite=suite,
         extra=extra,
+        options=options,
     )
 
 

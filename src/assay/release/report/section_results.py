@@ -63,6 +63,8 @@ def _intro(source: ReportSource) -> Html:
     shots = next(
         (suite.arms["prompted"].shots for suite in source.suites if "prompted" in suite.arms), None
     )
+    if any(suite.has_groups for suite in source.suites):
+        resamples += " Where items share groups, groups were resampled whole."
     told = f" The best prompt used {shots} examples, chosen on validation items." if shots else ""
     temperature = dig(source.evaluation, "decoding", "temperature")
     decoding = (
@@ -73,7 +75,7 @@ def _intro(source: ReportSource) -> Html:
 
 def _row(suite: Suite, axis: Axis) -> Html:
     kind = wording.KIND_LABELS.get(suite.kind, suite.kind)
-    facts = [suite.metric.replace("_", " "), f"n = {suite.n:,}" if suite.n is not None else ""]
+    facts = [suite.metric.replace("_", " "), wording.items(suite)]
     name = tag(
         "th",
         tag("strong", suite.name.replace("_", " ")),

@@ -130,8 +130,8 @@ def _task_note(source: ReportSource) -> str:
     task = source.task
     if task is None:
         return ""
-    count = f"{task.n:,} items" if task.n is not None else ""
-    return ", ".join(part for part in (task.metric.replace("_", " "), count) if part)
+    facts = (task.metric.replace("_", " "), wording.items(task))
+    return ", ".join(fact for fact in facts if fact)
 
 
 def _training_fact(source: ReportSource) -> tuple[str, str]:

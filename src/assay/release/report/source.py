@@ -43,6 +43,11 @@ class ReportSource:
         return "overridden" if status == "held" and self.overrides else status
 
     @property
+    def is_adapter(self) -> bool:
+        """Whether the run gave an adapter for its base, not a whole model."""
+        return not self.run.model.is_dir()
+
+    @property
     def base(self) -> str:
         """The base's name, from the manifest or else the recipe."""
         recipe = self.recipe.get("base")

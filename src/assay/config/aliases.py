@@ -1,0 +1,69 @@
+"""What other trainers call our keys, so that an unknown key can be named; none is accepted."""
+
+from __future__ import annotations
+
+_ALIASES = {
+    "base": "base_model model model_id model_name model_name_or_path model_path"
+    " pretrained_model_name_or_path",
+    "base.dtype": "torch_dtype",
+    "base.revision": "model_revision",
+    "data.train": "data_files data_path dataset dataset_id dataset_name dataset_path datasets"
+    " train_data train_dataset train_file training_file",
+    "data.validation": "dev_file eval_data eval_dataset eval_file val_data val_dataset val_file"
+    " validation_data validation_dataset validation_file",
+    "data.test": "test_data test_dataset test_datasets test_file",
+    "data.validation_ratio": "val_ratio val_set_size val_size validation_split",
+    "data.max_seq_len": "block_size context_length cutoff_len max_length max_seq_length"
+    " model_max_length seq_len seq_length sequence_len sequence_length",
+    "data.system": "default_system system_prompt",
+    "method": "adapter finetuning_type peft_type",
+    "method.rank": "lora_r lora_rank r",
+    "method.alpha": "lora_alpha",
+    "method.dropout": "lora_dropout",
+    "method.target_modules": "lora_modules lora_target lora_target_linear lora_target_modules",
+    "objective.label_smoothing": "label_smoothing_factor",
+    "objective.neftune_alpha": "neftune_noise_alpha noisy_embedding_alpha",
+    "train.epochs": "epoch n_epochs num_epochs num_train_epochs",
+    "train.max_steps": "iters max_train_steps num_steps num_train_steps total_steps",
+    "train.batch_size": "accumulate_grad_batches effective_batch_size global_batch_size"
+    " grad_accum_steps gradient_accumulation gradient_accumulation_steps micro_batch_size"
+    " per_device_batch_size per_device_train_batch_size train_batch_size",
+    "train.learning_rate": "lr max_lr peak_lr",
+    "train.schedule": "lr_schedule lr_scheduler lr_scheduler_type scheduler",
+    "train.warmup_ratio": "lr_warmup_steps num_warmup_steps warmup warmup_iters warmup_steps",
+    "train.weight_decay": "wd",
+    "train.betas": "adam_beta1 adam_beta2 adam_betas",
+    "train.epsilon": "adam_eps adam_epsilon eps",
+    "train.max_grad_norm": "clip_grad clip_grad_norm grad_clip grad_clip_norm gradient_clip_val"
+    " gradient_clipping",
+    "train.precision": "bf16 fp16 mixed_precision",
+    "train.eval_every_steps": "eval_steps steps_per_eval",
+    "train.patience": "early_stopping early_stopping_patience",
+    "train.checkpoint_every_steps": "save_every save_steps",
+    "train.keep_checkpoints": "save_total_limit",
+    "evaluate.max_new_tokens": "max_completion_length max_generation_length",
+    "evaluate.batch_size": "eval_batch_size per_device_eval_batch_size",
+    "trackers": "log_with logger report_to tracker",
+    "name": "experiment_name run_name",
+    "output": "output_dir output_path save_dir",
+    "seed": "data_seed manual_seed np_seed random_seed random_state torch_seed train_seed",
+}
+"""Each of our keys and the names that others have for it."""
+
+_DIFFERENCES = {
+    "train.batch_size": "the sequences of a whole step: per device × accumulation × devices",
+    "train.warmup_ratio": "a share of all steps",
+}
+"""What our key means where a number of theirs cannot be copied."""
+
+_MEANT = {alias: key for key, aliases in _ALIASES.items() for alias in aliases.split()}
+
+
+def find_meant(word: str) -> str:
+    """The dotted key of ours that another trainer calls `word`; empty where none is known."""
+    return _MEANT.get(word.rpartition(".")[2].lower().replace("-", "_"), "")
+
+
+def get_difference(key: str) -> str:
+    """What our `key` means where a number of another trainer's cannot be copied; else empty."""
+    return _DIFFERENCES.get(key, "")
