@@ -5,15 +5,17 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 import assay
 from assay.cli import main
-from assay.cli.app import _explain, build_app
+from assay.cli.app import _TRAIN_PACKAGES, _explain, build_app
 from assay.cli.output import print_error
 from assay.errors import ConfigError, Problem, ReleaseError
 
@@ -25,6 +27,7 @@ def test_help_names_the_verbs(capsys: pytest.CaptureFixture[str]) -> None:
     ]
     assert {"init", "config", "version"} <= set(verbs)
     assert verbs.index("init") == 0
+    assert verbs.index("run") == 1
 
 
 def test_version_as_option_verb_and_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -128,6 +131,17 @@ def test_the_debug_switch_shows_the_traceback(
     assert "KeyError: 'k'" in capsys.readouterr().err
 
 
+def test_a_package_of_the_train_extra_that_is_missing_is_named() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))
+    extras = project["project"]["optional-dependencies"]
+    names = {re.split(r"[\[<>=]", one)[0] for one in [*extras["data"], *extras["train"]]}
+    assert names - {"assay"} == set(_TRAIN_PACKAGES)
+    error = _explain(ModuleNotFoundError("No module named 'torch'", name="torch"))
+    assert error.exit_code == 2
+    assert str(error).startswith("installation: got torch, which is not installed")
+    assert "pip install '.[train]'" in str(error)
+
+
 def test_every_verb_has_json() -> None:
     import typer.main
 
@@ -155,3 +169,20 @@ def test_a_reader_that_stops_early_is_no_error() -> None:
     assert process.wait(timeout=60) == 0
     assert process.stderr.read() == b""
     process.stderr.close()
+
+
+def test_a_dry_run_reads_the_policy_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"text": "a"}\n', encoding="utf-8")
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("base: tiny\ndata: {train: rows.jsonl}\ngates: ours.yaml\n")
+    policy = tmp_path / "ours.yaml"
+    policy.write_text("gates:\n  retension: required\n", encoding="utf-8")
+    assert main(["run", str(recipe), "--dry-run"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith(f"{policy}:2:3 gates.retension: got an unknown name")
+    policy.write_text("thresholds:\n  confidence: 0.99\n", encoding="utf-8")
+    assert main(["run", str(recipe), "--dry-run"]) == 0
+    assert "confidence: null" in capsys.readouterr().out

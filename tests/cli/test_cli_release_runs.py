@@ -47,6 +47,19 @@ def test_release_verify_and_key(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["release", "key", "--export", "signer.pem"]) == EXIT_USAGE
 
 
+def test_what_the_signature_does_not_cover_is_a_warning(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = make_run("desk")
+    write_bytes(run.checkpoints / "step-1" / "weights.safetensors", b"weights")
+    assert main(["release", "desk"]) == EXIT_OK
+    capsys.readouterr()
+    assert main(["release", "verify", str(run.path)]) == EXIT_OK
+    assert "WARNING   checkpoints/ (1 file): not covered" in capsys.readouterr().out
+    assert main(["release", "verify", str(run.path), "--json"]) == EXIT_OK
+    assert json.loads(capsys.readouterr().out)["outside"] == {"checkpoints/": 1}
+
+
 def test_a_held_run_needs_an_override(capsys: pytest.CaptureFixture[str]) -> None:
     run = make_run("desk", status="held")
     assert main(["release", run.id]) == EXIT_HELD
@@ -71,6 +84,13 @@ def test_runs_are_listed_and_shown(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     assert "75.0\u202f% [60.0, 90.0]" in shown and "All lost." in shown
     assert main(["runs", "show", "third"]) == EXIT_USAGE
+
+
+def test_options_before_show_hold_for_it(capsys: pytest.CaptureFixture[str]) -> None:
+    run = make_run("desk")
+    Path("runs").rename("elsewhere")
+    assert main(["runs", "--root", "elsewhere", "--json", "show", "desk"]) == EXIT_OK
+    assert json.loads(capsys.readouterr().out)["id"] == run.id
 
 
 def test_compare_shows_the_key_that_differs(capsys: pytest.CaptureFixture[str]) -> None:

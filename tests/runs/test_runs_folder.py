@@ -15,6 +15,7 @@ from assay.runs import (
     capture_environment,
     compare_runs,
     find_run,
+    find_unfinished,
     git_revision,
     list_runs,
     read_json,
@@ -61,7 +62,10 @@ def test_create_writes_recipe_and_machine(tmp_path: Path) -> None:
 
 
 def test_open_refuses_a_folder_that_is_no_run(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"no recipe\.yaml"):
+    with pytest.raises(CheckpointError, match="not a run folder"):
+        RunFolder.open(tmp_path)
+    (tmp_path / "recipe.yaml").write_text(RECIPE)
+    with pytest.raises(CheckpointError, match=r"lacks recipe\.yaml or manifest\.json"):
         RunFolder.open(tmp_path)
 
 
@@ -157,6 +161,51 @@ def test_a_run_is_found_by_path_folder_id_start_and_name(tmp_path: Path) -> None
         find_run(tmp_path, "desc")
     with pytest.raises(CheckpointError, match="no run under"):
         find_run(tmp_path / "empty", "desk")
+
+
+def test_a_recipes_folder_stands_for_its_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder, text in (("desk", RECIPE), ("shop", RECIPE + "name: MyShop\n")):
+        Path(folder).mkdir()
+        (Path(folder) / "recipe.yaml").write_text(text)
+    with pytest.raises(CheckpointError, match="a recipe without a run under runs/; make one"):
+        find_run("runs", "desk")
+    assert list_runs(".") == []
+    desk, shop = (RunFolder.create("runs", name, RECIPE) for name in ("desk", "MyShop"))
+    for wanted in ("desk", "desk/", "./desk", "Desk"):
+        assert find_run("runs", wanted).path == desk.path
+    for wanted in ("shop", "MyShop", "myshop"):
+        assert find_run("runs", wanted).path == shop.path
+    monkeypatch.chdir("desk")
+    assert find_run("../runs", ".").id == desk.id
+    with pytest.raises(CheckpointError):
+        find_run("../runs", "")
+    with pytest.raises(CheckpointError):
+        find_run("../runs", "my/shop")
+
+
+def test_the_newest_interrupted_run_is_found_by_name(tmp_path: Path) -> None:
+    assert find_unfinished(tmp_path / "none") is None
+    first, second, other, ended = (
+        RunFolder.create(tmp_path, name, RECIPE) for name in ("desk", "Desk", "shop", "desk")
+    )
+    write_json(ended.verdict, {"status": "held", "gates": []})
+    assert find_unfinished(tmp_path) == ended, "judged, and without its report"
+    for path in (ended.report, ended.card):
+        path.write_text("")
+    assert find_unfinished(tmp_path) == other
+    write_json(other.verdict, {"status": "released", "gates": []})
+    assert find_unfinished(tmp_path) == other, "judged, and not signed"
+    for path in (other.release, other.signature):
+        path.write_text("{}")
+    assert find_unfinished(tmp_path) == second
+    other.verdict.unlink()
+    assert find_unfinished(tmp_path, "desk") == second
+    assert find_unfinished(tmp_path, "nobody") is None
+    with second.lock():
+        assert find_unfinished(tmp_path, "Desk") == first
 
 
 def test_compare_shows_what_differs_and_both_scores(tmp_path: Path) -> None:

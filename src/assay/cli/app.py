@@ -59,6 +59,19 @@ _ORDER = [
 ]
 """The order in `--help`: the way of a job. A verb that is not named comes last."""
 
+_TRAIN_PACKAGES = (
+    "datasets",
+    "jinja2",
+    "jsonschema",
+    "numpy",
+    "peft",
+    "pyarrow",
+    "tokenizers",
+    "torch",
+    "transformers",
+)
+"""What the core does without, and the verbs that load a model or data need."""
+
 
 class _Verbs(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
@@ -87,7 +100,8 @@ def build_app() -> typer.Typer:
     """The command with every verb registered."""
     app = typer.Typer(
         cls=_Verbs,
-        help="Fine-tunes open models on your own data, and releases only what passes.",
+        help="Fine-tunes open models on your own data, and releases only what passes.\n\n"
+        "To start: `assay init desk`, then `assay run desk`. `assay VERB --help` says more.",
         no_args_is_help=True,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
@@ -124,6 +138,8 @@ def _explain(error: Exception) -> AssayError:
         return error
     if isinstance(error, TyperException):
         return _explain_usage(error)
+    if isinstance(error, ModuleNotFoundError) and error.name in _TRAIN_PACKAGES:
+        return _explain_missing(error.name)
     # torch's own error has this name; importing torch to ask would cost seconds.
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return ResourceError(f"out of memory: {error}")
@@ -141,6 +157,17 @@ def _explain_usage(error: TyperException) -> UsageError:
             got=f"{message[:1].lower()}{message[1:]}",
             do=f"see `{command} --help`",
             key="command line",
+        )
+    )
+
+
+def _explain_missing(package: str) -> UsageError:
+    return UsageError(
+        Problem(
+            got=f"{package}, which is not installed",
+            allowed="an installation with the packages of `train`",
+            do="pip install '.[train]' in a clone of Assay's repository",
+            key="installation",
         )
     )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from assay.cli.output import JsonFlag, print_result
+from assay.cli.output import JsonFlag, RootOption, print_result
 
 if TYPE_CHECKING:
     from assay.pipeline.subject import Subject
@@ -19,17 +19,23 @@ def register(app: typer.Typer) -> None:
 
 
 def chat(
-    model: Annotated[str, typer.Argument(help="A run (folder, id or name), or a base.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="A run (folder, id or name), or a base (tiny, a folder or a Hub id).",
+        ),
+    ],
     message: Annotated[
         str | None, typer.Option("--message", "-m", help="Ask this once instead of a dialogue.")
     ] = None,
     system: Annotated[
-        str | None, typer.Option("--system", help="System prompt; a run brings its own.")
+        str | None, typer.Option("--system", help="System prompt, in place of the run's own.")
     ] = None,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")] = 256,
     temperature: Annotated[float, typer.Option(min=0.0, help="0 takes the likeliest token.")] = 0.0,
-    seed: Annotated[int, typer.Option(help="Seed of the sampling.")] = 0,
-    root: Annotated[str, typer.Option("--root", help="Where runs lie.")] = "runs",
+    seed: Annotated[int, typer.Option(help="Seed of sampling above temperature 0.")] = 0,
+    root: RootOption = "runs",
     as_json: JsonFlag = False,
 ) -> int:
     """Talk to a tuned model or a base; an empty line or Ctrl-D ends."""

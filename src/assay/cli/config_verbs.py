@@ -11,7 +11,9 @@ from assay.cli.output import JsonFlag, print_result
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to `app`."""
-    config = typer.Typer(help="Ask about recipes.", no_args_is_help=True)
+    config = typer.Typer(
+        help="Print the schema of recipes, or explain a key.", no_args_is_help=True
+    )
     config.command()(schema)
     config.command()(explain)
     app.add_typer(config, name="config")
@@ -26,10 +28,16 @@ def schema(as_json: JsonFlag = False) -> None:
 
 
 def explain(
-    key: Annotated[str, typer.Argument(help="A dotted key; all keys when left out.")] = "",
+    key: Annotated[
+        str,
+        typer.Argument(
+            metavar="KEY",
+            help="A dotted key, such as train.epochs, or a block; all keys when left out.",
+        ),
+    ] = "",
     as_json: JsonFlag = False,
 ) -> None:
-    """Say what a key of a recipe means, allows and defaults to, and why."""
+    """Say what a key of a recipe means, allows and defaults to."""
     from assay.config import describe_keys
     from assay.config import explain as render_keys
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from assay.cli.output import JsonFlag, print_result
+from assay.cli.output import JsonFlag, RootOption, print_result
 
 
 def register(app: typer.Typer) -> None:
@@ -15,15 +15,28 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="A run (folder, id or name), or a base.")],
-    data: Annotated[str, typer.Argument(help="A data file; its last answers are the references.")],
-    metric: Annotated[str, typer.Option(help="A metric, or file.py:function.")] = "auto",
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="A run (folder, id or name), or a base (tiny, a folder or a Hub id).",
+        ),
+    ],
+    data: Annotated[
+        str,
+        typer.Argument(metavar="FILE", help="Rows; the last answer of each is its reference."),
+    ],
+    metric: Annotated[
+        str, typer.Option(help="As `assay config explain evaluate.metric` lists.")
+    ] = "auto",
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")] = 128,
     max_items: Annotated[int, typer.Option(min=1, help="Most items, drawn by seed.")] = 200,
     batch_size: Annotated[int, typer.Option(min=1, help="Rows decoded together.")] = 16,
     seed: Annotated[int, typer.Option(help="Seed of item choice and intervals.")] = 0,
-    out: Annotated[str | None, typer.Option(help="Write each item and answer (JSONL).")] = None,
-    root: Annotated[str, typer.Option("--root", help="Where runs lie.")] = "runs",
+    out: Annotated[
+        str | None, typer.Option(help="Write each item and answer to this file (JSONL).")
+    ] = None,
+    root: RootOption = "runs",
     as_json: JsonFlag = False,
 ) -> int:
     """Score a tuned model or a base on a data file."""

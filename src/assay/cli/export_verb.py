@@ -18,7 +18,7 @@ def export(
     run: Annotated[str, typer.Argument(help="A run: its folder, id, start of id, or name.")],
     to: Annotated[str, typer.Option("--to", help="The form; `merged` is a Transformers folder.")],
     out: Annotated[
-        str | None, typer.Option("--out", help="Folder; default RUN/exports/merged.")
+        str | None, typer.Option("--out", help="Folder; default RUN-merged, beside the run.")
     ] = None,
     dtype: Annotated[str, typer.Option(help="fp32 or bf16 weights.")] = "fp32",
     root: Annotated[str, typer.Option("--root", help="Where runs lie.")] = "runs",

@@ -22,7 +22,10 @@ def init(
     ] = "support",
     as_json: JsonFlag = False,
 ) -> None:
-    """Write a commented recipe and example data that run as they are; overwrite nothing."""
+    """Write a recipe and example data that run as they are.
+
+    Every key of the recipe is commented. Where one of the files exists, nothing is written.
+    """
     from assay.config.starter import TEMPLATES, write_starter
 
     starter = write_starter(folder, template=template)

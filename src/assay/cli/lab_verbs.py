@@ -17,7 +17,7 @@ DEFAULT_OUT = Path("~/.cache/assay/lab/tiny")
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to `app`."""
-    lab = typer.Typer(help="Build and measure the embedded base.", no_args_is_help=True)
+    lab = typer.Typer(help="Build or measure the embedded base, tiny.", no_args_is_help=True)
     lab.command()(build)
     lab.command()(measure)
     app.add_typer(lab, name="lab")
@@ -56,7 +56,12 @@ def build(
     seed: Annotated[int | None, typer.Option(help="Decides weights and data.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Train `tiny` from this repository alone; an interrupted build goes on where it was."""
+    """Train `tiny` from this repository alone.
+
+    An interrupted build goes on where it was. Settings that are not given have the values in
+    `BuildSettings` (assay/lab/build.py); the card of the embedded base names those it was built
+    with.
+    """
     from assay.cli.live import open_progress
     from assay.errors import UsageError
     from assay.lab.build import STAGES, BuildSettings, build_tiny
@@ -92,7 +97,10 @@ def build(
 
 
 def measure(
-    model: Annotated[str, typer.Argument(help="tiny, a build's folder, or a model's folder.")],
+    model: Annotated[
+        str,
+        typer.Argument(metavar="MODEL", help="tiny, a build's folder, or a model's folder."),
+    ],
     num: Annotated[int, typer.Option(min=2, help="Items for each family and hold-out.")] = 300,
     seed: Annotated[int, typer.Option(help="Decides the items.")] = 0,
     drift: Annotated[bool, typer.Option(help="Measure persona drift, too.")] = True,
@@ -103,7 +111,7 @@ def measure(
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Measure a build of `tiny` against its targets and write its card."""
+    """Measure a build of `tiny` against its targets."""
     from assay.lab.card import save_card
     from assay.lab.card_text import render_card
     from assay.runs import write_text

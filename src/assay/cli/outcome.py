@@ -30,7 +30,7 @@ def render_outcome(outcome: RunOutcome) -> str:
 
 
 def _suite_lines(suite: Suite) -> str:
-    lines = [f"{suite.name} ({suite.n} items, {suite.metric})"]
+    lines = [f"{suite.name} ({wording.items(suite)}, {suite.metric})"]
     for arm, title in ARM_TITLES.items():
         found = suite.arms.get(arm)
         if found is None:

@@ -18,6 +18,10 @@ from assay.errors import AssayError, UsageError
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 """The `--json` option; every verb has a parameter of this type."""
+RootOption = Annotated[
+    str, typer.Option("--root", help="Folder of the runs (`output` of their recipes).")
+]
+"""The `--root` option of every verb that takes a run by its name."""
 MAX_LINES = 40
 """Lines of an error that a person is shown; a broken file of a million rows has as many."""
 

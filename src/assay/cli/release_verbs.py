@@ -131,9 +131,9 @@ def _render(found: Verification) -> str:
     if found.num_files:
         lines.append(f"files     {found.num_files} ({size(found.num_bytes)}), {found.created}")
     lines += [f"override  {entry.get('reason')}" for entry in found.overrides]
-    if found.outside:
-        counts = ", ".join(f"{name} ({count})" for name, count in found.outside.items())
-        lines.append(f"unsigned  {counts}")
+    for name, count in found.outside.items():
+        files = "1 file" if count == 1 else f"{count} files"
+        lines.append(f"WARNING   {name} ({files}): not covered by the signature, do not rely on it")
     if found.signer is not None:
         lines.append(f"signer    {found.signer.fingerprint}")
         if not found.signer_checked:

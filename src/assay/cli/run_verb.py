@@ -9,7 +9,9 @@ import typer
 from assay.cli.output import JsonFlag, print_result
 
 if TYPE_CHECKING:
+    from assay.errors import UsageError
     from assay.pipeline import RunOutcome
+    from assay.runs import RunFolder
 
 
 def register(app: typer.Typer) -> None:
@@ -19,31 +21,59 @@ def register(app: typer.Typer) -> None:
 
 def run(
     recipe: Annotated[
-        str, typer.Argument(help="A recipe, or its folder; with --resume, a run (or nothing).")
+        str,
+        typer.Argument(
+            metavar="RECIPE",
+            help="A recipe file, or its folder; with --resume that, or a run's folder, id or name.",
+        ),
     ] = "",
     overrides: Annotated[
-        list[str] | None, typer.Argument(help="Overrides, e.g. train.epochs=5")
+        list[str] | None,
+        typer.Argument(metavar="KEY=VALUE", help="Settings to change, e.g. train.epochs=5."),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the resolved recipe, with reasons, and stop.")
+        bool,
+        typer.Option(
+            "--dry-run", help="Check the recipe, print every setting with its reason, and stop."
+        ),
     ] = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with an interrupted run: the newest, or RECIPE.")
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with the newest interrupted run (of RECIPE, if given) as it was begun.",
+        ),
     ] = False,
-    root: Annotated[str, typer.Option("--root", help="Where runs lie, for --resume.")] = "runs",
+    root: Annotated[
+        str | None,
+        typer.Option(
+            "--root",
+            help="With --resume: folder of the runs.  [default: output of the recipe, or runs]",
+        ),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> int:
-    """Tune, evaluate, gate, and release or hold, by a recipe."""
+    """Run a recipe: tune, evaluate, gate, then release or hold.
+
+    Exit code 0: released; 2: something in the recipe or the data to correct; 3: held, with reasons;
+    4: out of memory or disk; 130: interrupted, to go on with --resume.
+    """
     from assay.errors import UsageError
 
-    if not recipe and not resume:
-        raise UsageError("no recipe given; name a recipe file or folder, or make one: assay init")
     if resume:
+        _refuse_changes(recipe, overrides or [], dry_run=dry_run)
         return _finish(_resume(recipe, root, as_json=as_json), as_json=as_json)
+    if not recipe:
+        raise UsageError("no recipe given; name a recipe file or folder, or make one: assay init")
+    if root is not None:
+        raise _usage("--root without --resume", "--root with --resume", f"write output={root}")
     from assay.config import load, render_dry_run
 
     loaded = load(recipe, overrides or [])
     if dry_run:
+        from assay.evaluate.gates import load_policy
+
+        load_policy(loaded.recipe.gates.policy, base_dir=loaded.base_dir)
         value = {"recipe": loaded.recipe.model_dump(mode="json"), "reasons": loaded.reasons}
         print_result(value, text=render_dry_run(loaded), as_json=as_json)
         return 0
@@ -55,21 +85,56 @@ def run(
     return _finish(outcome, as_json=as_json)
 
 
-def _resume(wanted: str, root: str, *, as_json: bool) -> RunOutcome:
-    from assay.cli.live import open_progress
-    from assay.errors import CheckpointError
-    from assay.pipeline import resume_run
-    from assay.runs import find_run, list_runs
+def _refuse_changes(recipe: str, overrides: list[str], *, dry_run: bool) -> None:
+    """A run that goes on keeps the recipe that it began with: refuse whatever would change it."""
+    import os
 
-    if wanted:
-        found = find_run(root, wanted)
-    else:
-        open_runs = [summary for summary in list_runs(root) if summary.status == "unfinished"]
-        if not open_runs:
-            raise CheckpointError(f"no interrupted run under {root}/; name one, or start a new run")
-        found = find_run(root, open_runs[0].path)
+    if dry_run:
+        raise _usage("--dry-run with --resume", "one of them", "leave one out")
+    is_override = "=" in recipe and not os.path.exists(recipe)
+    changes = [recipe, *overrides] if is_override else overrides
+    if changes:
+        raise _usage(
+            f"{' '.join(changes)} with --resume",
+            "the settings that the run began with",
+            "leave it out, or start a new run without --resume",
+        )
+
+
+def _usage(got: str, allowed: str, do: str) -> UsageError:
+    from assay.errors import Problem, UsageError
+
+    return UsageError(Problem(got, allowed, do, key="command line"))
+
+
+def _resume(wanted: str, root: str | None, *, as_json: bool) -> RunOutcome:
+    from assay.cli.live import open_progress
+    from assay.pipeline import resume_run
+
+    run = _find_interrupted(wanted, root)
     with open_progress(as_json=as_json) as progress:
-        return resume_run(found, progress=progress)
+        return resume_run(run, progress=progress)
+
+
+def _find_interrupted(wanted: str, root: str | None) -> RunFolder:
+    """The run to go on with: the one named, else the newest interrupted one (of a recipe)."""
+    from pathlib import Path
+
+    from assay.config import load
+    from assay.errors import CheckpointError
+    from assay.runs import RunFolder, find_run, find_unfinished
+
+    name, path = wanted, Path(wanted)
+    if wanted and RunFolder(path).exists:
+        return RunFolder.open(path)
+    if path.is_file() or (wanted and (path / "recipe.yaml").is_file()):
+        recipe = load(path).recipe
+        name, root = recipe.name or "", root or recipe.output
+    root = root or "runs"
+    found = find_unfinished(root, name)
+    if found is None and not wanted:
+        raise CheckpointError(f"no interrupted run under {root}/; name one, or start a new run")
+    return found or find_run(root, name)
 
 
 def _finish(outcome: RunOutcome, *, as_json: bool) -> int:

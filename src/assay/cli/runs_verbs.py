@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from assay.cli.output import JsonFlag, print_result
+from assay.cli.output import JsonFlag, RootOption, print_result
 
 if TYPE_CHECKING:
     from assay.runs import Comparison, Difference, RunFolder, RunSummary
@@ -14,10 +14,8 @@ if TYPE_CHECKING:
 _NO_WRAP_CHARS = 28
 _FILE_WIDTH = 1000
 
-RootOption = Annotated[
-    str, typer.Option("--root", help="Where the runs lie (`output` of the recipe).")
-]
-RunArgument = Annotated[str, typer.Argument(help="A run: its folder, id, start of id, or name.")]
+_RUN_HELP = "A run: its folder, id, start of id, or name (its newest run)."
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help=_RUN_HELP)]
 
 
 def register(app: typer.Typer) -> None:
@@ -32,6 +30,8 @@ def register(app: typer.Typer) -> None:
 def list_all(ctx: typer.Context, root: RootOption = "runs", as_json: JsonFlag = False) -> None:
     """List every run, newest first."""
     if ctx.invoked_subcommand is not None:
+        # What is given before the verb holds for it, too.
+        ctx.default_map = {ctx.invoked_subcommand: {"root": root, "as_json": as_json}}
         return
     from assay.runs import list_runs
 
@@ -51,9 +51,15 @@ def show(run: RunArgument, root: RootOption = "runs", as_json: JsonFlag = False)
 
 
 def compare(
-    a: RunArgument, b: RunArgument, root: RootOption = "runs", as_json: JsonFlag = False
+    a: Annotated[str, typer.Argument(metavar="A", help=_RUN_HELP)],
+    b: Annotated[str, typer.Argument(metavar="B", help="The run to lay beside it.")],
+    root: RootOption = "runs",
+    as_json: JsonFlag = False,
 ) -> None:
-    """Lay two runs side by side: recipe keys that differ, scores, gates, last metrics."""
+    """Lay two runs side by side: recipe, scores, gates, metrics.
+
+    Of the recipe, the keys that differ; of the metrics, the last values.
+    """
     from dataclasses import asdict
 
     from assay.runs import compare_runs, find_run

@@ -6,7 +6,7 @@ Knows no recipe schema, no model and no verdict rules: it stores what others com
 from assay.runs.atomic import canonical_json, read_json, write_bytes, write_json, write_text
 from assay.runs.compare import Comparison, Difference, compare_runs
 from assay.runs.environment import capture_code, capture_environment, git_revision
-from assay.runs.find import RunSummary, find_run, list_runs, summarize
+from assay.runs.find import RunSummary, find_run, find_unfinished, list_runs, summarize
 from assay.runs.folder import RunFolder
 from assay.runs.hashes import sha256_bytes, sha256_file, sha256_tree
 from assay.runs.lock import LockOwner, RunLock, read_owner
@@ -26,6 +26,7 @@ __all__ = [
     "compare_runs",
     "drop_after",
     "find_run",
+    "find_unfinished",
     "git_revision",
     "list_runs",
     "read_json",

@@ -14,6 +14,7 @@ from ruamel.yaml.error import YAMLError
 from assay.errors import CheckpointError
 from assay.runs.atomic import read_json
 from assay.runs.folder import RunFolder
+from assay.runs.ids import slug
 from assay.runs.values import dig, mapping, number, text
 
 STATUSES = ("released", "held", "overridden", "running", "refused", "unfinished", "unreadable")
@@ -46,32 +47,45 @@ class RunSummary:
 
 def list_runs(root: Path | str) -> list[RunSummary]:
     """Sum up every run folder under `root`, newest first; a missing root is an empty list."""
-    folder = Path(root)
-    if not folder.is_dir():
-        return []
-    found = [RunFolder(path) for path in folder.iterdir() if (path / "recipe.yaml").is_file()]
-    return [summarize(run) for run in sorted(found, key=lambda run: run.id, reverse=True)]
+    return [summarize(run) for run in _list_folders(root)]
 
 
 def find_run(root: Path | str, name_or_id_or_path: str | Path) -> RunFolder:
     """Find one run by path, folder name, id, the start of an id (4 characters), or name (newest).
 
+    The folder of a recipe stands for the runs of the recipe's name.
+
     Raises:
         CheckpointError: nothing matches, or the start of an id matches several.
     """
     wanted = str(name_or_id_or_path)
-    if (Path(wanted) / "recipe.yaml").is_file():
+    if wanted and RunFolder(Path(wanted)).exists:
         return RunFolder.open(wanted)
-    folder = Path(root)
-    paths = [path for path in folder.glob("*") if (path / "recipe.yaml").is_file()]
-    runs = sorted((RunFolder(path) for path in paths), key=lambda run: run.id, reverse=True)
-    for run in runs:
-        if wanted in (run.path.name, run.id, run.name):
-            return run
+    runs = _list_folders(root)
+    for name in (wanted, _read_name(wanted)):
+        for run in runs:
+            if name in (run.path.name, run.id) or _is_named(run, name):
+                return run
     starts = [run for run in runs if len(wanted) >= 4 and run.id.startswith(wanted)]
     if len(starts) == 1:
         return starts[0]
-    raise CheckpointError(_not_found(wanted, folder, runs, starts))
+    raise CheckpointError(_not_found(wanted, Path(root), runs, starts))
+
+
+def find_unfinished(root: Path | str, name: str = "") -> RunFolder | None:
+    """Find the newest run that was interrupted, of this name if one is given; None without one."""
+    for run in _list_folders(root):
+        if (not name or _is_named(run, name)) and _is_cut_off(run):
+            return run
+    return None
+
+
+def _is_cut_off(run: RunFolder) -> bool:
+    """Whether a run has no verdict yet, or not what follows one: report and card, or signature."""
+    summary = summarize(run)
+    if summary.status == "held":
+        return not (run.report.exists() and run.card.exists())
+    return summary.status == "unfinished" or (summary.status == "released" and not summary.signed)
 
 
 def summarize(run: RunFolder) -> RunSummary:
@@ -115,6 +129,26 @@ def read_recipe(path: Path) -> dict[str, Any]:
         return {}
 
 
+def _list_folders(root: Path | str) -> list[RunFolder]:
+    """Every run under `root`, newest first."""
+    found = [run for run in map(RunFolder, Path(root).glob("*")) if run.exists]
+    return sorted(found, key=lambda run: run.id, reverse=True)
+
+
+def _is_named(run: RunFolder, name: str) -> bool:
+    """Whether a run has this name, as its recipe or its folder spells it; a path is no name."""
+    is_path = "/" in name or not name.strip(".")
+    return run.name == name or (not is_path and run.name == slug(name))
+
+
+def _read_name(wanted: str) -> str:
+    """The name that a recipe's runs have, where `wanted` is the recipe's folder; else `wanted`."""
+    recipe = Path(wanted) / "recipe.yaml"
+    if not wanted or not recipe.is_file():
+        return wanted
+    return text(read_recipe(recipe).get("name")) or recipe.resolve().parent.name
+
+
 def _task_suite(evaluation: dict[str, Any]) -> dict[str, Any]:
     suites = [mapping(suite) for suite in mapping(evaluation.get("suites")).values()]
     return next((suite for suite in suites if suite.get("kind") == "task"), {})
@@ -143,6 +177,8 @@ def _not_found(wanted: str, root: Path, runs: list[RunFolder], starts: list[RunF
     if len(starts) > 1:
         several = ", ".join(run.path.name for run in starts[:5])
         return f"{wanted}: the start of {len(starts)} runs' ids ({several}); give more of it"
+    if wanted and (Path(wanted) / "recipe.yaml").is_file():
+        return f"{wanted}: a recipe without a run under {root}/; make one: assay run {wanted}"
     if not runs:
         return f"{wanted}: no run under {root}/ and no run folder of that path"
     names = [name for run in runs for name in (run.path.name, run.name, run.id)]

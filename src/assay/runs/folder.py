@@ -68,12 +68,19 @@ class RunFolder:
         """Open a run that exists.
 
         Raises:
-            CheckpointError: there is no folder, or it holds no recipe.yaml.
+            CheckpointError: there is no folder, or it lacks recipe.yaml or manifest.json.
         """
         run = cls(Path(path))
-        if not run.recipe.is_file():
-            raise CheckpointError(f"{path}: not a run folder (it has no recipe.yaml)")
+        if not run.exists:
+            raise CheckpointError(
+                f"{path}: not a run folder (it lacks recipe.yaml or manifest.json)"
+            )
         return run
+
+    @property
+    def exists(self) -> bool:
+        """Whether a run lies here; a recipe's own folder has no manifest.json."""
+        return self.recipe.is_file() and self.manifest.is_file()
 
     @property
     def id(self) -> str:
