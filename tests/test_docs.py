@@ -19,6 +19,13 @@ def test_the_readme_stays_under_two_hundred_lines() -> None:
     assert len((ROOT / "README.md").read_text("utf-8").splitlines()) < 200
 
 
+def test_no_text_installs_assay_from_an_index() -> None:
+    texts = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *SOURCE.rglob("*.py")]
+    for path in texts:
+        found = re.search(r"pip install \S*\bassay\b", path.read_text("utf-8"))
+        assert found is None, f"{path}: {found}"
+
+
 def test_every_dependency_is_justified() -> None:
     import tomllib
 

@@ -11,6 +11,7 @@ import pytest
 
 import assay
 
+RECIPE = Path(__file__).parents[1] / "examples" / "support" / "recipe.yaml"
 HEAVY = ("torch", "transformers", "peft", "datasets", "pyarrow", "numpy", "tokenizers", "fsspec")
 
 
@@ -39,6 +40,7 @@ def list_heavy_modules(code: str) -> str:
         "from assay.cli import main; assert main(['config', 'schema']) == 0",
         "from assay.cli import main; assert main(['config', 'explain', 'train']) == 0",
         "from assay.cli import main; assert main(['init', '--help']) == 0",
+        f"from assay.cli import main; assert main(['run', {str(RECIPE)!r}, '--dry-run']) == 0",
     ],
 )
 def test_loads_no_heavy_package(code: str) -> None:

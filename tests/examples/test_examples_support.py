@@ -135,6 +135,7 @@ def test_splits_share_no_wording_and_test_every_queue() -> None:
     assert not groups["train"] & groups["test"]
     assert not groups["train"] & groups["validation"]
     assert not groups["validation"] & groups["test"]
+    assert len(groups["test"]) >= 60, "a gate counts wordings, not rows; strict asks for 60"
     assert data.dropped_rows == [] and data.leaks == []
     assert data.shared_prompts == {"validation": 0, "test": 0}
     tested = {r.messages[-1]["content"] for r in parts["test"] if r.extra["kind"] == "queue"}

@@ -205,6 +205,11 @@ def test_a_sample_depends_on_seed_and_place_alone(
     found = LocalEngine(model, tokenizer, batch_size=batch_size).generate(prompts, sampling)
     assert [g.token_ids for g in found] == [g.token_ids for g in reference]
     assert reference[-1].token_ids != reference[-2].token_ids, "equal prompts, different places"
+    places = [8, 2, 5]
+    part = LocalEngine(model, tokenizer, batch_size=batch_size).generate(
+        [prompts[place] for place in places], sampling, places=places
+    )
+    assert [g.token_ids for g in part] == [reference[place].token_ids for place in places]
 
 
 def test_no_token_asked_for_gives_none_and_progress_is_told(tokenizer: ChatTokenizer) -> None:

@@ -1,5 +1,6 @@
 """Adapters load in plain PEFT, merged folders in plain Transformers, with equal logits."""
 
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,17 @@ import pytest
 import torch
 
 from assay.errors import ConfigError
+from assay.models import export
 from assay.models.adapters import add_lora, copy_tokenizer, save_adapter, save_model
 from assay.models.base import BaseFiles, find_base, load_model
-from assay.models.export import MERGE_TOLERANCE, check_integrity, compute_logits, export_merged
+from assay.models.export import (
+    MERGE_TOLERANCE,
+    PROBE_TOKENS,
+    check_integrity,
+    compute_logits,
+    export_merged,
+    take_probe,
+)
 
 PROMPTS = [[1, 4, 100, 200, 2, 5], [1, 4, 300, 2, 5, 17, 900]]
 
@@ -72,14 +81,14 @@ def test_integrity_sees_a_changed_adapter_and_template(
 ) -> None:
     folder = tmp_path / "adapter"
     save_adapter(tuned, folder, tokenizer_folder=base.folder)
-    good = check_integrity(base, tuned, folder, prompts=PROMPTS, adapter=True)
+    good = check_integrity(base, folder, take_probe(tuned, PROMPTS), adapter=True)
     assert good.adapter_reloads
     assert good.merged_equals_adapter
     assert good.template_unchanged
     with torch.no_grad():
         next(p for n, p in tuned.named_parameters() if "lora_B" in n).add_(0.5)
     (folder / "chat_template.jinja").write_text("{{ 'other' }}", encoding="utf-8")
-    bad = check_integrity(base, tuned, folder, prompts=PROMPTS, adapter=True)
+    bad = check_integrity(base, folder, take_probe(tuned, PROMPTS), adapter=True)
     assert not bad.adapter_reloads
     assert not bad.template_unchanged
 
@@ -89,8 +98,36 @@ def test_a_full_model_reloads_equal(base: BaseFiles, tmp_path: Path) -> None:
     with torch.no_grad():
         model.model.norm.weight.add_(0.1)
     save_model(model, tmp_path / "model", tokenizer_folder=base.folder)
-    found = check_integrity(base, model, tmp_path / "model", prompts=PROMPTS, adapter=False)
+    found = check_integrity(base, tmp_path / "model", take_probe(model, PROMPTS), adapter=False)
     assert found.reload_difference == 0
+
+
+def test_a_probe_is_short_however_long_the_rows_are(base: BaseFiles) -> None:
+    probe = take_probe(load_model(base), [[5] * 400, [1, 2, 3]])
+    assert [len(ids) for ids in probe.prompts] == [PROBE_TOKENS, 3]
+    assert [len(logits) for logits in probe.logits] == [PROBE_TOKENS, 3]
+
+
+def test_one_model_at_a_time_is_in_memory(
+    base: BaseFiles, tuned: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also in half precision, where the adapter is loaded twice."""
+    folder = tmp_path / "adapter"
+    save_adapter(tuned, folder, tokenizer_folder=base.folder)
+    half = take_probe(load_model(base, dtype="bf16"), PROMPTS)
+    models: list[Any] = []
+    num_alive: list[int] = []
+
+    def load(*arguments: Any, **options: Any) -> Any:
+        num_alive.append(sum(model() is not None for model in models))
+        model = load_model(*arguments, **options)
+        models.append(weakref.ref(model))
+        return model
+
+    monkeypatch.setattr(export, "load_model", load)
+    check_integrity(base, folder, half, adapter=True)
+    export_merged(base, folder, tmp_path / "merged", prompts=PROMPTS)
+    assert num_alive == [0, 0, 0, 0]
 
 
 def test_unknown_bases_and_layers_are_located(base: BaseFiles, tmp_path: Path) -> None:

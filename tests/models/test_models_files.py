@@ -27,6 +27,7 @@ from assay.models.export import (
     export_merged,
     largest_difference,
     merge_tolerance,
+    take_probe,
 )
 
 PROMPTS = [[1, 4, 100, 200, 2, 5], [1, 4, 300, 2, 5, 17, 900]]
@@ -62,7 +63,7 @@ def test_integrity_holds_in_the_dtype_of_the_tuned_model(
     folder = tmp_path / "adapter"
     save_adapter(tuned, folder, tokenizer_folder=base.folder)
     model = tuned.get_base_model()
-    found = check_integrity(base, model, folder, prompts=PROMPTS, adapter=True)
+    found = check_integrity(base, folder, take_probe(model, PROMPTS), adapter=True)
     assert found.adapter_reloads, found
     assert found.reload_difference == 0
     assert found.merged_equals_adapter, found
@@ -138,9 +139,8 @@ def test_a_missing_or_changed_second_template_is_no_longer_unchanged(
     save_model(model, folder, tokenizer_folder=base.folder)
 
     def unchanged() -> bool:
-        return check_integrity(
-            base, model, folder, prompts=PROMPTS, adapter=False
-        ).template_unchanged
+        probe = take_probe(model, PROMPTS)
+        return check_integrity(base, folder, probe, adapter=False).template_unchanged
 
     assert unchanged()
     extra = folder / "additional_chat_templates" / "rag.jinja"
@@ -169,17 +169,95 @@ def test_a_saved_full_model_loads_in_plain_transformers_with_equal_logits(
     assert largest_difference(ours, before) > 0.01
 
 
-def test_a_base_is_identified_by_its_weights_alone(base: BaseFiles, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json"])
+def test_a_base_is_identified_by_what_it_computes_with(
+    base: BaseFiles, tmp_path: Path, name: str
+) -> None:
     assert base.context_len == 512
     other = tmp_path / "other"
     shutil.copytree(base.folder, other)
-    (other / "notes.txt").write_text("not weights", encoding="utf-8")
+    for foreign in ("notes.txt", "code.py"):
+        (other / foreign).write_text("nothing", encoding="utf-8")
     assert find_base(str(other)).sha256 == base.sha256
-    path = other / "model.safetensors"
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(bytes(content))
+    path = other / name
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + b"\x01" if name.endswith("safetensors") else content + b"\n")
     assert find_base(str(other)).sha256 != base.sha256
+
+
+CODE = """\
+from transformers import LlamaConfig, LlamaForCausalLM
+
+
+class MineConfig(LlamaConfig):
+    model_type = "mine"
+
+
+class MineForCausalLM(LlamaForCausalLM):
+    config_class = MineConfig
+"""
+
+
+@pytest.fixture()
+def coded(base: BaseFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BaseFiles:
+    """The base as an architecture that only its own code knows."""
+    modules = str(tmp_path / "modules")
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", modules)
+    monkeypatch.syspath_prepend(modules)
+    (base.folder / "mine.py").write_text(CODE, encoding="utf-8")
+    path = base.folder / "config.json"
+    classes = {"AutoConfig": "mine.MineConfig", "AutoModelForCausalLM": "mine.MineForCausalLM"}
+    config = json.loads(path.read_text("utf-8")) | {"model_type": "mine", "auto_map": classes}
+    path.write_text(json.dumps(config), encoding="utf-8")
+    return find_base(str(base.folder), trust_remote_code=True)
+
+
+def test_trusted_code_is_trusted_wherever_the_base_or_its_child_is_loaded(
+    coded: BaseFiles, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=r"set base\.trust_remote_code"):
+        find_base(str(coded.folder))
+    tuned = tune(load_model(coded))
+    adapter, whole = tmp_path / "adapter", tmp_path / "whole"
+    save_adapter(tuned, adapter, tokenizer_folder=coded.folder)
+    found = check_integrity(coded, adapter, take_probe(tuned, PROMPTS), adapter=True)
+    assert found.adapter_reloads and found.merged_equals_adapter
+    difference = export_merged(coded, adapter, tmp_path / "merged", prompts=PROMPTS)
+    assert difference <= MERGE_TOLERANCE
+    model = load_model(coded)
+    save_model(model, whole, tokenizer_folder=coded.folder)
+    found = check_integrity(coded, whole, take_probe(model, PROMPTS), adapter=False)
+    assert found.reload_difference == 0
+    before = coded.sha256
+    (coded.folder / "mine.py").write_text(CODE + "\n", encoding="utf-8")
+    assert find_base(str(coded.folder), trust_remote_code=True).sha256 != before
+
+
+def test_a_relative_folder_starts_where_the_recipe_lies(
+    base: BaseFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert find_base("base", base_dir=tmp_path).sha256 == base.sha256
+    with pytest.raises(ConfigError, match="neither a folder nor"):
+        find_base("base")
+
+
+def test_a_hub_model_is_known_by_its_commit(
+    base: BaseFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Hub cache by hand: `main` moves on, and the commit that was recorded stays."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    cache = tmp_path / "hub" / "models--owner--name"
+    (cache / "refs").mkdir(parents=True)
+    for commit in ("a" * 40, "b" * 40):
+        shutil.copytree(base.folder, cache / "snapshots" / commit)
+        (cache / "refs" / "main").write_text(commit, encoding="utf-8")
+    assert find_base("owner/name").revision == "b" * 40
+    assert find_base("owner/name", revision="main").revision == "b" * 40
+    assert find_base("owner/name", revision="a" * 40).revision == "a" * 40
 
 
 @pytest.mark.parametrize(

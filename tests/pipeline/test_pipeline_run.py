@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -85,6 +86,24 @@ def test_a_minimal_policy_releases_signs_and_verifies(
     target = outcome.run.adapter / "adapter_config.json"
     target.write_bytes(target.read_bytes().replace(b"LORA", b"LORB"))
     assert not verify_release(outcome.run.path).ok
+
+
+def test_a_base_without_a_chat_template_ends_its_run_on_raw_rows(
+    recipe: Path, small_base: Path
+) -> None:
+    base = recipe.parent / "raw"
+    shutil.copytree(small_base, base)
+    (base / "chat_template.jinja").unlink()
+    rows = [{"prompt": f"{n}, doubled:", "completion": f" {2 * n}"} for n in range(60)]
+    data = recipe.parent / "colours.jsonl"
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    outcome = run_recipe(recipe, [f"base={base}", "train.max_steps=1"])
+    gates = {g["name"]: g for g in outcome.verdict["gates"]}
+    for name in ("refusal", "over_refusal"):
+        assert gates[name]["outcome"] == "not_measured"
+        assert "no chat template" in gates[name]["reason"]
+    assert set(outcome.evaluation["suites"]) == {"task"}
+    assert outcome.evaluation["suites"]["task"]["base"]["num_ended_by_length"] > 0
 
 
 def test_full_tuning_saves_a_model_that_transformers_loads(recipe: Path) -> None:

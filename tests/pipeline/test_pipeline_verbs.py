@@ -37,6 +37,14 @@ def test_the_way_of_a_run_by_command(
     assert report["n"] == 120
     assert 0 <= report["tuned"]["mean"] <= 1
 
+    text = tmp_path / "text.jsonl"
+    text.write_text(json.dumps({"text": "long " * 900}) + "\n", encoding="utf-8")
+    for data in (text, recipe.parent / "colours.jsonl"):
+        code, report = call(capsys, "eval", run, str(data), "--metric", "perplexity")
+        assert code == 0
+        assert report["tuned"]["num_unscored"] == 0
+        assert report["tuned"]["perplexity"] > 1
+
     code, exported = call(capsys, "export", run, "--to", "merged")
     assert code == 0
     assert exported["difference"] <= exported["tolerance"]

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -131,6 +132,17 @@ def test_a_model_that_does_not_beat_prompting_says_so_first(make_run: MakeRun) -
     assert body.index("is not shown to beat prompting") < body.index("**Released.**")
 
 
+def test_groups_that_items_share_are_told_wherever_items_are_counted(make_run: MakeRun) -> None:
+    run = make_run()
+    assert "groups" not in render_report(run) + render_card(run)
+    evaluation = read_json(run.evaluation)
+    evaluation["suites"]["task"]["num_groups"] = 31
+    write_json(run.evaluation, evaluation)
+    assert render_report(run).count("120 items in 31 groups") == 2
+    assert "groups were resampled whole" in render_report(run)
+    assert "| 120 in 31 groups |" in render_card(run)
+
+
 def test_best_and_worst_items_are_those_that_changed_most() -> None:
     pairs = {"a": (0.0, 1.0), "b": (1.0, 0.0), "c": (0.5, 1.0), "d": (1.0, 1.0), "e": (0.0, 0.0)}
     rows = [
@@ -193,3 +205,44 @@ def test_curves_keep_their_ends_and_their_mean() -> None:
     assert len(thinned) <= 102
     assert (thinned[0], thinned[-1]) == (points[0], points[-1])
     assert smooth([(0.0, 0.0), (1.0, 3.0), (2.0, 0.0)]) == [(0.0, 1.5), (1.0, 1.0), (2.0, 1.5)]
+
+
+def usage_of(card: str) -> str:
+    """The card's Python lines."""
+    return card.split("```python\n")[1].split("```")[0]
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize("base", ["tiny", "relative folder"])
+def test_the_lines_of_the_card_load_the_run(
+    make_run: MakeRun,
+    small_base: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    base: str,
+) -> None:
+    from assay.models.adapters import add_lora, save_adapter
+    from assay.models.base import find_base, load_model
+
+    found = find_base("tiny" if base == "tiny" else str(small_base))
+    run = make_run()
+    tuned = add_lora(load_model(found), rank=2, alpha=4.0)
+    save_adapter(tuned, run.adapter, tokenizer_folder=found.folder)
+    name = "tiny" if base == "tiny" else small_base.name
+    run.update_manifest({"base": {"name": name}, "recipe_folder": str(small_base.parent)})
+    monkeypatch.chdir(run.path)
+    loaded: dict[str, Any] = {}
+    exec(usage_of(render_card(run)), loaded)
+    assert len(loaded["tokenizer"]) == found.tokenizer.vocab_size
+    names = {name for name, _ in loaded["model"].named_parameters() if "lora_" in name}
+    assert names == {name for name, _ in tuned.named_parameters() if "lora_" in name}
+
+
+def test_the_card_names_commit_and_trust_of_a_hub_base(make_run: MakeRun) -> None:
+    run = make_run()
+    run.recipe.write_text("base: {name: owner/name, trust_remote_code: true}\n", encoding="utf-8")
+    run.update_manifest({"base": {"name": "owner/name", "revision": "a" * 40}})
+    line = f'from_pretrained("owner/name", revision="{"a" * 40}", trust_remote_code=True)'
+    assert line in usage_of(render_card(run))
+    run.adapter.rename(run.model)
+    assert 'from_pretrained("model", trust_remote_code=True)' in usage_of(render_card(run))

@@ -1,5 +1,6 @@
 """Signing and verifying: whatever byte, file, signature or signer is changed is found."""
 
+import errno
 import json
 import os
 import random
@@ -150,6 +151,18 @@ def test_checkpoints_may_go_but_their_name_hides_nothing_else(released: RunFolde
     ]
 
 
+def test_an_export_within_the_folder_is_covered_or_found(
+    released: RunFolder, key: SigningKey
+) -> None:
+    weights = released.path / "exports" / "merged" / "model.safetensors"
+    write_bytes(weights, b"weights")
+    assert problems(released) == [("exports/merged/model.safetensors", "extra")]
+    release_run(released, key=key)
+    assert problems(released) == []
+    write_bytes(weights, b"Weights")
+    assert problems(released) == [("exports/merged/model.safetensors", "changed")]
+
+
 def test_a_signature_of_another_release_does_not_fit(make_run: MakeRun, key: SigningKey) -> None:
     one, two = make_run(), make_run()
     release_run(one, key=key)
@@ -290,6 +303,41 @@ def test_the_key_is_made_once_and_only_for_its_owner(
     first.path.chmod(0o644)
     with pytest.raises(ReleaseError, match="chmod 600"):
         load_or_make_key()
+
+
+def test_a_key_is_made_where_there_are_no_hard_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(source: Path, target: Path) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    path = tmp_path / "keys" / "release.ed25519"
+    first = load_or_make_key(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+    assert load_or_make_key(path).public == first.public
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_of_two_that_make_the_first_key_one_wins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_links: bool
+) -> None:
+    """The other process makes its key between our look and our link."""
+    other, path = load_or_make_key(tmp_path / "other"), tmp_path / "key"
+
+    def overtake(source: Path, target: Path) -> None:
+        shutil.copy(other.path, target)
+        raise FileExistsError if has_links else PermissionError
+
+    monkeypatch.setattr(os, "link", overtake)
+    assert load_or_make_key(path).public == other.public
+
+
+def test_a_folder_that_cannot_hold_the_key_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(ReleaseError, match=r"neither read nor made .* ASSAY_HOME"):
+        load_or_make_key(tmp_path / "file" / "keys" / "release.ed25519")
 
 
 def test_other_files_are_no_keys(tmp_path: Path) -> None:

@@ -52,8 +52,14 @@ class Engine(Protocol):
         prompts: Sequence[Sequence[int]],
         sampling: Sampling,
         on_progress: Progress | None = None,
+        *,
+        places: Sequence[int] | None = None,
     ) -> list[Generation]:
-        """One completion for each prompt, in order."""
+        """One completion for each prompt, in order.
+
+        `places` are the prompts' places in all that is asked, where these are a part of it: a
+        sample is then the same however the whole is divided. Without it they are 0, 1, …
+        """
         ...
 
     def stream(self, prompt: Sequence[int], sampling: Sampling) -> Iterator[str]:

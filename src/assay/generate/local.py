@@ -75,6 +75,8 @@ class LocalEngine:
         prompts: Sequence[Sequence[int]],
         sampling: Sampling,
         on_progress: Progress | None = None,
+        *,
+        places: Sequence[int] | None = None,
     ) -> list[Generation]:
         """See `Engine`; a prompt's sample depends on the seed and its place, not on the batches.
 
@@ -82,11 +84,12 @@ class LocalEngine:
             GenerationError: a prompt is empty or leaves no room in the context.
         """
         self._check(prompts)
+        places = range(len(prompts)) if places is None else places
         results: dict[int, Generation] = {}
         order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
         for start in range(0, len(order), self.batch_size):
             indices = order[start : start + self.batch_size]
-            rows = [self._row(i, prompts[i], sampling) for i in indices]
+            rows = [self._row(i, prompts[i], sampling, place=places[i]) for i in indices]
             for _ in self._decode([list(prompts[i]) for i in indices], rows, sampling):
                 pass
             results |= {row.index: self._finish(row) for row in rows}
@@ -97,7 +100,7 @@ class LocalEngine:
     def stream(self, prompt: Sequence[int], sampling: Sampling) -> Iterator[str]:
         """See `Engine`; a piece is held back while it ends inside a character."""
         self._check([prompt])
-        row = self._row(0, prompt, sampling)
+        row = self._row(0, prompt, sampling, place=0)
         shown = ""
         for _ in self._decode([list(prompt)], [row], sampling):
             text = self.tokenizer.decode(row.token_ids)
@@ -138,10 +141,10 @@ class LocalEngine:
         weights = [sum(mask[1:]) for _, mask in sequences]
         return [SequenceScore(s, float(w)) for s, w in zip(sums, weights, strict=True)]
 
-    def _row(self, index: int, prompt: Sequence[int], sampling: Sampling) -> _Row:
+    def _row(self, index: int, prompt: Sequence[int], sampling: Sampling, *, place: int) -> _Row:
         # A row's own room in the context: that of its longest neighbour would cut it short.
         room = (self.context_len or 1 << 30) - len(prompt)
-        generator = torch.Generator().manual_seed(_row_seed(sampling, index))
+        generator = torch.Generator().manual_seed(_row_seed(sampling, place))
         return _Row(index, generator, min(sampling.max_new_tokens, room))
 
     def _check(self, prompts: Sequence[Sequence[int]]) -> None:
@@ -212,8 +215,8 @@ class LocalEngine:
         )
 
 
-def _row_seed(sampling: Sampling, index: int) -> int:
-    return (sampling.seed * 1_000_003 + index) % (1 << 62)
+def _row_seed(sampling: Sampling, place: int) -> int:
+    return (sampling.seed * 1_000_003 + place) % (1 << 62)
 
 
 def _left_pad(prompts: list[list[int]], width: int, device: torch.device) -> tuple[Tensor, Tensor]:

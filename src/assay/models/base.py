@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +18,17 @@ if TYPE_CHECKING:
     import torch
 
 TINY = "tiny"
-WEIGHT_SUFFIXES = (".safetensors",)
+IDENTIFYING = ("*.safetensors", "config.json", "tokenizer.json")
+"""What a base computes is decided by these files, and by its own code where that is trusted."""
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)
 class BaseFiles:
     """A base on disk: known before any weight is loaded.
 
-    `context_len` is in tokens; `sha256` is that of the weight files' hashes in name order.
+    `revision` is the commit of a Hub model; `context_len` is in tokens. `trust_remote_code` says
+    whether Python code in `folder` may run when the model, or one tuned from it, is loaded.
     """
 
     name: str
@@ -30,13 +36,15 @@ class BaseFiles:
     folder: Path
     tokenizer: ChatTokenizer
     context_len: int
+    trust_remote_code: bool = False
 
-    @property
+    @cached_property
     def sha256(self) -> str:
+        """SHA-256 of the hashes, in name order, of the files that decide what it computes."""
+        names = [*IDENTIFYING, *(["*.py"] if self.trust_remote_code else [])]
         digest = hashlib.sha256()
-        for path in sorted(self.folder.iterdir()):
-            if path.suffix in WEIGHT_SUFFIXES:
-                digest.update(sha256_file(path).encode())
+        for path in sorted(path for name in names for path in self.folder.glob(name)):
+            digest.update(sha256_file(path).encode())
         return digest.hexdigest()
 
 
@@ -46,17 +54,25 @@ def tiny_folder() -> Path:
 
 
 def find_base(
-    name: str, *, revision: str | None = None, trust_remote_code: bool = False
+    name: str,
+    *,
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+    base_dir: Path | None = None,
 ) -> BaseFiles:
     """Find `name` (``tiny``, a folder, or a Hub id, which is then downloaded or taken from cache).
+
+    A relative folder starts at `base_dir`: that of the recipe which names it, else the current one.
 
     Raises:
         ConfigError: no such base, no network, a folder without safetensors weights, or a
             configuration that Transformers does not know or cannot read.
     """
-    folder = tiny_folder() if name == TINY else Path(name)
+    folder = tiny_folder() if name == TINY else (base_dir or Path()) / os.path.expanduser(name)
     if not folder.is_dir():
         folder = _download(name, revision)
+        # The Hub's cache names the folder by its commit, whatever branch or tag was asked for.
+        revision = folder.name if _COMMIT.fullmatch(folder.name) else revision
     if not (folder / "config.json").is_file() or not any(folder.glob("*.safetensors")):
         raise _base_problem(
             f"{name}, a folder without config.json or *.safetensors",
@@ -81,6 +97,7 @@ def find_base(
         folder,
         load_chat_tokenizer(folder),
         int(getattr(config, "max_position_embeddings", None) or 1 << 20),
+        trust_remote_code,
     )
 
 
@@ -88,7 +105,6 @@ def load_model(
     base: BaseFiles,
     *,
     dtype: str = "auto",
-    trust_remote_code: bool = False,
     device: torch.device | None = None,
 ) -> Any:
     """The base's causal language model in evaluation mode, on `device` (the GPU if there is one).
@@ -106,7 +122,7 @@ def load_model(
     model = AutoModelForCausalLM.from_pretrained(
         base.folder,
         dtype=resolve_dtype(dtype, device),
-        trust_remote_code=trust_remote_code,
+        trust_remote_code=base.trust_remote_code,
         use_safetensors=True,
     )
     return model.to(device).eval()

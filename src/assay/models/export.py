@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,22 @@ BF16_TOLERANCE = 0.5
 """The same when the merged weights are rounded to bfloat16, whose steps are 2^-8 of a value."""
 
 
+PROBE_TOKENS = 64
+"""Of each probe sequence: enough to meet every weight, and logits that fit in memory."""
+
+
 def merge_tolerance(dtype: str) -> float:
     """The allowed logit difference of an export in ``fp32`` or ``bf16``."""
     return BF16_TOLERANCE if dtype == "bf16" else MERGE_TOLERANCE
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a model in memory said: its logits on `prompts`, shapes (T, V), and its own dtype."""
+
+    prompts: list[list[int]]
+    logits: list[torch.Tensor]
+    dtype: str
 
 
 @dataclass(frozen=True)
@@ -74,32 +88,31 @@ def export_merged(
     if dtype == "bf16":
         merged = merged.to(torch.bfloat16)
     save_model(merged, target, tokenizer_folder=adapter)
-    return largest_difference(expected, compute_logits(_reload(base, target), prompts))
+    del with_adapter, merged
+    return largest_difference(expected, _logits_of(base, target, prompts))
 
 
-def check_integrity(
-    base: BaseFiles, tuned: Any, folder: Path, *, prompts: Sequence[Sequence[int]], adapter: bool
-) -> Integrity:
-    """Compare what was saved in `folder` with the `tuned` model in memory.
+def take_probe(model: Any, sequences: Sequence[Sequence[int]]) -> Probe:
+    """What `model` says to the first `PROBE_TOKENS` of each of `sequences`."""
+    prompts = [list(ids[:PROBE_TOKENS]) for ids in sequences]
+    half = model.get_output_embeddings().weight.dtype == torch.bfloat16
+    return Probe(prompts, compute_logits(model, prompts), "bf16" if half else "fp32")
+
+
+def check_integrity(base: BaseFiles, folder: Path, probe: Probe, *, adapter: bool) -> Integrity:
+    """Compare what was saved in `folder` with the tuned model that `probe` was taken of.
 
     For an adapter: loaded again onto the base, in the dtype it was tuned in, it gives equal logits,
     and merged it equals the adapter in float32, in which exports are merged. For a whole model:
-    loaded again it gives equal logits.
+    loaded again it gives equal logits. One model is in memory at a time, if the caller let go of
+    the tuned one.
     """
-    expected = compute_logits(tuned, prompts)
+    _free_memory()
     if adapter:
-        half = tuned.get_output_embeddings().weight.dtype == torch.bfloat16
-        reloaded = load_adapter(load_model(base, dtype="bf16" if half else "fp32"), folder)
-        reload_difference = largest_difference(expected, compute_logits(reloaded, prompts))
-        exact = load_adapter(load_model(base, dtype="fp32"), folder) if half else reloaded
-        unmerged = compute_logits(exact, prompts)
-        merged = compute_logits(merge_adapter(exact), prompts)
-        merge_difference = largest_difference(unmerged, merged)
+        reload_difference, merge_difference = _compare_adapter(base, folder, probe)
     else:
-        reload_difference = largest_difference(
-            expected, compute_logits(_reload(base, folder), prompts)
-        )
-        merge_difference = reload_difference
+        found = _logits_of(base, folder, probe.prompts)
+        reload_difference = merge_difference = largest_difference(probe.logits, found)
     return Integrity(
         adapter_reloads=reload_difference <= MERGE_TOLERANCE,
         reload_difference=reload_difference,
@@ -109,10 +122,33 @@ def check_integrity(
     )
 
 
-def _reload(base: BaseFiles, folder: Path) -> Any:
-    from dataclasses import replace
+def _compare_adapter(base: BaseFiles, folder: Path, probe: Probe) -> tuple[float, float]:
+    """Largest logit differences of the adapter loaded again, and of it merged."""
+    reloaded = load_adapter(load_model(base, dtype=probe.dtype), folder)
+    unmerged = compute_logits(reloaded, probe.prompts)
+    reload_difference = largest_difference(probe.logits, unmerged)
+    if probe.dtype != "fp32":
+        del reloaded
+        _free_memory()
+        reloaded = load_adapter(load_model(base, dtype="fp32"), folder)
+        unmerged = compute_logits(reloaded, probe.prompts)
+    merged = compute_logits(merge_adapter(reloaded), probe.prompts)
+    return reload_difference, largest_difference(unmerged, merged)
 
-    return load_model(replace(base, folder=folder), dtype="fp32")
+
+def _logits_of(
+    base: BaseFiles, folder: Path, prompts: Sequence[Sequence[int]]
+) -> list[torch.Tensor]:
+    """Logits of a whole model that was saved in `folder`, loaded in float32."""
+    _free_memory()
+    return compute_logits(load_model(replace(base, folder=folder), dtype="fp32"), prompts)
+
+
+def _free_memory() -> None:
+    """Give back what a model held: PEFT's wrappers form cycles, and CUDA keeps freed blocks."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _same_template(base: Path, tuned: Path) -> bool:

@@ -1,7 +1,8 @@
 """Asks a model every item of a suite and keeps each answer on disk as soon as it is there.
 
 Answers are asked in fixed chunks, so that a resumed evaluation forms the same batches and gives
-the same answers as one that was not interrupted.
+the same answers as one that was not interrupted. A sample follows the prompt's place among all,
+so the size of the chunks does not change it.
 """
 
 from __future__ import annotations
@@ -9,16 +10,27 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from assay.evaluate.items import Item, Score
-from assay.evaluate.scorers import score_perplexity
 from assay.generate import Engine, Sampling
 from assay.runs.metrics import append_line, read_lines
 
 Count = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model wrote, and whether it ended only because it ran out of room."""
+
+    text: str
+    ended_by_length: bool
+
+    def until(self, stop_text: str) -> Answer:
+        """The answer up to `stop_text`, which ended it if it is there; "" ends nothing."""
+        if not stop_text or stop_text not in self.text:
+            return self
+        return Answer(self.text.partition(stop_text)[0], ended_by_length=False)
 
 
 def ask(
@@ -26,35 +38,25 @@ def ask(
     prompts: Sequence[list[int]],
     sampling: Sampling,
     *,
-    log: Path,
+    log: Path | None,
     chunk: int,
     on_count: Count,
-) -> list[str]:
+) -> list[Answer]:
     """The answer to every prompt, in order; those that `log` already holds are not asked again."""
     key = _key(prompts, sampling)
-    known = {int(line["place"]): str(line["output"]) for line in _read(log, key)}
+    known = _read(log, key)
     order = sorted(range(len(prompts)), key=lambda place: (len(prompts[place]), place))
     for start in range(0, len(order), chunk):
         places = order[start : start + chunk]
         if any(place not in known for place in places):
-            seeded = replace(sampling, seed=sampling.seed + start)
-            generations = engine.generate([prompts[place] for place in places], seeded)
+            asked = [prompts[place] for place in places]
+            generations = engine.generate(asked, sampling, places=places)
             for place, generation in zip(places, generations, strict=True):
-                known[place] = generation.text
-                append_line(log, {"key": key, "place": place, "output": generation.text})
+                known[place] = Answer(generation.text, generation.finish_reason == "length")
+                if log is not None:
+                    append_line(log, {"key": key, "place": place, **asdict(known[place])})
         on_count(min(start + chunk, len(order)), len(order))
     return [known[place] for place in range(len(prompts))]
-
-
-def score_texts(
-    engine: Engine, items: Sequence[Item], sequences: Sequence[tuple[list[int], list[float]]]
-) -> dict[str, Score]:
-    """Perplexity scores by item id from the log-probabilities of the gold texts."""
-    scores = engine.score(sequences)
-    return {
-        item.id: score_perplexity(score.sum_logprob, round(score.weight))
-        for item, score in zip(items, scores, strict=True)
-    }
 
 
 def _key(prompts: Sequence[list[int]], sampling: Sampling) -> str:
@@ -63,5 +65,11 @@ def _key(prompts: Sequence[list[int]], sampling: Sampling) -> str:
     return digest.hexdigest()[:16]
 
 
-def _read(log: Path, key: str) -> list[dict[str, Any]]:
-    return [line for line in read_lines(log) if line.get("key") == key] if log.exists() else []
+def _read(log: Path | None, key: str) -> dict[int, Answer]:
+    """The answers of an earlier sitting by place."""
+    lines = read_lines(log) if log is not None else []
+    return {
+        int(line["place"]): Answer(str(line["text"]), bool(line["ended_by_length"]))
+        for line in lines
+        if line.get("key") == key and "text" in line
+    }

@@ -1,6 +1,9 @@
 """The baseline, before any tuning: the base zero-shot with the user's prompt, and few-shot.
 
-The number of shots is chosen on validation items and measured once on the test items.
+The number of shots is chosen on validation items and measured once on the test items. Examples of
+chats are earlier turns of the conversation. Examples of prompt/completion rows are parted by a
+blank line, and an answer ends at the next: a raw base that answers rightly goes on with an example
+of its own, which is not its answer.
 """
 
 from __future__ import annotations
@@ -10,19 +13,23 @@ from dataclasses import dataclass
 
 from assay.errors import DataError, Problem
 from assay.evaluate.choose import MIXED, assign_metrics, plan_metrics
-from assay.evaluate.items import Item
+from assay.evaluate.items import Item, Kind
 from assay.evaluate.prompting import PromptChoice, choose_prompting
 from assay.evaluate.suites import Suite, build_suite
 from assay.generate import Engine
+from assay.pipeline.guards import load_guards, measure_suites
 from assay.pipeline.job import Job
-from assay.pipeline.measure import Answers, Examiner, guarding_suites, measure_suites
+from assay.pipeline.measure import Answers, Examiner, build_examiner
 from assay.pipeline.prepare import Prepared
 from assay.pipeline.questions import SUITE_NAME, build_items, choose_shots
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """The task suite and its answers by the base and the prompted base, and the other suites."""
+    """The task suite and its answers by the base and the prompted base, and the other suites.
+
+    `skipped` says by kind why suites of that kind were not asked.
+    """
 
     task: Suite
     base: Answers
@@ -30,6 +37,7 @@ class Baseline:
     prompting: PromptChoice
     suites: list[Suite]
     base_suites: dict[str, Answers]
+    skipped: dict[Kind, str]
 
 
 def measure_baseline(job: Job, prepared: Prepared, engine: Engine) -> Baseline:
@@ -48,22 +56,30 @@ def measure_baseline(job: Job, prepared: Prepared, engine: Engine) -> Baseline:
                 key="data.test_ratio",
             )
         )
+    guards = load_guards(job)
+    for reason in dict.fromkeys(guards.skipped.values()):
+        job.progress.note(f"{', '.join(guards.skipped)}: {reason}")
     plan = plan_metrics([*test, *validation], metric=config.metric)
     task = build_suite(test, name=SUITE_NAME, kind="task", plan=plan)
-    base, prompted = Examiner(job, engine, "base"), Examiner(job, engine, "prompted")
+    base = build_examiner(job, engine, "base")
     choice = _choose_shots(job, prepared, base, assign_metrics(validation, plan), task.metric)
     base_answers = base.measure(task.items, name=SUITE_NAME)
     prompted_answers = base_answers
     if choice.shots or config.prompt:
-        prompted_answers = prompted.measure(
+        prompted_answers = build_examiner(job, engine, "prompted").measure(
             task.items,
             name=SUITE_NAME,
             shots=choose_shots(prepared.train, num_shots=choice.shots, seed=seed),
             system=config.prompt,
         )
-    suites = guarding_suites(job)
     return Baseline(
-        task, base_answers, prompted_answers, choice, suites, measure_suites(base, suites)
+        task=task,
+        base=base_answers,
+        prompted=prompted_answers,
+        prompting=choice,
+        suites=guards.suites,
+        base_suites=measure_suites(base, guards.suites),
+        skipped=guards.skipped,
     )
 
 

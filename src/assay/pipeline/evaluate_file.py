@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from assay.config import SourceConfig
-from assay.data import read_sources
+from assay.data import Record, read_sources
 from assay.errors import DataError
 from assay.evaluate.compare import Resampling
 from assay.evaluate.log import build_item_line
 from assay.evaluate.report import MeasuredSuite, build_suite_report
-from assay.evaluate.scorers import score_outputs
 from assay.evaluate.suites import build_suite
 from assay.generate import Sampling
-from assay.pipeline.questions import SUITE_NAME, build_items, build_prompt
+from assay.pipeline.measure import Examiner
+from assay.pipeline.questions import HEADS, SUITE_NAME, build_items
 from assay.pipeline.subject import Subject
 from assay.runs.metrics import append_line
 
@@ -31,23 +32,38 @@ def evaluate_file(
 ) -> dict[str, Any]:
     """A suite report as in evaluation.json, under ``tuned``; `out` gets a line for each item.
 
+    Rows without a system prompt get the one that the subject was trained with. An older file at
+    `out` is replaced.
+
     Raises:
         DataError: every bad row of the file.
     """
     read = read_sources([SourceConfig(path=str(path))], base_dir=Path())
     if read.problems or read.refusals:
         raise DataError([*read.refusals, *read.problems])
-    items = build_items(read.records, max_items=max_items, seed=seed, metric=metric)
+    records = [_with_system(record, subject.system) for record in read.records]
+    items = build_items(records, max_items=max_items, seed=seed, metric=metric)
     suite = build_suite(items, name=SUITE_NAME, kind="task", metric=metric)
-    budget = max(1, subject.base.context_len - max_new_tokens)
-    prompts = [build_prompt(i, subject.base.tokenizer, max_tokens=budget) for i in suite.items]
-    generations = subject.engine.generate(
-        prompts, Sampling(max_new_tokens=max_new_tokens, seed=seed)
+    examiner = Examiner(
+        engine=subject.engine,
+        base=subject.base,
+        sampling=Sampling(max_new_tokens=max_new_tokens, seed=seed),
+        batch_size=subject.engine.batch_size,
+        base_dir=Path(),
+        variant="tuned",
     )
-    outputs = [generation.text for generation in generations]
-    scores = score_outputs(suite.items, outputs, base_dir=Path())
-    for item, output in zip(suite.items, outputs, strict=True) if out else ():
-        append_line(
-            out or Path(), build_item_line(item, {"tuned": output}, {"tuned": scores[item.id]})
-        )
-    return build_suite_report(MeasuredSuite(suite, {"tuned": scores}), Resampling(seed=seed))
+    answers = examiner.measure(suite.items, name=SUITE_NAME)
+    if out:
+        out.unlink(missing_ok=True)
+        for item in suite.items:
+            output, score = answers.outputs[item.id], answers.scores[item.id]
+            append_line(out, build_item_line(item, {"tuned": output}, {"tuned": score}))
+    measured = MeasuredSuite(suite, {"tuned": answers.scores}, counts={"tuned": answers.counts})
+    return build_suite_report(measured, Resampling(seed=seed))
+
+
+def _with_system(record: Record, system: str | None) -> Record:
+    if system is None or record.kind != "chat" or record.messages[0]["role"] in HEADS:
+        return record
+    messages = [{"role": "system", "content": system}, *record.messages]
+    return replace(record, messages=messages)

@@ -1,4 +1,9 @@
-"""Exports a run's tuned model; an export whose logits differ from the run's is refused."""
+"""Exports a run's tuned model; an export whose logits differ from the run's is refused.
+
+An export lies beside its run, not in it: the signature of a release covers every file of the run
+folder, so a file added later would break it, and one left out could be exchanged unseen. To have
+an export signed, write it into the run folder with `out` before the release.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +17,7 @@ from assay.pipeline.subject import find_run_base, find_tuned_run
 FORMS = ("merged",)
 DTYPES = ("fp32", "bf16")
 PROBES = ("Hello.", "What can you do for me?", "Please list three things.")
+"""Plain text, which a base without a chat template reads as well; weights are what is compared."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +34,13 @@ def export_run(
 ) -> Exported:
     """Write a run's model in another form and compare its logits with the run's.
 
+    `out` is the folder to write, by default the run's with the form's name behind it.
+
     Raises:
-        UsageError: an unknown form or dtype, a base instead of a run, or a folder that exists.
+        UsageError: an unknown form or dtype, a base instead of a run, a folder that exists, or one
+            within a run that is signed.
         ReleaseError: the logits differ by more than the tolerance; nothing is left behind.
     """
-    from assay.chat import render_prompt
     from assay.models.export import export_merged, merge_tolerance
 
     for value, allowed in ((form, FORMS), (dtype, DTYPES)):
@@ -43,11 +51,17 @@ def export_run(
         raise UsageError(f"{name} is a base, which needs no export; name a run")
     if run.model.is_dir():
         raise UsageError(f"{run.path}: full tuning wrote whole weights; copy {run.model}")
-    target = Path(out) if out else run.path / "exports" / form
+    folder = run.path.resolve()
+    target = Path(out) if out else folder.with_name(f"{folder.name}-{form}")
     if target.exists():
         raise UsageError(f"{target} exists; name another folder with --out")
+    if run.signature.exists() and target.resolve().is_relative_to(folder):
+        raise UsageError(
+            f"{target} lies in a signed run, which a further file would break; name a folder"
+            " elsewhere with --out"
+        )
     base = find_run_base(run)
-    prompts = [render_prompt(base.tokenizer, [{"role": "user", "content": p}]) for p in PROBES]
+    prompts = [base.tokenizer.encode(text) for text in PROBES]
     draft = target.with_name(f".{target.name}.draft")
     shutil.rmtree(draft, ignore_errors=True)
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,44 +1,61 @@
-"""Measures one model on the task and on the guarding suites; base and tuned go the same way."""
+"""Measures one model on items; base, prompted base, tuned and `assay eval` go the same way."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from assay.chat import render_plain
 from assay.data import Record
-from assay.evaluate import suites as suites_package
-from assay.evaluate.items import Item, Kind, Score, reference_text
+from assay.evaluate.items import Item, Score, unscored
 from assay.evaluate.scorers import score_outputs
-from assay.evaluate.suites import Suite, load_builtin_suite, load_suite
 from assay.generate import Engine, Sampling
-from assay.models.base import TINY
-from assay.pipeline.answers import ask, score_texts
+from assay.pipeline.answers import Answer, ask
 from assay.pipeline.job import Job
-from assay.pipeline.questions import build_prompt
+from assay.pipeline.perplexity import score_golds
+from assay.pipeline.prompts import Question, build_gold, build_prompt
 
-GUARDED: tuple[Kind, ...] = ("retention", "refusal", "over_refusal")
-MAX_SUITE_TOKENS = 64
-"""Longest answer to an item of the built-in suites, whose gold answers are short."""
+if TYPE_CHECKING:
+    from assay.models.base import BaseFiles
 
 
 @dataclass(frozen=True)
 class Answers:
-    """One model's answers to one suite: texts and scores by item id."""
+    """One model's answers to one suite: texts and scores by item id.
+
+    `counts` says how many answers ended by length and, where shots were given, how many items had
+    room for fewer of them.
+    """
 
     outputs: dict[str, str]
     scores: dict[str, Score]
+    counts: dict[str, int]
 
 
 @dataclass(frozen=True)
 class Examiner:
-    """A model under examination. `variant` names it in the logs: base, prompted or tuned."""
+    """A model under examination, and how it is asked.
 
-    job: Job
+    Attributes:
+        engine: answers and scores.
+        base: its tokenizer and context.
+        sampling: how every answer is decoded, unless `measure` is given another length.
+        batch_size: prompts asked at once.
+        base_dir: where the path of a user's own metric starts.
+        variant: names the model in progress and logs: base, prompted or tuned.
+        log_folder: keeps every answer as soon as it is there; None keeps none.
+        on_count: is told what is asked, how many answers are there, and of how many.
+    """
+
     engine: Engine
+    base: BaseFiles
+    sampling: Sampling
+    batch_size: int
+    base_dir: Path
     variant: str
+    log_folder: Path | None = None
+    on_count: Callable[[str, int, int], None] = lambda what, done, total: None
 
     def measure(
         self,
@@ -49,87 +66,99 @@ class Examiner:
         system: str | None = None,
         max_new_tokens: int | None = None,
     ) -> Answers:
-        """Ask every item and score the answers; `name` is the log's and the progress line's."""
-        texts = [item for item in items if item.metric == "perplexity"]
+        """Ask every item and score the answers; `name` is the log's and the progress line's.
+
+        Items of metric perplexity are not asked: their gold answers are scored. An item whose
+        prompt alone leaves no room in the context has no score.
+        """
+        sampling = replace(
+            self.sampling, max_new_tokens=max_new_tokens or self.sampling.max_new_tokens
+        )
+        golds = [item for item in items if item.metric == "perplexity"]
         asked = [item for item in items if item.metric != "perplexity"]
-        config = self.job.recipe.evaluate
-        budget = max_new_tokens or config.max_new_tokens
-        prompts = [
-            build_prompt(
+        gold_questions = [
+            build_gold(
                 item,
-                self.job.tokenizer,
+                self.base.tokenizer,
                 shots=shots,
                 system=system,
-                max_tokens=max(1, self.job.base.context_len - budget),
+                context_len=self.base.context_len,
+            )
+            for item in golds
+        ]
+        questions = [
+            build_prompt(
+                item,
+                self.base.tokenizer,
+                shots=shots,
+                system=system,
+                context_len=self.base.context_len,
+                max_new_tokens=sampling.max_new_tokens,
             )
             for item in asked
         ]
-        outputs = ask(
-            self.engine,
-            prompts,
-            Sampling(
-                max_new_tokens=budget, temperature=config.temperature, seed=self.job.recipe.seed
-            ),
-            log=self._log(name),
-            chunk=config.batch_size,
-            on_count=lambda done, total: self.job.progress.count(
-                f"{self.variant}, {name}", done, total
-            ),
-        )
-        scores = score_outputs(asked, outputs, base_dir=self.job.base_dir)
-        if texts:
-            golds = [render_plain(self.job.tokenizer, reference_text(item)) for item in texts]
-            scores |= score_texts(self.engine, texts, [(g.input_ids, g.loss_mask) for g in golds])
-        by_id = {item.id: text for item, text in zip(asked, outputs, strict=True)}
-        return Answers({item.id: by_id.get(item.id, "") for item in items}, scores)
-
-    def _log(self, name: str) -> Path:
-        return (
-            self.job.run.evaluation.parent
-            / "evaluation"
-            / "answers"
-            / (f"{self.variant}-{name}.jsonl")
-        )
-
-
-def guarding_suites(job: Job) -> list[Suite]:
-    """The suites that the retention and refusal gates read: built in, and the recipe's own.
-
-    The embedded base has suites of its own world. Any other base has built-in refusal suites, and
-    its retention is measured on what the recipe names.
-    """
-    found = [suite for kind in GUARDED if (suite := _builtin(job.base.name, kind))]
-    for config in job.recipe.evaluate.suites:
-        found.append(
-            load_suite(
-                job.base_dir / config.path, kind=config.kind, name=config.name, metric=config.metric
+        answers = self._ask(asked, questions, sampling, name)
+        scores = self._score(asked, questions, answers)
+        scores |= score_golds(self.engine, golds, gold_questions, context_len=self.base.context_len)
+        counts = {"num_ended_by_length": sum(a.ended_by_length for a in answers.values())}
+        if shots:
+            counts["num_fewer_shots"] = sum(
+                question.num_shots < len(shots) for question in [*questions, *gold_questions]
             )
+        outputs = {item.id: answers[item.id].text if item.id in answers else "" for item in items}
+        return Answers(outputs, scores, counts)
+
+    def _ask(
+        self, items: Sequence[Item], questions: Sequence[Question], sampling: Sampling, name: str
+    ) -> dict[str, Answer]:
+        """The answer by item id to every question that leaves room for one."""
+        pairs = [pair for pair in zip(items, questions, strict=True) if self._has_room(pair[1])]
+        answers = ask(
+            self.engine,
+            [question.input_ids for _, question in pairs],
+            sampling,
+            log=self.log_folder and self.log_folder / f"{self.variant}-{name}.jsonl",
+            chunk=self.batch_size,
+            on_count=lambda done, total: self.on_count(f"{self.variant}, {name}", done, total),
         )
-    return found
+        return {
+            item.id: answer.until(question.stop_text)
+            for (item, question), answer in zip(pairs, answers, strict=True)
+        }
+
+    def _score(
+        self, items: Sequence[Item], questions: Sequence[Question], answers: dict[str, Answer]
+    ) -> dict[str, Score]:
+        answered = [item for item in items if item.id in answers]
+        texts = [answers[item.id].text for item in answered]
+        scores = score_outputs(answered, texts, base_dir=self.base_dir)
+        for item, question in zip(items, questions, strict=True):
+            if not self._has_room(question):
+                scores[item.id] = unscored(
+                    item.metric,
+                    f"the prompt has {len(question.input_ids)} tokens and leaves no room in the"
+                    f" context of {self.base.context_len}",
+                )
+        return scores
+
+    def _has_room(self, question: Question) -> bool:
+        return len(question.input_ids) < self.base.context_len
 
 
-def _builtin(base_name: str, kind: Kind) -> Suite | None:
-    if base_name == TINY:
-        path = Path(suites_package.__file__).parent / f"tiny_{kind}.jsonl"
-        return load_suite(path, kind=kind, name=kind)
-    return None if kind == "retention" else load_builtin_suite(kind)
-
-
-def measure_suites(examiner: Examiner, suites: Sequence[Suite]) -> dict[str, Answers]:
-    """Answers to every guarding suite by name, each item under its own system prompt alone."""
-    return {
-        suite.name: examiner.measure(suite.items, name=suite.name, max_new_tokens=MAX_SUITE_TOKENS)
-        for suite in suites
-    }
-
-
-def describe_decoding(job: Job) -> dict[str, Any]:
-    """How answers were decoded, for evaluation.json."""
+def build_examiner(job: Job, engine: Engine, variant: str) -> Examiner:
+    """The examiner of a run's model, as the recipe's `evaluate` says."""
     config = job.recipe.evaluate
-    return {
-        "temperature": config.temperature,
-        "max_new_tokens": config.max_new_tokens,
-        "max_new_tokens_suites": MAX_SUITE_TOKENS,
-        "batch_size": config.batch_size,
-        "seed": job.recipe.seed,
-    }
+    return Examiner(
+        engine=engine,
+        base=job.base,
+        sampling=Sampling(
+            max_new_tokens=config.max_new_tokens,
+            temperature=config.temperature,
+            seed=job.recipe.seed,
+        ),
+        batch_size=config.batch_size,
+        base_dir=job.base_dir,
+        variant=variant,
+        log_folder=job.run.evaluation.parent / "evaluation" / "answers",
+        on_count=job.progress.count,
+    )

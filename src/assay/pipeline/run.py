@@ -10,9 +10,14 @@ from typing import Any
 
 from assay.config import Loaded, dump, load
 from assay.errors import EXIT_HELD, EXIT_OK, CheckpointError
+from assay.evaluate.gates import Policy
+from assay.pipeline.gate import load_gate_policy
 from assay.pipeline.job import Job
 from assay.pipeline.progress import PlainProgress, Progress
+from assay.pipeline.publish import is_published, is_released, publish
+from assay.pipeline.subject import describe_base, find_recipe_base
 from assay.pipeline.trackers import check_trackers
+from assay.release import default_key_path, load_or_make_key
 from assay.runs import RunFolder, read_json
 
 
@@ -46,10 +51,11 @@ def run_recipe(
     Raises:
         ConfigError: problems of the recipe, all of them, before anything is loaded.
         DataError: problems of the data, all of them, before anything is trained.
+        ReleaseError: there is a signing key that cannot be used, before anything is loaded.
         TrainingError, EvaluationError, ResourceError: see `assay.errors`.
     """
     loaded = recipe if isinstance(recipe, Loaded) else load(recipe, overrides)
-    check_trackers(loaded.recipe.trackers)
+    policy = _check_before(loaded)
     # Active waiting makes two busy programs on one machine take turns badly; see docs.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     output = Path(loaded.recipe.output)
@@ -60,24 +66,49 @@ def run_recipe(
         recipe_folder=loaded.base_dir,
     )
     run.update_manifest({"recipe_folder": str(loaded.base_dir.resolve())})
-    return _run(loaded, run, progress or PlainProgress(), resume=False)
+    return _run(loaded, run, policy, progress or PlainProgress(), resume=False)
 
 
 def resume_run(run: RunFolder, *, progress: Progress | None = None) -> RunOutcome:
     """Go on with a run that was interrupted, from its newest checkpoint.
 
+    A run that was judged and has no report, card or signature yet gets them from its stored files.
+
     Raises:
-        CheckpointError: the run has ended, or its data have changed.
+        CheckpointError: the run has ended, or its data, base or template have changed.
+        ReleaseError: there is a signing key that cannot be used.
     """
+    progress = progress or PlainProgress()
     if run.verdict.exists():
-        raise CheckpointError(f"{run.path}: this run has ended; see `assay runs show {run.id}`")
+        return _publish_judged(run, progress)
     manifest = read_json(run.manifest)
     loaded = load(run.recipe, base_dir=manifest.get("recipe_folder"))
-    return _run(loaded, run, progress or PlainProgress(), resume=True)
+    return _run(loaded, run, _check_before(loaded), progress, resume=True)
 
 
-def _run(loaded: Loaded, run: RunFolder, progress: Progress, *, resume: bool) -> RunOutcome:
-    from assay.models.base import find_base
+def _publish_judged(run: RunFolder, progress: Progress) -> RunOutcome:
+    with run.lock():
+        if is_published(run):
+            raise CheckpointError(f"{run.path}: this run has ended; see `assay runs show {run.id}`")
+        progress.note(
+            f"run {run.path} was judged before; writing what is missing of its report, card and"
+            " signature, without training or measuring anew"
+        )
+        signer = publish(run, load_or_make_key() if is_released(run) else None)
+        return RunOutcome(run, read_json(run.verdict), read_json(run.evaluation), signer)
+
+
+def _check_before(loaded: Loaded) -> Policy:
+    """The gates' policy; trackers, policy and signing key are refused before anything is spent."""
+    check_trackers(loaded.recipe.trackers)
+    if default_key_path().exists():
+        load_or_make_key()
+    return load_gate_policy(loaded)
+
+
+def _run(
+    loaded: Loaded, run: RunFolder, policy: Policy, progress: Progress, *, resume: bool
+) -> RunOutcome:
     from assay.pipeline.prepare import prepare
 
     recipe = loaded.recipe
@@ -85,16 +116,11 @@ def _run(loaded: Loaded, run: RunFolder, progress: Progress, *, resume: bool) ->
         progress.note(f"run {run.path}")
         _keep_num_threads(run, progress)
         progress.stage("data", f"data: {', '.join(source.path for source in recipe.data.train)}")
-        base = find_base(
-            recipe.base.name,
-            revision=recipe.base.revision,
-            trust_remote_code=recipe.base.trust_remote_code,
-        )
+        base = find_recipe_base(loaded, run)
         job = Job(recipe, loaded.base_dir, run, base, progress)
         run.update_manifest(
             {
-                "base": {"name": base.name, "revision": base.revision, "sha256": base.sha256},
-                "template": {"sha256": _template_hash(job)},
+                **describe_base(base),
                 "seeds": {"recipe": recipe.seed},
                 "method": recipe.method.type,
             }
@@ -104,10 +130,10 @@ def _run(loaded: Loaded, run: RunFolder, progress: Progress, *, resume: bool) ->
 
         try:
             measured = train_and_measure(job, prepared, resume=resume)
+            return finish(job, measured, policy)
         except KeyboardInterrupt:
             progress.note(f"interrupted; go on with: assay run --resume {run.path}")
             raise
-        return finish(job, prepared, measured)
 
 
 def _keep_num_threads(run: RunFolder, progress: Progress) -> None:
@@ -124,7 +150,3 @@ def _keep_num_threads(run: RunFolder, progress: Progress) -> None:
         return
     torch.set_num_threads(begun_with)
     run.update_manifest({"num_threads": begun_with})
-
-
-def _template_hash(job: Job) -> str | None:
-    return job.tokenizer.template_sha256 if job.tokenizer.has_template else None

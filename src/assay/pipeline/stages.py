@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from assay.evaluate.compare import Resampling
-from assay.evaluate.gates import (
-    Policy,
-    decide_verdict,
-    evaluate_gates,
-    load_policy,
-    override_thresholds,
-)
+from assay.evaluate.gates import Policy, decide_verdict
 from assay.evaluate.log import build_item_line
+from assay.evaluate.prompting import PromptChoice
 from assay.evaluate.report import MeasuredSuite, build_evaluation
 from assay.evaluate.suites import Suite
 from assay.pipeline.baseline import Baseline, measure_baseline
+from assay.pipeline.gate import judge_run
+from assay.pipeline.guards import describe_decoding, measure_suites
 from assay.pipeline.job import Job
-from assay.pipeline.measure import Answers, Examiner, describe_decoding, measure_suites
+from assay.pipeline.measure import Answers, build_examiner
 from assay.pipeline.prepare import Prepared
+from assay.pipeline.publish import publish
 from assay.pipeline.questions import SUITE_NAME
 from assay.pipeline.tune import Training, add_method, tune
-from assay.release import release_run, render_card, render_report
-from assay.runs import read_json, write_text
+from assay.release import load_or_make_key
+from assay.runs import read_json
 from assay.runs.metrics import append_line
 
 if TYPE_CHECKING:
-    from assay.models.export import Integrity
+    from assay.models.export import Probe
     from assay.pipeline.run import RunOutcome
 
 INTEGRITY_SEQUENCES = 4
@@ -35,26 +33,25 @@ INTEGRITY_SEQUENCES = 4
 
 @dataclass(frozen=True)
 class Measured:
-    """Everything measured with a model in memory."""
+    """Everything measured with a model in memory, and a probe to compare what was saved with."""
 
     baseline: Baseline
     tuned: Answers
     tuned_suites: dict[str, Answers]
     training: Training
-    integrity: Integrity
+    probe: Probe
 
 
 def train_and_measure(job: Job, prepared: Prepared, *, resume: bool) -> Measured:
     """Baseline, tuning and evaluation, with one model in memory from start to end."""
     from assay.generate.local import LocalEngine
     from assay.models.base import load_model
-    from assay.models.export import check_integrity
+    from assay.models.export import take_probe
 
     recipe = job.recipe
     full = recipe.method.type == "full"
     # All weights train in float32 under autocast; a frozen base may stay in half precision.
-    dtype = "fp32" if full else recipe.base.dtype
-    model = load_model(job.base, dtype=dtype, trust_remote_code=recipe.base.trust_remote_code)
+    model = load_model(job.base, dtype="fp32" if full else recipe.base.dtype)
     engine = LocalEngine(
         model,
         job.tokenizer,
@@ -67,17 +64,11 @@ def train_and_measure(job: Job, prepared: Prepared, *, resume: bool) -> Measured
     training, wrapped = _tune_or_reload(job, prepared, model, resume=resume)
     engine.model = model = wrapped if full else wrapped.get_base_model()
     job.progress.stage("evaluate", "evaluate: the tuned model on the same items")
-    examiner = Examiner(job, engine, "tuned")
+    examiner = build_examiner(job, engine, "tuned")
     tuned = examiner.measure(baseline.task.items, name=SUITE_NAME)
     tuned_suites = measure_suites(examiner, baseline.suites)
-    integrity = check_integrity(
-        job.base,
-        model,
-        job.tuned_folder,
-        prompts=[s.input_ids for s in prepared.train_sequences[:INTEGRITY_SEQUENCES]],
-        adapter=not full,
-    )
-    return Measured(baseline, tuned, tuned_suites, training, integrity)
+    probe = take_probe(model, [s.input_ids for s in prepared.train_sequences[:INTEGRITY_SEQUENCES]])
+    return Measured(baseline, tuned, tuned_suites, training, probe)
 
 
 def _tune_or_reload(
@@ -91,8 +82,6 @@ def _tune_or_reload(
     done = read_json(job.run.manifest).get("training") if resume else None
     if done:
         if full:
-            from dataclasses import replace
-
             saved = load_model(replace(job.base, folder=job.tuned_folder), dtype="fp32")
             return Training(**done), saved
         return Training(**done), load_adapter(model, job.tuned_folder)
@@ -104,67 +93,39 @@ def _tune_or_reload(
     return training, wrapped
 
 
-def finish(job: Job, prepared: Prepared, measured: Measured) -> RunOutcome:
-    """Write evaluation and verdict, judge the gates, then release or hold, and report."""
+def finish(job: Job, measured: Measured, policy: Policy) -> RunOutcome:
+    """Write the evaluation, judge the gates by `policy`, then release or hold.
+
+    Raises:
+        ReleaseError: the gates passed and there is no usable signing key; the run has not ended
+            then, and resuming it goes on from here.
+    """
     from assay.pipeline.run import RunOutcome
 
-    job.progress.stage("gate", f"gate: {job.recipe.gates.policy}")
-    policy = load_gate_policy(job)
     evaluation = _evaluate(job, measured, confidence=policy.thresholds.confidence)
     job.run.write_json(job.run.evaluation, evaluation)
     _write_items(job, measured)
-    gates = evaluate_gates(evaluation, _integrity_values(job, measured), policy)
+    job.progress.stage("gate", f"gate: {job.recipe.gates.policy}")
+    gates = judge_run(job, measured.probe, evaluation, policy)
     verdict = decide_verdict(gates)
+    # Before the verdict is written, which ends the run: a key that cannot be had is mended first.
+    key = load_or_make_key() if verdict.status == "released" else None
     content = verdict.to_dict() | {"gates": [gate.to_dict() for gate in gates]}
     job.run.write_json(job.run.verdict, content)
-    signer = None
-    if verdict.status == "released":
-        signer = release_run(job.run).fingerprint
-    else:
-        write_text(job.run.report, render_report(job.run))
-        write_text(job.run.card, render_card(job.run))
-    return RunOutcome(job.run, content, evaluation, signer)
-
-
-def load_gate_policy(job: Job) -> Policy:
-    """The recipe's policy with the recipe's margins."""
-    config = job.recipe.gates
-    policy = load_policy(config.policy, base_dir=job.base_dir)
-    set_by_recipe = {
-        name: getattr(config, name)
-        for name in config.model_fields_set - {"policy"}
-        if getattr(config, name) is not None
-    }
-    return override_thresholds(policy, set_by_recipe)
+    return RunOutcome(job.run, content, evaluation, publish(job.run, key))
 
 
 def _evaluate(job: Job, measured: Measured, *, confidence: float) -> dict[str, Any]:
     baseline = measured.baseline
     suites = [
-        MeasuredSuite(
-            baseline.task,
-            {
-                "base": baseline.base.scores,
-                "prompted": baseline.prompted.scores,
-                "tuned": measured.tuned.scores,
-            },
-            baseline.prompting,
-        )
-    ]
-    suites += [
-        MeasuredSuite(
-            suite,
-            {
-                "base": baseline.base_suites[suite.name].scores,
-                "tuned": measured.tuned_suites[suite.name].scores,
-            },
-        )
-        for suite in baseline.suites
+        _pair_up(suite, answers, baseline.prompting if suite is baseline.task else None)
+        for suite, answers in _answers_by_suite(measured)
     ]
     return build_evaluation(
         suites,
         decoding=describe_decoding(job),
         train=measured.training.to_dict(),
+        skipped=baseline.skipped,
         resampling=Resampling(confidence=confidence, seed=job.recipe.seed),
     )
 
@@ -172,13 +133,33 @@ def _evaluate(job: Job, measured: Measured, *, confidence: float) -> dict[str, A
 def _write_items(job: Job, measured: Measured) -> None:
     """evaluation/items.jsonl anew: every item with every model's answer and score."""
     job.run.items.unlink(missing_ok=True)
+    for suite, answers in _answers_by_suite(measured):
+        _write_suite(job, suite, answers)
+
+
+def _answers_by_suite(measured: Measured) -> list[tuple[Suite, dict[str, Answers]]]:
+    """Every suite, the task first, with the answers of each model by its name."""
     baseline = measured.baseline
     task = {"base": baseline.base, "prompted": baseline.prompted, "tuned": measured.tuned}
-    _write_suite(job, baseline.task, task)
-    for suite in baseline.suites:
-        name = suite.name
-        answers = {"base": baseline.base_suites[name], "tuned": measured.tuned_suites[name]}
-        _write_suite(job, suite, answers)
+    guards = [
+        (
+            suite,
+            {
+                "base": baseline.base_suites[suite.name],
+                "tuned": measured.tuned_suites[suite.name],
+            },
+        )
+        for suite in baseline.suites
+    ]
+    return [(baseline.task, task), *guards]
+
+
+def _pair_up(
+    suite: Suite, answers: dict[str, Answers], prompting: PromptChoice | None
+) -> MeasuredSuite:
+    scores = {variant: given.scores for variant, given in answers.items()}
+    counts = {variant: given.counts for variant, given in answers.items()}
+    return MeasuredSuite(suite, scores, prompting, counts)
 
 
 def _write_suite(job: Job, suite: Suite, answers: dict[str, Answers]) -> None:
@@ -186,15 +167,3 @@ def _write_suite(job: Job, suite: Suite, answers: dict[str, Answers]) -> None:
         outputs = {variant: given.outputs[item.id] for variant, given in answers.items()}
         scores = {variant: given.scores[item.id] for variant, given in answers.items()}
         append_line(job.run.items, build_item_line(item, outputs, scores))
-
-
-def _integrity_values(job: Job, measured: Measured) -> dict[str, Any]:
-    found = measured.integrity
-    merged: dict[str, Any] = {"difference": found.merge_difference, "tolerance": found.tolerance}
-    if job.recipe.method.type == "full":
-        merged = {"not_applicable": "full tuning has no adapter to merge"}
-    return {
-        "adapter_reloads": {"difference": found.reload_difference, "tolerance": found.tolerance},
-        "merged_equals_adapter": merged,
-        "template_unchanged": found.template_unchanged,
-    }

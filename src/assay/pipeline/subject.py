@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from assay.config import load
+from assay.config import Loaded, load
 from assay.errors import CheckpointError
 from assay.pipeline.questions import usual_system_prompt
 from assay.runs import RunFolder, find_run, read_json
+from assay.runs.values import dig
 
 if TYPE_CHECKING:
     from assay.generate.local import LocalEngine
@@ -78,30 +79,58 @@ def find_tuned_run(name: str, *, root: str) -> RunFolder | None:
 
 
 def find_run_base(run: RunFolder) -> BaseFiles:
-    """The base that a run was tuned from, checked against the hash in the run's manifest.
+    """The base that a run was tuned from, checked as `find_recipe_base` does.
 
     Raises:
-        CheckpointError: the base's weights have changed since.
+        CheckpointError: the base or its template has changed since.
+    """
+    folder = read_json(run.manifest).get("recipe_folder")
+    return find_recipe_base(load(run.recipe, base_dir=folder), run)
+
+
+def find_recipe_base(loaded: Loaded, run: RunFolder) -> BaseFiles:
+    """The base that a recipe names, from the recipe's folder; at the commit that `run` began with.
+
+    Raises:
+        ConfigError: no such base.
+        CheckpointError: the run began with another base or template; each hash is compared.
     """
     from assay.models.base import find_base
 
-    recipe = load(run.recipe, base_dir=read_json(run.manifest).get("recipe_folder")).recipe
+    known, config = read_json(run.manifest), loaded.recipe.base
     base = find_base(
-        recipe.base.name,
-        revision=recipe.base.revision,
-        trust_remote_code=recipe.base.trust_remote_code,
+        config.name,
+        revision=dig(known, "base", "revision") or config.revision,
+        trust_remote_code=config.trust_remote_code,
+        base_dir=loaded.base_dir,
     )
-    expected = read_json(run.manifest).get("base", {}).get("sha256")
-    if expected and expected != base.sha256:
-        raise CheckpointError(
-            f"{run.path}: the weights of base {base.name} are not those that this run was tuned"
-            " from; restore the base, or tune again"
-        )
+    for section, found in describe_base(base).items():
+        if section in known and known[section].get("sha256") != found["sha256"]:
+            what = "chat template" if section == "template" else "weights, config.json or tokenizer"
+            raise CheckpointError(
+                f"{run.path}: the {what} of base {base.name} changed since this run began (SHA-256"
+                f" {found['sha256']}, was {known[section].get('sha256')}); restore the base, or"
+                " start a new run"
+            )
     return base
+
+
+def describe_base(base: BaseFiles) -> dict[str, dict[str, Any]]:
+    """The sections `base` and `template` of a run's manifest."""
+    tokenizer = base.tokenizer
+    template = tokenizer.template_sha256 if tokenizer.has_template else None
+    return {
+        "base": {"name": base.name, "revision": base.revision, "sha256": base.sha256},
+        "template": {"sha256": template},
+    }
 
 
 def _system_prompt(run: RunFolder) -> str | None:
     from assay.data import read_split
 
-    path = run.data / "train.parquet"
-    return usual_system_prompt(read_split(path)) if path.exists() else None
+    # Held-out rows are of the task alone; rows that only keep the base's skills have other prompts.
+    for name in ("test", "train"):
+        path = run.data / f"{name}.parquet"
+        if path.exists() and (records := read_split(path)):
+            return usual_system_prompt(records)
+    return None

@@ -6,7 +6,6 @@ Source of the header's keys: https://huggingface.co/docs/hub/model-cards#model-c
 from __future__ import annotations
 
 import io
-import json
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -16,6 +15,7 @@ from assay.release.gates import Gate
 from assay.release.keys import format_fingerprint
 from assay.release.measured import Suite
 from assay.release.report.source import ReportSource, read_source
+from assay.release.usage import render_usage
 from assay.runs import RunFolder
 from assay.runs.values import dig, flatten, mapping, number, text
 
@@ -46,11 +46,11 @@ def render_card(
 def _header(source: ReportSource) -> str:
     fields: dict[str, Any] = {
         "base_model": source.base,
-        "base_model_relation": "adapter" if _is_adapter(source) else "finetune",
-        "library_name": "peft" if _is_adapter(source) else "transformers",
+        "base_model_relation": "adapter" if source.is_adapter else "finetune",
+        "library_name": "peft" if source.is_adapter else "transformers",
         "license": dig(source.manifest, "base", "license"),
         "pipeline_tag": "text-generation",
-        "tags": ["assay", *(["lora"] if _is_adapter(source) else []), f"assay-{source.status}"],
+        "tags": ["assay", *(["lora"] if source.is_adapter else []), f"assay-{source.status}"],
         "model-index": _model_index(source),
     }
     stream = io.StringIO()
@@ -103,6 +103,7 @@ def _results(suites: list[Suite], confidence: float) -> str:
     for suite in suites:
         arms = [wording.measured(suite.arms.get(arm)) for arm in ("base", "prompted", "tuned")]
         count = "–" if suite.n is None else f"{suite.n:,}"
+        count += f" in {suite.num_groups:,} groups" if suite.has_groups else ""
         cells = [
             _plain(suite.name),
             _plain(suite.metric),
@@ -134,21 +135,7 @@ def _gates(gates: list[Gate]) -> str:
 
 
 def _usage(source: ReportSource) -> str:
-    imports = ["from transformers import AutoModelForCausalLM, AutoTokenizer"]
-    folder, loads = "model", ['model = AutoModelForCausalLM.from_pretrained("model")']
-    if _is_adapter(source):
-        name = source.base
-        from_where = "tiny_path()" if name == "tiny" else json.dumps(name or "BASE")
-        imports = ["from peft import PeftModel", *imports]
-        imports += ["from assay.models import tiny_path"] if name == "tiny" else []
-        folder = "adapter"
-        loads = [
-            f"base = AutoModelForCausalLM.from_pretrained({from_where})",
-            'model = PeftModel.from_pretrained(base, "adapter")',
-        ]
-    loads.append(f'tokenizer = AutoTokenizer.from_pretrained("{folder}")')
-    code = "\n".join([*imports, "", *loads])
-    return f"## Use\n\nFrom this folder:\n\n```python\n{code}\n```"
+    return f"## Use\n\nFrom this folder:\n\n```python\n{render_usage(source)}\n```"
 
 
 def _data(source: ReportSource) -> str:
@@ -193,10 +180,6 @@ def _origin(source: ReportSource) -> str:
         rows.append(f"- Signed by `{format_fingerprint(source.signer)}`")
         rows.append("- Check every byte: `assay release verify . --key SIGNER.pem`")
     return "## Origin\n\n" + "\n".join(rows)
-
-
-def _is_adapter(source: ReportSource) -> bool:
-    return not source.run.model.is_dir()
 
 
 def _plain(value: Any) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,13 +90,20 @@ def load_or_make_key(path: Path | None = None) -> SigningKey:
     """Load the signing key, making it (0600, in a folder of 0700) when there is none.
 
     Raises:
-        ReleaseError: the file is no Ed25519 private key, or others may read it.
+        ReleaseError: the file is no Ed25519 private key, others may read it, or it can be neither
+            read nor made.
     """
     path = path or default_key_path()
-    if not path.exists():
-        _make_key(path)
-    _refuse_open_mode(path)
-    key = _load(path)
+    try:
+        if not path.exists():
+            _make_key(path)
+        _refuse_open_mode(path)
+        key = _load(path)
+    except OSError as error:
+        raise ReleaseError(
+            f"{path}: the signing key can be neither read nor made ({error.strerror}); make the"
+            " folder writable, or name another in ASSAY_HOME"
+        ) from error
     if not isinstance(key, Ed25519PrivateKey):
         raise ReleaseError(f"{path}: not an Ed25519 private key; move it away to have one made")
     return SigningKey(key, path)
@@ -139,18 +147,30 @@ def _make_key(path: Path) -> None:
         serialization.NoEncryption(),
     )
     scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        # A link, not a rename: of two processes that make the first key, one wins and both use it.
-        os.link(scratch, path)
-    except FileExistsError:
-        return
+        _write_private(scratch, content)
+        _put_in_place(scratch, path)
     finally:
-        scratch.unlink()
+        scratch.unlink(missing_ok=True)
+
+
+def _put_in_place(scratch: Path, path: Path) -> None:
+    """Give `scratch` its name. Of two processes that make the first key, one wins, for both."""
+    with suppress(FileExistsError):
+        try:
+            os.link(scratch, path)
+        except OSError:
+            # No hard links here, as on some network drives: the first to open the file wins.
+            _write_private(path, scratch.read_bytes())
+
+
+def _write_private(path: Path, content: bytes) -> None:
+    """Write a file that was not there before, readable by its owner alone."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _refuse_open_mode(path: Path) -> None:

@@ -1,9 +1,11 @@
 """release.json: what is released, from what, and the hash of every file; signs nothing.
 
 Covered is every file of the run folder: the adapter or model, recipe.yaml, manifest.json,
-metrics.jsonl, data/, evaluation.json, evaluation/items.jsonl, verdict.json, report.html and
-README.md. `OUTSIDE` alone is not: checkpoints and exports, which may be removed or added later,
-the lock, and the signed pair itself.
+metrics.jsonl, data/, evaluation.json, evaluation/items.jsonl, verdict.json, report.html, README.md,
+and whatever else lies there, so that no weights can hide behind a signature that says nothing of
+them. `OUTSIDE` alone is not: checkpoints, which are intermediate and may be removed later, the
+lock, and the signed pair itself. An export lies beside the run folder (see
+`assay.pipeline.export`), or in it and covered if it was made before the release.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from assay.runs.values import mapping, sequence
 
 FORMAT = "assay-release/1"
 SIGNED_PAIR = ("release.json", "release.json.sig")
-OUTSIDE = ("checkpoints/", "exports/", "run.lock", *SIGNED_PAIR)
+OUTSIDE = ("checkpoints/", "run.lock", *SIGNED_PAIR)
 
 
 @dataclass(frozen=True)

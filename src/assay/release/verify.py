@@ -32,8 +32,9 @@ class Verification:
     """What verifying a folder found.
 
     `signer` is None when the signature file could not be read. `signer_checked` says that a key
-    was given to compare the signer with. `outside` counts the other files that the signature
-    does not cover. `overrides` are reasons for which a held run was released.
+    was given to compare the signer with. `outside` counts the files, by folder or name, that the
+    signature does not cover and that are therefore not checked. `overrides` are reasons for which
+    a held run was released.
     """
 
     folder: Path

@@ -1,0 +1,71 @@
+"""The gates of one run: the recipe's policy on its evaluation and on what was saved; no verdict."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from assay.config import Loaded
+from assay.evaluate.gates import (
+    GateResult,
+    Policy,
+    evaluate_gates,
+    load_policy,
+    override_thresholds,
+)
+from assay.pipeline.job import Job
+
+if TYPE_CHECKING:
+    from assay.models.export import Probe
+
+
+def load_gate_policy(given: Loaded | Job) -> Policy:
+    """The recipe's policy with the recipe's margins.
+
+    Raises:
+        ConfigError: a policy file that cannot be read, or is wrong.
+    """
+    config = given.recipe.gates
+    policy = load_policy(config.policy, base_dir=given.base_dir)
+    set_by_recipe = {
+        name: getattr(config, name)
+        for name in config.model_fields_set - {"policy"}
+        if getattr(config, name) is not None
+    }
+    return override_thresholds(policy, set_by_recipe)
+
+
+def judge_run(
+    job: Job, probe: Probe, evaluation: dict[str, Any], policy: Policy
+) -> list[GateResult]:
+    """Every gate; where the integrity check fails, its gates are not measured and say why."""
+    values, failure = _check_integrity(job, probe)
+    gates = evaluate_gates(evaluation, values, policy)
+    return [
+        replace(gate, reason=f"{gate.reason} The check failed: {failure}.")
+        if failure and gate.name.startswith("integrity/")
+        else gate
+        for gate in gates
+    ]
+
+
+def _check_integrity(job: Job, probe: Probe) -> tuple[dict[str, Any], str]:
+    """What `judge_integrity` reads; or nothing, and why the check failed."""
+    from assay.models.export import check_integrity
+
+    full = job.recipe.method.type == "full"
+    try:
+        found = check_integrity(job.base, job.tuned_folder, probe, adapter=not full)
+    # Whatever it is (memory, disk, foreign model code), hours of training are not lost over it.
+    except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+        job.progress.note(f"the integrity check failed: {reason}")
+        return {}, reason
+    merged: dict[str, Any] = {"difference": found.merge_difference, "tolerance": found.tolerance}
+    if full:
+        merged = {"not_applicable": "full tuning has no adapter to merge"}
+    return {
+        "adapter_reloads": {"difference": found.reload_difference, "tolerance": found.tolerance},
+        "merged_equals_adapter": merged,
+        "template_unchanged": found.template_unchanged,
+    }, ""

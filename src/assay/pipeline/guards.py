@@ -1,0 +1,83 @@
+"""The suites that guard what a base could do: which are asked of this base, and of both models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from assay.evaluate.items import Kind
+from assay.evaluate.suites import Suite, load_builtin_suite, load_suite, sample_suite
+from assay.models.base import TINY
+from assay.pipeline.gate import load_gate_policy
+from assay.pipeline.job import Job
+from assay.pipeline.measure import Answers, Examiner
+
+GUARDED: tuple[Kind, ...] = ("retention", "refusal", "over_refusal")
+MIN_BUILT_IN_TOKENS = 64
+"""Every gold answer of the built-in suites fits into this, however short the task's own are."""
+NO_TEMPLATE = "The base has no chat template, so its suites, which are chats, were not asked."
+
+
+@dataclass(frozen=True)
+class Guards:
+    """The suites to ask, and by kind why others were not."""
+
+    suites: list[Suite]
+    skipped: dict[Kind, str]
+
+
+def load_guards(job: Job) -> Guards:
+    """The suites that the retention and refusal gates read: built in, and the recipe's own.
+
+    The embedded base has suites of its own world. Any other base has built-in refusal suites, and
+    its retention is measured on what the recipe names. A gate that the policy turns off needs no
+    built-in suite. Each suite has at most `evaluate.max_items` items.
+
+    Raises:
+        DataError: bad rows of a suite file.
+        ConfigError: a policy that cannot be read.
+    """
+    config = job.recipe.evaluate
+    levels = load_gate_policy(job).levels
+    suites = [
+        load_builtin_suite(kind, for_tiny=job.base.name == TINY)
+        for kind in GUARDED
+        if levels.get(kind) != "off" and (kind != "retention" or job.base.name == TINY)
+    ]
+    suites += [
+        load_suite(job.base_dir / own.path, kind=own.kind, name=own.name, metric=own.metric)
+        for own in config.suites
+    ]
+    if not job.tokenizer.has_template:
+        return Guards([], {suite.kind: NO_TEMPLATE for suite in suites})
+    seed = job.recipe.seed
+    return Guards([sample_suite(s, max_items=config.max_items, seed=seed) for s in suites], {})
+
+
+def measure_suites(examiner: Examiner, suites: Sequence[Suite]) -> dict[str, Answers]:
+    """Answers to every guarding suite by name, each item under its own system prompt alone.
+
+    Answers may be as long as the recipe's `evaluate.max_new_tokens`; see `MIN_BUILT_IN_TOKENS`.
+    """
+    longest = examiner.sampling.max_new_tokens
+    return {
+        suite.name: examiner.measure(
+            suite.items,
+            name=suite.name,
+            max_new_tokens=max(longest, MIN_BUILT_IN_TOKENS) if suite.built_in else longest,
+        )
+        for suite in suites
+    }
+
+
+def describe_decoding(job: Job) -> dict[str, Any]:
+    """How answers were decoded, for evaluation.json."""
+    config = job.recipe.evaluate
+    return {
+        "temperature": config.temperature,
+        "max_new_tokens": config.max_new_tokens,
+        "max_new_tokens_built_in": max(config.max_new_tokens, MIN_BUILT_IN_TOKENS),
+        "batch_size": config.batch_size,
+        "seed": job.recipe.seed,
+    }
