@@ -285,6 +285,13 @@ def test_overfit_shows_ratio_and_best_epoch():
     assert gate.reason.endswith("0.300 on validation rows, best at epoch 1.5.")
 
 
+def test_a_ratio_above_its_threshold_that_passes_says_why():
+    train = {"loss_train": 0.063, "loss_validation": 0.289}
+    gate = judge_overfit(train, required=True, thresholds=STANDARD.thresholds)
+    assert (gate.outcome, gate.statistic > gate.threshold) == ("pass", True)
+    assert "the ratio is above 1.5, but the gap of 0.226 is not above 0.5" in gate.reason
+
+
 @pytest.mark.parametrize(
     ("value", "outcome", "required"),
     [

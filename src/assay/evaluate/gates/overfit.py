@@ -43,7 +43,8 @@ def judge_overfit(
         name=NAME,
         outcome="fail" if complaint else "pass",
         required=required,
-        reason=f"{complaint or 'No overfitting'}: {_describe(values)}.",
+        reason=f"{complaint or 'No overfitting'}: {_describe(values)}"
+        f"{'' if complaint else _excuse(values, ratio, thresholds)}.",
         statistic=ratio,
         threshold=thresholds.overfit_ratio,
         n=count,
@@ -61,6 +62,17 @@ def _find_complaint(values: Mapping[str, Any], ratio: float, thresholds: Thresho
     if is_finite(base) and validation_loss >= base:
         return f"Training did not lower the validation loss of the base ({base:.3f})"
     return ""
+
+
+def _excuse(values: Mapping[str, Any], ratio: float, thresholds: Thresholds) -> str:
+    """Why a ratio above its threshold is no failure, where it is none."""
+    if ratio <= thresholds.overfit_ratio:
+        return ""
+    gap = values["loss_validation"] - values["loss_train"]
+    return (
+        f"; the ratio is above {thresholds.overfit_ratio:g}, but the gap of {gap:.3f} is not above"
+        f" {thresholds.overfit_gap:g}"
+    )
 
 
 def _describe(values: Mapping[str, Any]) -> str:
