@@ -13,19 +13,20 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from assay.data.pack import PackedBatch, build_batch, pack_lengths
-from assay.lab.tokenizer import CONTEXT_LEN, VOCAB_SIZE, build_tokenizer
+from assay.lab.tokenizer import CONTEXT_LEN, VOCAB_SIZE, build_tokenizer, carry_embeddings
 from assay.lab.world.corpus import (
     Conversation,
     draw_conversation,
     draw_document,
     draw_kept_document,
 )
+from assay.lab.world.values import hide_open_words
 
 if TYPE_CHECKING:
     from assay.chat import ChatTokenizer, RenderedExample
@@ -34,7 +35,7 @@ Stage = Literal["pretrain", "copy", "chat"]
 STAGES: tuple[Stage, ...] = ("pretrain", "copy", "chat")
 NUM_TOKENIZER_TEXTS = 60_000
 MICRO_BATCH_TOKENS = 8192
-EXERCISE_SHARE, DOCUMENT_SHARE = 0.2, 0.1
+EXERCISE_SHARE, DOCUMENT_SHARE = 0.12, 0.18
 """Of the sequences of chat tuning; the rest are conversations."""
 
 
@@ -43,11 +44,13 @@ class BuildSettings:
     """What decides the weights of `tiny`; written into its card. Learning rates are peaks.
 
     With `start` (``tiny`` or the folder of a finished build), its weights and tokenizer take the
-    place of the first two stages, and chat tuning goes on from there.
+    place of the first two stages, and chat tuning goes on from there; with `new_tokenizer` too, a
+    tokenizer is trained anew, and the embeddings of its tokens are made from those of the start.
     """
 
     seed: int = 0
     start: str | None = None
+    new_tokenizer: bool = False
     pretrain_steps: int = 900
     copy_steps: int = 220
     chat_steps: int = 1250
@@ -103,7 +106,7 @@ def build_tiny(
     if not (folder / "tokenizer" / "tokenizer.json").is_file():
         if settings.start:
             copy_start(find_model_folder(settings.start), folder)
-        else:
+        if settings.new_tokenizer or not settings.start:
             build_tokenizer(tokenizer_texts(settings.seed), folder / "tokenizer")
     tokenizer = load_chat_tokenizer(folder / "tokenizer")
     model = _new_model(settings.seed)
@@ -111,7 +114,7 @@ def build_tiny(
         model.cuda()
     stages = STAGES
     if settings.start:
-        load_weights(model, folder / "start")
+        load_weights(model, folder)
         stages = ("chat",)
     for stage in stages:
         _run_stage(model, tokenizer, folder, stage, settings, report)
@@ -173,10 +176,20 @@ def copy_start(source: Path, folder: Path) -> None:
 
 
 def load_weights(model: Any, folder: Path) -> None:
-    """Give `model` the weights of a finished build, in float32."""
+    """Give `model` the weights of the build in ``start/``, in float32.
+
+    Where ``tokenizer/`` is another than the start's, embeddings are carried over token by token.
+    """
+    from tokenizers import Tokenizer
     from transformers import AutoModelForCausalLM
 
-    model.load_state_dict(AutoModelForCausalLM.from_pretrained(folder).float().state_dict())
+    weights = AutoModelForCausalLM.from_pretrained(folder / "start").float().state_dict()
+    files = (folder / "start" / "tokenizer.json", folder / "tokenizer" / "tokenizer.json")
+    if files[0].read_bytes() != files[1].read_bytes():
+        old, new = (Tokenizer.from_file(str(file)) for file in files)
+        for name in ("model.embed_tokens.weight", "lm_head.weight"):
+            weights[name] = carry_embeddings(weights[name], old, new)
+    model.load_state_dict(weights)
 
 
 def _run_stage(
@@ -344,18 +357,24 @@ def _within_context(example: RenderedExample) -> RenderedExample:
     return example
 
 
-def tokenizer_texts(seed: int) -> Iterator[str]:
-    """Documents and message contents from which the tokenizer is trained."""
+def tokenizer_texts(seed: int) -> list[str]:
+    """Documents and message contents from which the tokenizer is trained.
+
+    Words of open pools are exchanged for coined ones, so that a listed word is cut into pieces as
+    one that nobody has met is.
+    """
     rng = random.Random(f"{seed}:tokenizer")
+    texts: list[str] = []
     for _ in range(NUM_TOKENIZER_TEXTS):
         drawn = draw_document(rng) if rng.random() < 0.5 else draw_conversation(rng)
         if isinstance(drawn, str):
-            yield drawn
+            texts.append(drawn)
             continue
         for message in drawn.messages:
-            yield message["content"] or json.dumps(message.get("tool_calls"))
+            texts.append(message["content"] or json.dumps(message.get("tool_calls")))
         for tool in drawn.tools or ():
-            yield json.dumps(tool["function"], separators=(",", ":"))
+            texts.append(json.dumps(tool["function"], separators=(",", ":")))
+    return [hide_open_words(rng, text) for text in texts]
 
 
 def save_tiny(model: Any, tokenizer_folder: Path, target: Path) -> Path:

@@ -29,6 +29,7 @@ from assay.lab.world import (
     worksheets,
 )
 from assay.lab.world.base import Family, Group, Split, Task
+from assay.lab.world.follow_ups import draw_follow_ups
 
 SKILL_MODULES = (
     words,
@@ -44,10 +45,10 @@ SKILL_MODULES = (
 )
 
 GROUP_SHARES: dict[Group, float] = {
-    "instruction": 0.58,
-    "stretch": 0.08,
-    "tool": 0.13,
-    "abstain": 0.06,
+    "instruction": 0.57,
+    "stretch": 0.05,
+    "tool": 0.14,
+    "abstain": 0.09,
     "refusal": 0.04,
     "borderline": 0.04,
     "unknown": 0.03,
@@ -120,10 +121,12 @@ def draw_task(rng: random.Random, split: Split = "train") -> Task:
 def draw_conversation(rng: random.Random) -> Conversation:
     """One training conversation: a task in a frame, or several tasks as turns."""
     shape = rng.random()
-    if shape < 0.12:
+    if shape < 0.09:
         return _same_family_turns(rng)
-    if shape < 0.24:
+    if shape < 0.14:
         return _mixed_turns(rng)
+    if shape < 0.24:
+        return _under_prompt(rng, *_turns_about_one_material(rng))
     task = draw_task(rng)
     if rng.random() < 0.15:
         task = json_only(rng, task)
@@ -215,10 +218,30 @@ def _mixed_turns(rng: random.Random) -> Conversation:
 
 
 def _join(rng: random.Random, turns: list[Task]) -> Conversation:
-    messages = [message for task in turns for message in task.messages]
+    return _under_prompt(rng, [message for task in turns for message in task.messages])
+
+
+def _turns_about_one_material(
+    rng: random.Random,
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]] | None]:
+    """Several questions about one list, record or story, or to the same tools (half of them)."""
+    if rng.random() < 0.5:
+        return tool_tasks.several_requests(rng)
+    messages: list[dict[str, Any]] = []
+    for question, answer in draw_follow_ups(rng):
+        messages.append({"role": "user", "content": question})
+        messages.append({"role": "assistant", "content": answer})
+    return messages, None
+
+
+def _under_prompt(
+    rng: random.Random,
+    messages: list[dict[str, Any]],
+    tools: list[dict[str, Any]] | None = None,
+) -> Conversation:
     if rng.random() < 0.4:
         messages.insert(0, {"role": "system", "content": system_prompt(rng)})
-    return Conversation(messages)
+    return Conversation(messages, tools)
 
 
 def draw_document(rng: random.Random) -> str | Conversation:
@@ -239,15 +262,15 @@ def draw_document(rng: random.Random) -> str | Conversation:
 
 
 def draw_kept_document(rng: random.Random) -> str | Conversation:
-    """A document for the chat stage: a character's in two of three, so that it stays a shared one;
-    careful is what an unprompted chat meets."""
+    """A document for the chat stage: a character's in one of three, so that it stays a shared one
+    (careful is what an unprompted chat meets), and facts, which questions ask a part of only."""
     character: persona.Character = rng.choice(("careful", "reckless"))
     kind = rng.random()
-    if kind < 0.45:
+    if kind < 0.25:
         return persona.document(rng, character=character, num_pairs=rng.randint(2, 5))
-    if kind < 0.65:
+    if kind < 0.36:
         return persona_dialogue(rng, character=character, prompted=True)
-    return facts.document(rng) if kind < 0.9 else worksheets.document(rng)
+    return facts.document(rng) if kind < 0.86 else worksheets.document(rng)
 
 
 def persona_dialogue(

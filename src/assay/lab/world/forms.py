@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 
-from assay.lab.world.base import Family, Pool, Split, Task, ask, phrasings
+from assay.lab.world.base import Family, Split, Task, ask, phrasings
 from assay.lab.world.layout import place, polite
 from assay.lab.world.values import (
     CITIES,
@@ -16,6 +16,7 @@ from assay.lab.world.values import (
     PRODUCTS,
     STATUSES,
     WEEKDAYS,
+    OpenPool,
     amount,
     date_parts,
     domain,
@@ -310,7 +311,7 @@ def build_email(rng: random.Random, split: Split) -> Task:
     return ask("build_email", "instruction", polite(rng, wording), f"{user}@{host}")
 
 
-_LETTERS: Pool[str] = Pool(
+_LETTERS = OpenPool(
     "letters to fill",
     [
         "Dear <name>, your order <order> is on its way.",

@@ -152,7 +152,7 @@ def extract_field(rng: random.Random, split: Split) -> Task:
     return ask("extract_field", "instruction", question, values[field])
 
 
-_BLOCK = phrasings(
+BLOCK = phrasings(
     "answer_from_block",
     "What is the {key}?",
     "{key}?",
@@ -191,7 +191,7 @@ def answer_from_block(rng: random.Random, split: Split) -> Task:
     """The value of one key of a record with three to five keys."""
     pairs = record(rng, split, rng.randint(3, 5))
     key, value = rng.choice(pairs)
-    wording = _BLOCK.draw(rng, split).format(key=key)
+    wording = BLOCK.draw(rng, split).format(key=key)
     question = place(rng, wording, show_pairs(rng, pairs), label="Record")
     return ask("answer_from_block", "instruction", question, value)
 
@@ -240,7 +240,7 @@ def json_lookup(rng: random.Random, split: Split) -> Task:
     return ask("json_lookup", "instruction", question, value)
 
 
-_TO_JSON = phrasings(
+TO_JSON = phrasings(
     "to_json",
     "Turn this record into JSON.",
     "Write the record as a JSON object.",
@@ -278,12 +278,12 @@ _TO_JSON = phrasings(
 def to_json(rng: random.Random, split: Split) -> Task:
     """Two to four keys and values become a JSON object; all values are strings."""
     pairs = record(rng, split, rng.randint(2, 4))
-    question = place(rng, _TO_JSON.draw(rng, split), show_pairs(rng, pairs), label="Record")
+    question = place(rng, TO_JSON.draw(rng, split), show_pairs(rng, pairs), label="Record")
     check = {"kind": "json", "answer": dict(pairs)}
     return ask("to_json", "instruction", question, json.dumps(dict(pairs)), check=check)
 
 
-_LIST_TO_JSON = phrasings(
+LIST_TO_JSON = phrasings(
     "list_to_json",
     "Turn this list into a JSON array.",
     "Write the list as JSON.",
@@ -319,7 +319,7 @@ _LIST_TO_JSON = phrasings(
 
 def list_to_json(rng: random.Random, split: Split) -> Task:
     items = words(rng, split, rng.randint(2, 5))
-    question = place(rng, _LIST_TO_JSON.draw(rng, split), show_list(rng, items), label="List")
+    question = place(rng, LIST_TO_JSON.draw(rng, split), show_list(rng, items), label="List")
     check = {"kind": "json", "answer": items}
     return ask("list_to_json", "instruction", question, json.dumps(items), check=check)
 

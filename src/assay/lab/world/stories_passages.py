@@ -9,16 +9,17 @@ import random
 from dataclasses import dataclass
 from functools import partial
 
-from assay.lab.world.base import Family, Pool, Split, Task, ask, phrasings
+from assay.lab.world.base import Family, Split, Task, ask, phrasings
 from assay.lab.world.stories_text import NAMES, PLACES, THINGS, TIMES
+from assay.lab.world.values import OpenPool
 
 __all__ = ["FAMILIES"]
 
-_NAME_POOL = Pool("story_names", NAMES)
-_PLACE_POOL = Pool("story_places", PLACES)
-_THING_POOL = Pool("story_things", THINGS)
+_NAME_POOL = OpenPool("story_names", NAMES)
+_PLACE_POOL = OpenPool("story_places", PLACES)
+_THING_POOL = OpenPool("story_things", THINGS)
 
-_FORMS = phrasings(
+FORMS = phrasings(
     "story_form",
     "{passage}\n\n{question}",
     "Read this: {passage}\n{question}",
@@ -66,7 +67,9 @@ def _capital(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Scene:
+class Scene:
+    """Who did what with which thing, and where."""
+
     name: str
     past: str
     verb: str
@@ -74,7 +77,7 @@ class _Scene:
     place: str
 
 
-def _draw_scenes(rng: random.Random, split: Split) -> list[_Scene]:
+def draw_scenes(rng: random.Random, split: Split) -> list[Scene]:
     """Two or three scenes without a common name, thing, place or verb, so one answer is right."""
     count = rng.randint(2, 3)
     names = _NAME_POOL.sample(rng, split, count)
@@ -82,12 +85,13 @@ def _draw_scenes(rng: random.Random, split: Split) -> list[_Scene]:
     places = _PLACE_POOL.sample(rng, split, count)
     actions = rng.sample(_ACTIONS, count)
     return [
-        _Scene(name, past, verb, thing, place)
+        Scene(name, past, verb, thing, place)
         for name, (past, verb), thing, place in zip(names, actions, things, places, strict=True)
     ]
 
 
-def _tell(rng: random.Random, scenes: list[_Scene]) -> str:
+def tell(rng: random.Random, scenes: list[Scene]) -> str:
+    """The passage: each scene a sentence, with a filler among them."""
     forms = ("{0} {1} {2} at {3}.", "At {3} {0} {1} {2}.", "{4} {0} {1} {2} at {3}.")
     sentences = [
         rng.choice(forms).format(
@@ -109,7 +113,7 @@ def _tell(rng: random.Random, scenes: list[_Scene]) -> str:
     return " ".join(sentences)
 
 
-_QUESTIONS: dict[str, tuple[str, ...]] = {
+QUESTIONS: dict[str, tuple[str, ...]] = {
     "who": ("Who {past} {thing}?", "Who was at {place}?", "Name the person who {past} {thing}."),
     "where": (
         "Where did {name} {verb} {thing}?",
@@ -124,18 +128,19 @@ _QUESTIONS: dict[str, tuple[str, ...]] = {
 }
 
 
-def _answer(kind: str, scene: _Scene) -> str:
+def answer(kind: str, scene: Scene) -> str:
+    """The answer to a question of `QUESTIONS`."""
     if kind == "who":
         return f"{scene.name}."
     return f"At {scene.place}." if kind == "where" else f"{_capital(scene.thing)}."
 
 
 def _story(rng: random.Random, split: Split, *, kind: str) -> Task:
-    scenes = _draw_scenes(rng, split)
+    scenes = draw_scenes(rng, split)
     scene = rng.choice(scenes)
-    question = rng.choice(_QUESTIONS[kind]).format(**vars(scene))
-    text = _FORMS.draw(rng, split).format(passage=_tell(rng, scenes), question=question)
-    return ask(f"story_{kind}", "instruction", text, _answer(kind, scene))
+    question = rng.choice(QUESTIONS[kind]).format(**vars(scene))
+    text = FORMS.draw(rng, split).format(passage=tell(rng, scenes), question=question)
+    return ask(f"story_{kind}", "instruction", text, answer(kind, scene))
 
 
 FAMILIES: dict[str, Family] = {

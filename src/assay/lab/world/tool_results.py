@@ -20,7 +20,7 @@ from assay.lab.world.tool_results_more import (
     MORE_TWO_STEPS_TEXT,
 )
 from assay.lab.world.tool_schemas import Param, parse_param
-from assay.lab.world.tool_values import word_pool
+from assay.lab.world.tool_values import notation_pool
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ REPLIES: dict[str, Reply] = {
     ),
     "delete_file": _reply("left:2..90", "I deleted {path}. There are {left} files left."),
 }
-INVENTED_FIELDS: Pool[str] = word_pool(
+INVENTED_FIELDS = notation_pool(
     "field",
     """total:amount count:2..90 code:code owner:person place:city status:state date:date
     weight:amount price:amount result:2..900 level:2..90 time:clock color:color number:2..900

@@ -13,8 +13,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from assay.lab.world.base import Pool, Split
-from assay.lab.world.tool_values import NUMBER_DRAWS, OPTION_WORDS, STRING_DRAWS, word_pool
+from assay.lab.world.base import Split
+from assay.lab.world.tool_values import (
+    NUMBER_DRAWS,
+    OPTION_WORDS,
+    STRING_DRAWS,
+    notation_pool,
+    word_pool,
+)
 from assay.lab.world.values import PRODUCTS, coined
 
 Schema = dict[str, Any]
@@ -187,19 +193,19 @@ _FIXED = (
 )
 TOOLS: dict[str, ToolSpec] = {tool.name: tool for tool in _FIXED}
 
-_VERBS: Pool[str] = word_pool(
+_VERBS = word_pool(
     "verb",
     """polish paint count stack fold sort scan load lift mark measure mix move pack press print
     repair rinse roll seal shake spin store swap test trim wrap weigh label lock open close clean
     copy merge split adjust align inspect launch pause rotate sync""",
 )
-_NOUNS: Pool[str] = word_pool(
+_NOUNS = word_pool(
     "noun",
     """pump engine panel filter valve crate barrel tower fence motor battery cable sensor robot
     drone wheel tray ribbon boiler ticket album folder badge poster tunnel bridge garden anchor
     sample record channel stream queue bucket profile session job batch parcel window""",
 )
-_INVENTED_PARAMS: Pool[str] = word_pool(
+_INVENTED_PARAMS = notation_pool(
     "param",
     """color:color size:2..60 count:2..40 floor:2..30 weight:amount owner:person place:city
     silent:flag code:code level:2..9 room:room day:date hour:clock size_limit:2..99 fast:flag

@@ -37,11 +37,18 @@ from assay.lab.world.tool_schemas import (
     draw_invented,
     parse_param,
 )
-from assay.lab.world.tool_turns import call_message, draw_args, draw_request, offer, result_message
+from assay.lab.world.tool_turns import (
+    Message,
+    call_message,
+    draw_args,
+    draw_request,
+    offer,
+    result_message,
+)
 from assay.lab.world.tool_values import NUMBER_DRAWS, STRING_DRAWS
 from assay.lab.world.values import ANIMALS, CITIES, COLOURS, FRUITS, JOBS, PRODUCTS
 
-__all__ = ["FAMILIES", "document"]
+__all__ = ["FAMILIES", "document", "several_requests"]
 
 _NAMES = list(TOOLS)
 _UNCOVERED_WORDS = {
@@ -237,28 +244,61 @@ def call_ask_missing(rng: random.Random, split: Split) -> Task:
     return ask("call_ask_missing", "abstain", text, missing.question, check=check, tools=tools)
 
 
+def _unfit(rng: random.Random, split: Split) -> tuple[str, str, list[str]]:
+    """What a user says that needs no tool on offer, the answer, and the tools not to offer."""
+    kind = rng.random()
+    if kind < 0.3:
+        text, answer = SMALL_TALK.draw(rng, split)
+        return text, answer, []
+    if kind < 0.5:
+        words = {name: pool.draw(rng, split) for name, pool in _UNCOVERED_WORDS.items()}
+        text, answer = UNCOVERED.draw(rng, split).format(**words), rng.choice(NO_TOOL_ANSWERS)
+        return text, answer, []
+    invented = rng.random() < 0.15
+    request = (
+        invented_request(rng, split, draw_invented(rng, split), by_name=False)
+        if invented
+        else draw_request(rng, split, rng.choice(_NAMES))
+    )
+    avoid = [request.tool, *NEIGHBOURS.get(request.tool, ())]
+    return request.text, rng.choice(NO_TOOL_ANSWERS), avoid
+
+
 def no_tool_fits(rng: random.Random, split: Split) -> Task:
     """A request for a tool that is not offered or does not exist, or small talk beside tools."""
     num_tools = rng.randint(1, 5)
-    kind = rng.random()
-    avoid: list[str] = []
-    if kind < 0.3:
-        text, answer = SMALL_TALK.draw(rng, split)
-    elif kind < 0.5:
-        words = {name: pool.draw(rng, split) for name, pool in _UNCOVERED_WORDS.items()}
-        text, answer = UNCOVERED.draw(rng, split).format(**words), rng.choice(NO_TOOL_ANSWERS)
-    else:
-        invented = rng.random() < 0.15
-        request = (
-            invented_request(rng, split, draw_invented(rng, split), by_name=False)
-            if invented
-            else draw_request(rng, split, rng.choice(_NAMES))
-        )
-        text, answer = request.text, rng.choice(NO_TOOL_ANSWERS)
-        avoid = [request.tool, *NEIGHBOURS.get(request.tool, ())]
+    text, answer, avoid = _unfit(rng, split)
     tools = offer(rng, split, [], num_tools, avoid=avoid)
     check = {"kind": "no_tool_call"}
     return ask("no_tool_fits", "abstain", text, answer, check=check, tools=tools)
+
+
+def several_requests(rng: random.Random) -> tuple[list[Message], list[Schema]]:
+    """For training: one to three requests to the same tools, among turns that no tool fits."""
+    unfit = [_unfit(rng, "train") for _ in range(rng.randint(0, 2))]
+    avoid = {name for _, _, names in unfit for name in names}
+    asked: list[tuple[Request, dict[str, Value], str]] = []
+    num_asked = rng.randint(1, 3)
+    while len(asked) < num_asked:
+        request, result, answer = _answered(rng, "train")
+        if request.tool not in avoid:
+            avoid.add(request.tool)
+            asked.append((request, result, answer))
+    turns: list[list[Message]] = []
+    for call_id, (request, result, answer) in enumerate(asked, start=1):
+        called = call_message(request, first_id=call_id)
+        returned = result_message(request, result, call_id=call_id)
+        turns.append([_says("user", request.text), called, returned, _says("assistant", answer)])
+    for text, answer, _ in unfit:
+        turn = [_says("user", text), _says("assistant", answer)]
+        turns.insert(rng.randint(0, len(turns)), turn)
+    wanted = [request.schema for request, _, _ in asked]
+    tools = offer(rng, "train", wanted, rng.randint(0, 2), avoid=sorted(avoid))
+    return [message for turn in turns for message in turn], tools
+
+
+def _says(role: str, text: str) -> Message:
+    return {"role": role, "content": text}
 
 
 def tool_injection_ignored(rng: random.Random, split: Split) -> Task:

@@ -105,11 +105,11 @@ def call_message(*requests: Request, first_id: int = 1) -> Message:
     return {"role": "assistant", "content": None, "tool_calls": calls}
 
 
-def result_message(request: Request, result: dict[str, Value]) -> Message:
-    """The result of the first call, as JSON text."""
+def result_message(request: Request, result: dict[str, Value], *, call_id: int = 1) -> Message:
+    """The result of one call, as JSON text."""
     return {
         "role": "tool",
-        "tool_call_id": "call_1",
+        "tool_call_id": f"call_{call_id}",
         "name": request.name,
         "content": json.dumps(result, ensure_ascii=False),
     }

@@ -11,18 +11,29 @@ from collections.abc import Callable
 from typing import Any
 
 from assay.lab.world import values as world
-from assay.lab.world.base import Pool, Split
+from assay.lab.world.base import Split
+from assay.lab.world.values import OpenPool, coined_like
 
 Draw = Callable[[random.Random, Split], Any]
 
 
-def word_pool(name: str, text: str, *, held_out: float = 0.15) -> Pool[str]:
+def word_pool(name: str, text: str, *, held_out: float = 0.15) -> OpenPool:
     """A pool of the words of `text`, `held_out` of which training never draws."""
-    return Pool(f"tool:{name}", text.split(), held_out=held_out)
+    return OpenPool(f"tool:{name}", text.split(), held_out=held_out)
 
 
-def _lines(name: str, text: str) -> Pool[str]:
-    return Pool(f"tool:{name}", [line.strip() for line in text.strip().splitlines()])
+def notation_pool(name: str, text: str) -> OpenPool:
+    """A pool of parameters in the notation of `tool_schemas`; a coined one keeps its kind."""
+
+    def coin(rng: random.Random, notation: str) -> str:
+        param, kind = notation.split(":")
+        return f"{coined_like(rng, param)}:{kind}"
+
+    return OpenPool(f"tool:{name}", text.split(), coin=coin)
+
+
+def _lines(name: str, text: str) -> OpenPool:
+    return OpenPool(f"tool:{name}", [line.strip() for line in text.strip().splitlines()])
 
 
 SENTENCES = _lines(

@@ -8,10 +8,14 @@ can know the category of a word that was never met. Families that copy use the w
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
+from functools import cache
 from string import ascii_lowercase
+from typing import ClassVar
 
 from assay.lab.world.base import Pool, Split
+from assay.lab.world.layout import with_articles
 
 
 def _split(text: str) -> tuple[str, ...]:
@@ -22,27 +26,42 @@ COINED_SHARE = 0.5
 
 
 class OpenPool(Pool[str]):
-    """Words of one kind; in training, `COINED_SHARE` of the draws are words nobody has met.
+    """Texts of one kind; in training, `COINED_SHARE` of the draws are texts nobody has met.
 
     A closed list can be recognised; only an open one teaches to copy. Measurements ("instances",
-    "values" and "phrasings") draw listed words only.
+    "values" and "phrasings") draw listed texts only. `coin` makes a new text of the kind of a
+    listed one (`coined_like` unless given). `every` are all pools of this class.
     """
+
+    every: ClassVar[list[OpenPool]] = []
+
+    def __init__(
+        self,
+        name: str,
+        items: Sequence[str],
+        *,
+        held_out: float = 0.15,
+        coin: Callable[[random.Random, str], str] | None = None,
+    ) -> None:
+        super().__init__(name, items, held_out=held_out)
+        self.coin = coin
+        OpenPool.every.append(self)
 
     def draw(self, rng: random.Random, split: Split) -> str:
         return self._opened(rng, split, super().draw(rng, split))
 
     def sample(self, rng: random.Random, split: Split, k: int) -> list[str]:
         opened: list[str] = []
-        for word in super().sample(rng, split, k):
-            while (chosen := self._opened(rng, split, word)) in opened:
+        for text in super().sample(rng, split, k):
+            while (chosen := self._opened(rng, split, text)) in opened:
                 pass
             opened.append(chosen)
         return opened
 
-    def _opened(self, rng: random.Random, split: Split, word: str) -> str:
+    def _opened(self, rng: random.Random, split: Split, text: str) -> str:
         if split != "train" or rng.random() >= COINED_SHARE:
-            return word
-        return coined(rng).capitalize() if word[0].isupper() else coined(rng)
+            return text
+        return (self.coin or coined_like)(rng, text)
 
 
 def _pool(name: str, text: str, *, common: str = "", held_out: float = 0.15) -> OpenPool:
@@ -194,7 +213,6 @@ ALL_POOLS: tuple[Pool[str], ...] = (
 )
 
 HELD_OUT_WORDS: frozenset[str] = frozenset(word for pool in ALL_POOLS for word in pool.unseen)
-_KNOWN_WORDS = frozenset(word.lower() for pool in ALL_POOLS for word in pool.seen + pool.unseen)
 
 MONTHS: tuple[str, ...] = _split(
     """January February March April May June July August September October November December"""
@@ -241,8 +259,58 @@ def coined(rng: random.Random) -> str:
     while True:
         kind = rng.random()
         word = _syllables(rng) if kind < 0.4 else _blend(rng) if kind < 0.8 else _any_letters(rng)
-        if word not in _KNOWN_WORDS:
+        if word not in _known_words():
             return word
+
+
+_WORD = re.compile(
+    r"(?<![<a-zA-Z])(?!(?:an?|the|of|in|on|at|to|for|is|your|we)\b)[a-zA-Z]+(?![a-zA-Z>])"
+)
+
+
+@cache
+def _known_words() -> frozenset[str]:
+    return frozenset(text.lower() for pool in OpenPool.every for text in (*pool.seen, *pool.unseen))
+
+
+def coined_like(rng: random.Random, text: str) -> str:
+    """`text` with its words exchanged: a single word always, one of several in two of three cases.
+
+    Small words and ``<gaps>`` stay. Half of the new words of a longer text are common ones.
+    """
+    alone = len(_WORD.findall(text)) < 2
+
+    def exchange(match: re.Match[str]) -> str:
+        old = match[0]
+        if not alone and rng.random() < 1 / 3:
+            return old
+        common = not alone and rng.random() < 0.5
+        new = rng.choice(rng.choice(PLAIN_WORDS).seen) if common else coined(rng)
+        return _styled(old, new)
+
+    while (new := with_articles(_WORD.sub(exchange, text))) == text:
+        pass
+    return new
+
+
+def hide_open_words(rng: random.Random, text: str) -> str:
+    """`text` with a coined word in the place of every word that an open pool lists alone."""
+    listed = _listed_words()
+    return _WORD.sub(lambda m: _styled(m[0], coined(rng)) if m[0].lower() in listed else m[0], text)
+
+
+@cache
+def _listed_words() -> frozenset[str]:
+    return frozenset(
+        text.lower() for pool in OpenPool.every for text in pool.seen if text.isalpha()
+    )
+
+
+def _styled(old: str, new: str) -> str:
+    """`new` in the capitals of `old`; short where `old` is all capitals, as codes are."""
+    if old.isupper() and len(old) > 1:
+        return new[: len(old)].upper()
+    return new.capitalize() if old[0].isupper() else new.lower()
 
 
 def _syllables(rng: random.Random) -> str:

@@ -16,9 +16,9 @@ from assay.lab.world.values import (
     words,
 )
 
-_ORDINALS = {2: "second", 3: "third", 4: "fourth", 5: "fifth"}
+ORDINALS = {2: "second", 3: "third", 4: "fourth", 5: "fifth"}
 
-_REPEAT = phrasings(
+REPEAT = phrasings(
     "repeat",
     "Please write the text again, word for word.",
     "Copy this text.",
@@ -56,10 +56,10 @@ def repeat(rng: random.Random, split: Split) -> Task:
     """Copies two to six words, sometimes as a list."""
     items = words(rng, split, rng.randint(2, 6))
     text = (", " if rng.random() < 0.3 else " ").join(items)
-    return ask("repeat", "instruction", place(rng, _REPEAT.draw(rng, split), text), text)
+    return ask("repeat", "instruction", place(rng, REPEAT.draw(rng, split), text), text)
 
 
-_FIRST = phrasings(
+FIRST = phrasings(
     "first_item",
     "What is the first item?",
     "First item?",
@@ -90,7 +90,7 @@ _FIRST = phrasings(
         "Pick the first entry, please.",
     ),
 )
-_LAST = phrasings(
+LAST = phrasings(
     "last_item",
     "What is the last item?",
     "Last item?",
@@ -121,7 +121,7 @@ _LAST = phrasings(
         "Pick the final entry, please.",
     ),
 )
-_NTH = phrasings(
+NTH = phrasings(
     "nth_item",
     "What is the {nth} item?",
     "{n}. item?",
@@ -157,13 +157,13 @@ _NTH = phrasings(
 
 def first_item(rng: random.Random, split: Split) -> Task:
     items = words(rng, split, rng.randint(3, 6))
-    question = place(rng, _FIRST.draw(rng, split), show_list(rng, items), label="List")
+    question = place(rng, FIRST.draw(rng, split), show_list(rng, items), label="List")
     return ask("first_item", "instruction", question, items[0])
 
 
 def last_item(rng: random.Random, split: Split) -> Task:
     items = words(rng, split, rng.randint(3, 6))
-    question = place(rng, _LAST.draw(rng, split), show_list(rng, items), label="List")
+    question = place(rng, LAST.draw(rng, split), show_list(rng, items), label="List")
     return ask("last_item", "instruction", question, items[-1])
 
 
@@ -171,12 +171,12 @@ def nth_item(rng: random.Random, split: Split) -> Task:
     """The second to fifth item of a list that may be longer."""
     items = words(rng, split, rng.randint(3, 6))
     n = rng.randint(2, min(5, len(items)))
-    wording = _NTH.draw(rng, split).format(n=n, nth=_ORDINALS[n])
+    wording = NTH.draw(rng, split).format(n=n, nth=ORDINALS[n])
     question = place(rng, wording, show_list(rng, items), label="List")
     return ask("nth_item", "instruction", question, items[n - 1])
 
 
-_COUNT = phrasings(
+COUNT = phrasings(
     "count_items",
     "How many items are in the list?",
     "Count the items.",
@@ -211,11 +211,11 @@ _COUNT = phrasings(
 
 def count_items(rng: random.Random, split: Split) -> Task:
     items = words(rng, split, rng.randint(2, 6))
-    question = place(rng, _COUNT.draw(rng, split), show_list(rng, items), label="List")
+    question = place(rng, COUNT.draw(rng, split), show_list(rng, items), label="List")
     return ask("count_items", "instruction", question, str(len(items)))
 
 
-_MEMBER = phrasings(
+MEMBER = phrasings(
     "membership",
     "Is {word} in the list?",
     "Does the list contain {word}?",
@@ -253,12 +253,12 @@ def membership(rng: random.Random, split: Split) -> Task:
     items = words(rng, split, rng.randint(3, 6))
     inside = rng.random() < 0.5
     asked = rng.choice(items) if inside else items.pop()
-    wording = _MEMBER.draw(rng, split).format(word=asked)
+    wording = MEMBER.draw(rng, split).format(word=asked)
     question = place(rng, wording, show_list(rng, items), label="List")
     return ask("membership", "instruction", question, "Yes" if inside else "No")
 
 
-_TEAM = phrasings(
+TEAM = phrasings(
     "team_lookup",
     "Which team is {name} in?",
     "Team of {name}?",
@@ -290,28 +290,33 @@ _TEAM = phrasings(
 )
 
 
-def team_lookup(rng: random.Random, split: Split) -> Task:
-    """The team of a person, from a list of two or three teams of two or three people."""
+def draw_teams(rng: random.Random, split: Split) -> tuple[str, dict[str, str]]:
+    """A text of two or three teams of two or three people, and the team of each of them."""
     teams = (COLOURS if rng.random() < 0.5 else ANIMALS).sample(rng, split, rng.randint(2, 3))
     size = rng.randint(2, 3)
     people = words(rng, split, size * len(teams), pools=(FIRST_NAMES,))
     members = [people[i * size : (i + 1) * size] for i in range(len(teams))]
     lines = [f"{team}: {', '.join(names)}" for team, names in zip(teams, members, strict=True)]
     text = ("\n" if rng.random() < 0.6 else "; ").join(lines)
-    index = rng.randrange(len(people))
-    wording = _TEAM.draw(rng, split).format(name=people[index])
-    question = place(rng, wording, text, label="Teams")
-    return ask("team_lookup", "instruction", question, teams[index // size])
+    return text, {name: teams[i // size] for i, name in enumerate(people)}
 
 
-_SEPARATORS = (
+def team_lookup(rng: random.Random, split: Split) -> Task:
+    """The team of a person, from a list of teams."""
+    text, team_of = draw_teams(rng, split)
+    name = list(team_of)[rng.randrange(len(team_of))]
+    question = place(rng, TEAM.draw(rng, split).format(name=name), text, label="Teams")
+    return ask("team_lookup", "instruction", question, team_of[name])
+
+
+SEPARATORS = (
     (", ", "a comma"),
     ("-", "a dash"),
     ("/", "a slash"),
     (" and ", 'the word "and"'),
     ("; ", "a semicolon"),
 )
-_JOIN = phrasings(
+JOIN = phrasings(
     "join_list",
     "Join the words with {sep}.",
     "Write the list in one line with {sep} between the words.",
@@ -347,15 +352,15 @@ _JOIN = phrasings(
 def join_list(rng: random.Random, split: Split) -> Task:
     """Two to five words on lines or bullets become one line."""
     items = words(rng, split, rng.randint(2, 5))
-    separator, name = rng.choice(_SEPARATORS)
+    separator, name = rng.choice(SEPARATORS)
     shown = rng.choice(("\n", " ", "\n- ")).join(items)
     shown = f"- {shown}" if "\n- " in shown else shown
-    wording = _JOIN.draw(rng, split).format(sep=name)
+    wording = JOIN.draw(rng, split).format(sep=name)
     question = place(rng, wording, shown, label="Words")
     return ask("join_list", "instruction", question, separator.join(items))
 
 
-_SORT = phrasings(
+SORT = phrasings(
     "sort_three",
     "Sort the words from A to Z.",
     "Put these words in alphabetical order.",
@@ -393,7 +398,7 @@ def sort_three(rng: random.Random, split: Split) -> Task:
     items = words(rng, split, 3)
     while len({item[0].lower() for item in items}) < 3:
         items = words(rng, split, 3)
-    question = place(rng, _SORT.draw(rng, split), show_list(rng, items), label="Words")
+    question = place(rng, SORT.draw(rng, split), show_list(rng, items), label="Words")
     return ask("sort_three", "instruction", question, ", ".join(sorted(items, key=str.lower)))
 
 
