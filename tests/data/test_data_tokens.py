@@ -185,6 +185,7 @@ def pathological(name: str, tokenizer: ChatTokenizer, chat: Chat) -> Tokenized:
         },
     )
     polite = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yes"}]
+    tool = {"type": "function", "function": {"name": "ask", "parameters": {}}}
     deaf = (
         "{% for m in messages if m.role in ['user', 'assistant'] %}<|{{ m.role }}|>{{ m.content }}"
         "<|end|>{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
@@ -203,6 +204,10 @@ def pathological(name: str, tokenizer: ChatTokenizer, chat: Chat) -> Tokenized:
         "unknown_tokens": lambda: run([chat("hi", "yes")], unknown),
         "messages_not_rendered": lambda: run(
             [chat("", "", messages=[{"role": "developer", "content": "Be kind."}, *polite])],
+            replace(tokenizer, templates={"default": deaf}),
+        ),
+        "tools_not_rendered": lambda: run(
+            [chat("", "", messages=polite, tools=[tool])],
             replace(tokenizer, templates={"default": deaf}),
         ),
         "special_tokens_in_text": lambda: run([chat("say <|end|>", "yes")], tokenizer),

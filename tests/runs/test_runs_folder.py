@@ -143,7 +143,10 @@ def test_runs_are_listed_newest_first_with_status_and_gain(tmp_path: Path) -> No
     write_json(held.release, {"overrides": [{"reason": "x"}]})
     rows = list_runs(tmp_path)
     assert [row.name for row in rows] == ["new", "held", "old"]
-    assert [row.status for row in rows] == ["unfinished", "overridden", "released"]
+    assert [row.status for row in rows] == ["unfinished", "overridden", "unfinished"]
+    for path in (old.release, old.signature):
+        path.write_text("{}")
+    assert list_runs(tmp_path)[2].status == "released", "judged and signed"
     assert (rows[2].gain, rows[2].gain_low, rows[2].num_items) == (0.4, 0.3, 80)
     assert (rows[0].base, rows[0].method, rows[0].objective) == ("tiny", "lora", "sft")
     new.verdict.write_text("{broken")

@@ -11,7 +11,13 @@ from assay.chat.examples import (
     render_plain,
 )
 from assay.chat.messages import Message, Tool, message_text, message_weight
-from assay.chat.render import find_control_texts, find_lost_messages, render_prompt, render_text
+from assay.chat.render import (
+    are_tools_lost,
+    find_control_texts,
+    find_lost_messages,
+    render_prompt,
+    render_text,
+)
 from assay.chat.tokenizer import ChatTokenizer, load_chat_tokenizer
 
 __all__ = [
@@ -20,6 +26,7 @@ __all__ = [
     "Message",
     "RenderedExample",
     "Tool",
+    "are_tools_lost",
     "find_control_texts",
     "find_lost_messages",
     "load_chat_tokenizer",

@@ -91,6 +91,20 @@ def find_lost_messages(
     ]
 
 
+def are_tools_lost(
+    tokenizer: ChatTokenizer, messages: Sequence[Message], tools: Sequence[Tool] | None
+) -> bool:
+    """Whether the template leaves the offered tools out: with and without them the text is one.
+
+    Raises:
+        DataError: no messages, or messages that the template refuses.
+        ConfigError: the base has no template.
+    """
+    return bool(tools) and render_text(tokenizer, messages, tools=tools) == render_text(
+        tokenizer, messages
+    )
+
+
 def _written_forms(text: str) -> list[str]:
     """`text` as it is, and within JSON, each with single spaces."""
     quoted = (json.dumps(text.strip(), ensure_ascii=ascii)[1:-1] for ascii in (False, True))

@@ -11,6 +11,7 @@ inferred_boundary       answers whose beginning the template does not show
 unknown_tokens          tokens that the tokenizer does not know
 special_tokens_in_text  messages that spell out control tokens
 messages_not_rendered   messages that the template leaves out: the model would never see them
+tools_not_rendered      offered tools that the template leaves out: calls would be learned blindly
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ PATHOLOGIES = (
     "unknown_tokens",
     "special_tokens_in_text",
     "messages_not_rendered",
+    "tools_not_rendered",
 )
 _MAX_PLACES = 20
 
@@ -77,6 +79,9 @@ def find_pathologies(tokenized: Tokenized) -> list[Pathology]:
             "template leaves out"
         )
         found.append(Pathology("messages_not_rendered", detail, list(tokenized.lost_roles)))
+    if tokenized.lost_tools:
+        detail = f"{len(tokenized.lost_tools)} rows whose tools the chat template leaves out"
+        found.append(Pathology("tools_not_rendered", detail, tokenized.lost_tools))
     return [_capped(one) for one in sorted(found, key=lambda one: PATHOLOGIES.index(one.name))]
 
 

@@ -13,6 +13,7 @@ from typing import Literal
 from assay.chat import (
     ChatTokenizer,
     RenderedExample,
+    are_tools_lost,
     find_control_texts,
     find_lost_messages,
     render_completion,
@@ -54,8 +55,9 @@ class Tokenized:
 
     `control_texts` maps the place of a record to the control tokens spelled out in its messages;
     `num_unknown_tokens` maps it to how many tokens are the tokenizer's "unknown"; `lost_roles` to
-    the roles of its messages that the template leaves out. `num_untemplated` counts rows of prompt
-    and completion where the base has a template, which is not used for them.
+    the roles of its messages that the template leaves out; `lost_tools` are the places of records
+    whose offered tools it leaves out. `num_untemplated` counts rows of prompt and completion where
+    the base has a template, which is not used for them.
     """
 
     sequences: list[TokenSequence]
@@ -66,6 +68,7 @@ class Tokenized:
     control_texts: dict[str, list[str]] = field(default_factory=dict)
     num_unknown_tokens: dict[str, int] = field(default_factory=dict)
     lost_roles: dict[str, list[str]] = field(default_factory=dict)
+    lost_tools: list[str] = field(default_factory=list)
     num_untemplated: int = 0
 
 
@@ -108,6 +111,7 @@ def tokenize(
         control_texts=run.control_texts,
         num_unknown_tokens=run.unknown,
         lost_roles=run.lost_roles,
+        lost_tools=run.lost_tools,
         num_untemplated=_count_untemplated(records, tokenizer),
     )
 
@@ -126,6 +130,7 @@ class _Run:
         self.control_texts: dict[str, list[str]] = {}
         self.unknown: dict[str, int] = {}
         self.lost_roles: dict[str, list[str]] = {}
+        self.lost_tools: list[str] = []
         self.too_long: list[Problem] = []
         self.unrendered: list[Problem] = []
 
@@ -145,6 +150,8 @@ class _Run:
             lost = find_lost_messages(self.tokenizer, record.messages, tools=record.tools)
             if lost:
                 self.lost_roles[record.place] = [record.messages[i]["role"] for i in lost]
+            if are_tools_lost(self.tokenizer, record.messages, record.tools):
+                self.lost_tools.append(record.place)
         for example in examples:
             self._add_example(record, example)
 

@@ -24,9 +24,10 @@ STATUSES = ("released", "held", "overridden", "running", "refused", "unfinished"
 class RunSummary:
     """One run in a line. `gain` is tuned minus base on the task suite, with its interval.
 
-    `status` is one of `STATUSES`, ``refused`` where the data were; `signed` says whether
-    release.json lies beside its signature (not whether it verifies). What is not known is an
-    empty text or None.
+    `status` is one of `STATUSES`: ``refused`` where the data were, ``unfinished`` where the run was
+    cut off before what follows its verdict too (report and card, or the signature). `signed` says
+    whether release.json lies beside its signature (not whether it verifies). What is not known is
+    an empty text or None.
     """
 
     id: str
@@ -75,17 +76,9 @@ def find_run(root: Path | str, name_or_id_or_path: str | Path) -> RunFolder:
 def find_unfinished(root: Path | str, name: str = "") -> RunFolder | None:
     """Find the newest run that was interrupted, of this name if one is given; None without one."""
     for run in _list_folders(root):
-        if (not name or _is_named(run, name)) and _is_cut_off(run):
+        if (not name or _is_named(run, name)) and summarize(run).status == "unfinished":
             return run
     return None
-
-
-def _is_cut_off(run: RunFolder) -> bool:
-    """Whether a run has no verdict yet, or not what follows one: report and card, or signature."""
-    summary = summarize(run)
-    if summary.status == "held":
-        return not (run.report.exists() and run.card.exists())
-    return summary.status == "unfinished" or (summary.status == "released" and not summary.signed)
 
 
 def summarize(run: RunFolder) -> RunSummary:
@@ -109,7 +102,7 @@ def summarize(run: RunFolder) -> RunSummary:
         gain_low=number(gain.get("low")),
         gain_high=number(gain.get("high")),
         num_items=None if count is None else int(count),
-        signed=run.release.is_file() and run.signature.is_file(),
+        signed=_is_signed(run),
     )
 
 
@@ -160,9 +153,17 @@ def _status(run: RunFolder, verdict: dict[str, Any]) -> str:
     if not run.verdict.exists():
         return "refused" if read_or_empty(run.data_report).get("refused") else "unfinished"
     status = verdict.get("status")
-    if status == "held" and read_or_empty(run.release).get("overrides"):
+    if status == "released":
+        return status if _is_signed(run) else "unfinished"
+    if status != "held":
+        return "unreadable"
+    if read_or_empty(run.release).get("overrides"):
         return "overridden"
-    return status if status in ("released", "held") else "unreadable"
+    return status if run.report.exists() and run.card.exists() else "unfinished"
+
+
+def _is_signed(run: RunFolder) -> bool:
+    return run.release.is_file() and run.signature.is_file()
 
 
 def _named(value: Any, key: str) -> str:

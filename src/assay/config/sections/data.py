@@ -20,6 +20,7 @@ MaskPathology = Literal[
     "unknown_tokens",
     "special_tokens_in_text",
     "messages_not_rendered",
+    "tools_not_rendered",
 ]
 
 
