@@ -12,6 +12,7 @@ import pytest
 from assay.chat import load_chat_tokenizer
 from assay.config import load
 from assay.data import Record
+from assay.errors import DataError
 from assay.evaluate.items import Item
 from assay.evaluate.suites import build_suite, load_builtin_suite
 from assay.generate import Generation, Sampling, SequenceScore
@@ -168,3 +169,13 @@ def test_a_sample_follows_the_prompts_place_in_the_whole(chunk: int, tmp_path: P
     again = Parrot("other")
     assert answer(again) == found
     assert again.prompts == []
+
+
+def test_items_that_the_template_refuses_are_named_all_at_once(tiny: BaseFiles) -> None:
+    odd = [replace(item(name), messages=[{"role": "wizard", "content": "?"}]) for name in "bc"]
+    with pytest.raises(DataError) as caught:
+        examine(Parrot(), tiny).measure([item("a"), *odd], name="task")
+    assert [one.key for one in caught.value.problems] == [
+        "task row b messages",
+        "task row c messages",
+    ]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from assay.data import Record
+from assay.errors import DataError
 from assay.evaluate.items import Item, Score, unscored
 from assay.evaluate.scorers import score_outputs
 from assay.generate import Engine, Sampling
@@ -76,27 +78,15 @@ class Examiner:
         )
         golds = [item for item in items if item.metric == "perplexity"]
         asked = [item for item in items if item.metric != "perplexity"]
-        gold_questions = [
-            build_gold(
-                item,
-                self.base.tokenizer,
-                shots=shots,
-                system=system,
-                context_len=self.base.context_len,
-            )
-            for item in golds
-        ]
-        questions = [
-            build_prompt(
-                item,
-                self.base.tokenizer,
-                shots=shots,
-                system=system,
-                context_len=self.base.context_len,
-                max_new_tokens=sampling.max_new_tokens,
-            )
-            for item in asked
-        ]
+        layout: dict[str, Any] = {
+            "tokenizer": self.base.tokenizer,
+            "shots": shots,
+            "system": system,
+            "context_len": self.base.context_len,
+        }
+        gold_questions = _lay_out(golds, partial(build_gold, **layout))
+        prompt = partial(build_prompt, max_new_tokens=sampling.max_new_tokens, **layout)
+        questions = _lay_out(asked, prompt)
         answers = self._ask(asked, questions, sampling, name)
         scores = self._score(asked, questions, answers)
         scores |= score_golds(self.engine, golds, gold_questions, context_len=self.base.context_len)
@@ -143,6 +133,24 @@ class Examiner:
 
     def _has_room(self, question: Question) -> bool:
         return len(question.input_ids) < self.base.context_len
+
+
+def _lay_out(items: Sequence[Item], build: Callable[[Item], Question]) -> list[Question]:
+    """Every item as tokens.
+
+    Raises:
+        DataError: items that the chat template refuses, all of them, by id.
+    """
+    questions, refused = [], []
+    for item in items:
+        try:
+            questions.append(build(item))
+        except DataError as error:
+            place = f"{item.suite} row {item.id}"
+            refused += [replace(one, key=f"{place} {one.key}") for one in error.problems]
+    if refused:
+        raise DataError(refused)
+    return questions
 
 
 def build_examiner(job: Job, engine: Engine, variant: str) -> Examiner:
