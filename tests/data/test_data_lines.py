@@ -253,3 +253,13 @@ def test_zst_without_a_codec_that_notices_damage_names_the_package(
     monkeypatch.setitem(fsspec.compression.compr, "zstd", codec)
     (problem,) = read(b"\x28\xb5\x2f\xfd", name="rows.jsonl.zst").refusals
     assert "pip install backports.zstd" in problem.do
+
+
+def test_zst_is_read_and_damage_to_it_is_a_refusal(read: Any) -> None:
+    zstd = pytest.importorskip("backports.zstd", reason="Python has its own zstd from 3.14")
+    data = zstd.compress(b'{"text": "x"}\n' * 1000)
+    whole = read(data, name="rows.jsonl.zst")
+    assert (len(whole.records), whole.refusals) == (1000, [])
+    for damaged in (data[:-8], data[:10] + b"\0" * 8 + data[18:]):
+        (problem,) = read(damaged, name="rows.jsonl.zst").refusals
+        assert problem.file.endswith("rows.jsonl.zst")
