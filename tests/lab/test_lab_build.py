@@ -1,19 +1,23 @@
 """Building `tiny`: interrupted and continued gives the very weights of an uninterrupted build."""
 
+import random
 import shutil
-from itertools import islice
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from tokenizers import Tokenizer
+from tokenizers.models import BPE
 
 from assay.cli import main
 from assay.errors import CheckpointError
 from assay.lab.build import STAGES, BuildSettings, build_tiny, draw_batches, tokenizer_texts
 from assay.lab.provenance import describe_build, describe_model, find_model_folder
-from assay.lab.tokenizer import build_tokenizer
+from assay.lab.tokenizer import SPACE, VOCAB_SIZE, build_tokenizer, carry_embeddings
+from assay.lab.world.values import CITIES, HELD_OUT_WORDS, coined
 
 SETTINGS = BuildSettings(
     pretrain_steps=2, copy_steps=2, chat_steps=2, sequences_per_step=2, checkpoint_every_s=1e9
@@ -24,7 +28,7 @@ SETTINGS = BuildSettings(
 def tokenizer_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tokenizer of the right form from few texts, so that it is made in a second."""
     folder = tmp_path_factory.mktemp("made") / "tokenizer"
-    build_tokenizer(islice(tokenizer_texts(0), 1500), folder)
+    build_tokenizer(tokenizer_texts(0, 600), folder)
     return folder
 
 
@@ -75,6 +79,53 @@ def test_an_interrupted_build_ends_with_the_weights_of_an_uninterrupted_one(
         "weights_sha256": describe_model(whole)["weights_sha256"],
         "command": describe_build(whole)["command"],
     }
+    (tmp_path / "other").mkdir()
+    build_tokenizer(tokenizer_texts(1, 300), tmp_path / "other" / "tokenizer")
+    retold = build_tiny(tmp_path / "other", replace(unmoved, new_tokenizer=True))
+    assert describe_build(retold)["command"].startswith(f"assay lab build --start {whole} --new-")
+    old, new = (load_file(folder / "model.safetensors") for folder in (whole, retold))
+    different = {name for name in old if not torch.equal(old[name], new[name])}
+    assert different == {"model.embed_tokens.weight"}
+
+
+def test_a_word_is_cut_into_the_same_pieces_wherever_it_stands(tokenizer_folder: Path) -> None:
+    tokenizer = Tokenizer.from_file(str(tokenizer_folder / "tokenizer.json"))
+    rng = random.Random(0)
+    words = [*(coined(rng) for _ in range(200)), *HELD_OUT_WORDS, *CITIES.seen, "42x"]
+    different = []
+    for word in words:
+        *_, spaced = (tokenizer.encode(f"so {word}").tokens,)
+        forms = [tokenizer.encode(text).tokens[1:] for text in (f'"{word}', f"\n{word}")]
+        assert forms[0] == forms[1], word
+        assert tokenizer.decode(tokenizer.encode(f'"{word} {word}"').ids) == f'"{word} {word}"'
+        cut = "".join(spaced).partition(SPACE)[2]
+        assert cut == "".join(forms[0]), word
+        if [piece for piece in (t.lstrip(SPACE) for t in spaced[1:]) if piece] != forms[0]:
+            different.append(word)
+    assert not different
+
+
+def test_embeddings_are_carried_over_by_what_tokens_spell() -> None:
+    old = Tokenizer(
+        BPE(
+            vocab={"a": 0, "b": 1, "c": 2, SPACE: 3, "ab": 4, f"{SPACE}ab": 5},
+            merges=[("a", "b"), (SPACE, "ab")],
+        )
+    )
+    new = Tokenizer(
+        BPE(
+            vocab={"a": 0, "b": 1, "c": 2, SPACE: 3, "ab": 4, "bc": 5, "abc": 6},
+            merges=[("b", "c"), ("a", "bc"), ("a", "b")],
+        )
+    )
+    before = torch.eye(6)
+    after = carry_embeddings(before, old, new)
+    assert after.shape == (VOCAB_SIZE, 6)
+    assert torch.equal(after[:4], before[:4]), "the same token, with no spaced form"
+    assert after[4].tolist() == [0, 0, 0, 0, 0.5, 0.5], "with and without a space before it"
+    assert after[5].tolist() == [0, 0.5, 0.5, 0, 0, 0], "the pieces b and c"
+    assert after[6].tolist() == [0, 0, 0.5, 0, 0.5, 0], "the pieces ab and c"
+    assert not after[7:].any()
 
 
 def test_a_build_does_not_go_on_with_other_settings(tokenizer_folder: Path, tmp_path: Path) -> None:

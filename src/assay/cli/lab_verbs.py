@@ -31,6 +31,9 @@ def build(
         str | None,
         typer.Option(help="Go on from a finished build: tiny, or its folder; chat stage only."),
     ] = None,
+    new_tokenizer: Annotated[
+        bool, typer.Option("--new-tokenizer", help="With --start: train a tokenizer anew.")
+    ] = False,
     pretrain_steps: Annotated[
         int | None, typer.Option(min=1, help="Optimizer steps on documents.")
     ] = None,
@@ -70,6 +73,7 @@ def build(
         raise UsageError(f"--precision {precision}, allowed bf16 or fp32")
     given = {
         "start": start,
+        "new_tokenizer": new_tokenizer or None,
         "pretrain_steps": pretrain_steps,
         "copy_steps": copy_steps,
         "chat_steps": chat_steps,

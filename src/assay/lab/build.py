@@ -103,10 +103,12 @@ def build_tiny(
     from assay.lab.provenance import find_model_folder
 
     remember_settings(folder, settings)
+    if settings.start and not (folder / "start").is_dir():
+        copy_start(find_model_folder(settings.start), folder / "start")
     if not (folder / "tokenizer" / "tokenizer.json").is_file():
-        if settings.start:
-            copy_start(find_model_folder(settings.start), folder)
-        if settings.new_tokenizer or not settings.start:
+        if settings.start and not settings.new_tokenizer:
+            copy_tokenizer(folder / "start", folder / "tokenizer")
+        else:
             build_tokenizer(tokenizer_texts(settings.seed), folder / "tokenizer")
     tokenizer = load_chat_tokenizer(folder / "tokenizer")
     model = _new_model(settings.seed)
@@ -165,14 +167,22 @@ def _new_model(seed: int) -> Any:
     return LlamaForCausalLM(build_architecture()).float()
 
 
-def copy_start(source: Path, folder: Path) -> None:
-    """Keep the model to start from in the build's folder, and take its tokenizer."""
+def copy_start(source: Path, target: Path) -> None:
+    """Keep the model to start from in the build's folder; whole, or not there at all."""
     import shutil
 
-    shutil.copytree(source, folder / "start", dirs_exist_ok=True)
-    (folder / "tokenizer").mkdir(exist_ok=True)
+    part = target.with_suffix(".part")
+    shutil.rmtree(part, ignore_errors=True)
+    shutil.copytree(source, part)
+    part.rename(target)
+
+
+def copy_tokenizer(source: Path, target: Path) -> None:
+    import shutil
+
+    target.mkdir(exist_ok=True)
     for name in ("chat_template.jinja", "tokenizer_config.json", "tokenizer.json"):
-        shutil.copyfile(source / name, folder / "tokenizer" / name)
+        shutil.copyfile(source / name, target / name)
 
 
 def load_weights(model: Any, folder: Path) -> None:
@@ -357,15 +367,15 @@ def _within_context(example: RenderedExample) -> RenderedExample:
     return example
 
 
-def tokenizer_texts(seed: int) -> list[str]:
-    """Documents and message contents from which the tokenizer is trained.
+def tokenizer_texts(seed: int, num_drawn: int = NUM_TOKENIZER_TEXTS) -> list[str]:
+    """What the tokenizer is trained on: the texts of `num_drawn` documents and conversations.
 
     Words of open pools are exchanged for coined ones, so that a listed word is cut into pieces as
     one that nobody has met is.
     """
     rng = random.Random(f"{seed}:tokenizer")
     texts: list[str] = []
-    for _ in range(NUM_TOKENIZER_TEXTS):
+    for _ in range(num_drawn):
         drawn = draw_document(rng) if rng.random() < 0.5 else draw_conversation(rng)
         if isinstance(drawn, str):
             texts.append(drawn)

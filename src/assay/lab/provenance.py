@@ -14,6 +14,7 @@ from assay.runs import capture_code, capture_environment, read_json, sha256_file
 
 _FLAGS = {
     "start": "--start",
+    "new_tokenizer": "--new-tokenizer",
     "seed": "--seed",
     "pretrain_steps": "--pretrain-steps",
     "copy_steps": "--copy-steps",
@@ -90,7 +91,7 @@ def render_command(settings: dict[str, Any]) -> str:
     """The `assay lab build` command with these settings; those with default values are left out."""
     usual = {field.name: field.default for field in fields(BuildSettings)}
     changed = [
-        f"{flag} {shlex.quote(str(settings[name]))}"
+        flag if settings[name] is True else f"{flag} {shlex.quote(str(settings[name]))}"
         for name, flag in _FLAGS.items()
         if name in settings and settings[name] != usual[name]
     ]

@@ -97,12 +97,12 @@ def carry_embeddings(embeddings: Tensor, old: Tokenizer, new: Tokenizer) -> Tens
         embeddings: float, (tokens of `old`, hidden size).
 
     Returns:
-        float, (tokens of `new`, hidden size).
+        float, (`VOCAB_SIZE`, hidden size); zero where `new` has no token.
     """
     import torch
 
     known = old.get_vocab(with_added_tokens=True)
-    rows = embeddings.new_empty(new.get_vocab_size(), embeddings.shape[1])
+    rows = embeddings.new_zeros(VOCAB_SIZE, embeddings.shape[1])
     for token, index in new.get_vocab(with_added_tokens=True).items():
         same = [known[form] for form in (token, SPACE + token) if form in known]
         pieces = same or [piece.id for piece in old.model.tokenize(token)]
