@@ -9,10 +9,11 @@ import pytest
 
 from assay.lab.world import forms, meaning, numbers, records, sentences, stretch, values, words
 from assay.lab.world.base import Family, Pool, Split, Task
+from assay.lab.world.follow_ups import draw_follow_ups
 from assay.lab.world.layout import with_articles
 from assay.lab.world.numbers import SUMS
 from assay.lab.world.stretch import STRETCH
-from assay.lab.world.values import ALL_POOLS, HELD_OUT_WORDS, OPPOSITES
+from assay.lab.world.values import ALL_POOLS, HELD_OUT_WORDS, OPPOSITES, OpenPool, coined_like
 from assay.lab.world.worksheets import SKILL_FAMILIES, document
 
 SPLITS: tuple[Split, ...] = ("train", "instances", "values", "phrasings")
@@ -76,6 +77,67 @@ def test_held_out_words_never_occur_in_training_tasks_or_documents() -> None:
     texts += [document(rng) for _ in range(400)]
     met = _tokens(" ".join(texts))
     assert HELD_OUT_WORDS & met == set()
+
+
+def test_follow_ups_are_answered_from_the_first_turn_and_keep_to_training() -> None:
+    rng = random.Random(2)
+    kinds = set()
+    for _ in range(600):
+        turns = draw_follow_ups(rng)
+        assert len(turns) >= 2
+        shown = turns[0][0]
+        assert not HELD_OUT_WORDS & _tokens(" ".join(f"{q} {a}" for q, a in turns))
+        for question, answer in turns:
+            if answer in ("Yes", "No"):
+                kinds.add(answer)
+                assert answer == "No" or _tokens(question) & _tokens(shown)
+            elif answer.isdigit():
+                kinds.add("count")
+                assert 3 <= int(answer) <= 6
+            elif answer[0] in "[{":
+                kinds.add("json")
+                values = json.loads(answer)
+                flat = values if isinstance(values, list) else [*values, *values.values()]
+                assert all(value in shown for value in flat)
+            else:
+                kinds.add("copied")
+                assert _tokens(answer.removeprefix("At ").lower()) - {"and"} <= _tokens(
+                    shown.lower()
+                )
+    assert kinds == {"Yes", "No", "count", "json", "copied"}
+
+
+def test_an_open_pool_is_open_in_training_alone() -> None:
+    pools = [pool for pool in OpenPool.every if len(pool.seen) > 5]
+    assert len(pools) > 30
+    for pool in pools:
+        rng = random.Random(pool.name)
+        drawn = [pool.draw(rng, "train") for _ in range(200)]
+        listed = sum(text in pool.seen for text in drawn) / 200
+        assert 0.35 < listed < 0.65, pool.name
+        assert not {*drawn} & {*pool.unseen}, pool.name
+        assert {pool.draw(rng, "values") for _ in range(50)} <= {*(pool.unseen or pool.seen)}
+        assert {pool.draw(rng, "instances") for _ in range(50)} <= {*pool.seen}
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        (
+            "Dear <name>, your order <order> is on its way.",
+            r"\w+ <name>, your \w+ <order> is on .*",
+        ),
+        ("an old book", r"an? \w+ \w+"),
+        ("USD", r"[A-Z]{2,3}"),
+        ("Olivia", r"[A-Z][a-z]+"),
+        ("size_limit", r"[a-z]+_[a-z]+"),
+    ],
+)
+def test_a_coined_text_keeps_the_shape_of_the_listed_one(text: str, kept: str) -> None:
+    rng = random.Random(1)
+    coined = {coined_like(rng, text) for _ in range(40)}
+    assert text not in coined and len(coined) > 20
+    assert all(re.fullmatch(kept, each) for each in coined)
 
 
 def test_copying_families_do_meet_held_out_words_when_values_are_measured() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+from itertools import pairwise
 from typing import Any, get_args
 
 import pytest
@@ -12,8 +13,9 @@ import pytest
 from assay.lab.world import values as world
 from assay.lab.world.base import Split, Task
 from assay.lab.world.tool_requests import FULL, SHORT
+from assay.lab.world.tool_results import NO_TOOL_ANSWERS, SMALL_TALK
 from assay.lab.world.tool_schemas import TOOLS, draw_invented, parse_param
-from assay.lab.world.tool_tasks import FAMILIES, document
+from assay.lab.world.tool_tasks import FAMILIES, document, several_requests
 
 SPLITS: tuple[Split, ...] = get_args(Split)
 CASES = [(name, split) for name in FAMILIES for split in SPLITS]
@@ -125,6 +127,27 @@ def test_no_offered_tool_is_the_one_asked_for_when_none_fits() -> None:
             if any(re.fullmatch(pattern, question) for pattern in patterns):
                 asked_for = {tool.name, *tool.aliases}
                 assert not names & asked_for
+
+
+def test_several_requests_are_each_called_or_turned_down() -> None:
+    rng = random.Random(5)
+    turned_down = {*NO_TOOL_ANSWERS, *(answer for _, answer in SMALL_TALK.seen)}
+    num_called = num_turned_down = 0
+    for _ in range(300):
+        messages, tools = several_requests(rng)
+        ids = [c["id"] for m in messages for c in m.get("tool_calls", ())]
+        assert ids == [m["tool_call_id"] for m in messages if m["role"] == "tool"]
+        assert ids == [f"call_{n}" for n in range(1, len(ids) + 1)]
+        for asked, answer in pairwise(messages):
+            if answer.get("tool_calls"):
+                num_called += 1
+                (call,) = _calls(answer)
+                _assert_call_fits(call, tools)
+                assert asked["role"] == "user"
+            elif asked["role"] == "user":
+                num_turned_down += 1
+                assert answer["content"] in turned_down
+    assert num_called > 450 and num_turned_down > 250
 
 
 def test_injected_tool_is_offered_and_the_order_is_in_the_result() -> None:
