@@ -292,7 +292,10 @@ def draw_exercise(rng: random.Random) -> RenderedExample:
 
     Repeats of arbitrary tokens are what induction heads form on (Olsson et al. 2022).
     """
-    return _repeat_exercise(rng) if rng.random() < 0.5 else _recall_exercise(rng)
+    kind = rng.random()
+    if kind < 0.35:
+        return _repeat_exercise(rng)
+    return _recall_exercise(rng) if kind < 0.65 else _group_exercise(rng)
 
 
 def _random_tokens(rng: random.Random, low: int, high: int) -> list[int]:
@@ -335,6 +338,28 @@ def _recall_exercise(rng: random.Random) -> RenderedExample:
     for key, value in rng.sample(pairs, rng.randint(1, len(pairs))):
         ids += [*key, *between, *value, *after]
         mask += [0.0] * len(key) + [1.0] * (len(ids) - len(mask) - len(key))
+    return RenderedExample(ids, mask, "", [], True)
+
+
+def _group_exercise(rng: random.Random) -> RenderedExample:
+    """Labels with members; then some of the members, each with the label it stood under."""
+    from assay.chat import RenderedExample
+    from assay.chat.tiny_tokens import ASSISTANT, BOS_ID, END_ID, TINY_TOKENS, USER
+
+    colon, comma, after = (_random_tokens(rng, 1, 1) for _ in range(3))
+    ids, labels = [BOS_ID, TINY_TOKENS.index(USER)], []
+    for _ in range(rng.randint(2, 4)):
+        label = _random_tokens(rng, 1, 3)
+        members = [_random_tokens(rng, 1, 3) for _ in range(rng.randint(1, 4))]
+        ids += label + colon
+        for member in members:
+            ids += member + (after if member is members[-1] else comma)
+            labels.append((member, label))
+    ids += [END_ID, TINY_TOKENS.index(ASSISTANT)]
+    mask = [0.0] * len(ids)
+    for member, label in rng.sample(labels, rng.randint(1, len(labels))):
+        ids += member + colon + label + after
+        mask += [0.0] * (len(member) + 1) + [1.0] * (len(label) + 1)
     return RenderedExample(ids, mask, "", [], True)
 
 

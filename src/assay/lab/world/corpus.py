@@ -59,14 +59,14 @@ GROUP_SHARES: dict[Group, float] = {
 _HARDEST = """
     nth_item count_items membership team_lookup join_list sort_three add_small extract_field
     answer_from_block json_lookup to_json list_to_json story_who story_where story_what
-    no_tool_fits
+    larger smaller no_tool_fits
 """
 _HARD = """
-    repeat first_item last_item replace_word larger smaller even_or_odd next_number sentiment topic
-    locale_date build_email fill_template call_choose call_typed call_synthetic call_parallel
-    call_then_answer borderline_idiom
+    repeat first_item last_item replace_word next_number sentiment topic urgency next_weekday
+    previous_weekday build_email fill_template greeting call_choose call_typed call_synthetic
+    call_parallel call_then_answer borderline_idiom
 """
-FAMILY_WEIGHTS = dict.fromkeys(_HARD.split(), 3) | dict.fromkeys(_HARDEST.split(), 6)
+FAMILY_WEIGHTS = dict.fromkeys(_HARD.split(), 3) | dict.fromkeys(_HARDEST.split(), 8)
 """How much more often than an easy one (1) a family is drawn that takes longer to learn."""
 
 DOCUMENT_SHARES: dict[str, float] = {
@@ -121,11 +121,11 @@ def draw_task(rng: random.Random, split: Split = "train") -> Task:
 def draw_conversation(rng: random.Random) -> Conversation:
     """One training conversation: a task in a frame, or several tasks as turns."""
     shape = rng.random()
-    if shape < 0.09:
+    if shape < 0.08:
         return _same_family_turns(rng)
-    if shape < 0.14:
+    if shape < 0.12:
         return _mixed_turns(rng)
-    if shape < 0.24:
+    if shape < 0.26:
         return _under_prompt(rng, *_turns_about_one_material(rng))
     task = draw_task(rng)
     if rng.random() < 0.15:
