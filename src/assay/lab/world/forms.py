@@ -328,6 +328,7 @@ _LETTERS = OpenPool(
         "Dear <name>, please look at order <order>.",
         "<name> has a question about order <order>.",
     ],
+    coined_share=0.8,
 )
 _FILL = phrasings(
     "fill_template",

@@ -29,7 +29,7 @@ def notation_pool(name: str, text: str) -> OpenPool:
         param, kind = notation.split(":")
         return f"{coined_like(rng, param)}:{kind}"
 
-    return OpenPool(f"tool:{name}", text.split(), coin=coin)
+    return OpenPool(f"tool:{name}", text.split(), coin=coin, coined_share=0.7)
 
 
 def _lines(name: str, text: str) -> OpenPool:

@@ -26,7 +26,7 @@ COINED_SHARE = 0.5
 
 
 class OpenPool(Pool[str]):
-    """Texts of one kind; in training, `COINED_SHARE` of the draws are texts nobody has met.
+    """Texts of one kind; in training, `coined_share` of the draws are texts nobody has met.
 
     A closed list can be recognised; only an open one teaches to copy. Measurements ("instances",
     "values" and "phrasings") draw listed texts only. `coin` makes a new text of the kind of a
@@ -42,9 +42,10 @@ class OpenPool(Pool[str]):
         *,
         held_out: float = 0.15,
         coin: Callable[[random.Random, str], str] | None = None,
+        coined_share: float = COINED_SHARE,
     ) -> None:
         super().__init__(name, items, held_out=held_out)
-        self.coin = coin
+        self.coin, self.coined_share = coin, coined_share
         OpenPool.every.append(self)
 
     def draw(self, rng: random.Random, split: Split) -> str:
@@ -59,7 +60,7 @@ class OpenPool(Pool[str]):
         return opened
 
     def _opened(self, rng: random.Random, split: Split, text: str) -> str:
-        if split != "train" or rng.random() >= COINED_SHARE:
+        if split != "train" or rng.random() >= self.coined_share:
             return text
         return (self.coin or coined_like)(rng, text)
 
