@@ -73,6 +73,10 @@ def test_runs_are_listed_and_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["runs"]) == EXIT_OK
     assert capsys.readouterr().out == "no runs under runs/\n"
     first, second = make_run("first"), make_run("second", status="held")
+    assert main(["release", "first"]) == EXIT_OK
+    for path in (second.report, second.card):
+        path.write_text("")
+    capsys.readouterr()
     assert main(["runs"]) == EXIT_OK
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[:2] for line in lines[2:]] == [["second", second.id], ["first", first.id]]
