@@ -94,7 +94,7 @@ def test_a_word_is_cut_into_the_same_pieces_wherever_it_stands(tokenizer_folder:
     words = [*(coined(rng) for _ in range(200)), *HELD_OUT_WORDS, *CITIES.seen, "42x"]
     different = []
     for word in words:
-        *_, spaced = (tokenizer.encode(f"so {word}").tokens,)
+        spaced = tokenizer.encode(f"so {word}").tokens
         forms = [tokenizer.encode(text).tokens[1:] for text in (f'"{word}', f"\n{word}")]
         assert forms[0] == forms[1], word
         assert tokenizer.decode(tokenizer.encode(f'"{word} {word}"').ids) == f'"{word} {word}"'
@@ -153,6 +153,7 @@ def test_the_batches_of_a_step_depend_on_seed_stage_and_step_alone(tokenizer_fol
     [
         (["build", "--precision", "fp8"], "fp8, allowed bf16 or fp32"),
         (["build", "--chat-steps", "0"], "'--chat-steps'"),
+        (["build", "--new-tokenizer"], "--new-tokenizer without --start"),
         (["measure", "no-such-folder"], "where no model lies"),
     ],
 )

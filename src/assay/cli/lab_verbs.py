@@ -71,6 +71,8 @@ def build(
 
     if precision not in (None, "bf16", "fp32"):
         raise UsageError(f"--precision {precision}, allowed bf16 or fp32")
+    if new_tokenizer and start is None:
+        raise UsageError("--new-tokenizer without --start: a build from nothing trains its own")
     given = {
         "start": start,
         "new_tokenizer": new_tokenizer or None,

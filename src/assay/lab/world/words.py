@@ -18,7 +18,7 @@ from assay.lab.world.values import (
 
 ORDINALS = {2: "second", 3: "third", 4: "fourth", 5: "fifth"}
 
-REPEAT = phrasings(
+_REPEAT = phrasings(
     "repeat",
     "Please write the text again, word for word.",
     "Copy this text.",
@@ -56,7 +56,7 @@ def repeat(rng: random.Random, split: Split) -> Task:
     """Copies two to six words, sometimes as a list."""
     items = words(rng, split, rng.randint(2, 6))
     text = (", " if rng.random() < 0.3 else " ").join(items)
-    return ask("repeat", "instruction", place(rng, REPEAT.draw(rng, split), text), text)
+    return ask("repeat", "instruction", place(rng, _REPEAT.draw(rng, split), text), text)
 
 
 FIRST = phrasings(
@@ -360,7 +360,7 @@ def join_list(rng: random.Random, split: Split) -> Task:
     return ask("join_list", "instruction", question, separator.join(items))
 
 
-SORT = phrasings(
+_SORT = phrasings(
     "sort_three",
     "Sort the words from A to Z.",
     "Put these words in alphabetical order.",
@@ -398,7 +398,7 @@ def sort_three(rng: random.Random, split: Split) -> Task:
     items = words(rng, split, 3)
     while len({item[0].lower() for item in items}) < 3:
         items = words(rng, split, 3)
-    question = place(rng, SORT.draw(rng, split), show_list(rng, items), label="Words")
+    question = place(rng, _SORT.draw(rng, split), show_list(rng, items), label="Words")
     return ask("sort_three", "instruction", question, ", ".join(sorted(items, key=str.lower)))
 
 
