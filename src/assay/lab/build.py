@@ -365,7 +365,7 @@ def _group_exercise(rng: random.Random) -> RenderedExample:
 
 def draw_chat_sequence(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
     """A conversation of which only the assistant's turns are trained; or an exercise, without
-    which chat tuning unlearns to copy; or a document, most of them of one of the characters."""
+    which chat tuning unlearns to copy; or a document that keeps facts and characters."""
     from assay.chat import render_plain
 
     kind = rng.random()
