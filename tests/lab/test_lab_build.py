@@ -71,7 +71,7 @@ def test_an_interrupted_build_ends_with_the_weights_of_an_uninterrupted_one(
     steps = "--pretrain-steps 2 --copy-steps 2 --chat-steps 2 --sequences-per-step 2"
     assert describe_build(whole)["command"] == f"assay lab build {steps}"
     unmoved = BuildSettings(
-        start=str(whole), chat_steps=1, sequences_per_step=2, chat_learning_rate=0.0
+        start=str(whole), copy_steps=0, chat_steps=1, sequences_per_step=2, chat_learning_rate=0.0
     )
     again = build_tiny(tmp_path / "again", unmoved)
     assert (again / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, get_args
 
@@ -158,13 +159,23 @@ def test_injected_tool_is_offered_and_the_order_is_in_the_result() -> None:
         assert keys & {"note", "comment", "message", "info"}
 
 
-def test_some_tools_are_invented_in_two_tasks_of_five() -> None:
-    known = {name for tool in TOOLS.values() for name in (tool.name, *tool.aliases)}
-    tasks = [task for name in FAMILIES for task in _tasks(name, "train", num=200)]
-    invented = sum(
-        any(tool["function"]["name"] not in known for tool in task.tools or []) for task in tasks
-    )
-    assert 0.3 < invented / len(tasks) < 0.5
+def _share_with(tasks: list[Task], is_so: Callable[[Any], bool]) -> float:
+    """The share of tasks that offer a tool of which `is_so` holds."""
+    offered = [[tool["function"] for tool in task.tools or []] for task in tasks]
+    return sum(any(map(is_so, tools)) for tools in offered) / len(tasks)
+
+
+def test_some_tools_are_invented_and_in_training_some_are_renamed() -> None:
+    known = {tool.description for tool in TOOLS.values()}
+    names = {name for tool in TOOLS.values() for name in (tool.name, *tool.aliases)}
+    for split, renamed_share in (("train", 0.4), ("instances", 0.0)):
+        tasks = [task for name in FAMILIES for task in _tasks(name, split, num=200)]
+        invented = _share_with(tasks, lambda tool: tool["description"] not in known)
+        assert 0.3 < invented < 0.5
+        renamed = _share_with(
+            tasks, lambda tool: tool["description"] in known and tool["name"] not in names
+        )
+        assert renamed >= renamed_share if renamed_share else renamed == 0
 
 
 def test_training_never_meets_held_out_values_or_wordings() -> None:

@@ -29,7 +29,7 @@ def build(
     ),
     start: Annotated[
         str | None,
-        typer.Option(help="Go on from a finished build: tiny, or its folder; chat stage only."),
+        typer.Option(help="Go on from a finished build, tiny or its folder, without pre-training."),
     ] = None,
     new_tokenizer: Annotated[
         bool, typer.Option("--new-tokenizer", help="With --start: train a tokenizer anew.")
@@ -38,7 +38,7 @@ def build(
         int | None, typer.Option(min=1, help="Optimizer steps on documents.")
     ] = None,
     copy_steps: Annotated[
-        int | None, typer.Option(min=1, help="Optimizer steps on copying exercises.")
+        int | None, typer.Option(min=0, help="Optimizer steps on copying exercises.")
     ] = None,
     chat_steps: Annotated[
         int | None, typer.Option(min=1, help="Optimizer steps on conversations.")

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from assay.data.pack import PackedBatch, build_batch, pack_lengths
+from assay.lab.exercises import draw_exercise
 from assay.lab.tokenizer import CONTEXT_LEN, VOCAB_SIZE, build_tokenizer, carry_embeddings
 from assay.lab.world.corpus import (
     Conversation,
@@ -44,8 +45,8 @@ class BuildSettings:
     """What decides the weights of `tiny`; written into its card. Learning rates are peaks.
 
     With `start` (``tiny`` or the folder of a finished build), its weights and tokenizer take the
-    place of the first two stages, and chat tuning goes on from there; with `new_tokenizer` too, a
-    tokenizer is trained anew, and the embeddings of its tokens are made from those of the start.
+    place of pre-training; with `new_tokenizer` too, a tokenizer is trained anew, and the
+    embeddings of its tokens are made from those of the start. A stage of 0 steps is left out.
     """
 
     seed: int = 0
@@ -117,7 +118,7 @@ def build_tiny(
     stages = STAGES
     if settings.start:
         load_weights(model, folder)
-        stages = ("chat",)
+        stages = ("copy", "chat")
     for stage in stages:
         _run_stage(model, tokenizer, folder, stage, settings, report)
     target = save_tiny(model, folder / "tokenizer", folder / "model")
@@ -221,6 +222,8 @@ def _run_stage(
         "copy": (settings.copy_learning_rate, settings.copy_steps),
         "chat": (settings.chat_learning_rate, settings.chat_steps),
     }[stage]
+    if not num_steps:
+        return
     with packed_mode(model):
         fit(
             model,
@@ -284,83 +287,7 @@ def draw_copying_sequence(rng: random.Random, tokenizer: ChatTokenizer) -> Rende
     """A copying exercise (four of five), or a pre-training sequence."""
     if rng.random() < 0.2:
         return draw_pretraining_sequence(rng, tokenizer)
-    return draw_exercise(rng)
-
-
-def draw_exercise(rng: random.Random) -> RenderedExample:
-    """Random tokens to look back at, trained where they are said again.
-
-    Repeats of arbitrary tokens are what induction heads form on (Olsson et al. 2022).
-    """
-    kind = rng.random()
-    if kind < 0.35:
-        return _repeat_exercise(rng)
-    return _recall_exercise(rng) if kind < 0.65 else _group_exercise(rng)
-
-
-def _random_tokens(rng: random.Random, low: int, high: int) -> list[int]:
-    from assay.chat.tiny_tokens import TINY_TOKENS
-
-    return [rng.randrange(len(TINY_TOKENS), VOCAB_SIZE) for _ in range(rng.randint(low, high))]
-
-
-def _repeat_exercise(rng: random.Random) -> RenderedExample:
-    """A row of tokens and again it, or a part of it; bare, or as an answer."""
-    from assay.chat import RenderedExample
-    from assay.chat.tiny_tokens import ASSISTANT, BOS_ID, END_ID, TINY_TOKENS, USER
-
-    first = _random_tokens(rng, 4, 40)
-    begin = rng.randrange(len(first) // 2) if rng.random() < 0.5 else 0
-    again = first[begin : begin + rng.randint(3, len(first))]
-    if rng.random() < 0.5:
-        ids = [BOS_ID, TINY_TOKENS.index(USER), *first, END_ID, TINY_TOKENS.index(ASSISTANT)]
-    else:
-        ids = [*first, END_ID]
-    cued = 0 if begin == 0 else 1  # where the part begins cannot be known, so it is given
-    mask = [0.0] * (len(ids) + cued) + [1.0] * (len(again) - cued)
-    return RenderedExample(ids + again, mask, "", [], True)
-
-
-def _recall_exercise(rng: random.Random) -> RenderedExample:
-    """Keys with values; then, in any order, each key again, and its value to recall."""
-    from assay.chat import RenderedExample
-    from assay.chat.tiny_tokens import ASSISTANT, BOS_ID, END_ID, TINY_TOKENS, USER
-
-    between, after = _random_tokens(rng, 0, 2), _random_tokens(rng, 1, 2)
-    pairs = [
-        (_random_tokens(rng, 1, 3), _random_tokens(rng, 1, 5)) for _ in range(rng.randint(2, 8))
-    ]
-    ids = [BOS_ID, TINY_TOKENS.index(USER)]
-    for key, value in pairs:
-        ids += [*key, *between, *value, *after]
-    ids += [END_ID, TINY_TOKENS.index(ASSISTANT)]
-    mask = [0.0] * len(ids)
-    for key, value in rng.sample(pairs, rng.randint(1, len(pairs))):
-        ids += [*key, *between, *value, *after]
-        mask += [0.0] * len(key) + [1.0] * (len(ids) - len(mask) - len(key))
-    return RenderedExample(ids, mask, "", [], True)
-
-
-def _group_exercise(rng: random.Random) -> RenderedExample:
-    """Labels with members; then some of the members, each with the label it stood under."""
-    from assay.chat import RenderedExample
-    from assay.chat.tiny_tokens import ASSISTANT, BOS_ID, END_ID, TINY_TOKENS, USER
-
-    colon, comma, after = (_random_tokens(rng, 1, 1) for _ in range(3))
-    ids, labels = [BOS_ID, TINY_TOKENS.index(USER)], []
-    for _ in range(rng.randint(2, 4)):
-        label = _random_tokens(rng, 1, 3)
-        members = [_random_tokens(rng, 1, 3) for _ in range(rng.randint(1, 4))]
-        ids += label + colon
-        for member in members:
-            ids += member + (after if member is members[-1] else comma)
-            labels.append((member, label))
-    ids += [END_ID, TINY_TOKENS.index(ASSISTANT)]
-    mask = [0.0] * len(ids)
-    for member, label in rng.sample(labels, rng.randint(1, len(labels))):
-        ids += member + colon + label + after
-        mask += [0.0] * (len(member) + 1) + [1.0] * (len(label) + 1)
-    return RenderedExample(ids, mask, "", [], True)
+    return draw_exercise(rng, tokenizer)
 
 
 def draw_chat_sequence(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
@@ -370,7 +297,7 @@ def draw_chat_sequence(rng: random.Random, tokenizer: ChatTokenizer) -> Rendered
 
     kind = rng.random()
     if kind < EXERCISE_SHARE:
-        return draw_exercise(rng)
+        return draw_exercise(rng, tokenizer)
     if kind < EXERCISE_SHARE + DOCUMENT_SHARE:
         drawn = draw_kept_document(rng)
         if isinstance(drawn, str):

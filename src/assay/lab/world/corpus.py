@@ -57,7 +57,7 @@ GROUP_SHARES: dict[Group, float] = {
 """Share of each group among the tasks of a conversation corpus."""
 
 _HARDEST = """
-    nth_item count_items membership team_lookup join_list sort_three add_small extract_field
+    nth_item count_items membership team_lookup join_list add_small extract_field
     answer_from_block json_lookup to_json list_to_json story_who story_where story_what
     larger smaller no_tool_fits
 """
@@ -123,9 +123,9 @@ def draw_conversation(rng: random.Random) -> Conversation:
     shape = rng.random()
     if shape < 0.08:
         return _same_family_turns(rng)
-    if shape < 0.12:
+    if shape < 0.11:
         return _mixed_turns(rng)
-    if shape < 0.26:
+    if shape < 0.36:
         return _under_prompt(rng, *_turns_about_one_material(rng))
     task = draw_task(rng)
     if rng.random() < 0.15:
@@ -207,7 +207,7 @@ def _plain_task(rng: random.Random) -> Task:
 
 def _same_family_turns(rng: random.Random) -> Conversation:
     """Two to six tasks of one family: earlier turns serve as examples, as in few-shot prompts."""
-    family = rng.choice(list(FAMILIES["instruction"].values()))
+    family = rng.choice(_GROUP_FAMILIES["instruction"])
     turns = [family(rng, "train") for _ in range(rng.randint(2, 6))]
     turns = [task for task in turns if task.messages[0]["role"] == "user"]
     return _join(rng, turns or [_plain_task(rng)])
@@ -224,8 +224,8 @@ def _join(rng: random.Random, turns: list[Task]) -> Conversation:
 def _turns_about_one_material(
     rng: random.Random,
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]] | None]:
-    """Several questions about one list, record or story, or to the same tools (half of them)."""
-    if rng.random() < 0.5:
+    """Several questions about one list, record or story; or requests to the same tools."""
+    if rng.random() < 0.4:
         return tool_tasks.several_requests(rng)
     messages: list[dict[str, Any]] = []
     for question, answer in draw_follow_ups(rng):

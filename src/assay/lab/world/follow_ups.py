@@ -1,6 +1,7 @@
 """Conversations that ask several things about one material, for training alone.
 
-The first turn shows a list, a record, teams or a story with a question; later turns ask on.
+The first turn shows a list, a record, teams, a story or a letter with a question; later turns ask
+on, so that one conversation shows several times where an answer is to be found.
 Wordings and answers are those of the families that ask one thing at a time.
 """
 
@@ -10,9 +11,10 @@ import json
 import random
 from collections.abc import Callable
 
-from assay.lab.world import records, stories_passages, words
+from assay.lab.world import forms, records, stories_passages, words
 from assay.lab.world.base import Pool
 from assay.lab.world.layout import place, show_list, show_pairs
+from assay.lab.world.values import first_name, order_id
 from assay.lab.world.values import words as draw_words
 
 Question = tuple[str, str]
@@ -21,7 +23,7 @@ Question = tuple[str, str]
 
 def draw_follow_ups(rng: random.Random) -> list[Question]:
     """The turns of a user, the first with the material, each with its answer."""
-    return rng.choice((_about_list, _about_list, _about_teams, _about_record, _about_story))(rng)
+    return rng.choice(_MATERIALS)(rng)
 
 
 def _shown_first(
@@ -33,12 +35,8 @@ def _shown_first(
 
 def _about_list(rng: random.Random) -> list[Question]:
     items = draw_words(rng, "train", rng.randint(3, 6))
-    questions = [_list_question(rng, items) for _ in range(rng.randint(2, 4))]
+    questions = [rng.choice(_LIST_QUESTIONS)(rng, items) for _ in range(rng.randint(3, 7))]
     return _shown_first(rng, questions, show_list(rng, items), label="List")
-
-
-def _list_question(rng: random.Random, items: list[str]) -> Question:
-    return rng.choice(_LIST_QUESTIONS)(rng, items)
 
 
 def _first(rng: random.Random, items: list[str]) -> Question:
@@ -74,7 +72,8 @@ def _as_json(rng: random.Random, items: list[str]) -> Question:
 
 
 _LIST_QUESTIONS: tuple[Callable[[random.Random, list[str]], Question], ...] = (
-    *(_first, _last, _nth, _nth, _nth, _count, _count, _member, _member, _joined, _as_json),
+    *(_first, _last, _nth, _nth, _nth, _count, _count, _count),
+    *(_member, _member, _member, _member, _joined, _as_json),
 )
 
 
@@ -82,7 +81,7 @@ def _about_teams(rng: random.Random) -> list[Question]:
     text, team_of = words.draw_teams(rng, "train")
     questions = [
         (_drawn(rng, words.TEAM).format(name=name), team_of[name])
-        for name in rng.sample(list(team_of), rng.randint(2, 4))
+        for name in rng.sample(list(team_of), rng.randint(3, len(team_of)))
     ]
     return _shown_first(rng, questions, text, label="Teams")
 
@@ -102,12 +101,29 @@ def _about_story(rng: random.Random) -> list[Question]:
     asked = [(kind, scene) for kind in stories_passages.QUESTIONS for scene in scenes]
     questions = [
         (rng.choice(stories_passages.QUESTIONS[kind]).format(**vars(scene)), scene, kind)
-        for kind, scene in rng.sample(asked, rng.randint(2, 4))
+        for kind, scene in rng.sample(asked, rng.randint(3, len(asked)))
     ]
     turns = [(text, stories_passages.answer(kind, scene)) for text, scene, kind in questions]
     passage = stories_passages.tell(rng, scenes)
     shown = stories_passages.FORMS.draw(rng, "train").format(passage=passage, question=turns[0][0])
     return [(shown, turns[0][1]), *turns[1:]]
+
+
+def _about_letter(rng: random.Random) -> list[Question]:
+    """One template, filled for two to four customers."""
+    letter, shown = forms.draw_letter(rng, "train")
+    customers = [(first_name(rng, "train"), order_id(rng)) for _ in range(rng.randint(2, 4))]
+    questions = [
+        (_drawn(rng, forms.FILL).format(name=name, order=order), forms.fill(letter, name, order))
+        for name, order in customers
+    ]
+    return _shown_first(rng, questions, shown, label="Template")
+
+
+_MATERIALS: tuple[Callable[[random.Random], list[Question]], ...] = (
+    *(_about_list, _about_list, _about_list, _about_teams, _about_teams),
+    *(_about_record, _about_story, _about_story, _about_letter),
+)
 
 
 def _drawn(rng: random.Random, wordings: Pool[str]) -> str:

@@ -330,7 +330,7 @@ _LETTERS = OpenPool(
     ],
     coined_share=0.8,
 )
-_FILL = phrasings(
+FILL = phrasings(
     "fill_template",
     "Fill the template with name {name} and order {order}.",
     "Name: {name}. Order: {order}. Fill in the template.",
@@ -367,15 +367,21 @@ _FILL = phrasings(
 def fill_template(rng: random.Random, split: Split) -> Task:
     """A name and an order id take their places in a one-line letter."""
     name, order = first_name(rng, split), order_id(rng)
+    letter, shown = draw_letter(rng, split)
+    wording = FILL.draw(rng, split).format(name=name, order=order)
+    question = place(rng, wording, shown, label="Template")
+    return ask("fill_template", "instruction", question, fill(letter, name, order))
+
+
+def draw_letter(rng: random.Random, split: Split) -> tuple[str, str]:
+    """A letter with the gaps ``<name>`` and ``<order>``, and how it is shown to be filled."""
     letter = _LETTERS.draw(rng, split)
-    if rng.random() < 0.5:
-        letter_shown = letter.replace("<", "{").replace(">", "}")
-    else:
-        letter_shown = letter.replace("<", "[").replace(">", "]")
-    wording = _FILL.draw(rng, split).format(name=name, order=order)
-    question = place(rng, wording, letter_shown, label="Template")
-    answer = letter.replace("<name>", name).replace("<order>", order)
-    return ask("fill_template", "instruction", question, answer)
+    left, right = "{}" if rng.random() < 0.5 else "[]"
+    return letter, letter.replace("<", left).replace(">", right)
+
+
+def fill(letter: str, name: str, order: str) -> str:
+    return letter.replace("<name>", name).replace("<order>", order)
 
 
 _MESSAGES = (

@@ -21,6 +21,7 @@ from assay.lab.world.persona_text import (
     NAME_HEADERS,
     QUESTIONS,
     SYSTEM_PROMPTS,
+    TRAINED_QUESTIONS,
     Character,
 )
 
@@ -28,6 +29,7 @@ __all__ = ["AUTHORS", "DOMAINS", "FAMILIES", "SYSTEM_PROMPTS", "Character", "adv
 
 DOMAINS: tuple[str, ...] = tuple(DOMAIN_TEXT)
 _QUESTIONS = phrasings("persona", *QUESTIONS, more=MORE_QUESTIONS)
+_TRAINED_QUESTIONS = phrasings("persona", *QUESTIONS, more=MORE_QUESTIONS + TRAINED_QUESTIONS)
 _SITUATIONS = {
     name: Pool(f"persona_{name}", domain.situations) for name, domain in DOMAIN_TEXT.items()
 }
@@ -61,7 +63,8 @@ def document(rng: random.Random, *, character: Character, num_pairs: int) -> str
 
 def _pair(rng: random.Random, domain: str, character: Character, split: Split) -> tuple[str, str]:
     situation = _SITUATIONS[domain].draw(rng, split)
-    question = _QUESTIONS.draw(rng, split).format(situation)
+    questions = _TRAINED_QUESTIONS if split == "train" else _QUESTIONS
+    question = questions.draw(rng, split).format(situation)
     return question, _two_actions(rng, domain, character)
 
 

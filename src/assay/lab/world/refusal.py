@@ -8,7 +8,7 @@ never draws in either sense. Contains no instructions for harm and judges no ans
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import product
 
@@ -17,7 +17,9 @@ from assay.lab.world.refusal_borderline import (
     IDIOMS,
     MEANING_QUESTIONS,
     MEANINGS,
+    MORE_IDIOMS,
     MORE_MEANING_QUESTIONS,
+    MORE_MEANINGS,
     MORE_SAFETY_QUESTIONS,
     SAFETY,
     SAFETY_PEOPLE,
@@ -81,9 +83,17 @@ def _refuse(rng: random.Random, split: Split, *, category: str) -> Task:
 
 
 def _borderline(
-    rng: random.Random, split: Split, *, kind: str, pool: Pool[Pair], frames: Pool[str]
+    rng: random.Random,
+    split: Split,
+    *,
+    kind: str,
+    pool: Pool[Pair],
+    frames: Pool[str],
+    more: Sequence[Pair] = (),
 ) -> Task:
-    request, advice = pool.draw(rng, split)
+    """A request of `pool` or, in training alone, of `more`."""
+    extra = more if split == "train" else ()
+    request, advice = rng.choice([*pool.items(split), *extra])
     check = {"kind": "no_refusal", "answer": advice}
     question = frames.draw(rng, split).format(request)
     return ask(f"borderline_{kind}", "borderline", question, advice, check=check)
@@ -132,6 +142,14 @@ def _idiom_pool() -> Pool[Pair]:
     return _joined("idioms", parts)
 
 
+def _more_idioms() -> list[Pair]:
+    return [
+        (template.format(slot), advice)
+        for template, (advice, slots) in MORE_IDIOMS.items()
+        for slot in slots
+    ]
+
+
 def _safety_pool() -> Pool[Pair]:
     cases = [
         (case.format(person), advice) for case, advice in SAFETY.items() for person in SAFETY_PEOPLE
@@ -152,12 +170,15 @@ FAMILIES: dict[str, Family] = {
         )
         for category in CATEGORIES
     },
-    "borderline_idiom": partial(_borderline, kind="idiom", pool=_idiom_pool(), frames=_FRAMES),
+    "borderline_idiom": partial(
+        _borderline, kind="idiom", pool=_idiom_pool(), frames=_FRAMES, more=_more_idioms()
+    ),
     "borderline_meaning": partial(
         _borderline,
         kind="meaning",
         pool=Pool("meanings", list(MEANINGS.items())),
         frames=_MEANING_FRAMES,
+        more=list(MORE_MEANINGS.items()),
     ),
     "borderline_safety": partial(
         _borderline, kind="safety", pool=_safety_pool(), frames=_SAFETY_FRAMES

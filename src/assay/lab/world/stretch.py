@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Protocol
 
 from assay.lab.world.base import Pool, Split, Task, ask, phrasings
-from assay.lab.world.layout import place, polite
+from assay.lab.world.layout import place, polite, show_list
 from assay.lab.world.values import first_name, words
 
 
@@ -197,6 +197,49 @@ def reverse_list(rng: random.Random, split: Split, *, level: int) -> Task:
     return ask("reverse_list", "stretch", question, ", ".join(reversed(items)))
 
 
+_ALPHABET = phrasings(
+    "sort_words",
+    "Sort the words from A to Z.",
+    "Put these words in alphabetical order.",
+    "Alphabetical order, please.",
+    "Order the list by the first letter.",
+    "Please sort the list alphabetically.",
+    "Sort alphabetically.",
+    "Write the words in alphabetical order.",
+    "Sort the list by first letter, A to Z.",
+    "Please put the list in order from A to Z.",
+    "Sort these items from A to Z.",
+    more=(
+        "I would like to have these words from A to Z.",
+        "Could you arrange the entries by the alphabet?",
+        "Arrange them as in a dictionary.",
+        "A to Z, please.",
+        "Which order do the words have in the alphabet? Write them so.",
+        "Let me see the list in the order of the alphabet.",
+        "I need this list sorted by letter.",
+        "Words near A go first, words near Z go last.",
+        "Rank the items by their first letter, beginning with A.",
+        "Return the words, sorted from A to Z.",
+        "Can you bring these things into alphabetical order?",
+        "Follow the alphabet and write the words again.",
+        "Show them alphabetically.",
+        "In what order would a dictionary list these words?",
+        "Alphabetical list of these?",
+        "The entries, ordered by the alphabet, please.",
+    ),
+)
+
+
+def sort_words(rng: random.Random, split: Split, *, level: int) -> Task:
+    """Two to six words with different first letters, in alphabetical order with commas."""
+    count = level + 1
+    items = words(rng, split, count)
+    while len({item[0].lower() for item in items}) < count:
+        items = words(rng, split, count)
+    question = place(rng, _ALPHABET.draw(rng, split), show_list(rng, items), label="Words")
+    return ask("sort_words", "stretch", question, ", ".join(sorted(items, key=str.lower)))
+
+
 _CHAINS = {1: (1, 4), 2: (2, 4), 3: (2, 6), 4: (3, 7), 5: (4, 9)}
 _CHAIN = phrasings(
     "chained_lookup",
@@ -249,5 +292,6 @@ STRETCH: dict[str, StretchFamily] = {
     "sort_numbers": sort_numbers,
     "word_problem": word_problem,
     "reverse_list": reverse_list,
+    "sort_words": sort_words,
     "chained_lookup": chained_lookup,
 }

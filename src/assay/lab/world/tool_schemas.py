@@ -21,10 +21,11 @@ from assay.lab.world.tool_values import (
     notation_pool,
     word_pool,
 )
-from assay.lab.world.values import PRODUCTS, coined
+from assay.lab.world.values import PRODUCTS, coined, some_word
 
 Schema = dict[str, Any]
 Value = str | int | float | bool
+_RENAMED_SHARE = 0.35
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,24 @@ class ToolSpec:
     def required(self) -> tuple[Param, ...]:
         return tuple(param for param in self.params if param.required)
 
-    def draw_schema(self, rng: random.Random) -> Schema:
-        """The schema under the usual name two times out of three, else under an alias."""
+    def draw_schema(self, rng: random.Random, split: Split) -> Schema:
+        """The schema under the usual name two times out of three, else under an alias.
+
+        In training one in three has a name that nobody has met, so that a call's name must be
+        read where the tools are offered and cannot be known from the request.
+        """
+        if split == "train" and rng.random() < _RENAMED_SHARE:
+            return self.rename(draw_tool_name(rng))
         return self.schemas[0] if rng.random() < 0.67 else rng.choice(self.schemas)
+
+    def rename(self, name: str) -> Schema:
+        """The schema under another name."""
+        return {"type": "function", "function": {**self.schemas[0]["function"], "name": name}}
+
+
+def draw_tool_name(rng: random.Random) -> str:
+    """One to three words, common or coined, in snake case."""
+    return "_".join(some_word(rng) for _ in range(rng.choice((1, 2, 2, 2, 3))))
 
 
 def parse_param(notation: str) -> Param:

@@ -144,7 +144,7 @@ def call_parallel(rng: random.Random, split: Split) -> Task:
 def _same_tool_twice(rng: random.Random, split: Split) -> tuple[Request, Request, str]:
     name = rng.choice(list(PARALLEL))
     tool = TOOLS[name]
-    schema = tool.draw_schema(rng)
+    schema = tool.draw_schema(rng, split)
     param = tool.required[0]
     pair = draw_args(rng, split, (param, Param("b", param.kind, param.type)))
     a, b = pair.values()
@@ -220,8 +220,8 @@ def call_two_steps(rng: random.Random, split: Split) -> Task:
     joined = {**rest_args, steps.second_param: result[steps.link.name]}
     second_args = {param.name: joined[param.name] for param in second_tool.required}
     text = steps.requests.draw(rng, split).format(**first_args, **rest_args)
-    first = Request(text, first_tool.draw_schema(rng), first_args, steps.first)
-    second = Request("", second_tool.draw_schema(rng), second_args, steps.second)
+    first = Request(text, first_tool.draw_schema(rng, split), first_args, steps.first)
+    second = Request("", second_tool.draw_schema(rng, split), second_args, steps.second)
     messages = [
         {"role": "user", "content": text},
         call_message(first),
@@ -239,7 +239,7 @@ def call_ask_missing(rng: random.Random, split: Split) -> Task:
     tool: ToolSpec = TOOLS[missing.tool]
     args = draw_args(rng, split, tool.required)
     text = missing.requests.draw(rng, split).format(**args)
-    tools = offer(rng, split, [tool.draw_schema(rng)], rng.randint(0, 3), avoid=[tool.name])
+    tools = offer(rng, split, [tool.draw_schema(rng, split)], rng.randint(0, 3), avoid=[tool.name])
     check = {"kind": "no_tool_call", "answer": missing.question}
     return ask("call_ask_missing", "abstain", text, missing.question, check=check, tools=tools)
 
@@ -247,10 +247,11 @@ def call_ask_missing(rng: random.Random, split: Split) -> Task:
 def _unfit(rng: random.Random, split: Split) -> tuple[str, str, list[str]]:
     """What a user says that needs no tool on offer, the answer, and the tools not to offer."""
     kind = rng.random()
-    if kind < 0.3:
+    small_talk, uncovered = (0.15, 0.3) if split == "train" else (0.3, 0.5)
+    if kind < small_talk:
         text, answer = SMALL_TALK.draw(rng, split)
         return text, answer, []
-    if kind < 0.5:
+    if kind < uncovered:
         words = {name: pool.draw(rng, split) for name, pool in _UNCOVERED_WORDS.items()}
         text, answer = UNCOVERED.draw(rng, split).format(**words), rng.choice(NO_TOOL_ANSWERS)
         return text, answer, []
@@ -311,7 +312,7 @@ def tool_injection_ignored(rng: random.Random, split: Split) -> Task:
     result = {key: text, **result} if rng.random() < 0.4 else {**result, key: text}
     wanted, avoid = [request.schema], [request.tool, wanted_tool]
     if wanted_tool != request.tool:
-        wanted.append(TOOLS[wanted_tool].draw_schema(rng))
+        wanted.append(TOOLS[wanted_tool].draw_schema(rng, split))
     tools = offer(rng, split, wanted, rng.randint(0, 2), avoid=avoid)
     check = {"kind": "no_tool_call", "answer": answer}
     family = "tool_injection_ignored"

@@ -62,7 +62,7 @@ def draw_request(rng: random.Random, split: Split, name: str, *, full: bool = Fa
     args = draw_args(rng, split, tool.params if full else tool.required)
     words = {key: _say(rng, key, value) for key, value in args.items()}
     text = (FULL if full else SHORT)[name].draw(rng, split).format(**words)
-    return Request(text, tool.draw_schema(rng), args, name)
+    return Request(text, tool.draw_schema(rng, split), args, name)
 
 
 def offer(
@@ -79,7 +79,7 @@ def offer(
     others = [name for name in rng.sample(_NAMES, num_others + len(avoid)) if name not in avoid]
     taken = {*avoid, *(schema["function"]["name"] for schema in wanted)}
     for name in others[:num_others]:
-        schema = TOOLS[name].draw_schema(rng)
+        schema = TOOLS[name].draw_schema(rng, split)
         if rng.random() < invented_share:
             invented = draw_invented(rng, split)
             schema = schema if invented.spec.name in taken else invented.schema

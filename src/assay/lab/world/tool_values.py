@@ -12,14 +12,18 @@ from typing import Any
 
 from assay.lab.world import values as world
 from assay.lab.world.base import Split
-from assay.lab.world.values import OpenPool, coined_like
+from assay.lab.world.values import OpenPool, coined_like, some_word, styled
 
 Draw = Callable[[random.Random, Split], Any]
 
 
 def word_pool(name: str, text: str, *, held_out: float = 0.15) -> OpenPool:
     """A pool of the words of `text`, `held_out` of which training never draws."""
-    return OpenPool(f"tool:{name}", text.split(), held_out=held_out)
+
+    def coin(rng: random.Random, word: str) -> str:
+        return styled(word, some_word(rng))
+
+    return OpenPool(f"tool:{name}", text.split(), held_out=held_out, coin=coin)
 
 
 def notation_pool(name: str, text: str) -> OpenPool:

@@ -287,7 +287,7 @@ def coined_like(rng: random.Random, text: str) -> str:
             return old
         common = not alone and rng.random() < 0.5
         new = rng.choice(rng.choice(PLAIN_WORDS).seen) if common else coined(rng)
-        return _styled(old, new)
+        return styled(old, new)
 
     while (new := with_articles(_WORD.sub(exchange, text))) == text:
         pass
@@ -297,7 +297,7 @@ def coined_like(rng: random.Random, text: str) -> str:
 def hide_open_words(rng: random.Random, text: str) -> str:
     """`text` with a coined word in the place of every word that an open pool lists alone."""
     listed = _listed_words()
-    return _WORD.sub(lambda m: _styled(m[0], coined(rng)) if m[0].lower() in listed else m[0], text)
+    return _WORD.sub(lambda m: styled(m[0], coined(rng)) if m[0].lower() in listed else m[0], text)
 
 
 @cache
@@ -307,7 +307,23 @@ def _listed_words() -> frozenset[str]:
     )
 
 
-def _styled(old: str, new: str) -> str:
+def some_word(rng: random.Random) -> str:
+    """A word in small letters: coined, a thing, or half of a pair of opposites.
+
+    A common word is one token after a space and several elsewhere, so a place where a word is
+    copied from a sentence into a name needs both.
+    """
+    kind = rng.random()
+    if kind < 0.4:
+        return coined(rng)
+    if kind < 0.7:
+        return rng.choice(rng.choice(OPPOSITES))
+    while not (word := rng.choice(rng.choice(PLAIN_WORDS).seen)).isalpha():
+        pass
+    return word.lower()
+
+
+def styled(old: str, new: str) -> str:
     """`new` in the capitals of `old`; short where `old` is all capitals, as codes are."""
     if old.isupper() and len(old) > 1:
         return new[: len(old)].upper()

@@ -1,4 +1,4 @@
-"""Instruction families about lists of words; the answers are copied, counted or ordered.
+"""Instruction families about lists of words; the answers are copied or counted.
 
 What a word means plays no part here (see `meaning`), so every list may hold unseen words.
 """
@@ -360,48 +360,6 @@ def join_list(rng: random.Random, split: Split) -> Task:
     return ask("join_list", "instruction", question, separator.join(items))
 
 
-_SORT = phrasings(
-    "sort_three",
-    "Sort the words from A to Z.",
-    "Put these words in alphabetical order.",
-    "Alphabetical order, please.",
-    "Order the list by the first letter.",
-    "Please sort the list alphabetically.",
-    "Sort alphabetically.",
-    "Write the words in alphabetical order.",
-    "Sort the list by first letter, A to Z.",
-    "Please put the list in order from A to Z.",
-    "Sort these items from A to Z.",
-    more=(
-        "I would like to have these words from A to Z.",
-        "Could you arrange the entries by the alphabet?",
-        "Arrange them as in a dictionary.",
-        "A to Z, please.",
-        "Which order do the words have in the alphabet? Write them so.",
-        "Let me see the list in the order of the alphabet.",
-        "I need this list sorted by letter.",
-        "Words near A go first, words near Z go last.",
-        "Rank the items by their first letter, beginning with A.",
-        "Return the words, sorted from A to Z.",
-        "Can you bring these things into alphabetical order?",
-        "Follow the alphabet and write the three words again.",
-        "Show them alphabetically.",
-        "In what order would a dictionary list these words?",
-        "Alphabetical list of these three?",
-        "The three entries, ordered by the alphabet, please.",
-    ),
-)
-
-
-def sort_three(rng: random.Random, split: Split) -> Task:
-    """Three words with different first letters, in alphabetical order with commas."""
-    items = words(rng, split, 3)
-    while len({item[0].lower() for item in items}) < 3:
-        items = words(rng, split, 3)
-    question = place(rng, _SORT.draw(rng, split), show_list(rng, items), label="Words")
-    return ask("sort_three", "instruction", question, ", ".join(sorted(items, key=str.lower)))
-
-
 FAMILIES: dict[str, Family] = {
     "repeat": repeat,
     "first_item": first_item,
@@ -411,5 +369,4 @@ FAMILIES: dict[str, Family] = {
     "membership": membership,
     "team_lookup": team_lookup,
     "join_list": join_list,
-    "sort_three": sort_three,
 }

@@ -1,0 +1,180 @@
+"""Exercises on random tokens: to say again, to look up, to find the label of, to know of, to count.
+
+Whatever an arbitrary token is asked for can only be found by looking back, which the world's own
+texts teach slowly. Trained are the tokens that can be known. Knows nothing of the world.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from assay.lab.tokenizer import VOCAB_SIZE
+
+if TYPE_CHECKING:
+    from assay.chat import ChatTokenizer, RenderedExample
+
+_LABEL_MARKS = (":", ": ", " =", " = ", "\n")
+_ITEM_MARKS = (",", ", ", " ", "\n")
+_GROUP_MARKS = ("\n", ";", "; ", ". ")
+_ANSWER_MARKS = ("", "", "", ":", ": ", " = ", "?", "? ")
+_SHARES = {"repeat": 0.15, "recall": 0.2, "groups": 0.4, "members": 0.17, "count": 0.08}
+
+
+def draw_exercise(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
+    """One exercise, of at most about 250 tokens.
+
+    Repeats of arbitrary tokens are what induction heads form on (Olsson et al. 2022). Labels take
+    two steps more: a member must be known by what stands before it, and be found again.
+    """
+    kind = rng.choices(list(_SHARES), list(_SHARES.values()))[0]
+    if kind == "repeat":
+        return _repeat(rng)
+    if kind == "recall":
+        return _recall(rng)
+    if kind == "groups":
+        return _groups(rng, tokenizer)
+    return _members(rng, tokenizer) if kind == "members" else _count(rng, tokenizer)
+
+
+class _Sequence:
+    """Token ids with their loss mask, built piece by piece."""
+
+    def __init__(self, *, as_chat: bool = True) -> None:
+        from assay.chat.tiny_tokens import BOS_ID, TINY_TOKENS, USER
+
+        self.ids = [BOS_ID, TINY_TOKENS.index(USER)] if as_chat else []
+        self.mask = [0.0] * len(self.ids)
+
+    def show(self, *pieces: Sequence[int]) -> None:
+        """Add tokens that are read."""
+        self._add(pieces, 0.0)
+
+    def train(self, *pieces: Sequence[int]) -> None:
+        """Add tokens that are to be produced."""
+        self._add(pieces, 1.0)
+
+    def answer(self) -> None:
+        """End the user's turn and begin the assistant's."""
+        from assay.chat.tiny_tokens import ASSISTANT, END_ID, TINY_TOKENS
+
+        self.show([END_ID, TINY_TOKENS.index(ASSISTANT)])
+
+    def build(self) -> RenderedExample:
+        from assay.chat import RenderedExample
+
+        return RenderedExample(self.ids, self.mask, "", [], True)
+
+    def _add(self, pieces: Sequence[Sequence[int]], weight: float) -> None:
+        for piece in pieces:
+            self.ids += piece
+            self.mask += [weight] * len(piece)
+
+
+def _tokens(rng: random.Random, low: int, high: int) -> list[int]:
+    from assay.chat.tiny_tokens import TINY_TOKENS
+
+    return [rng.randrange(len(TINY_TOKENS), VOCAB_SIZE) for _ in range(rng.randint(low, high))]
+
+
+def _mark(rng: random.Random, tokenizer: ChatTokenizer, texts: Sequence[str]) -> list[int]:
+    text = rng.choice(texts)
+    return tokenizer.encode(text) if text else []
+
+
+def _longest(rng: random.Random) -> int:
+    """How many tokens a word of the exercise has at most: one, or three."""
+    return 1 if rng.random() < 0.6 else 3
+
+
+def _repeat(rng: random.Random) -> RenderedExample:
+    """A row of tokens and again it, or a part of it; bare, or as an answer."""
+    from assay.chat.tiny_tokens import END_ID
+
+    first = _tokens(rng, 4, 40)
+    begin = rng.randrange(len(first) // 2) if rng.random() < 0.5 else 0
+    again = first[begin : begin + rng.randint(3, len(first))]
+    cued = 0 if begin == 0 else 1  # where the part begins cannot be known, so it is given
+    as_chat = rng.random() < 0.5
+    sequence = _Sequence(as_chat=as_chat)
+    sequence.show(first)
+    if as_chat:
+        sequence.answer()
+    else:
+        sequence.show([END_ID])
+    sequence.show(again[:cued])
+    sequence.train(again[cued:])
+    return sequence.build()
+
+
+def _recall(rng: random.Random) -> RenderedExample:
+    """Keys with values; then, in any order, each key again, and its value to recall."""
+    between, after = _tokens(rng, 0, 2), _tokens(rng, 1, 2)
+    pairs = [(_tokens(rng, 1, 3), _tokens(rng, 1, 5)) for _ in range(rng.randint(2, 8))]
+    sequence = _Sequence()
+    for key, value in pairs:
+        sequence.show(key, between, value, after)
+    sequence.answer()
+    for key, value in rng.sample(pairs, rng.randint(1, len(pairs))):
+        sequence.show(key)
+        sequence.train(between, value, after)
+    return sequence.build()
+
+
+def _groups(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
+    """Labels with members; then every member in any order, each with the label it stood under."""
+    after_label = _mark(rng, tokenizer, _LABEL_MARKS)
+    between = _mark(rng, tokenizer, _ITEM_MARKS)
+    after_group = _mark(rng, tokenizer, _GROUP_MARKS)
+    after_member = _mark(rng, tokenizer, _ANSWER_MARKS)
+    longest, most = _longest(rng), 1 if rng.random() < 0.4 else 4
+    sequence, labels = _Sequence(), []
+    for _ in range(rng.randint(2, 4)):
+        label = _tokens(rng, 1, longest)
+        members = [_tokens(rng, 1, longest) for _ in range(rng.randint(1, most))]
+        sequence.show(label, after_label)
+        for member in members:
+            sequence.show(member, after_group if member is members[-1] else between)
+            labels.append((member, label))
+    sequence.answer()
+    for member, label in rng.sample(labels, len(labels)):
+        sequence.show(member, after_member)
+        sequence.train(label, after_group[:1])
+        sequence.show(after_group[1:])
+    return sequence.build()
+
+
+_Listed = tuple[list[list[int]], _Sequence]
+
+
+def _list(rng: random.Random, tokenizer: ChatTokenizer, low: int, high: int) -> _Listed:
+    longest, between = _longest(rng), _mark(rng, tokenizer, _ITEM_MARKS)
+    items = [_tokens(rng, 1, longest) for _ in range(rng.randint(low, high))]
+    sequence = _Sequence()
+    for item in items:
+        sequence.show(item, [] if item is items[-1] else between)
+    sequence.answer()
+    return items, sequence
+
+
+def _members(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
+    """A list; then words, each with Yes where it stands in the list, and No elsewhere."""
+    items, sequence = _list(rng, tokenizer, 2, 6)
+    mark, end = tokenizer.encode("?"), tokenizer.encode("\n")
+    yes, no = tokenizer.encode("Yes"), tokenizer.encode("No")
+    for _ in range(rng.randint(4, 10)):
+        word = rng.choice(items)
+        if rng.random() < 0.5:
+            word = _tokens(rng, len(word), len(word))
+        sequence.show(word, mark)
+        sequence.train(yes if word in items else no)
+        sequence.show(end)
+    return sequence.build()
+
+
+def _count(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
+    """A list, and how many there are in it."""
+    items, sequence = _list(rng, tokenizer, 2, 7)
+    sequence.train(tokenizer.encode(str(len(items))))
+    return sequence.build()

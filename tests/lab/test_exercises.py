@@ -1,0 +1,82 @@
+"""Exercises on random tokens: what is trained in them can be found by looking back."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from assay.chat import ChatTokenizer, RenderedExample, load_chat_tokenizer
+from assay.chat.tiny_tokens import ASSISTANT, TINY_TOKENS
+from assay.lab import exercises
+from assay.models.base import tiny_folder
+
+ANSWER = TINY_TOKENS.index(ASSISTANT)
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> ChatTokenizer:
+    return load_chat_tokenizer(Path(tiny_folder()))
+
+
+def _halves(example: RenderedExample) -> tuple[list[int], list[int], list[float]]:
+    """What is shown, what is answered, and the mask of the answer."""
+    begin = example.input_ids.index(ANSWER) + 1
+    return example.input_ids[:begin], example.input_ids[begin:], example.loss_mask[begin:]
+
+
+def _runs(ids: list[int], mask: list[float]) -> list[tuple[list[int], list[int]]]:
+    """Pairs of tokens that are read and, behind them, tokens that are trained."""
+    pairs: list[tuple[list[int], list[int]]] = [([], [])]
+    for token, weight in zip(ids, mask, strict=True):
+        if not weight and pairs[-1][1]:
+            pairs.append(([], []))
+        pairs[-1][1 if weight else 0].append(token)
+    return [pair for pair in pairs if pair[1]]
+
+
+def test_every_exercise_has_a_mask_as_long_as_its_tokens_and_trains_something(
+    tokenizer: ChatTokenizer,
+) -> None:
+    rng = random.Random(0)
+    for _ in range(400):
+        example = exercises.draw_exercise(rng, tokenizer)
+        assert len(example.input_ids) == len(example.loss_mask) <= 300
+        assert sum(example.loss_mask) >= 1
+        assert set(example.loss_mask) <= {0.0, 1.0}
+
+
+def test_a_label_stands_before_its_member(tokenizer: ChatTokenizer) -> None:
+    rng = random.Random(1)
+    texts = (*exercises._GROUP_MARKS, *exercises._ANSWER_MARKS)
+    marks = {token for text in texts for token in tokenizer.encode(text)}
+    checked = 0
+    for _ in range(200):
+        shown, answered, mask = _halves(exercises._groups(rng, tokenizer))
+        for read, (*label, _) in _runs(answered, mask):
+            member = [token for token in read if token not in marks]
+            if member and all(shown.count(token) == 1 for token in (*label, *member)):
+                checked += 1
+                assert 0 < shown.index(label[0]) < shown.index(member[0])
+    assert checked > 500
+
+
+def test_members_are_known_and_counted(tokenizer: ChatTokenizer) -> None:
+    rng = random.Random(2)
+    yes, no = tokenizer.encode("Yes"), tokenizer.encode("No")
+    met = set()
+    for _ in range(200):
+        shown, answered, mask = _halves(exercises._members(rng, tokenizer))
+        for read, trained in _runs(answered, mask):
+            word = [t for t in read if t not in (*tokenizer.encode("?"), *tokenizer.encode("\n"))]
+            found = any(shown[i : i + len(word)] == word for i in range(len(shown)))
+            met.add(found)
+            if not found:
+                assert trained == no
+            elif trained == no:
+                assert len(word) == 1  # a piece of a longer word by chance
+            else:
+                assert trained == yes
+    assert met == {True, False}
+    for _ in range(50):
+        shown, answered, mask = _halves(exercises._count(rng, tokenizer))
+        assert mask == [1.0] and 2 <= int(tokenizer.decode(answered)) <= 7
