@@ -80,3 +80,19 @@ def test_members_are_known_and_counted(tokenizer: ChatTokenizer) -> None:
     for _ in range(50):
         shown, answered, mask = _halves(exercises._count(rng, tokenizer))
         assert mask == [1.0] and 2 <= int(tokenizer.decode(answered)) <= 7
+
+
+def test_places_gaps_and_comparisons_are_answered_right(tokenizer: ChatTokenizer) -> None:
+    rng = random.Random(3)
+    for _ in range(100):
+        shown, answered, mask = _halves(exercises._nth(rng, tokenizer))
+        for read, (*item, _) in _runs(answered, mask):
+            assert 1 <= int(tokenizer.decode(read).rstrip(":")) <= 6
+            assert any(shown[i : i + len(item)] == item for i in range(len(shown)))
+        shown, answered, mask = _halves(exercises._fill(rng, tokenizer))
+        assert set(mask) == {1.0} and set(answered) <= set(shown)
+        shown, answered, mask = _halves(exercises._compare(rng, tokenizer))
+        choose = {"larger": max, "smaller": min}[tokenizer.decode(shown[2:-2])]
+        for read, trained in _runs(answered, mask):
+            pair = tokenizer.decode(read).rstrip(": ").split(", ")
+            assert int(tokenizer.decode(trained)) == choose(map(int, pair))

@@ -1,13 +1,14 @@
-"""Exercises on random tokens: to say again, to look up, to find the label of, to know of, to count.
+"""Exercises on random tokens, many questions in a short sequence; knows nothing of the world.
 
-Whatever an arbitrary token is asked for can only be found by looking back, which the world's own
-texts teach slowly. Trained are the tokens that can be known. Knows nothing of the world.
+What is asked of an arbitrary token can only be found by looking back, which the world's own texts
+teach slowly: to say again, to look up, to find a label, to know what is in a list, to count it, to
+find a place in it, to fill gaps, to compare. Trained are the tokens that can be known.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from assay.lab.tokenizer import VOCAB_SIZE
@@ -19,7 +20,6 @@ _LABEL_MARKS = (":", ": ", " =", " = ", "\n")
 _ITEM_MARKS = (",", ", ", " ", "\n")
 _GROUP_MARKS = ("\n", ";", "; ", ". ")
 _ANSWER_MARKS = ("", "", "", ":", ": ", " = ", "?", "? ")
-_SHARES = {"repeat": 0.15, "recall": 0.2, "groups": 0.4, "members": 0.17, "count": 0.08}
 
 
 def draw_exercise(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
@@ -28,14 +28,8 @@ def draw_exercise(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExamp
     Repeats of arbitrary tokens are what induction heads form on (Olsson et al. 2022). Labels take
     two steps more: a member must be known by what stands before it, and be found again.
     """
-    kind = rng.choices(list(_SHARES), list(_SHARES.values()))[0]
-    if kind == "repeat":
-        return _repeat(rng)
-    if kind == "recall":
-        return _recall(rng)
-    if kind == "groups":
-        return _groups(rng, tokenizer)
-    return _members(rng, tokenizer) if kind == "members" else _count(rng, tokenizer)
+    (exercise,) = rng.choices(list(_SHARES), list(_SHARES.values()))
+    return exercise(rng, tokenizer)
 
 
 class _Sequence:
@@ -88,7 +82,7 @@ def _longest(rng: random.Random) -> int:
     return 1 if rng.random() < 0.6 else 3
 
 
-def _repeat(rng: random.Random) -> RenderedExample:
+def _repeat(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
     """A row of tokens and again it, or a part of it; bare, or as an answer."""
     from assay.chat.tiny_tokens import END_ID
 
@@ -108,7 +102,7 @@ def _repeat(rng: random.Random) -> RenderedExample:
     return sequence.build()
 
 
-def _recall(rng: random.Random) -> RenderedExample:
+def _recall(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
     """Keys with values; then, in any order, each key again, and its value to recall."""
     between, after = _tokens(rng, 0, 2), _tokens(rng, 1, 2)
     pairs = [(_tokens(rng, 1, 3), _tokens(rng, 1, 5)) for _ in range(rng.randint(2, 8))]
@@ -178,3 +172,58 @@ def _count(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
     items, sequence = _list(rng, tokenizer, 2, 7)
     sequence.train(tokenizer.encode(str(len(items))))
     return sequence.build()
+
+
+def _nth(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
+    """A list; then numbers, each with the word at that place."""
+    items, sequence = _list(rng, tokenizer, 3, 6)
+    mark, end = tokenizer.encode(":"), tokenizer.encode("\n")
+    for _ in range(rng.randint(3, 6)):
+        place = rng.randrange(len(items))
+        sequence.show(tokenizer.encode(str(place + 1)), mark)
+        sequence.train(items[place], end)
+    return sequence.build()
+
+
+def _fill(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
+    """Names with values, and a row that holds the names; then the row with the values instead."""
+    mark, end = (_mark(rng, tokenizer, marks) for marks in (_LABEL_MARKS, _GROUP_MARKS))
+    gaps = [(_tokens(rng, 1, 2), _tokens(rng, 1, 4)) for _ in range(rng.randint(1, 3))]
+    sequence = _Sequence()
+    for name, value in gaps:
+        sequence.show(name, mark, value, end)
+    filled = []
+    for name, value in rng.sample(gaps, len(gaps)):
+        words = _tokens(rng, 0, 5)
+        sequence.show(words, name)
+        filled += [words, value]
+    rest = _tokens(rng, 0, 5)
+    sequence.show(rest)
+    sequence.answer()
+    sequence.train(*filled, rest)
+    return sequence.build()
+
+
+def _compare(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
+    """Pairs of numbers below 1000, each with the larger, or each with the smaller of the two."""
+    sequence = _Sequence()
+    word, choose = rng.choice((("larger", max), ("smaller", min)))
+    sequence.show(tokenizer.encode(word))
+    sequence.answer()
+    for _ in range(rng.randint(4, 8)):
+        a, b = rng.sample(range(1, 10 ** rng.randint(1, 3)), 2)
+        sequence.show(tokenizer.encode(f"{a}, {b}: "))
+        sequence.train(tokenizer.encode(f"{choose(a, b)}\n"))
+    return sequence.build()
+
+
+_SHARES: dict[Callable[[random.Random, ChatTokenizer], RenderedExample], float] = {
+    _repeat: 0.12,
+    _recall: 0.15,
+    _groups: 0.28,
+    _members: 0.13,
+    _count: 0.06,
+    _nth: 0.08,
+    _fill: 0.1,
+    _compare: 0.08,
+}
