@@ -63,11 +63,12 @@ def test_a_label_stands_before_its_member(tokenizer: ChatTokenizer) -> None:
 def test_members_are_known_and_counted(tokenizer: ChatTokenizer) -> None:
     rng = random.Random(2)
     yes, no = tokenizer.encode("Yes"), tokenizer.encode("No")
+    marks = {token for text in exercises._ANSWER_MARKS for token in tokenizer.encode(text)}
     met = set()
     for _ in range(200):
         shown, answered, mask = _halves(exercises._members(rng, tokenizer))
         for read, trained in _runs(answered, mask):
-            word = [t for t in read if t not in (*tokenizer.encode("?"), *tokenizer.encode("\n"))]
+            word = [t for t in read if t not in {*marks, *tokenizer.encode("\n")}]
             found = any(shown[i : i + len(word)] == word for i in range(len(shown)))
             met.add(found)
             if not found:

@@ -155,7 +155,7 @@ def _list(rng: random.Random, tokenizer: ChatTokenizer, low: int, high: int) -> 
 def _members(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
     """A list; then words, each with Yes where it stands in the list, and No elsewhere."""
     items, sequence = _list(rng, tokenizer, 2, 6)
-    mark, end = tokenizer.encode("?"), tokenizer.encode("\n")
+    mark, end = _mark(rng, tokenizer, _ANSWER_MARKS), tokenizer.encode("\n")
     yes, no = tokenizer.encode("Yes"), tokenizer.encode("No")
     for _ in range(rng.randint(4, 10)):
         word = rng.choice(items)
@@ -218,12 +218,12 @@ def _compare(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
 
 
 _SHARES: dict[Callable[[random.Random, ChatTokenizer], RenderedExample], float] = {
-    _repeat: 0.12,
-    _recall: 0.15,
-    _groups: 0.28,
-    _members: 0.13,
-    _count: 0.06,
-    _nth: 0.08,
-    _fill: 0.1,
-    _compare: 0.08,
+    _repeat: 0.1,
+    _recall: 0.1,
+    _groups: 0.25,
+    _members: 0.25,
+    _count: 0.08,
+    _nth: 0.05,
+    _fill: 0.12,
+    _compare: 0.05,
 }
