@@ -37,6 +37,15 @@ def test_the_way_of_a_run_by_command(
     assert report["n"] == 120
     assert 0 <= report["tuned"]["mean"] <= 1
 
+    table = tmp_path / "table.csv"
+    table.write_text("frage,antwort\nSay red.,red\nSay blue.,blue\n", encoding="utf-8")
+    options = ("--format", "alpaca", "--column", "instruction=frage", "--column", "output=antwort")
+    code, report = call(capsys, "eval", run, str(table), *options)
+    assert (code, report["n"]) == (0, 2)
+    code, refused = call(capsys, "eval", run, str(table), "--format", "excel", "--column", "frage")
+    assert code == 2
+    assert "excel" in refused["error"]["message"] and "FIELD=COLUMN" in refused["error"]["message"]
+
     text = tmp_path / "text.jsonl"
     text.write_text(json.dumps({"text": "long " * 900}) + "\n", encoding="utf-8")
     for data in (text, recipe.parent / "colours.jsonl"):

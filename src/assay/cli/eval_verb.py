@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
 from assay.cli.output import JsonFlag, RootOption, print_result
+
+if TYPE_CHECKING:
+    from assay.config import SourceConfig
 
 
 def register(app: typer.Typer) -> None:
@@ -26,6 +29,13 @@ def evaluate(
         str,
         typer.Argument(metavar="FILE", help="Rows; the last answer of each is its reference."),
     ],
+    data_format: Annotated[
+        str, typer.Option("--format", help="The shape of a row; see data.train.format.")
+    ] = "auto",
+    columns: Annotated[
+        list[str] | None,
+        typer.Option("--column", metavar="FIELD=COLUMN", help="A field's column; repeatable."),
+    ] = None,
     metric: Annotated[
         str, typer.Option(help="As `assay config explain evaluate.metric` lists.")
     ] = "auto",
@@ -47,10 +57,11 @@ def evaluate(
     from assay.release import wording
     from assay.release.measured import read_suites
 
+    source = _build_source(data, data_format, columns or [])
     subject = load_subject(model, root=root, batch_size=batch_size)
     report = evaluate_file(
         subject,
-        Path(data),
+        source,
         metric=metric,
         max_items=max_items,
         max_new_tokens=max_new_tokens,
@@ -68,3 +79,27 @@ def evaluate(
     ]
     print_result(report, text="\n".join(lines), as_json=as_json)
     return 0
+
+
+def _build_source(path: str, shape: str, columns: list[str]) -> SourceConfig:
+    """The options as a source of the recipe.
+
+    Raises:
+        UsageError: every option that is not understood.
+    """
+    from assay.config import SourceConfig
+    from assay.errors import Problem, UsageError
+
+    shapes = get_args(SourceConfig.model_fields["format"].annotation)
+    problems = [
+        Problem(key="--column", got=each, allowed="FIELD=COLUMN", do="name a field and a column")
+        for each in columns
+        if not all(each.partition("="))
+    ]
+    if shape not in shapes:
+        listed = ", ".join(shapes)
+        problems.append(Problem(key="--format", got=shape, allowed=listed, do="choose one"))
+    if problems:
+        raise UsageError(problems)
+    mapping = dict(each.split("=", 1) for each in columns)
+    return SourceConfig.model_validate({"path": path, "format": shape, "columns": mapping})

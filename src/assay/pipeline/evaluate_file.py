@@ -22,7 +22,7 @@ from assay.runs.metrics import append_line
 
 def evaluate_file(
     subject: Subject,
-    path: Path,
+    source: SourceConfig,
     *,
     metric: str,
     max_items: int,
@@ -38,7 +38,7 @@ def evaluate_file(
     Raises:
         DataError: every bad row of the file.
     """
-    read = read_sources([SourceConfig(path=str(path))], base_dir=Path())
+    read = read_sources([source], base_dir=Path())
     if read.problems or read.refusals:
         raise DataError([*read.refusals, *read.problems])
     records = [_with_system(record, subject.system) for record in read.records]
