@@ -171,12 +171,21 @@ def _common_page(rng: random.Random) -> str:
     for _ in range(rng.randint(5, 14)):
         topic = TOPICS[rng.choice(_TOPIC_KEYS)]
         name, value = rng.choice(list(topic.facts.items()))
-        sentence = _sentence(rng.choice(topic.says).format(name=name, value=value))
-        if rng.random() < 0.25:
-            question = _sentence(rng.choice(topic.asks).format(name=name))
-            sentence = f"{question}? {sentence}"
-        lines.append(sentence)
+        lines.append(_common_line(rng, topic, name, value))
     return rng.choice((" ", "\n")).join(lines)
+
+
+def _common_line(rng: random.Random, topic: Topic, name: str, value: str) -> str:
+    """A sentence, or a question or a heading with a whole or a short answer.
+
+    What is told in sentences alone is not found where a short answer is asked for.
+    """
+    full = _sentence(rng.choice(topic.says).format(name=name, value=value))
+    question = _sentence(rng.choice(topic.asks).format(name=name))
+    heading = _sentence(topic.noun.format(name=name))
+    short = _sentence(f"{value}.")
+    forms = (f"{question}? {full}", f"{question}? {short}", f"{heading}: {short}", full, full)
+    return rng.choice(forms)
 
 
 def _shuffled(rng: random.Random, kind: Kind, entity: Entity) -> list[tuple[Attribute, str]]:
