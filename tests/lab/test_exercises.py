@@ -97,3 +97,16 @@ def test_places_gaps_and_comparisons_are_answered_right(tokenizer: ChatTokenizer
         for read, trained in _runs(answered, mask):
             pair = tokenizer.decode(read).rstrip(": ").split(", ")
             assert int(tokenizer.decode(trained)) == choose(map(int, pair))
+
+
+def test_what_is_asked_of_a_scene_stands_in_it(tokenizer: ChatTokenizer) -> None:
+    rng = random.Random(4)
+    for _ in range(100):
+        shown, answered, mask = _halves(exercises._scenes(rng, tokenizer))
+        scenes = tokenizer.decode(shown, False).split(". ")
+        for read, (*wanted, _) in _runs(answered, mask):
+            word, _, given = tokenizer.decode(read, False).partition(" ")
+            given = given.strip(" :=?")
+            assert word in ("Who", "Where", "What")
+            assert tokenizer.decode(wanted, False) in "".join(scenes)
+            assert given in "".join(scenes)

@@ -142,6 +142,29 @@ def _groups(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
 _Listed = tuple[list[list[int]], _Sequence]
 
 
+def _scenes(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
+    """Two or three scenes, each of somebody with a thing at a place; then who, where and what."""
+    longest, sequence, asked = _longest(rng), _Sequence(), []
+    verbs = rng.sample(("brought", "found", "bought", "lost", "left", "carried", "hid"), 3)
+    for verb in verbs[: rng.randint(2, 3)]:
+        who, what, where = (_tokens(rng, 1, longest) for _ in range(3))
+        if rng.random() < 0.5:
+            sequence.show(tokenizer.encode("At "), where, tokenizer.encode(" "), who)
+            sequence.show(tokenizer.encode(f" {verb} "), what)
+        else:
+            sequence.show(who, tokenizer.encode(f" {verb} "), what)
+            sequence.show(tokenizer.encode(" at "), where)
+        sequence.show(tokenizer.encode(". "))
+        asked += [("Who", what, who), ("Who", where, who), ("Where", who, where)]
+        asked += [("Where", what, where), ("What", who, what)]
+    sequence.answer()
+    mark, end = _mark(rng, tokenizer, _ANSWER_MARKS), tokenizer.encode("\n")
+    for word, given, wanted in rng.sample(asked, rng.randint(5, len(asked))):
+        sequence.show(tokenizer.encode(f"{word} "), given, mark)
+        sequence.train(wanted, end)
+    return sequence.build()
+
+
 def _list(rng: random.Random, tokenizer: ChatTokenizer, low: int, high: int) -> _Listed:
     longest, between = _longest(rng), _mark(rng, tokenizer, _ITEM_MARKS)
     items = [_tokens(rng, 1, longest) for _ in range(rng.randint(low, high))]
@@ -218,12 +241,13 @@ def _compare(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
 
 
 _SHARES: dict[Callable[[random.Random, ChatTokenizer], RenderedExample], float] = {
-    _repeat: 0.1,
-    _recall: 0.1,
-    _groups: 0.25,
-    _members: 0.25,
-    _count: 0.08,
-    _nth: 0.05,
-    _fill: 0.12,
-    _compare: 0.05,
+    _repeat: 0.06,
+    _recall: 0.08,
+    _groups: 0.2,
+    _scenes: 0.3,
+    _members: 0.1,
+    _count: 0.1,
+    _nth: 0.04,
+    _fill: 0.09,
+    _compare: 0.03,
 }
