@@ -36,7 +36,7 @@ Stage = Literal["pretrain", "copy", "chat"]
 STAGES: tuple[Stage, ...] = ("pretrain", "copy", "chat")
 NUM_TOKENIZER_TEXTS = 60_000
 MICRO_BATCH_TOKENS = 8192
-EXERCISE_SHARE, DOCUMENT_SHARE = 0.3, 0.16
+EXERCISE_SHARE, DOCUMENT_SHARE = 0.1, 0.16
 """Of the sequences of chat tuning; the rest are conversations."""
 
 

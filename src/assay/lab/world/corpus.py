@@ -45,10 +45,10 @@ SKILL_MODULES = (
 )
 
 GROUP_SHARES: dict[Group, float] = {
-    "instruction": 0.57,
+    "instruction": 0.49,
     "stretch": 0.05,
-    "tool": 0.14,
-    "abstain": 0.09,
+    "tool": 0.21,
+    "abstain": 0.10,
     "refusal": 0.04,
     "borderline": 0.04,
     "unknown": 0.03,
