@@ -63,7 +63,7 @@ class Pool(Generic[T]):
 def phrasings(name: str, *templates: str, more: Sequence[str] = ()) -> Pool[str]:
     """A pool of `str.format` templates; every fifth or so is kept for measuring.
 
-    `more` are for training alone: they leave the choice of those that are kept as it is.
+    `more` join those of training, and leave the choice of those that are kept as it is.
 
     Raises:
         ValueError: one of `more` is among `templates` already.

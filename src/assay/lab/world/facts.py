@@ -178,13 +178,20 @@ def _common_page(rng: random.Random) -> str:
 def _common_line(rng: random.Random, topic: Topic, name: str, value: str) -> str:
     """A sentence, or a question or a heading with a whole or a short answer.
 
-    What is told in sentences alone is not found where a short answer is asked for.
+    What is told in sentences alone is not found where a short answer is asked for; what is told
+    shortly says so, or a plain question is answered in a word too.
     """
     full = _sentence(rng.choice(topic.says).format(name=name, value=value))
     question = _sentence(rng.choice(topic.asks).format(name=name))
     heading = _sentence(topic.noun.format(name=name))
     short = _sentence(f"{value}.")
-    forms = (f"{question}? {full}", f"{question}? {short}", f"{heading}: {short}", full, full)
+    forms = (
+        f"{question}? {full}",
+        f"{question}? In short: {short}",
+        f"{heading}: {short}",
+        full,
+        full,
+    )
     return rng.choice(forms)
 
 
