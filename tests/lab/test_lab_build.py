@@ -14,7 +14,14 @@ from tokenizers.models import BPE
 
 from assay.cli import main
 from assay.errors import CheckpointError
-from assay.lab.build import STAGES, BuildSettings, build_tiny, draw_batches, tokenizer_texts
+from assay.lab.build import (
+    STAGES,
+    BuildSettings,
+    build_tiny,
+    draw_batches,
+    remember_settings,
+    tokenizer_texts,
+)
 from assay.lab.provenance import describe_build, describe_model, find_model_folder
 from assay.lab.tokenizer import SPACE, VOCAB_SIZE, build_tokenizer, carry_embeddings
 from assay.lab.world.values import CITIES, HELD_OUT_WORDS, coined
@@ -70,6 +77,11 @@ def test_an_interrupted_build_ends_with_the_weights_of_an_uninterrupted_one(
     assert described["weights_sha256"] == describe_model(whole)["weights_sha256"]
     steps = "--pretrain-steps 2 --copy-steps 2 --chat-steps 2 --sequences-per-step 2"
     assert describe_build(whole)["command"] == f"assay lab build {steps}"
+    remember_settings(tmp_path / "whole", replace(SETTINGS, chat_steps=3))
+    with pytest.raises(CheckpointError, match="another copy_steps, pretrain_steps"):
+        remember_settings(
+            tmp_path / "whole", replace(SETTINGS, pretrain_steps=3, copy_steps=3, chat_steps=3)
+        )
     unmoved = BuildSettings(
         start=str(whole), copy_steps=0, chat_steps=1, sequences_per_step=2, chat_learning_rate=0.0
     )
@@ -129,8 +141,6 @@ def test_embeddings_are_carried_over_by_what_tokens_spell() -> None:
 
 
 def test_a_build_does_not_go_on_with_other_settings(tokenizer_folder: Path, tmp_path: Path) -> None:
-    from assay.lab.build import remember_settings
-
     remember_settings(tmp_path, SETTINGS)
     with pytest.raises(CheckpointError, match="another seed"):
         remember_settings(tmp_path, BuildSettings(**{**SETTINGS.__dict__, "seed": 1}))

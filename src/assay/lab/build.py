@@ -129,9 +129,9 @@ def build_tiny(
 def remember_settings(folder: Path, settings: BuildSettings) -> None:
     """Write the settings beside the build, or check that they are those it was begun with.
 
-    The number of steps of a stage may grow or shrink: only the last fifth of chat tuning, in which
-    its learning rate falls, depends on it.
-    ``sittings`` lists where each sitting began, with which code.
+    A stage's number of steps may change until a later stage has begun: only the last fifth of chat
+    tuning, in which its learning rate falls, depends on it. ``sittings`` lists where each sitting
+    began, with which code.
     """
     from dataclasses import asdict
 
@@ -150,7 +150,9 @@ def remember_settings(folder: Path, settings: BuildSettings) -> None:
     if path.is_file():
         found = json.loads(path.read_text("utf-8"))
         sittings = found.get("sittings", [])
-        free = {f"{stage}_steps" for stage in STAGES} | {"checkpoint_every_s", "precision"}
+        latest = max((STAGES.index(stage) for stage in begins), default=0)
+        open_steps = {f"{stage}_steps" for stage in STAGES[latest:]}
+        free = open_steps | {"checkpoint_every_s", "precision"}
         changed = sorted(k for k in wanted if k not in free and found.get(k) != wanted[k])
         if changed:
             raise CheckpointError(

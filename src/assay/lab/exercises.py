@@ -1,8 +1,9 @@
 """Exercises on random tokens, many questions in a short sequence; knows nothing of the world.
 
 What is asked of an arbitrary token can only be found by looking back, which the world's own texts
-teach slowly: to say again, to look up, to find a label, to know what is in a list, to count it, to
-find a place in it, to fill gaps, to compare. Trained are the tokens that can be known.
+teach slowly: to say again, to look up, to find a label, to tell who did what where, to know what is
+in a list, to count it, to find a place in it, to fill gaps. Comparing numbers is practised
+here too. Trained are the tokens that can be known.
 """
 
 from __future__ import annotations
@@ -139,9 +140,6 @@ def _groups(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
     return sequence.build()
 
 
-_Listed = tuple[list[list[int]], _Sequence]
-
-
 def _scenes(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
     """Two or three scenes, each of somebody with a thing at a place; then who, where and what."""
     longest, sequence, asked = _longest(rng), _Sequence(), []
@@ -163,6 +161,9 @@ def _scenes(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
         sequence.show(tokenizer.encode(f"{word} "), given, mark)
         sequence.train(wanted, end)
     return sequence.build()
+
+
+_Listed = tuple[list[list[int]], _Sequence]
 
 
 def _list(rng: random.Random, tokenizer: ChatTokenizer, low: int, high: int) -> _Listed:
