@@ -45,10 +45,10 @@ SKILL_MODULES = (
 )
 
 GROUP_SHARES: dict[Group, float] = {
-    "instruction": 0.49,
-    "stretch": 0.05,
+    "instruction": 0.47,
+    "stretch": 0.04,
     "tool": 0.21,
-    "abstain": 0.10,
+    "abstain": 0.13,
     "refusal": 0.04,
     "borderline": 0.04,
     "unknown": 0.03,
@@ -59,12 +59,12 @@ GROUP_SHARES: dict[Group, float] = {
 _HARDEST = """
     nth_item count_items membership team_lookup join_list add_small extract_field
     answer_from_block json_lookup to_json list_to_json story_who story_where story_what
-    larger smaller no_tool_fits
+    larger smaller no_tool_fits borderline_idiom
 """
 _HARD = """
     repeat first_item last_item replace_word next_number sentiment topic urgency next_weekday
     previous_weekday build_email fill_template greeting call_choose call_typed call_synthetic
-    call_parallel call_then_answer borderline_idiom
+    call_parallel call_then_answer call_single call_ask_missing tool_injection_ignored
 """
 FAMILY_WEIGHTS = dict.fromkeys(_HARD.split(), 3) | dict.fromkeys(_HARDEST.split(), 8)
 """How much more often than an easy one (1) a family is drawn that takes longer to learn."""
@@ -268,9 +268,9 @@ def draw_kept_document(rng: random.Random) -> str | Conversation:
     kind = rng.random()
     if kind < 0.25:
         return persona.document(rng, character=character, num_pairs=rng.randint(2, 5))
-    if kind < 0.36:
+    if kind < 0.4:
         return persona_dialogue(rng, character=character, prompted=True)
-    return facts.document(rng) if kind < 0.86 else worksheets.document(rng)
+    return facts.document(rng)
 
 
 def persona_dialogue(

@@ -25,7 +25,7 @@ from assay.lab.world.values import PRODUCTS, coined, some_word
 
 Schema = dict[str, Any]
 Value = str | int | float | bool
-_RENAMED_SHARE = 0.35
+_RENAMED_SHARE = 0.2
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class ToolSpec:
     def draw_schema(self, rng: random.Random, split: Split) -> Schema:
         """The schema under the usual name two times out of three, else under an alias.
 
-        In training one in three has a name that nobody has met, so that a call's name must be
+        In training one in five has a name that nobody has met, so that a call's name must be
         read where the tools are offered and cannot be known from the request.
         """
         if split == "train" and rng.random() < _RENAMED_SHARE:
