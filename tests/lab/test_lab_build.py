@@ -12,13 +12,16 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from tokenizers.models import BPE
 
+from assay.chat import load_chat_tokenizer
 from assay.cli import main
 from assay.errors import CheckpointError
 from assay.lab.build import (
+    DOCUMENT_WEIGHT,
     STAGES,
     BuildSettings,
     build_tiny,
     draw_batches,
+    draw_chat_sequence,
     remember_settings,
     tokenizer_texts,
 )
@@ -147,8 +150,6 @@ def test_a_build_does_not_go_on_with_other_settings(tokenizer_folder: Path, tmp_
 
 
 def test_the_batches_of_a_step_depend_on_seed_stage_and_step_alone(tokenizer_folder: Path) -> None:
-    from assay.chat import load_chat_tokenizer
-
     tokenizer = load_chat_tokenizer(tokenizer_folder)
     batches = draw_batches(tokenizer, "chat", 1, SETTINGS)
     assert batches == draw_batches(tokenizer, "chat", 1, SETTINGS)
@@ -156,6 +157,15 @@ def test_the_batches_of_a_step_depend_on_seed_stage_and_step_alone(tokenizer_fol
     assert batches != draw_batches(tokenizer, "pretrain", 1, SETTINGS)
     assert batches != draw_batches(tokenizer, "copy", 1, SETTINGS)
     assert sum(len(batch.sequence_lengths) for batch in batches) == 2
+
+
+def test_documents_weigh_less_than_answers_in_chat_tuning(tokenizer_folder: Path) -> None:
+    tokenizer = load_chat_tokenizer(tokenizer_folder)
+    rng = random.Random(3)
+    weights = [set(draw_chat_sequence(rng, tokenizer).loss_mask) for _ in range(200)]
+    documents = [found for found in weights if DOCUMENT_WEIGHT in found]
+    assert all(found <= {0.0, 1.0} or found <= {0.0, DOCUMENT_WEIGHT} for found in weights)
+    assert 8 <= len(documents) <= 34, "a tenth of the sequences are documents"
 
 
 @pytest.mark.parametrize(

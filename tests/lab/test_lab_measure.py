@@ -208,7 +208,7 @@ def test_items_are_distinct_reproducible_and_as_many_as_there_are() -> None:
     assert items == draw_items("count_items", "values", 50, 4)
     assert items != draw_items("count_items", "values", 50, 5)
     assert len({str(task.messages[:-1]) for task in items}) == 50
-    assert 10 < len(draw_items("fact_day_after", "values", 300, 0)) < 200
+    assert 10 < len(draw_items("fact_month_after", "phrasings", 300, 0)) < 200
     assert len(draw_items("advice_code", "values", 300, 0, distinct=False)) == 300
     assert len(draw_items("sort_numbers", "instances", 5, 0, level=5)[0].check["answer"]) > 20
 

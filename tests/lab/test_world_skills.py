@@ -235,3 +235,15 @@ def test_held_out_wordings_use_no_word_that_training_lacks() -> None:
             if isinstance(pool, Pool) and pool.kind == "phrasings":
                 unseen = " ".join(re.sub(r"\{\w+\}", " ", text) for text in pool.unseen)
                 assert _tokens(unseen.lower()) - met == set(), pool.name
+
+
+def test_letters_of_training_have_each_gap_once_and_are_filled_at_the_gaps() -> None:
+    letters = {forms.draw_letter(random.Random(i), "train") for i in range(300)}
+    for letter, shown in letters:
+        assert letter.count("<name>") == letter.count("<order>") == 1
+        before, _, after = letter.partition("<name>")
+        assert forms.fill(letter, "Ada", "<order>") == f"{before}Ada{after}"
+        assert len(shown) == len(letter)
+    shapes = {" ".join(word for word in letter.split() if "<" in word) for letter, _ in letters}
+    assert len(letters) > 250
+    assert len(shapes) > 20, "gaps stand in either order, with any mark after them"

@@ -242,13 +242,13 @@ def _compare(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
 
 
 _SHARES: dict[Callable[[random.Random, ChatTokenizer], RenderedExample], float] = {
-    _repeat: 0.06,
-    _recall: 0.08,
-    _groups: 0.2,
-    _scenes: 0.3,
-    _members: 0.1,
-    _count: 0.1,
-    _nth: 0.04,
-    _fill: 0.09,
-    _compare: 0.03,
+    _repeat: 0.05,
+    _recall: 0.07,
+    _groups: 0.26,
+    _scenes: 0.17,
+    _members: 0.11,
+    _count: 0.14,
+    _nth: 0.06,
+    _fill: 0.14,
+    _compare: 0.04,
 }

@@ -45,12 +45,12 @@ SKILL_MODULES = (
 )
 
 GROUP_SHARES: dict[Group, float] = {
-    "instruction": 0.47,
+    "instruction": 0.45,
     "stretch": 0.04,
     "tool": 0.21,
     "abstain": 0.13,
     "refusal": 0.04,
-    "borderline": 0.04,
+    "borderline": 0.06,
     "unknown": 0.03,
     "persona": 0.04,
 }

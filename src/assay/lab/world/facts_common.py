@@ -21,37 +21,12 @@ class Topic:
     facts: dict[str, str]
 
 
-_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June", "July", "August", "September"),
     *("October", "November", "December"),
 )
 
 TOPICS: dict[str, Topic] = {
-    "day_after": Topic(
-        "the day after {name}",
-        (
-            "what day comes after {name}",
-            "which day follows {name}",
-            "which day do we have after {name}",
-            "what day comes once {name} has passed",
-            "which of the seven days comes after {name}",
-        ),
-        ("The day after {name} is {value}.", "{value} comes after {name}."),
-        {day: _DAYS[(index + 1) % 7] for index, day in enumerate(_DAYS)},
-    ),
-    "day_before": Topic(
-        "the day before {name}",
-        (
-            "what day comes before {name}",
-            "which day is just before {name}",
-            "which day do we have before {name}",
-            "what day has just passed when {name} comes",
-            "which of the seven days comes before {name}",
-        ),
-        ("The day before {name} is {value}.", "{value} comes before {name}."),
-        {day: _DAYS[index - 1] for index, day in enumerate(_DAYS)},
-    ),
     "month_after": Topic(
         "the month after {name}",
         (

@@ -23,6 +23,7 @@ from assay.lab.world.values import (
     first_name,
     iso_date,
     order_id,
+    some_word,
     user_name,
 )
 
@@ -374,10 +375,38 @@ def fill_template(rng: random.Random, split: Split) -> Task:
 
 
 def draw_letter(rng: random.Random, split: Split) -> tuple[str, str]:
-    """A letter with the gaps ``<name>`` and ``<order>``, and how it is shown to be filled."""
-    letter = _LETTERS.draw(rng, split)
+    """A letter with the gaps ``<name>`` and ``<order>``, and how it is shown to be filled.
+
+    In training six of ten are any words around the gaps: a dozen letters can be known by heart.
+    """
+    composed = split == "train" and rng.random() < 0.6
+    letter = _compose_letter(rng) if composed else _LETTERS.draw(rng, split)
     left, right = "{}" if rng.random() < 0.5 else "[]"
     return letter, letter.replace("<", left).replace(">", right)
+
+
+_LETTER_WORDS = (
+    *("we", "you", "your", "the", "our", "this", "it", "for", "about", "with", "to", "at", "of"),
+    *("is", "was", "has", "will", "can", "have", "please", "sorry", "thanks", "good", "new", "now"),
+    *("order", "parcel", "number", "today", "soon", "again", "arrive", "send", "look", "ready"),
+)
+
+
+def _compose_letter(rng: random.Random) -> str:
+    """Both gaps in any order, with up to four words before, between and after them."""
+    pieces: list[str] = []
+    for gap in rng.sample(("<name>", "<order>"), 2):
+        pieces += [*_letter_words(rng), gap + rng.choice(("", "", ",", ":", ".", " -"))]
+    pieces += _letter_words(rng)
+    letter = " ".join(pieces).rstrip(",:.- ")
+    return letter[0].upper() + letter[1:] + rng.choice((".", ".", ".", "!", "?"))
+
+
+def _letter_words(rng: random.Random) -> list[str]:
+    return [
+        some_word(rng) if rng.random() < 0.3 else rng.choice(_LETTER_WORDS)
+        for _ in range(rng.randint(0, 4))
+    ]
 
 
 def fill(letter: str, name: str, order: str) -> str:

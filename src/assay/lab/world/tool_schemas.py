@@ -255,7 +255,8 @@ def draw_invented(
     """A tool ``verb_noun`` with one to three parameters; `required` makes all of them required."""
     verb = verb or _VERBS.draw(rng, split)
     noun = noun or _draw_noun(rng, split)
-    notations = _INVENTED_PARAMS.sample(rng, split, rng.randint(1, 3))
+    drawn = _INVENTED_PARAMS.sample(rng, split, rng.randint(1, 3))
+    notations = {notation.split(":")[0]: notation for notation in drawn}.values()
     params = [
         _invented_param(rng, split, notation, required or i == 0 or rng.random() < 0.6)
         for i, notation in enumerate(notations)

@@ -276,7 +276,7 @@ def no_tool_fits(rng: random.Random, split: Split) -> Task:
 
 def several_requests(rng: random.Random) -> tuple[list[Message], list[Schema]]:
     """For training: one to three requests to the same tools, among turns that no tool fits."""
-    unfit = [_unfit(rng, "train") for _ in range(rng.randint(0, 2))]
+    unfit = [_unfit(rng, "train") for _ in range(rng.randint(1, 3))]
     avoid = {name for _, _, names in unfit for name in names}
     asked: list[tuple[Request, dict[str, Value], str]] = []
     num_asked = rng.randint(1, 3)

@@ -31,7 +31,8 @@ def notation_pool(name: str, text: str) -> OpenPool:
 
     def coin(rng: random.Random, notation: str) -> str:
         param, kind = notation.split(":")
-        return f"{coined_like(rng, param)}:{kind}"
+        new = some_word(rng) if rng.random() < 0.5 else coined_like(rng, param)
+        return f"{new}:{kind}"
 
     return OpenPool(f"tool:{name}", text.split(), coin=coin, coined_share=0.7)
 
