@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from assay.chat import ChatTokenizer, RenderedExample, load_chat_tokenizer
-from assay.chat.tiny_tokens import ASSISTANT, TINY_TOKENS
+from assay.chat.tiny_tokens import ASSISTANT, END_ID, TINY_TOKENS, USER
 from assay.lab import exercises
 from assay.models.base import tiny_folder
 
-ANSWER = TINY_TOKENS.index(ASSISTANT)
+ANSWER, USER_ID = TINY_TOKENS.index(ASSISTANT), TINY_TOKENS.index(USER)
 
 
 @pytest.fixture(scope="module")
@@ -67,20 +67,38 @@ def test_members_are_known_and_counted(tokenizer: ChatTokenizer) -> None:
     met = set()
     for _ in range(200):
         shown, answered, mask = _halves(exercises._members(rng, tokenizer))
-        for read, trained in _runs(answered, mask):
+        for read, (*trained, _) in _runs(answered, mask):
             word = [t for t in read if t not in {*marks, *tokenizer.encode("\n")}]
             found = any(shown[i : i + len(word)] == word for i in range(len(shown)))
             met.add(found)
             if not found:
                 assert trained == no
             elif trained == no:
-                assert len(word) == 1  # a piece of a longer word by chance
+                assert len(word) < 2  # a mark, or a piece of a longer word, by chance
             else:
                 assert trained == yes
     assert met == {True, False}
     for _ in range(50):
         shown, answered, mask = _halves(exercises._count(rng, tokenizer))
         assert mask == [1.0] and 2 <= int(tokenizer.decode(answered)) <= 7
+
+
+def test_what_is_asked_before_is_answered_by_what_is_shown_after(tokenizer: ChatTokenizer) -> None:
+    rng = random.Random(5)
+    words = [tokenizer.encode("Yes"), tokenizer.encode("No")]
+    num_turns = 0
+    for _ in range(100):
+        example = exercises._asked_before(rng, tokenizer)
+        ids = example.input_ids
+        for begin in (i + 1 for i, token in enumerate(ids) if token == ANSWER):
+            end = ids.index(END_ID, begin)
+            assert example.loss_mask[begin : end + 1] == [1.0] * (end + 1 - begin)
+            turn = len(ids) - ids[::-1].index(USER_ID, len(ids) - begin)
+            answer, shown = ids[begin:end], ids[turn : begin - 2]
+            found = any(shown[i : i + len(answer)] == answer for i in range(len(shown)))
+            assert found or answer in words
+            num_turns += 1
+    assert num_turns > 200
 
 
 def test_places_gaps_and_comparisons_are_answered_right(tokenizer: ChatTokenizer) -> None:

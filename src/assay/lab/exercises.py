@@ -21,6 +21,7 @@ _LABEL_MARKS = (":", ": ", " =", " = ", "\n")
 _ITEM_MARKS = (",", ", ", " ", "\n")
 _GROUP_MARKS = ("\n", ";", "; ", ". ")
 _ANSWER_MARKS = ("", "", "", ":", ": ", " = ", "?", "? ")
+_QUESTION_ENDS = ("\n", "\n\n", "?\n", ". ", "\nText: ", "\n---\n")
 
 
 def draw_exercise(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
@@ -55,6 +56,13 @@ class _Sequence:
         from assay.chat.tiny_tokens import ASSISTANT, END_ID, TINY_TOKENS
 
         self.show([END_ID, TINY_TOKENS.index(ASSISTANT)])
+
+    def end_turn(self, *, last: bool) -> None:
+        """End the assistant's turn, which is trained; begin the user's next one, if not `last`."""
+        from assay.chat.tiny_tokens import END_ID, TINY_TOKENS, USER
+
+        self.train([END_ID])
+        self.show([] if last else [TINY_TOKENS.index(USER)])
 
     def build(self) -> RenderedExample:
         from assay.chat import RenderedExample
@@ -117,49 +125,85 @@ def _recall(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
     return sequence.build()
 
 
-def _groups(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
-    """Labels with members; then every member in any order, each with the label it stood under."""
+_Asked = tuple[list[int], list[int]]
+"""What is asked about a material, and what it says of that."""
+
+
+def _draw_groups(rng: random.Random, tokenizer: ChatTokenizer) -> tuple[list[int], list[_Asked]]:
+    """Labels with members, and every member with the label it stands under."""
     after_label = _mark(rng, tokenizer, _LABEL_MARKS)
     between = _mark(rng, tokenizer, _ITEM_MARKS)
     after_group = _mark(rng, tokenizer, _GROUP_MARKS)
-    after_member = _mark(rng, tokenizer, _ANSWER_MARKS)
     longest, most = _longest(rng), 1 if rng.random() < 0.4 else 4
-    sequence, labels = _Sequence(), []
+    shown: list[int] = []
+    asked: list[_Asked] = []
     for _ in range(rng.randint(2, 4)):
         label = _tokens(rng, 1, longest)
         members = [_tokens(rng, 1, longest) for _ in range(rng.randint(1, most))]
-        sequence.show(label, after_label)
+        shown += label + after_label
         for member in members:
-            sequence.show(member, after_group if member is members[-1] else between)
-            labels.append((member, label))
-    sequence.answer()
-    for member, label in rng.sample(labels, len(labels)):
-        sequence.show(member, after_member)
-        sequence.train(label, after_group[:1])
-        sequence.show(after_group[1:])
-    return sequence.build()
+            shown += member + (after_group if member is members[-1] else between)
+            asked.append((member, label))
+    return shown, asked
 
 
-def _scenes(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
+def _draw_scenes(rng: random.Random, tokenizer: ChatTokenizer) -> tuple[list[int], list[_Asked]]:
     """Two or three scenes, each of somebody with a thing at a place; then who, where and what."""
-    longest, sequence, asked = _longest(rng), _Sequence(), []
+    longest, encode = _longest(rng), tokenizer.encode
+    shown: list[int] = []
+    asked: list[_Asked] = []
     verbs = rng.sample(("brought", "found", "bought", "lost", "left", "carried", "hid"), 3)
     for verb in verbs[: rng.randint(2, 3)]:
         who, what, where = (_tokens(rng, 1, longest) for _ in range(3))
         if rng.random() < 0.5:
-            sequence.show(tokenizer.encode("At "), where, tokenizer.encode(" "), who)
-            sequence.show(tokenizer.encode(f" {verb} "), what)
+            shown += encode("At ") + where + encode(" ") + who + encode(f" {verb} ") + what
         else:
-            sequence.show(who, tokenizer.encode(f" {verb} "), what)
-            sequence.show(tokenizer.encode(" at "), where)
-        sequence.show(tokenizer.encode(". "))
-        asked += [("Who", what, who), ("Who", where, who), ("Where", who, where)]
-        asked += [("Where", what, where), ("What", who, what)]
-    sequence.answer()
+            shown += who + encode(f" {verb} ") + what + encode(" at ") + where
+        shown += encode(". ")
+        known = (("Who", what, who), ("Who", where, who), ("Where", who, where))
+        for word, given, wanted in (*known, ("Where", what, where), ("What", who, what)):
+            asked.append((encode(f"{word} ") + given, wanted))
+    return shown, asked
+
+
+def _groups(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
+    """Labels with members; then every member in any order, each with the label it stood under."""
+    return _asked_after(rng, tokenizer, *_draw_groups(rng, tokenizer))
+
+
+def _scenes(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
+    """Scenes; then who, where and what, each with the answer."""
+    return _asked_after(rng, tokenizer, *_draw_scenes(rng, tokenizer))
+
+
+def _asked_after(
+    rng: random.Random, tokenizer: ChatTokenizer, shown: list[int], asked: list[_Asked]
+) -> RenderedExample:
     mark, end = _mark(rng, tokenizer, _ANSWER_MARKS), tokenizer.encode("\n")
-    for word, given, wanted in rng.sample(asked, rng.randint(5, len(asked))):
-        sequence.show(tokenizer.encode(f"{word} "), given, mark)
-        sequence.train(wanted, end)
+    sequence = _Sequence()
+    sequence.show(shown)
+    sequence.answer()
+    for question, answer in rng.sample(asked, len(asked)):
+        sequence.show(question, mark)
+        sequence.train(answer, end)
+    return sequence.build()
+
+
+def _asked_before(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
+    """Turns that each ask, amid other words, before they show groups, scenes or a list.
+
+    What is asked must then be known again while reading on, which asking afterwards never teaches.
+    """
+    draw = rng.choice((_draw_groups, _draw_groups, _draw_scenes, _draw_members))
+    sequence, num_turns = _Sequence(), rng.randint(2, 4)
+    for turn in range(num_turns):
+        shown, asked = draw(rng, tokenizer)
+        question, answer = rng.choice(asked)
+        sequence.show(_tokens(rng, 0, 3), question, _tokens(rng, 0, 3))
+        sequence.show(_mark(rng, tokenizer, _QUESTION_ENDS), shown)
+        sequence.answer()
+        sequence.train(answer)
+        sequence.end_turn(last=turn == num_turns - 1)
     return sequence.build()
 
 
@@ -176,19 +220,26 @@ def _list(rng: random.Random, tokenizer: ChatTokenizer, low: int, high: int) -> 
     return items, sequence
 
 
-def _members(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
-    """A list; then words, each with Yes where it stands in the list, and No elsewhere."""
-    items, sequence = _list(rng, tokenizer, 2, 6)
-    mark, end = _mark(rng, tokenizer, _ANSWER_MARKS), tokenizer.encode("\n")
+def _draw_members(rng: random.Random, tokenizer: ChatTokenizer) -> tuple[list[int], list[_Asked]]:
+    """A list, and words with Yes where they stand in it, and No elsewhere, half and half."""
+    longest, between = _longest(rng), _mark(rng, tokenizer, _ITEM_MARKS)
     yes, no = tokenizer.encode("Yes"), tokenizer.encode("No")
+    items = [_tokens(rng, 1, longest) for _ in range(rng.randint(2, 6))]
+    shown = list(items[0])
+    for item in items[1:]:
+        shown += between + item
+    asked: list[_Asked] = []
     for _ in range(rng.randint(4, 10)):
         word = rng.choice(items)
         if rng.random() < 0.5:
             word = _tokens(rng, len(word), len(word))
-        sequence.show(word, mark)
-        sequence.train(yes if word in items else no)
-        sequence.show(end)
-    return sequence.build()
+        asked.append((word, yes if word in items else no))
+    return shown, asked
+
+
+def _members(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
+    """A list; then words, each with Yes where it stands in the list, and No elsewhere."""
+    return _asked_after(rng, tokenizer, *_draw_members(rng, tokenizer))
 
 
 def _count(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
@@ -243,12 +294,13 @@ def _compare(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
 
 _SHARES: dict[Callable[[random.Random, ChatTokenizer], RenderedExample], float] = {
     _repeat: 0.05,
-    _recall: 0.07,
-    _groups: 0.26,
-    _scenes: 0.17,
-    _members: 0.11,
-    _count: 0.14,
-    _nth: 0.06,
-    _fill: 0.14,
-    _compare: 0.04,
+    _recall: 0.06,
+    _groups: 0.15,
+    _scenes: 0.1,
+    _members: 0.08,
+    _asked_before: 0.3,
+    _count: 0.1,
+    _nth: 0.04,
+    _fill: 0.1,
+    _compare: 0.02,
 }
