@@ -175,7 +175,7 @@ def test_warmup_stable_decay_by_hand() -> None:
     factors = [
         compute_lr_factor(step, num_steps=20, warmup_steps=0, schedule="wsd") for step in range(20)
     ]
-    assert factors == pytest.approx([1.0] * 17 + [0.75, 0.5, 0.25])
+    assert factors == pytest.approx([1.0] * 13 + [step / 8 for step in range(7, 0, -1)])
 
 
 def test_weight_decay_spares_vectors() -> None:

@@ -38,7 +38,7 @@ NUM_TOKENIZER_TEXTS = 60_000
 MICRO_BATCH_TOKENS = 8192
 EXERCISE_SHARE, DOCUMENT_SHARE = 0.14, 0.1
 """Of the sequences of chat tuning; the rest are conversations."""
-DOCUMENT_WEIGHT = 0.2
+DOCUMENT_WEIGHT = 0.35
 """Of a document's tokens in the loss of chat tuning: most of them cannot be foretold, and at the
 weight of an answer's they made nine tenths of its gradient."""
 
@@ -132,9 +132,9 @@ def build_tiny(
 def remember_settings(folder: Path, settings: BuildSettings) -> None:
     """Write the settings beside the build, or check that they are those it was begun with.
 
-    A stage's number of steps may change until a later stage has begun: only the last fifth of chat
-    tuning, in which its learning rate falls, depends on it. ``sittings`` lists where each sitting
-    began, with which code.
+    A stage's number of steps may change until a later stage has begun: only the last two fifths of
+    chat tuning, in which its learning rate falls, depend on it. ``sittings`` lists where each
+    sitting began, with which code.
     """
     from dataclasses import asdict
 

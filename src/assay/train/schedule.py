@@ -6,7 +6,7 @@ import math
 from typing import Literal
 
 ScheduleName = Literal["cosine", "linear", "constant", "wsd"]
-WSD_DECAY_RATIO = 0.2
+WSD_DECAY_RATIO = 0.4
 """Share of the steps over which ``wsd`` decays."""
 
 
@@ -17,8 +17,8 @@ def compute_lr_factor(
 
     Linear warm-up over `warmup_steps` (the first step already moves: 1 / warmup_steps), then the
     schedule; cosine is that of Loshchilov and Hutter 2017, equation 5, without restarts, to zero
-    one step after the last; ``wsd`` stays at the peak and falls linearly over the last fifth (Hu et
-    al. 2024), so that its steady part can be prolonged later.
+    one step after the last; ``wsd`` stays at the peak and falls linearly over the last two fifths
+    (Hu et al. 2024), so that its steady part can be prolonged later.
     """
     if step < warmup_steps:
         return (step + 1) / warmup_steps
