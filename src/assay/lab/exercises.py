@@ -293,14 +293,14 @@ def _compare(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
 
 
 _SHARES: dict[Callable[[random.Random, ChatTokenizer], RenderedExample], float] = {
-    _repeat: 0.05,
-    _recall: 0.06,
-    _groups: 0.15,
-    _scenes: 0.1,
-    _members: 0.08,
-    _asked_before: 0.3,
-    _count: 0.1,
-    _nth: 0.04,
-    _fill: 0.1,
+    _repeat: 0.03,
+    _recall: 0.05,
+    _groups: 0.1,
+    _scenes: 0.06,
+    _members: 0.05,
+    _asked_before: 0.5,
+    _count: 0.08,
+    _nth: 0.03,
+    _fill: 0.08,
     _compare: 0.02,
 }
