@@ -1,6 +1,7 @@
 """Exercises on random tokens: what is trained in them can be found by looking back."""
 
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,22 @@ def test_what_is_asked_before_is_answered_by_what_is_shown_after(tokenizer: Chat
             assert found or answer in words
             num_turns += 1
     assert num_turns > 200
+
+
+def test_words_of_one_token_are_spelled_in_other_places(tokenizer: ChatTokenizer) -> None:
+    rng = random.Random(6)
+    met = set()
+    for _ in range(200):
+        shown, answered, mask = _halves(exercises._respell(rng, tokenizer))
+        target, _, text = tokenizer.decode(shown).partition(":")
+        answer = tokenizer.decode(answered)
+        words = re.findall("[a-z]+", text.lower())
+        assert set(mask) == {1.0} and answered[-1] == END_ID
+        assert re.findall("[a-z]+", answer.lower()) == words
+        assert answer == exercises._SPELLINGS[target](re.findall("[A-Za-z]+", answer))
+        met |= {(target, word) for word in words}
+    assert {target for target, _ in met} == set(exercises._SPELLINGS)
+    assert len({word for _, word in met}) > 300
 
 
 def test_places_gaps_and_comparisons_are_answered_right(tokenizer: ChatTokenizer) -> None:

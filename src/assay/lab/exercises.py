@@ -8,8 +8,10 @@ here too. Trained are the tokens that can be known.
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 from assay.lab.tokenizer import VOCAB_SIZE
@@ -292,13 +294,46 @@ def _compare(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
     return sequence.build()
 
 
+@cache
+def _spaced_words(tokenizer: ChatTokenizer) -> list[str]:
+    """The words that are one token with the space before them."""
+    texts = (tokenizer.decode([token]) for token in range(VOCAB_SIZE))
+    return [text[1:] for text in texts if text[:1] == " " and text[1:].isalpha()]
+
+
+_SPELLINGS: dict[str, Callable[[list[str]], str]] = {
+    "a b": lambda words: " " + " ".join(words),
+    '"a"': lambda words: json.dumps(words),
+    "a_b": "_".join,
+    "a/b": "/".join,
+    "a": "\n".join,
+    "A": lambda words: "\n".join(word.capitalize() for word in words),
+}
+
+
+def _respell(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
+    """Words that are one token after a space; then the same in quotes, joined or on lines.
+
+    There they are cut into pieces, and which ones is to be known of every such word.
+    """
+    words = rng.sample(_spaced_words(tokenizer), rng.randint(2, 8))
+    source, target = rng.sample(list(_SPELLINGS), 2)
+    sequence = _Sequence()
+    sequence.show(tokenizer.encode(f"{target}:{_SPELLINGS[source](words)}"))
+    sequence.answer()
+    sequence.train(tokenizer.encode(_SPELLINGS[target](words)))
+    sequence.end_turn(last=True)
+    return sequence.build()
+
+
 _SHARES: dict[Callable[[random.Random, ChatTokenizer], RenderedExample], float] = {
     _repeat: 0.03,
     _recall: 0.05,
     _groups: 0.1,
     _scenes: 0.06,
     _members: 0.05,
-    _asked_before: 0.5,
+    _asked_before: 0.4,
+    _respell: 0.1,
     _count: 0.08,
     _nth: 0.03,
     _fill: 0.08,
