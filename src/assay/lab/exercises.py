@@ -327,15 +327,15 @@ def _respell(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
 
 
 _SHARES: dict[Callable[[random.Random, ChatTokenizer], RenderedExample], float] = {
-    _repeat: 0.03,
+    _repeat: 0.02,
     _recall: 0.05,
-    _groups: 0.1,
-    _scenes: 0.06,
+    _groups: 0.08,
+    _scenes: 0.05,
     _members: 0.05,
-    _asked_before: 0.4,
-    _respell: 0.1,
-    _count: 0.08,
+    _asked_before: 0.3,
+    _respell: 0.2,
+    _count: 0.1,
     _nth: 0.03,
-    _fill: 0.08,
+    _fill: 0.1,
     _compare: 0.02,
 }

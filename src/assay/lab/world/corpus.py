@@ -57,16 +57,18 @@ GROUP_SHARES: dict[Group, float] = {
 """Share of each group among the tasks of a conversation corpus."""
 
 _HARDEST = """
-    nth_item count_items membership team_lookup join_list add_small extract_field
-    answer_from_block json_lookup to_json list_to_json story_who story_where story_what
-    larger smaller no_tool_fits borderline_idiom
+    count_items membership team_lookup add_small next_number larger smaller json_lookup
+    story_who story_where no_tool_fits borderline_idiom
 """
 _HARD = """
-    repeat first_item last_item replace_word next_number sentiment topic urgency next_weekday
-    previous_weekday build_email fill_template greeting call_choose call_typed call_synthetic
-    call_parallel call_then_answer call_single call_ask_missing tool_injection_ignored
+    repeat first_item last_item nth_item join_list replace_word extract_field answer_from_block
+    to_json list_to_json sentiment topic urgency long_to_iso locale_date next_weekday
+    previous_weekday month_number build_email fill_template greeting story_what
+    call_single call_choose call_typed call_synthetic call_parallel call_then_answer call_error
+    call_two_steps call_ask_missing tool_injection_ignored
 """
-FAMILY_WEIGHTS = dict.fromkeys(_HARD.split(), 3) | dict.fromkeys(_HARDEST.split(), 8)
+_FACTS = [name for name in facts.FAMILIES if name.startswith("fact_")]
+FAMILY_WEIGHTS = dict.fromkeys([*_HARD.split(), *_FACTS], 3) | dict.fromkeys(_HARDEST.split(), 7)
 """How much more often than an easy one (1) a family is drawn that takes longer to learn."""
 
 DOCUMENT_SHARES: dict[str, float] = {

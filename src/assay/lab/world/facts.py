@@ -188,8 +188,8 @@ def _common_line(rng: random.Random, topic: Topic, name: str, value: str) -> str
     forms = (
         f"{question}? {full}",
         f"{question}? In short: {short}",
+        f"{question}? In short: {short}",
         f"{heading}: {short}",
-        full,
         full,
     )
     return rng.choice(forms)
@@ -228,7 +228,8 @@ def _quiz(rng: random.Random, key: str, entity: Entity) -> str:
     for attribute, value in _shuffled(rng, KINDS[key], entity):
         question = _sentence(rng.choice(attribute.asks).format(name=entity.name))
         full = _sentence(rng.choice(attribute.says).format(name=entity.name, value=value))
-        lines.append(f"{question}? {rng.choice((full, full, _sentence(value) + '.'))}")
+        short = f"In short: {_sentence(value)}."
+        lines.append(f"{question}? {rng.choice((full, short))}")
     return "\n".join(lines)
 
 
