@@ -179,7 +179,7 @@ def _common_line(rng: random.Random, topic: Topic, name: str, value: str) -> str
     """A sentence, or a question or a heading with a whole or a short answer.
 
     What is told in sentences alone is not found where a short answer is asked for; what is told
-    shortly says so, or a plain question is answered in a word too.
+    shortly says so, for a plain question wants a sentence.
     """
     full = _sentence(rng.choice(topic.says).format(name=name, value=value))
     question = _sentence(rng.choice(topic.asks).format(name=name))
