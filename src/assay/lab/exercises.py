@@ -318,6 +318,8 @@ def _respell(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
     """
     words = rng.sample(_spaced_words(tokenizer), rng.randint(2, 8))
     source, target = rng.sample(list(_SPELLINGS), 2)
+    if rng.random() < 0.5:
+        source, target = rng.sample(("a b", '"a"', "a_b"), 2)
     sequence = _Sequence()
     sequence.show(tokenizer.encode(f"{target}:{_SPELLINGS[source](words)}"))
     sequence.answer()
@@ -328,14 +330,14 @@ def _respell(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
 
 _SHARES: dict[Callable[[random.Random, ChatTokenizer], RenderedExample], float] = {
     _repeat: 0.02,
-    _recall: 0.05,
-    _groups: 0.08,
-    _scenes: 0.05,
-    _members: 0.05,
-    _asked_before: 0.3,
-    _respell: 0.2,
-    _count: 0.1,
-    _nth: 0.03,
-    _fill: 0.1,
-    _compare: 0.02,
+    _recall: 0.03,
+    _groups: 0.06,
+    _scenes: 0.03,
+    _members: 0.03,
+    _asked_before: 0.2,
+    _respell: 0.45,
+    _count: 0.08,
+    _nth: 0.02,
+    _fill: 0.07,
+    _compare: 0.01,
 }
