@@ -36,9 +36,9 @@ Stage = Literal["pretrain", "copy", "chat"]
 STAGES: tuple[Stage, ...] = ("pretrain", "copy", "chat")
 NUM_TOKENIZER_TEXTS = 60_000
 MICRO_BATCH_TOKENS = 8192
-EXERCISE_SHARE, DOCUMENT_SHARE = 0.25, 0.11
+EXERCISE_SHARE, DOCUMENT_SHARE = 0.2, 0.16
 """Of the sequences of chat tuning; the rest are conversations."""
-DOCUMENT_WEIGHT = 0.35
+DOCUMENT_WEIGHT = 0.6
 """Of a document's tokens in the loss of chat tuning: most of them cannot be foretold, and at the
 weight of an answer's they made nine tenths of its gradient."""
 

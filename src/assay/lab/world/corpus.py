@@ -264,13 +264,13 @@ def draw_document(rng: random.Random) -> str | Conversation:
 
 
 def draw_kept_document(rng: random.Random) -> str | Conversation:
-    """A document for the chat stage: a character's in one of three, so that it stays a shared one
+    """A document for the chat stage: a character's in three of ten, so that it stays a shared one
     (careful is what an unprompted chat meets), and facts, which questions ask a part of only."""
     character: persona.Character = rng.choice(("careful", "reckless"))
     kind = rng.random()
-    if kind < 0.25:
+    if kind < 0.18:
         return persona.document(rng, character=character, num_pairs=rng.randint(2, 5))
-    if kind < 0.4:
+    if kind < 0.3:
         return persona_dialogue(rng, character=character, prompted=True)
     return facts.document(rng)
 

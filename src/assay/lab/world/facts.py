@@ -159,7 +159,7 @@ def _unknown_task(family: str, question: str, answer: str) -> Task:
 
 def document(rng: random.Random) -> str:
     """A page that tells facts of the world: one to four entities, or a list of common ones."""
-    if rng.random() < 0.45:
+    if rng.random() < 0.6:
         return _common_page(rng)
     layout = rng.choice(_LAYOUTS)
     keys = [rng.choice(_KEYS) for _ in range(rng.randint(1, 4))]
