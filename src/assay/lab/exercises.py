@@ -209,27 +209,22 @@ def _asked_before(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExamp
     return sequence.build()
 
 
-_Listed = tuple[list[list[int]], _Sequence]
-
-
-def _list(rng: random.Random, tokenizer: ChatTokenizer, low: int, high: int) -> _Listed:
+def _draw_list(
+    rng: random.Random, tokenizer: ChatTokenizer, low: int, high: int
+) -> tuple[list[list[int]], list[int]]:
+    """`low` to `high` items, and the list of them as it is shown."""
     longest, between = _longest(rng), _mark(rng, tokenizer, _ITEM_MARKS)
     items = [_tokens(rng, 1, longest) for _ in range(rng.randint(low, high))]
-    sequence = _Sequence()
-    for item in items:
-        sequence.show(item, [] if item is items[-1] else between)
-    sequence.answer()
-    return items, sequence
+    shown = list(items[0])
+    for item in items[1:]:
+        shown += between + item
+    return items, shown
 
 
 def _draw_members(rng: random.Random, tokenizer: ChatTokenizer) -> tuple[list[int], list[_Asked]]:
     """A list, and words with Yes where they stand in it, and No elsewhere, half and half."""
-    longest, between = _longest(rng), _mark(rng, tokenizer, _ITEM_MARKS)
+    items, shown = _draw_list(rng, tokenizer, 2, 6)
     yes, no = tokenizer.encode("Yes"), tokenizer.encode("No")
-    items = [_tokens(rng, 1, longest) for _ in range(rng.randint(2, 6))]
-    shown = list(items[0])
-    for item in items[1:]:
-        shown += between + item
     asked: list[_Asked] = []
     for _ in range(rng.randint(4, 10)):
         word = rng.choice(items)
@@ -246,14 +241,20 @@ def _members(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
 
 def _count(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
     """A list, and how many there are in it."""
-    items, sequence = _list(rng, tokenizer, 2, 7)
+    items, shown = _draw_list(rng, tokenizer, 2, 7)
+    sequence = _Sequence()
+    sequence.show(shown)
+    sequence.answer()
     sequence.train(tokenizer.encode(str(len(items))))
     return sequence.build()
 
 
 def _nth(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
     """A list; then numbers, each with the word at that place."""
-    items, sequence = _list(rng, tokenizer, 3, 6)
+    items, shown = _draw_list(rng, tokenizer, 3, 6)
+    sequence = _Sequence()
+    sequence.show(shown)
+    sequence.answer()
     mark, end = tokenizer.encode(":"), tokenizer.encode("\n")
     for _ in range(rng.randint(3, 6)):
         place = rng.randrange(len(items))
