@@ -2,8 +2,8 @@
 
 What is asked of an arbitrary token can only be found by looking back, which the world's own texts
 teach slowly: to say again, to look up, to find a label, to tell who did what where, to know what is
-in a list, to count it, to find a place in it, to fill gaps. Comparing numbers is practised
-here too. Trained are the tokens that can be known.
+in a list, to count it, to find a place in it, to fill gaps. How words are spelled and which number
+is larger is practised here too. Trained are the tokens that can be known.
 """
 
 from __future__ import annotations
@@ -331,14 +331,14 @@ def _respell(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
 
 _SHARES: dict[Callable[[random.Random, ChatTokenizer], RenderedExample], float] = {
     _repeat: 0.02,
-    _recall: 0.03,
-    _groups: 0.06,
-    _scenes: 0.03,
-    _members: 0.03,
-    _asked_before: 0.2,
-    _respell: 0.45,
-    _count: 0.08,
-    _nth: 0.02,
-    _fill: 0.07,
-    _compare: 0.01,
+    _recall: 0.05,
+    _groups: 0.08,
+    _scenes: 0.05,
+    _members: 0.05,
+    _asked_before: 0.3,
+    _respell: 0.2,
+    _count: 0.1,
+    _nth: 0.03,
+    _fill: 0.1,
+    _compare: 0.02,
 }
