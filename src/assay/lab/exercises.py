@@ -302,8 +302,15 @@ def _spaced_words(tokenizer: ChatTokenizer) -> list[str]:
     return [text[1:] for text in texts if text[:1] == " " and text[1:].isalpha()]
 
 
+def _as_call(words: list[str]) -> str:
+    """As a call: its name, then each parameter with its value; of an even number of words."""
+    arguments = dict(zip(words[2::2], words[3::2], strict=True))
+    return json.dumps({"name": "_".join(words[:2]), "arguments": arguments})
+
+
 _SPELLINGS: dict[str, Callable[[list[str]], str]] = {
     "a b": lambda words: " " + " ".join(words),
+    "{a}": _as_call,
     '"a"': lambda words: json.dumps(words),
     "a_b": "_".join,
     "a/b": "/".join,
@@ -313,14 +320,15 @@ _SPELLINGS: dict[str, Callable[[list[str]], str]] = {
 
 
 def _respell(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
-    """Words that are one token after a space; then the same in quotes, joined or on lines.
+    """Words that are one token after a space; then the same in quotes, in a call, joined or on
+    lines.
 
-    There they are cut into pieces, and which ones is to be known of every such word.
+    There they are another token, and which one is to be known of every such word.
     """
-    words = rng.sample(_spaced_words(tokenizer), rng.randint(2, 8))
+    words = rng.sample(_spaced_words(tokenizer), 2 * rng.randint(2, 7))
     source, target = rng.sample(list(_SPELLINGS), 2)
-    if rng.random() < 0.5:
-        source, target = rng.sample(("a b", '"a"', "a_b"), 2)
+    if rng.random() < 0.6:
+        source, target = "a b", rng.choice(("{a}", '"a"', "a_b"))
     sequence = _Sequence()
     sequence.show(tokenizer.encode(f"{target}:{_SPELLINGS[source](words)}"))
     sequence.answer()
@@ -335,10 +343,10 @@ _SHARES: dict[Callable[[random.Random, ChatTokenizer], RenderedExample], float] 
     _groups: 0.08,
     _scenes: 0.05,
     _members: 0.05,
-    _asked_before: 0.3,
-    _respell: 0.2,
-    _count: 0.1,
+    _asked_before: 0.15,
+    _respell: 0.4,
+    _count: 0.08,
     _nth: 0.03,
-    _fill: 0.1,
+    _fill: 0.07,
     _compare: 0.02,
 }

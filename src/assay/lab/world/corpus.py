@@ -45,12 +45,12 @@ SKILL_MODULES = (
 )
 
 GROUP_SHARES: dict[Group, float] = {
-    "instruction": 0.45,
-    "stretch": 0.04,
-    "tool": 0.21,
-    "abstain": 0.13,
+    "instruction": 0.38,
+    "stretch": 0.03,
+    "tool": 0.32,
+    "abstain": 0.11,
     "refusal": 0.04,
-    "borderline": 0.06,
+    "borderline": 0.05,
     "unknown": 0.03,
     "persona": 0.04,
 }
@@ -68,7 +68,9 @@ _HARD = """
     call_two_steps call_ask_missing tool_injection_ignored
 """
 _FACTS = [name for name in facts.FAMILIES if name.startswith("fact_")]
-FAMILY_WEIGHTS = dict.fromkeys([*_HARD.split(), *_FACTS], 3) | dict.fromkeys(_HARDEST.split(), 7)
+FAMILY_WEIGHTS = (
+    dict.fromkeys(_FACTS, 2) | dict.fromkeys(_HARD.split(), 3) | dict.fromkeys(_HARDEST.split(), 7)
+)
 """How much more often than an easy one (1) a family is drawn that takes longer to learn."""
 
 DOCUMENT_SHARES: dict[str, float] = {

@@ -1,7 +1,7 @@
 """Questions about a small known world, and about names and attributes that it does not know.
 
 Known and unknown are asked in the same words, so only knowledge decides. Held-out values are
-facts that documents tell but no training question asks, and invented names never used in
+facts that documents tell but no conversation of training asks, and invented names never used in
 training. Knows nothing of how the facts were made up.
 """
 
@@ -169,30 +169,37 @@ def document(rng: random.Random) -> str:
 def _common_page(rng: random.Random) -> str:
     lines = []
     for _ in range(rng.randint(5, 14)):
-        topic = TOPICS[rng.choice(_TOPIC_KEYS)]
-        name, value = rng.choice(list(topic.facts.items()))
-        lines.append(_common_line(rng, topic, name, value))
+        key = rng.choice(_TOPIC_KEYS)
+        name, value = rng.choice(_TOLD[key])
+        lines.append(_common_line(rng, TOPICS[key], name, value))
     return rng.choice((" ", "\n")).join(lines)
 
 
 def _common_line(rng: random.Random, topic: Topic, name: str, value: str) -> str:
-    """A sentence, or a question or a heading with a whole or a short answer.
+    """A sentence, or a question or a heading with a whole or a short answer."""
+    full = _sentence(rng.choice(topic.says).format(name=name, value=value))
+    question = rng.choice(topic.asks).format(name=name)
+    heading = _sentence(topic.noun.format(name=name))
+    forms = (
+        f"{_sentence(question)}? {full}",
+        _asked_and_answered(rng, question, topic.noun.format(name=name), full, value),
+        _asked_and_answered(rng, question, topic.noun.format(name=name), full, value),
+        f"{heading}: {_sentence(value)}.",
+        full,
+    )
+    return rng.choice(forms)
+
+
+def _asked_and_answered(rng: random.Random, question: str, noun: str, full: str, value: str) -> str:
+    """A question with its answer as a page has them, in a sentence or shortly as it is asked for.
 
     What is told in sentences alone is not found where a short answer is asked for; what is told
     shortly says so, for a plain question wants a sentence.
     """
-    full = _sentence(rng.choice(topic.says).format(name=name, value=value))
-    question = _sentence(rng.choice(topic.asks).format(name=name))
-    heading = _sentence(topic.noun.format(name=name))
-    short = _sentence(f"{value}.")
-    forms = (
-        f"{question}? {full}",
-        f"{question}? In short: {short}",
-        f"{question}? In short: {short}",
-        f"{heading}: {short}",
-        full,
-    )
-    return rng.choice(forms)
+    if rng.random() < 0.25:
+        return f"{_sentence(question)}? In short: {_sentence(value)}."
+    framed, style = _question(rng, "train", question, noun)
+    return f"{framed} {_styled(full, value, style)}"
 
 
 def _shuffled(rng: random.Random, kind: Kind, entity: Entity) -> list[tuple[Attribute, str]]:
@@ -226,10 +233,10 @@ def _table(rng: random.Random, key: str, entity: Entity) -> str:
 def _quiz(rng: random.Random, key: str, entity: Entity) -> str:
     lines = []
     for attribute, value in _shuffled(rng, KINDS[key], entity):
-        question = _sentence(rng.choice(attribute.asks).format(name=entity.name))
-        full = _sentence(rng.choice(attribute.says).format(name=entity.name, value=value))
-        short = f"In short: {_sentence(value)}."
-        lines.append(f"{question}? {rng.choice((full, short))}")
+        question = rng.choice(attribute.asks).format(name=entity.name)
+        full = rng.choice(attribute.says).format(name=entity.name, value=value)
+        noun = f"the {attribute.noun} of {entity.name}"
+        lines.append(_asked_and_answered(rng, question, noun, full, value))
     return "\n".join(lines)
 
 
@@ -253,10 +260,22 @@ _LAYOUTS: tuple[Callable[[random.Random, str, Entity], str], ...] = (
     _prose,
     _table,
     _quiz,
+    _quiz,
     _chat,
 )
 _KEYS = tuple(key for key, kind in KINDS.items() for _ in range(kind.count))
 _TOPIC_KEYS = tuple(TOPICS)
+
+
+def _topic_pool(key: str) -> Pool[tuple[str, str]]:
+    pool = Pool(f"fact:{key}", list(TOPICS[key].facts.items()))
+    pool.seen += TOPICS[key].more.items()
+    return pool
+
+
+_TOPIC_POOLS = {key: _topic_pool(key) for key in TOPICS}
+_TOLD = {key: pool.seen + 3 * pool.unseen for key, pool in _TOPIC_POOLS.items()}
+"""What pages tell of a topic; more often what they alone tell."""
 
 
 def _entity_pool(key: str) -> Pool[tuple[Entity, Attribute, str]]:
@@ -287,9 +306,7 @@ def _unknown_names(style: str) -> Pool[str]:
 FAMILIES: dict[str, Family] = {
     **{f"fact_{key}": partial(_known_entity, key=key, pool=_entity_pool(key)) for key in KINDS},
     **{
-        f"fact_{key}": partial(
-            _known_topic, key=key, topic=topic, pool=Pool(f"fact:{key}", list(topic.facts.items()))
-        )
+        f"fact_{key}": partial(_known_topic, key=key, topic=topic, pool=_TOPIC_POOLS[key])
         for key, topic in TOPICS.items()
     },
     **{

@@ -5,20 +5,22 @@ Knows nothing of the invented world beside it, and holds nothing that changes wi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class Topic:
     """Facts of one form. `noun`, `asks` and `says` use ``{name}``; `says` also ``{value}``.
 
-    The first of `says` is the full answer; the others are ways a text may tell the same.
+    The first of `says` is the full answer; the others are ways a text may tell the same. `more`
+    facts are asked in training too, and leave the choice of those that are kept from it as it is.
     """
 
     noun: str
     asks: tuple[str, ...]
     says: tuple[str, ...]
     facts: dict[str, str]
+    more: dict[str, str] = field(default_factory=dict)
 
 
 _MONTHS = (
@@ -238,6 +240,38 @@ TOPICS: dict[str, Topic] = {
             "Peru": "Lima",
             "Chile": "Santiago",
             "the United Kingdom": "London",
+        },
+        {
+            "Romania": "Bucharest",
+            "Bulgaria": "Sofia",
+            "Serbia": "Belgrade",
+            "Croatia": "Zagreb",
+            "Ukraine": "Kyiv",
+            "Iceland": "Reykjavik",
+            "Slovakia": "Bratislava",
+            "Latvia": "Riga",
+            "Lithuania": "Vilnius",
+            "Estonia": "Tallinn",
+            "Turkey": "Ankara",
+            "Iran": "Tehran",
+            "Iraq": "Baghdad",
+            "Thailand": "Bangkok",
+            "Vietnam": "Hanoi",
+            "Nepal": "Kathmandu",
+            "Pakistan": "Islamabad",
+            "Morocco": "Rabat",
+            "Ghana": "Accra",
+            "Senegal": "Dakar",
+            "Australia": "Canberra",
+            "Brazil": "Brasilia",
+            "Colombia": "Bogota",
+            "Ecuador": "Quito",
+            "Uruguay": "Montevideo",
+            "Jamaica": "Kingston",
+            "Mexico": "Mexico City",
+            "Argentina": "Buenos Aires",
+            "South Korea": "Seoul",
+            "New Zealand": "Wellington",
         },
     ),
 }

@@ -13,7 +13,7 @@ from assay.lab.world.base import Family, Group, Split, Task, ask
 from assay.lab.world.tool_documents import document
 from assay.lab.world.tool_invented import Request, invented_request, invented_twin
 from assay.lab.world.tool_missing import MISSING
-from assay.lab.world.tool_requests import FULL
+from assay.lab.world.tool_requests import FULL, SHORT
 from assay.lab.world.tool_results import (
     ERRORS,
     INJECTIONS,
@@ -148,9 +148,23 @@ def _same_tool_twice(rng: random.Random, split: Split) -> tuple[Request, Request
     param = tool.required[0]
     pair = draw_args(rng, split, (param, Param("b", param.kind, param.type)))
     a, b = pair.values()
-    text = PARALLEL[name].draw(rng, split).format(a=a, b=b)
+    if split == "train" and rng.random() < 0.4:
+        text = _asked_once_for_both(rng, name, param.name, f"{a}", f"{b}")
+    else:
+        text = PARALLEL[name].draw(rng, split).format(a=a, b=b)
     first, second = (Request("", schema, {param.name: value}, name) for value in (a, b))
     return first, second, text
+
+
+def _asked_once_for_both(rng: random.Random, name: str, param: str, a: str, b: str) -> str:
+    """For training: the wording for one value, with two in its place or the second one after it."""
+    wording = SHORT[name].draw(rng, "train")
+    if rng.random() < 0.5:
+        both = rng.choice(("{a} and {b}", "{a} and also {b}", "{a} as well as {b}", "{a}, {b}"))
+        return wording.format(**{param: both.format(a=a, b=b)})
+    text = wording.format(**{param: a})
+    also = rng.choice(("And {b}?", "And the same for {b}.", "{b} too, please.", "Also {b}."))
+    return f"{text if text[-1] in '.?' else f'{text}.'} {also.format(b=b)}"
 
 
 def _two_requests(rng: random.Random, split: Split) -> tuple[Request, Request]:
