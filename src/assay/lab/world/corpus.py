@@ -45,13 +45,13 @@ SKILL_MODULES = (
 )
 
 GROUP_SHARES: dict[Group, float] = {
-    "instruction": 0.38,
+    "instruction": 0.37,
     "stretch": 0.03,
     "tool": 0.32,
     "abstain": 0.11,
     "refusal": 0.04,
     "borderline": 0.05,
-    "unknown": 0.03,
+    "unknown": 0.04,
     "persona": 0.04,
 }
 """Share of each group among the tasks of a conversation corpus."""

@@ -176,18 +176,15 @@ def _common_page(rng: random.Random) -> str:
 
 
 def _common_line(rng: random.Random, topic: Topic, name: str, value: str) -> str:
-    """A sentence, or a question or a heading with a whole or a short answer."""
-    full = _sentence(rng.choice(topic.says).format(name=name, value=value))
-    question = rng.choice(topic.asks).format(name=name)
-    heading = _sentence(topic.noun.format(name=name))
-    forms = (
-        f"{_sentence(question)}? {full}",
-        _asked_and_answered(rng, question, topic.noun.format(name=name), full, value),
-        _asked_and_answered(rng, question, topic.noun.format(name=name), full, value),
-        f"{heading}: {_sentence(value)}.",
-        full,
-    )
-    return rng.choice(forms)
+    """A sentence, a heading with its answer, or a question and its answer."""
+    question, noun = rng.choice(topic.asks).format(name=name), topic.noun.format(name=name)
+    said = [_sentence(say.format(name=name, value=value)) for say in topic.says]
+    kind = rng.random()
+    if kind < 0.2:
+        return f"{_sentence(noun)}: {_sentence(value)}."
+    if kind < 0.4:
+        return rng.choice(said)
+    return _asked_and_answered(rng, question, noun, said[0], value)
 
 
 def _asked_and_answered(rng: random.Random, question: str, noun: str, full: str, value: str) -> str:
@@ -234,7 +231,7 @@ def _quiz(rng: random.Random, key: str, entity: Entity) -> str:
     lines = []
     for attribute, value in _shuffled(rng, KINDS[key], entity):
         question = rng.choice(attribute.asks).format(name=entity.name)
-        full = rng.choice(attribute.says).format(name=entity.name, value=value)
+        full = attribute.says[0].format(name=entity.name, value=value)
         noun = f"the {attribute.noun} of {entity.name}"
         lines.append(_asked_and_answered(rng, question, noun, full, value))
     return "\n".join(lines)

@@ -229,6 +229,11 @@ _INVENTED_PARAMS = notation_pool(
     target:code dry_run:flag min_count:2..20 price:amount contact:email host_city:city
     team:person file_path:path style:* mode:* shape:* side:* kind:* grade:*""",
 )
+_INVENTED_PARAMS.seen += [
+    # texts that begin with digits, so that what needs quotes must be read in the schema
+    *("begin_time:clock", "alarm:clock", "opening:clock", "due_date:date", "zip_code:digits"),
+    *("pin:digits", "phone:digits", "serial:digits"),
+]
 
 
 @dataclass(frozen=True)

@@ -219,6 +219,11 @@ def _degrees(rng: random.Random, split: Split) -> int | float:
     return rng.randint(14, 26) + (0.5 if rng.random() < 0.3 else 0)
 
 
+def _digits(rng: random.Random, split: Split) -> str:
+    """Digits that are no quantity, such as those of a telephone number."""
+    return "".join(rng.choices("0123456789", k=rng.randint(2, 8)))
+
+
 STRING_DRAWS: dict[str, Draw] = {
     "person": world.first_name,
     "city": world.CITIES.draw,
@@ -247,5 +252,6 @@ STRING_DRAWS: dict[str, Draw] = {
     "user": _code("U", 4),
     "account": _code("K", 5),
     "code": _code("EFGHJKLMNRSTVWXZ", 3),
+    "digits": _digits,
 }
 NUMBER_DRAWS: dict[str, Draw] = {"amount": _amount, "degrees": _degrees}
