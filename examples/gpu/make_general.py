@@ -7,10 +7,10 @@ An answer is right when it contains the expected word or number, so a full sente
 
 from __future__ import annotations
 
+import argparse
 import json
 import random
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 Make = Callable[[random.Random], tuple[str, str]]
@@ -85,11 +85,19 @@ def _next_number(rng: random.Random) -> tuple[str, str]:
     return f"Which number comes next: {shown}?", str(start + 4 * step)
 
 
-def main(arguments: Sequence[str]) -> None:
-    path = Path(arguments[0]) if arguments else Path(__file__).parent / "general.jsonl"
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Writes general questions, always the same.")
+    parser.add_argument(
+        "out",
+        metavar="OUT.jsonl",
+        nargs="?",
+        type=Path,
+        default=Path(__file__).parent / "general.jsonl",
+    )
+    path: Path = parser.parse_args().out
     rows = [{**row, "metric": "contains"} for row in make_rows()]
     path.write_bytes("".join(json.dumps(row) + "\n" for row in rows).encode())
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

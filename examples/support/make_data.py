@@ -1,17 +1,17 @@
 """Writes the rows of the Otterby help desk, always the same ones; it knows no model.
 
-    python examples/support/make_data.py [OUT.jsonl [KIND]]
+    python examples/support/make_data.py [OUT.jsonl [KIND …]]
 
 1,200 chat rows: messages to sort into queues, questions on policies, and requests for tools; or
-the rows of one KIND alone. The column `group` names the wording that a row was made from, so that
+the rows of each KIND alone. The column `group` names the wording that a row was made from, so that
 no wording stands in two splits.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import random
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from itertools import cycle
 from pathlib import Path
@@ -211,12 +211,20 @@ def make_rows() -> list[Row]:
     return rows
 
 
-def main(arguments: Sequence[str]) -> None:
-    path = Path(arguments[0]) if arguments else Path(__file__).parent / "data" / "tickets.jsonl"
-    rows = [row for row in make_rows() if row["kind"] in (arguments[1:] or COUNTS)]
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Writes the rows of the help desk.")
+    default = Path(__file__).parent / "data" / "tickets.jsonl"
+    parser.add_argument("out", metavar="OUT.jsonl", nargs="?", type=Path, default=default)
+    parser.add_argument("kinds", metavar="KIND", nargs="*", help=f"any of {', '.join(COUNTS)}")
+    given = parser.parse_args()
+    unknown = [kind for kind in given.kinds if kind not in COUNTS]
+    if unknown:
+        parser.error(f"got {', '.join(unknown)}, allowed {', '.join(COUNTS)}")
+    path: Path = given.out
+    rows = [row for row in make_rows() if row["kind"] in (given.kinds or COUNTS)]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes("".join(json.dumps(row) + "\n" for row in rows).encode())
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -9,9 +9,9 @@ suites ask are left out, so the retention and refusal gates stay honest.
 
 from __future__ import annotations
 
+import argparse
 import json
 import random
-import sys
 from itertools import cycle
 from pathlib import Path
 
@@ -23,7 +23,10 @@ SEED = "general"
 
 
 def main() -> None:
-    out = Path(sys.argv[1]) if sys.argv[1:] else Path(__file__).parent / "data" / "general.jsonl"
+    parser = argparse.ArgumentParser(description="Writes rows of what the base can do already.")
+    default = Path(__file__).parent / "data" / "general.jsonl"
+    parser.add_argument("out", metavar="OUT.jsonl", nargs="?", type=Path, default=default)
+    out: Path = parser.parse_args().out
     rng = random.Random(SEED)
     seen = _suite_questions()
     families = [

@@ -107,3 +107,55 @@ def test_compare_shows_the_key_that_differs(capsys: pytest.CaptureFixture[str]) 
     assert ["method.rank", "16", "4"] in [
         line.split() for line in capsys.readouterr().out.splitlines()
     ]
+
+
+def answer(run: RunFolder, marks: str, *, prefix: str = "q") -> None:
+    """Lines of items that the tuned model answered rightly (1) or wrongly (0)."""
+    rows = [
+        {
+            "suite": "task",
+            "id": f"{prefix}{place}",
+            "metric": "exact",
+            "messages": [{"role": "user", "content": "?"}],
+            "tuned": {"output": "", "score": {"metric": "exact", "value": float(mark)}},
+        }
+        for place, mark in enumerate(marks)
+    ]
+    write_bytes(run.items, "".join(json.dumps(row) + "\n" for row in rows).encode())
+
+
+def test_compare_pairs_runs_on_the_same_items(capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = make_run("first"), make_run("second")
+    answer(first, "00000010")
+    answer(second, "11111100")
+    assert main(["compare", "first", "second", "--json"]) == EXIT_OK
+    (pair,) = json.loads(capsys.readouterr().out)["paired"]
+    comparison = pair["comparison"]
+    assert (pair["suite"], pair["variant"], comparison["n"]) == ("task", "tuned", 8)
+    # Six better, one worse: 2 * (1 + 7) / 2^7.
+    assert (comparison["difference"], comparison["p_value"]) == (0.625, 16 / 128)
+    assert main(["compare", "first", "second"]) == EXIT_OK
+    shown = capsys.readouterr().out
+    assert "task/tuned" in shown and "+62.5 [" in shown and "at 95\u202f%" in shown
+    assert "p = 0.12" in shown and "mcnemar (6 better, 1 worse)" in shown
+
+
+def test_compare_says_why_runs_are_not_paired(capsys: pytest.CaptureFixture[str]) -> None:
+    answer(make_run("first"), "01")
+    answer(make_run("second"), "01", prefix="other")
+    assert main(["compare", "first", "second"]) == EXIT_OK
+    shown = capsys.readouterr().out
+    assert "not paired: different items: 2 in a alone, 2 in b alone" in shown
+
+
+def test_show_prints_perplexities_as_such(capsys: pytest.CaptureFixture[str]) -> None:
+    run = make_run("desk")
+    tuned = {"mean": 0.0719, "low": 0.06, "high": 0.08, "perplexity": 13.9}
+    suite = {"kind": "task", "metric": "perplexity", "n": 40, "tuned": tuned}
+    write_json(run.evaluation, {"suites": {"task": suite}})
+    assert main(["runs", "show", "desk"]) == EXIT_OK
+    shown = capsys.readouterr().out
+    assert "perplexity 13.9" in shown and "7.2" not in shown
+    assert main(["compare", "desk", "desk", "--json"]) == EXIT_OK
+    found = json.loads(capsys.readouterr().out)["evaluation"]
+    assert found == [{"key": "task/tuned", "a": 13.9, "b": 13.9}]

@@ -48,7 +48,7 @@ RECIPES = st.fixed_dictionaries(
         ),
     },
     optional={
-        "method": st.sampled_from(["lora", "full"])
+        "method": st.sampled_from(["lora", "qlora", "full"])
         | st.fixed_dictionaries(
             {}, optional={"rank": WHOLE, "target_modules": st.lists(TEXT, min_size=1)}
         ),

@@ -79,7 +79,12 @@ GOLDEN = [
     "output",
     "seed",
 ]
-LORA_ONLY = {"method.rank", "method.alpha", "method.dropout", "method.target_modules"}
+ADAPTERS_ONLY = {"method.rank", "method.alpha", "method.dropout", "method.target_modules"}
+QLORA = {
+    "method.dropout": "method.quantization",
+    "method.target_modules": "method.double_quantization",
+}
+"""QLoRA adapts every linear layer without dropout, so its own two keys take the places of these."""
 ENTRIES = {
     "data.train": [
         "path",
@@ -98,7 +103,8 @@ ENTRIES = {
 
 def test_the_keys_of_each_method_are_these_and_at_most_sixty() -> None:
     assert leaf_keys("lora", "sft") == GOLDEN
-    assert leaf_keys("full", "sft") == [key for key in GOLDEN if key not in LORA_ONLY]
+    assert leaf_keys("full", "sft") == [key for key in GOLDEN if key not in ADAPTERS_ONLY]
+    assert leaf_keys("qlora", "sft") == [QLORA.get(key, key) for key in GOLDEN]
     assert len(GOLDEN) <= 60
 
 
@@ -130,6 +136,8 @@ def test_numbers_have_a_range() -> None:
         "{base: tiny, data: {train: a.jsonl}}",
         "{base: {name: tiny}, data: {train: [a, {path: b}]}, method: full, gates: strict}",
         "{base: tiny, data: {train: {path: a}}, method: {type: lora, target_modules: [q_proj]}}",
+        "{base: tiny, data: {train: a}, method: {type: qlora, rank: 8, quantization: fp4}}",
+        "{base: tiny, data: {train: a}, method: qlora}",
         "{base: tiny, data: {train: a}, trackers: wandb, objective: sft, evaluate: {suites: s}}",
     ],
 )
@@ -144,6 +152,7 @@ def test_the_json_schema_takes_the_short_forms(text: str) -> None:
         {"base": "tiny"},
         {"base": "tiny", "data": {"train": "a"}, "sede": 1},
         {"base": "tiny", "data": {"train": "a"}, "method": {"type": "full", "rank": 1}},
+        {"base": "tiny", "data": {"train": "a"}, "method": {"type": "qlora", "dropout": 0.1}},
         {"base": "tiny", "data": {"train": "a"}, "train": {"epochs": 0}},
     ],
 )
@@ -154,7 +163,7 @@ def test_the_json_schema_is_closed(plain: dict[str, Any]) -> None:
 
 def test_explain_says_what_a_key_means_allows_and_defaults_to() -> None:
     assert explain("method.rank").splitlines() == [
-        "method.rank (type lora)",
+        "method.rank (type lora, qlora)",
         "  Inner size of each adapter. Unit: dimensions.",
         "  allowed  a whole number from 1 to 4096",
         "  unit     dimensions",
@@ -180,6 +189,21 @@ def test_explain_of_an_unknown_key_names_the_nearest(key: str, do: str) -> None:
     with pytest.raises(ConfigError) as caught:
         explain(key)
     assert caught.value.problems[0].do == f"write {do}"
+
+
+def test_what_two_numbers_decide_is_explained_by_both() -> None:
+    pytest.importorskip("torch")
+    from assay.evaluate.gates import Thresholds
+
+    text = explain("gates.overfit_ratio")
+    assert f"at most {Thresholds().overfit_gap:g} nats per token passes" in text
+    assert "overfit_gap" in text
+
+
+def test_a_weight_is_explained_as_a_multiple() -> None:
+    text = explain("data.train.weight")
+    assert "1 once, 2 twice, 0.5 half of the rows" in text
+    assert "relative" not in text
 
 
 def test_the_mask_pathologies_are_those_that_the_mask_report_can_name() -> None:

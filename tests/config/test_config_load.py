@@ -158,9 +158,23 @@ def test_a_missing_recipe_and_one_that_is_not_utf8(tmp_path: Path) -> None:
 
 def test_a_key_of_another_method_names_that_method(tmp_path: Path) -> None:
     problem = find_one(tmp_path, GOOD + "method: {type: full, rank: 8}\n")
-    assert problem.got == "'rank', a key of method type lora"
+    assert problem.got == "'rank', a key of method type lora and qlora"
     assert problem.allowed == "type"
     assert problem.do == "remove it, or set method.type to lora"
+
+
+@pytest.mark.parametrize("setting", ["dropout: 0.1", "target_modules: [q_proj]"])
+def test_qlora_adapts_every_layer_without_dropout_and_says_so(tmp_path: Path, setting: str) -> None:
+    problem = find_one(tmp_path, GOOD + f"method: {{type: qlora, {setting}}}\n")
+    assert problem.do == "remove it, or set method.type to lora"
+    assert problem.allowed == "type, rank, alpha, quantization, double_quantization"
+
+
+def test_eight_bits_have_no_double_quantisation(tmp_path: Path) -> None:
+    text = GOOD + "method: {type: qlora, quantization: int8, double_quantization: true}\n"
+    problem = find_one(tmp_path, text)
+    assert problem.key == "method.double_quantization"
+    assert problem.got == "true with method.quantization: int8"
 
 
 def test_a_key_in_the_wrong_block_names_the_right_one(tmp_path: Path) -> None:
@@ -256,6 +270,7 @@ def test_settings_that_cannot_be_meant(tmp_path: Path, more: str, key: str) -> N
     ("more", "key"),
     [
         ("  validation_ratio: 0.5\n  test_ratio: 0.5\n", "data.validation_ratio"),
+        ("  test_ratio: 0\n", "data.test_ratio"),
         ("  validation: rows.jsonl\n", "data.validation"),
         ("  test: [./rows.jsonl]\n", "data.test.0"),
         ("  validation: rows.csv\n", "data.validation"),

@@ -20,6 +20,8 @@ def build_recipe(**sections: object) -> Recipe:
         ("lora", "org/model", 2e-4),
         ("full", "org/model", 2e-5),
         ("lora", "tiny", 2e-3),
+        ("qlora", "org/model", 2e-4),
+        ("qlora", "tiny", 2e-3),
         ("full", "tiny", 5e-4),
     ],
 )
@@ -35,6 +37,15 @@ def test_what_the_recipe_says_is_kept_and_has_no_reason() -> None:
     recipe, reasons = resolve(build_recipe(train=train, name="x"), path=Path("a.yaml"))
     assert (recipe.train.learning_rate, recipe.train.epochs, recipe.name) == (0.5, 1.0, "x")
     assert not {"train.learning_rate", "train.epochs", "name"} & set(reasons)
+
+
+@pytest.mark.parametrize(("kind", "double"), [("nf4", True), ("fp4", True), ("int8", False)])
+def test_double_quantisation_is_of_four_bit_formats(kind: str, double: bool) -> None:
+    method = {"type": "qlora", "quantization": kind}
+    recipe, reasons = resolve(build_recipe(method=method), path=Path("a.yaml"))
+    assert recipe.method.double_quantization is double
+    assert reasons["method.double_quantization"]
+    assert resolve(recipe, path=Path("a.yaml"))[0] == recipe
 
 
 def test_steps_replace_epochs() -> None:

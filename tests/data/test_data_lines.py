@@ -263,3 +263,12 @@ def test_zst_is_read_and_damage_to_it_is_a_refusal(read: Any) -> None:
     for damaged in (data[:-8], data[:10] + b"\0" * 8 + data[18:]):
         (problem,) = read(damaged, name="rows.jsonl.zst").refusals
         assert problem.file.endswith("rows.jsonl.zst")
+
+
+def test_rows_of_a_list_on_one_line_are_told_apart_by_their_index(read: Any) -> None:
+    good = {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}
+    bad = {"messages": [{"role": "user", "content": "q"}]}
+    result = read(json.dumps([good, bad, 3, bad]).encode(), name="rows.json")
+    found = [(problem.line, problem.key) for problem in result.problems]
+    assert found == [(1, "[1].messages"), (1, "[2]"), (1, "[3].messages")]
+    assert result.records[0].place.endswith("rows.json:1[0]")

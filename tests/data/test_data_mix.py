@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assay.data import Record
-from assay.data.mix import mix_sources, thin_sources
+from assay.data.mix import mix_sources
 
 
 def rows(source: str, count: int, weight: float) -> list[Record]:
@@ -21,13 +21,18 @@ def rows(source: str, count: int, weight: float) -> list[Record]:
 
 def test_one_source_of_weight_one_is_left_as_it_is() -> None:
     records = rows("a", 7, 1.0)
-    assert mix_sources(thin_sources(records, seed=3), seed=3) == records
+    assert mix_sources(records, seed=3) == records
 
 
-def test_weight_below_one_thins_and_is_not_applied_twice() -> None:
-    thinned = thin_sources(rows("a", 10, 0.25), seed=0)
-    assert len(thinned) == 3  # 2.5 rounds up
-    assert mix_sources(thinned, seed=0) == thinned
+def test_weight_below_one_thins_to_a_share_and_may_leave_nothing() -> None:
+    thinned = mix_sources(rows("a", 10, 0.25), seed=0)
+    assert len({record.id for record in thinned}) == len(thinned) == 3  # 2.5 rounds up
+    assert mix_sources(rows("a", 1, 0.25), seed=0) == []
+
+
+def test_weights_are_multiples_and_not_shares() -> None:
+    halves = mix_sources([*rows("a", 10, 0.5), *rows("b", 10, 0.5)], seed=0)
+    assert Counter(record.source for record in halves) == {"a": 5, "b": 5}
 
 
 def test_weight_above_one_repeats_whole_copies_and_samples_the_rest() -> None:
@@ -45,9 +50,9 @@ def test_sources_interleave_in_their_shares() -> None:
 
 def test_seed_decides_the_sample_and_the_order_of_rows_does_not() -> None:
     records = rows("a", 100, 0.3)
-    forward = {record.id for record in thin_sources(records, seed=1)}
-    backward = {record.id for record in thin_sources(records[::-1], seed=1)}
-    other = {record.id for record in thin_sources(records, seed=2)}
+    forward = {record.id for record in mix_sources(records, seed=1)}
+    backward = {record.id for record in mix_sources(records[::-1], seed=1)}
+    other = {record.id for record in mix_sources(records, seed=2)}
     assert forward == backward
     assert forward != other
 
@@ -63,7 +68,7 @@ def test_every_source_stands_for_its_weight_times_its_rows(
 ) -> None:
     sources = [rows(str(n), count, weight) for n, (count, weight) in enumerate(shape)]
     records = [record for source in sources for record in source]
-    mixed = mix_sources(thin_sources(records, seed=seed), seed=seed)
+    mixed = mix_sources(records, seed=seed)
     totals = Counter(record.source for record in mixed)
     for name, (count, weight) in enumerate(shape):
         assert totals[str(name)] == floor(weight * count + 0.5)

@@ -159,11 +159,30 @@ def test_weights_shape_training_and_leave_held_out_rows_single(tmp_path: Path) -
     sources = [{"path": "train.jsonl", "weight": 3}, {"path": "more.jsonl", "weight": 0.5}]
     prepared = prepare_data(config(train=sources), base_dir=tmp_path, seed=0)
     held_out = prepared.splits.validation + prepared.splits.test
-    assert len({record.id for record in held_out}) == len(held_out) == 8
+    assert len({record.id for record in held_out}) == len(held_out) == 12
     trained = [record.source for record in prepared.splits.train]
     kept = [record.source for record in held_out].count("train.jsonl")
     assert trained.count("train.jsonl") == 3 * (20 - kept)
-    assert trained.count("more.jsonl") == 20 - (8 - kept)
+    assert trained.count("more.jsonl") == round((40 - (12 - kept)) / 2)
+
+
+def test_weights_do_not_change_which_rows_are_held_out(tmp_path: Path) -> None:
+    write(tmp_path / "train.jsonl", [chat(f"q{n}", "a") for n in range(40)])
+    parts = []
+    for weight in (0.5, 1, 2):
+        sources = [{"path": "train.jsonl", "weight": weight}]
+        splits = prepare_data(config(train=sources), base_dir=tmp_path, seed=0).splits
+        parts.append([[record.id for record in part] for part in (splits.validation, splits.test)])
+        assert len(splits.train) == 32 * weight
+    assert parts[0] == parts[1] == parts[2]
+    assert [len(part) for part in parts[0]] == [4, 4]
+
+
+def test_a_weight_that_leaves_no_row_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "train.jsonl", [chat(f"q{n}", "a") for n in range(10)])
+    (problem,) = refusal(tmp_path, train=[{"path": "train.jsonl", "weight": 0.01}])
+    assert problem.key == "data.train"
+    assert problem.got.startswith("no usable row: the weights")
 
 
 def test_report_and_splits_on_disk_say_the_same(tmp_path: Path, tokenizer: Any) -> None:

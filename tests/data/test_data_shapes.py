@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from assay.config import SourceConfig
+from assay.data import read_sources
 
 CHAT = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]
 
@@ -139,3 +144,29 @@ def test_alpaca_rows_may_have_tools(read: Any) -> None:
     row = {"instruction": "a", "output": "b", "tools": [{"name": "f"}]}
     (record,) = read([row]).records
     assert record.tools is not None and record.extra == {}
+
+
+@pytest.mark.parametrize("label", ["label", "Labels", "target", "class", "category", "response"])
+def test_a_label_beside_a_text_is_not_left_unlearned_in_silence(read: Any, label: str) -> None:
+    rows = [{"text": f"message {n}", label: "billing"} for n in range(3)]
+    (problem,) = read(rows).refusals
+    assert problem.got.startswith(f"columns text, {label}: plain text alone would be learned")
+    assert "{path, format: text}" in problem.do
+    assert f"format: completion, columns: {{prompt: text, completion: {label}}}" in problem.do
+    assert read(rows, format="text").counts[0].num_records == 3
+    mapped = read(rows, format="completion", columns={"prompt": "text", "completion": label})
+    assert [m["content"] for m in mapped.records[0].messages] == ["message 0", "billing"]
+    assert read([{"text": "a", "source": "b"}]).counts[0].format == "text"
+
+
+def test_files_of_two_formats_in_a_folder_are_to_be_sources_of_their_own(tmp_path: Path) -> None:
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    (folder / "a.jsonl").write_text('{"text": "a"}\n', encoding="utf-8")
+    (folder / "b.jsonl").write_text(json.dumps({"messages": CHAT}) + "\n", encoding="utf-8")
+    (problem,) = read_sources([SourceConfig(path="rows")], base_dir=tmp_path).refusals
+    assert problem.do.startswith("list the files as separate sources")
+    (folder / "a.jsonl").write_text('{"text": "a"}\n{"text": "b"}\n', encoding="utf-8")
+    (problem,) = read_sources([SourceConfig(path="rows")], base_dir=tmp_path).problems
+    assert (problem.allowed, problem.line) == ("text rows", 1)
+    assert problem.do == "list chat rows as a source of their own, apart from text rows"

@@ -76,6 +76,16 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path, path: str, got: str) -> 
     assert result.records == []
 
 
+def test_a_missing_file_says_from_where_it_was_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "desk").mkdir()
+    for folder, words in ((Path(), "the current folder"), (Path("desk"), "the recipe's folder, d")):
+        (problem,) = read_sources([source("missing.jsonl")], base_dir=folder).refusals
+        assert f"it is looked for from {words}" in problem.do
+
+
 def test_refusals_of_all_sources_come_together(tmp_path: Path) -> None:
     text_file(tmp_path / "good.jsonl", "x")
     paths = ["no1.jsonl", "good.jsonl", "no2.jsonl"]

@@ -274,3 +274,10 @@ def test_report_says_that_completions_do_not_use_the_template(
     bare = mask_report(run(records[:1], replace(tokenizer, templates={})))
     assert bare.num_untemplated == 0
     assert "without template" not in bare.render()
+
+
+def test_long_rows_of_a_list_on_one_line_are_each_told(tokenizer: Any, chat: Any) -> None:
+    records = [replace(chat("q" * 30, "a", line=1), index=n) for n in (0, 4)]
+    with pytest.raises(DataError) as caught:
+        run(records, tokenizer, max_seq_len=10)
+    assert [(one.line, one.key) for one in caught.value.problems] == [(1, "[0]"), (1, "[4]")]

@@ -52,7 +52,12 @@ def evaluation_of(*, task=None, prompting=None, **pooled):
     return {
         "suites": {"task": task_suite},
         "pooled": {kind: pooled.get(kind, kind_of(EQUAL)) for kind in kinds},
-        "train": {"loss_train": 0.2, "loss_validation": 0.3, "best_epoch": 2},
+        "train": {
+            "loss_train": 0.2,
+            "loss_validation": 0.3,
+            "best_epoch": 2,
+            "num_validation": 30,
+        },
     }
 
 
@@ -96,6 +101,8 @@ def test_a_sound_run_is_released():
         (compared(0.9, 0.8, 1.0, num_groups=10), "pass", ""),
         (compared(0.5, 0.4, 0.6, num_unscored=5), "not_measured", "unscored"),
         (compared(0.5, 0.4, 0.6, num_unscored=4), "pass", ""),
+        (compared(0.5, 0.4, 0.6, num_unscored=1, failure="boom"), "not_measured", "metric_failed"),
+        (compared(None, None, None, n=0, failure="boom"), "not_measured", "metric_failed"),
         (compared(0.5, math.nan, 0.6), "not_measured", "missing"),
         (compared(None, None, None), "not_measured", "missing"),
         (compared(0.5, 0.4, 0.6, confidence=0.9), "not_measured", "other_confidence"),
@@ -269,13 +276,30 @@ def test_holm_by_hand():
         ),
         ({"loss_train": 0.2}, "not_measured", "not both known"),
         ({"loss_train": math.nan, "loss_validation": 0.3}, "not_measured", ""),
+        ({"loss_train": 0.2, "loss_validation": 0.3, "num_validation": 29}, "not_measured", "29"),
+        ({"loss_train": 0.2, "loss_validation": 9.3, "num_validation": 8}, "not_measured", "asks"),
+        (
+            {"loss_train": 0.2, "loss_validation": 0.3, "num_validation": None},
+            "not_measured",
+            "number of validation rows",
+        ),
         (None, "not_measured", ""),
     ],
 )
 def test_overfit(train, outcome, words):
+    train = None if train is None else {"num_validation": 30, **train}
     gate = judge_overfit(train, required=True, thresholds=STANDARD.thresholds)
     assert gate.outcome == outcome
     assert words in gate.reason
+
+
+def test_too_few_validation_rows_hold_the_release():
+    evaluation = evaluation_of()
+    evaluation["train"]["num_validation"] = 8
+    gates, verdict = judge(evaluation)
+    assert (gates["overfit"].code, gates["overfit"].n) == ("too_few_items", 8)
+    assert gates["overfit"].reason.startswith("Only 8 validation rows; the policy asks for 30")
+    assert (verdict.status, verdict.not_measured) == ("held", ["overfit"])
 
 
 def test_overfit_shows_ratio_and_best_epoch():
@@ -286,7 +310,7 @@ def test_overfit_shows_ratio_and_best_epoch():
 
 
 def test_a_ratio_above_its_threshold_that_passes_says_why():
-    train = {"loss_train": 0.063, "loss_validation": 0.289}
+    train = {"loss_train": 0.063, "loss_validation": 0.289, "num_validation": 30}
     gate = judge_overfit(train, required=True, thresholds=STANDARD.thresholds)
     assert (gate.outcome, gate.statistic > gate.threshold) == ("pass", True)
     assert "the ratio is above 1.5, but the gap of 0.226 is not above 0.5" in gate.reason

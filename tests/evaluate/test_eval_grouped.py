@@ -73,6 +73,17 @@ def test_swapping_mirrors_and_seeds_repeat():
     assert group_sign_flip_p(a, b, NAMES) == group_sign_flip_p(b, a, NAMES)
 
 
+def test_groups_of_equal_means_count_as_groups():
+    # Ten groups of three, all unchanged, or each half right: 0.05^(1/10) = 0.7411.
+    names = [name for name in "abcdefghij" for _ in range(2)]
+    same = group_bootstrap([1.0] * 20, [1.0] * 20, names)
+    assert (same.low, same.high) == (pytest.approx(-0.2589, abs=1e-4), -same.low)
+    halves = group_bootstrap([1.0, 0.0] * 10, [0.0] * 20, names)
+    assert (halves.low, halves.high) == pytest.approx((0.1117, 0.6294), abs=1e-4)
+    graded = group_mean_interval([0.5] * 20, names)
+    assert (graded.method, graded.low < 0.5 < graded.high) == ("unseen", True)
+
+
 def test_few_groups_are_flipped_in_every_way():
     # Sums 3, 2 and -1: |±3 ±2 ±1| reaches 4 in 4 of 8 patterns. No seed and no +1 is in it.
     a, names = [1.0] * 5 + [0.0], list("xxxyyz")

@@ -178,6 +178,12 @@ def big(output, reference, item):
 
 def text(output, reference, item):
     return "good"
+
+def leave(output, reference, item):
+    raise SystemExit(3)
+
+def two(output, reference):
+    return 1
 """
 
 
@@ -202,18 +208,33 @@ def test_a_users_function_scores(folder):
 
 @pytest.mark.parametrize(
     ("name", "what"),
-    [("boom", "KeyError: 'colour'"), ("big", "2.0, which is outside"), ("text", "'good', no num")],
+    [
+        ("boom", "KeyError: 'colour' for"),
+        ("leave", "SystemExit: 3 for"),
+        ("big", "2.0 for"),
+        ("text", "'good', no number, for"),
+    ],
 )
-def test_a_users_failing_function_names_file_and_row(folder, name, what):
-    with pytest.raises(EvaluationError) as caught:
+def test_a_users_failing_function_names_file_function_and_row(folder, name, what):
+    with pytest.raises(ConfigError) as caught:
         one(folder, name)
-    message = str(caught.value)
-    assert f"metric.py:{name}" in message
-    assert "row 'row-3'" in message
-    assert what in message
+    assert str(caught.value).startswith(f"metric.py {name}: got {what} row row-3 of suite desk, ")
+    assert caught.value.exit_code == 2
 
 
-@pytest.mark.parametrize("spec", ["absent.py:f", "metric.py:absent", "exactt", "broken.py:f"])
+@pytest.mark.parametrize("name", ["boom", "leave", "big", "text", "two", "absent"])
+def test_after_training_a_failing_function_costs_its_score_alone(folder, name):
+    items = [Item("a", PROMPT, "yes", metric="exact")]
+    items += [Item(key, PROMPT, "yes", metric=f"metric.py:{name}") for key in "bc"]
+    scores = score_outputs(items, ["yes"] * 3, base_dir=folder, keep_going=True)
+    assert scores["a"].value == 1.0
+    assert all(scores[key].failed and not scores[key].scored for key in "bc")
+    assert "metric.py" in scores["b"].unscored_reason and name in scores["b"].unscored_reason
+
+
+@pytest.mark.parametrize(
+    "spec", ["absent.py:f", "metric.py:absent", "exactt", "broken.py:f", "metric.py:two"]
+)
 def test_unusable_metrics_are_the_users_error(folder, spec):
     (folder / "broken.py").write_text("def f(:\n")
     with pytest.raises(ConfigError) as caught:

@@ -8,7 +8,7 @@ from assay.errors import EvaluationError
 from assay.evaluate.choose import MIXED
 from assay.evaluate.compare import Resampling, compare_scores, summarise_scores
 from assay.evaluate.gates import evaluate_gates, load_policy
-from assay.evaluate.items import Item, Score, yes_no
+from assay.evaluate.items import Item, Score, failed, yes_no
 from assay.evaluate.log import build_item_line, read_item_line
 from assay.evaluate.prompting import choose_prompting
 from assay.evaluate.report import MeasuredSuite, build_evaluation
@@ -42,6 +42,23 @@ def test_a_comparison_by_hand():
 def test_unscored_items_leave_both_sides():
     found = compare_scores(marks("1-10"), marks("00-0"), statistic="value", resampling=FAST)
     assert (found["n"], found["num_unscored"], found["difference"]) == (2, 2, 0.5)
+
+
+def test_one_crash_of_a_metric_reaches_the_gate_of_its_kind():
+    crashed = failed("m.py:f", "m.py f: got ValueError: x for row q0")
+    tuned = {**marks("1" * 80), "q0": crashed, "q7": crashed}
+    keep = MeasuredSuite(
+        suite_of(80, name="general", kind="retention"), {"base": marks("1" * 80), "tuned": tuned}
+    )
+    evaluation = build_evaluation([keep], decoding={}, resampling=FAST)
+    comparison = evaluation["pooled"]["retention"]["comparisons"]["tuned_vs_base"]
+    assert (comparison["n"], comparison["num_unscored"]) == (78, 2)
+    gates = evaluate_gates(evaluation, {}, load_policy("standard"))
+    (gate,) = [gate for gate in gates if gate.name == "retention"]
+    assert (gate.outcome, gate.required, gate.code) == ("not_measured", True, "metric_failed")
+    assert gate.reason == (
+        "The metric failed: m.py f: got ValueError: x for row q0 (the first of 2)."
+    )
 
 
 def test_different_items_are_not_paired():

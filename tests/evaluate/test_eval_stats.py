@@ -5,7 +5,7 @@ import random
 from statistics import NormalDist
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from assay.evaluate.stats import (
@@ -56,17 +56,44 @@ def test_swapping_mirrors_the_interval(pairs):
 @settings(max_examples=30, deadline=None)
 def test_the_interval_stays_within_the_differences(pairs):
     a, b = [x for x, _ in pairs], [y for _, y in pairs]
-    found = paired_bootstrap(a, b, num_resamples=200)
     gaps = [x - y for x, y in pairs]
+    assume(min(gaps) < max(gaps))
+    found = paired_bootstrap(a, b, num_resamples=200)
     slack = 1e-12
     assert min(gaps) - slack <= found.low <= found.high <= max(gaps) + slack
 
 
 @given(st.lists(UNIT, min_size=1, max_size=40))
 @settings(max_examples=20, deadline=None)
-def test_identical_scores_differ_by_nothing(values):
+def test_identical_scores_differ_by_nothing_that_so_few_show(values):
     found = paired_bootstrap(values, values)
-    assert (found.difference, found.low, found.high) == (0, 0, 0)
+    unseen = 1 - 0.05 ** (1 / len(values))
+    assert (found.low, found.difference, found.high) == pytest.approx((-unseen, 0, unseen))
+
+
+def test_equal_differences_by_hand():
+    # Four pairs, none discordant: 0.05^(1/4) = 0.4729, so 52.7 % may be otherwise; 80: 3.7 %.
+    four, eighty = (paired_bootstrap([1] * n, [1] * n) for n in (4, 80))
+    assert (four.low, four.high) == (pytest.approx(-0.5271, abs=1e-4), -four.low)
+    assert eighty.high == pytest.approx(0.03675, abs=1e-5)
+    # All gained: what was not seen may have lost, and nothing can gain more.
+    gained = paired_bootstrap([1] * 80, [0] * 80)
+    assert (gained.low, gained.high) == (pytest.approx(1 - 2 * 0.03675, abs=1e-4), 1.0)
+    # A mean of equal graded scores, and another confidence: 0.1^(1/2) = 0.3162.
+    found = mean_interval([0.25, 0.25], confidence=0.9)
+    assert found.method == "unseen"
+    assert (found.low, found.high) == pytest.approx((0.25 * 0.3162, 1 - 0.75 * 0.3162), abs=1e-4)
+
+
+def test_a_rare_loss_is_covered_though_most_samples_show_none():
+    # One pair in 100 loses: of 40 pairs 67 % of samples show none, and none of those is wrong.
+    rng = random.Random(4)
+    hits = 0
+    for trial in range(300):
+        gaps = rng.choices([-1.0, 0.0], [0.01, 0.99], k=40)
+        found = paired_bootstrap(gaps, [0.0] * 40, seed=trial, num_resamples=400)
+        hits += found.low <= -0.01 <= found.high
+    assert hits / 300 >= 0.93
 
 
 def test_pairs_need_equal_and_some_length():

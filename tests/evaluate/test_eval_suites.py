@@ -47,6 +47,28 @@ def test_rows_become_items(tmp_path):
     assert suite.metric == "mixed"
 
 
+def test_prompt_and_completion_are_raw_text(tmp_path):
+    row = {"prompt": "2+2=", "completion": " 4", "answers": ["four"], "group": "g"}
+    (item,) = load_suite(save(tmp_path, row), kind="retention").items
+    assert (item.rendering, item.messages) == ("completion", [{"role": "user", "content": "2+2="}])
+    assert (item.reference, item.alternatives, item.group) == (" 4", ("four",), "g")
+    (item,) = load_suite(save(tmp_path, {"prompt": "?", "answer": "a"}), kind="retention").items
+    assert item.rendering == "chat"
+    (item,) = load_suite(save(tmp_path, {"prompt": "?", "completion": ""}), kind="refusal").items
+    assert (item.rendering, item.reference) == ("completion", None)
+    found = problems(
+        tmp_path,
+        {"prompt": "?", "completion": "a", "system": "Be brief."},
+        {"messages": [], "completion": "a"},
+        {"prompt": "?", "completion": 3},
+        {"prompt": "?", "completion": ""},
+        {"completion": "a"},
+    )
+    assert [one.key for one in found] == ["system", "messages", "completion", "", ""]
+    assert found[0].do == "write `answer` instead of `completion`, or remove `system`"
+    assert [one.got for one in found[3:]] == ["no gold answer", "no prompt"]
+
+
 def test_every_bad_row_is_located(tmp_path):
     found = problems(
         tmp_path,

@@ -138,3 +138,29 @@ def test_unknown_bases_and_layers_are_located(base: BaseFiles, tmp_path: Path) -
         find_base(str(tmp_path / "no_weights"))
     with pytest.raises(ConfigError, match="target_modules"):
         add_lora(load_model(base), rank=4, alpha=8.0, target_modules=["no_such_layer"])
+
+
+def test_every_name_that_matches_no_linear_layer_is_told_with_the_nearest(base: BaseFiles) -> None:
+    model = load_model(base)
+    wrong = ["nope", "q_porj", "layers.0.mlp.up_pro", "lm_head", "norm", "embed_tokens", "proj"]
+    with pytest.raises(ConfigError) as caught:
+        add_lora(model, rank=4, alpha=8.0, target_modules=["q_proj", *wrong])
+    problems = caught.value.problems
+    assert [problem.got.split("'")[1] for problem in problems] == wrong
+    assert {problem.key for problem in problems} == {"method.target_modules"}
+    assert [problem.do for problem in problems[:3]] == [
+        "remove it, or write one of these",
+        "write q_proj",
+        "write model.layers.0.mlp.up_proj",
+    ]
+    assert not any("lora_" in name for name, _ in model.named_parameters())
+    right = ["q_proj", "1.mlp.up_proj", "model.layers.0.self_attn.v_proj"]
+    adapted = add_lora(model, rank=4, alpha=8.0, target_modules=right)
+    named = {name.split(".lora_")[0] for name, _ in adapted.named_parameters() if "lora_" in name}
+    layers = "base_model.model.model.layers"
+    assert named == {
+        f"{layers}.0.self_attn.q_proj",
+        f"{layers}.1.self_attn.q_proj",
+        f"{layers}.0.self_attn.v_proj",
+        f"{layers}.1.mlp.up_proj",
+    }

@@ -146,6 +146,11 @@ def test_a_base_without_a_template_is_asked_no_chats(recipe: Path, tiny: BaseFil
     assert guards.suites == []
     assert list(guards.skipped) == ["retention", "refusal", "over_refusal"]
     assert "no chat template" in guards.skipped["refusal"]
+    own = recipe.parent / "own.jsonl"
+    own.write_text('{"prompt": "2+2=", "completion": " 4"}\n', encoding="utf-8")
+    guards = load_guards(make_job(recipe, ["evaluate.suites=[own.jsonl]"], raw))
+    assert [suite.name for suite in guards.suites] == ["own"]
+    assert list(guards.skipped) == ["refusal", "over_refusal"]
 
 
 def test_a_gate_that_is_off_needs_no_built_in_suite(recipe: Path, tiny: BaseFiles) -> None:

@@ -55,7 +55,7 @@ def test_a_run_leaves_what_the_design_names_and_is_held_without_a_gain(recipe: P
 def test_counts_items_and_scores_agree_with_one_another(recipe: Path) -> None:
     outcome = run_recipe(recipe)
     items = outcome.run.read_items()
-    task = [item for item in items if item["suite"] == "task"]
+    task = [item for item in items if item.get("split") == "test"]
     report = outcome.evaluation["suites"]["task"]
     splits = read_json(outcome.run.data_report)["splits"]
     assert len(task) == report["n"] == splits["test"]["num_records"]

@@ -11,6 +11,7 @@ from assay.data.pack import PackedBatch, build_batch, pack_lengths
 from assay.errors import TrainingError
 from assay.models import attention
 from assay.models.adapters import add_lora
+from assay.models.base import find_base, load_model
 from assay.models.forward import packed_mode
 from assay.models.selftest import check_isolation
 from assay.train.optimizer import build_optimizers
@@ -67,9 +68,56 @@ def test_the_self_test_passes_and_catches_contamination(
 ) -> None:
     sequences = [ids for ids, _ in make_rows(4)]
     assert check_isolation(any_model, sequences) < 1e-4
+    assert check_isolation(any_model.to(torch.bfloat16), sequences) < 1e-2
     monkeypatch.setattr(attention, "_runs", lambda lengths: [(sum(lengths), 1)])
-    with pytest.raises(TrainingError, match="isolation self-test failed"):
-        check_isolation(any_model, sequences)
+    for dtype in (torch.bfloat16, torch.float32):
+        with pytest.raises(TrainingError, match="packed and separate logits"):
+            check_isolation(any_model.to(dtype), sequences)
+
+
+TEXTS = [
+    "Hello, what can you do for me?",
+    "What leaves at 11, the bus or the train?",
+    "Please. " * 9,
+]
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_tiny_passes_the_self_test_and_trains_in_either_dtype(dtype: str) -> None:
+    """In bfloat16 its logits of up to 25 differ by 0.4 between attention kernels, by rounding."""
+    base = find_base("tiny")
+    model = add_lora(load_model(base, dtype=dtype), rank=4, alpha=8.0).get_base_model()
+    sequences = [base.tokenizer.encode(text) for text in TEXTS]
+    check_isolation(model, sequences)
+    batch = build_batch(sequences, [[1.0] * len(ids) for ids in sequences])
+    optimizers = build_optimizers(model, learning_rate=5e-3)
+    with packed_mode(model):
+        losses = [
+            train_step(model, [batch], SftLoss(), optimizers, max_grad_norm=1.0).loss
+            for _ in range(3)
+        ]
+    assert losses[2] < losses[1] < losses[0]
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+@pytest.mark.parametrize(("scale", "leak"), [(1.3, False), (1.0, True)])
+def test_tiny_with_a_leak_or_another_attention_is_caught_in_either_dtype(
+    monkeypatch: pytest.MonkeyPatch, dtype: str, scale: float, leak: bool
+) -> None:
+    """Scores that are scaled otherwise stand for an attention that the packed one does not know."""
+    base = find_base("tiny")
+    model = load_model(base, dtype=dtype)
+    sdpa = attention.scaled_dot_product_attention
+
+    def scaled(query: torch.Tensor, *rest: Any, **options: Any) -> torch.Tensor:
+        return sdpa(query * scale, *rest, **options)
+
+    monkeypatch.setattr(attention, "scaled_dot_product_attention", scaled)
+    if leak:
+        monkeypatch.setattr(attention, "_runs", lambda lengths: [(sum(lengths), 1)])
+    reason = "packed and separate logits" if leak else "with packed and with its own attention"
+    with pytest.raises(TrainingError, match=reason):
+        check_isolation(model, [base.tokenizer.encode(text) for text in TEXTS])
 
 
 def test_eight_micro_batches_equal_one() -> None:

@@ -25,6 +25,7 @@ from assay.cli.output import print_error
 from assay.errors import (
     EXIT_CANCELLED,
     EXIT_OK,
+    EXIT_USAGE,
     AssayError,
     Problem,
     ResourceError,
@@ -120,16 +121,36 @@ def main(arguments: list[str] | None = None) -> int:
     as_json = "--json" in arguments
     try:
         result = build_app()(args=arguments, prog_name="assay", standalone_mode=False)
-        return result if isinstance(result, int) else EXIT_OK
+        # The command's library turns Ctrl-C into this exit code and prints nothing.
+        return _cancel() if result == EXIT_CANCELLED else _to_code(result)
     except Exit as exit_:
         return exit_.exit_code
     except (KeyboardInterrupt, Abort):
-        sys.stderr.write("cancelled\n")
-        return EXIT_CANCELLED
+        return _cancel()
     except Exception as error:  # the one place where anything may end; see _explain
+        if type(error).__name__ == "NoArgsIsHelpError":  # which typer does not export
+            return _print_help(error)
         explained = _explain(error)
         print_error(explained, as_json=as_json)
         return explained.exit_code
+
+
+def _to_code(result: object) -> int:
+    return result if isinstance(result, int) else EXIT_OK
+
+
+def _cancel() -> int:
+    sys.stderr.write("cancelled\n")
+    return EXIT_CANCELLED
+
+
+def _print_help(asked: Exception) -> int:
+    """Help as it is: of the command alone on stdout; of a group without its verb an error."""
+    context = getattr(asked, "ctx", None)
+    is_group = context is not None and context.parent is not None
+    stream = sys.stderr if is_group else sys.stdout
+    stream.write(f"{asked}\n")
+    return EXIT_USAGE if is_group else EXIT_OK
 
 
 def _explain(error: Exception) -> AssayError:
@@ -151,7 +172,7 @@ def _explain(error: Exception) -> AssayError:
 def _explain_usage(error: TyperException) -> UsageError:
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "assay"
-    message = error.format_message().rstrip(".")
+    message = error.format_message().rstrip(".").removeprefix("Got ")
     return UsageError(
         Problem(
             got=f"{message[:1].lower()}{message[1:]}",

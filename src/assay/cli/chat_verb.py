@@ -75,9 +75,24 @@ def _answer(subject: Subject, messages: list[dict[str, Any]], sampling: Any, *, 
 
     pieces = []
     prompt = render_prompt(subject.base.tokenizer, messages)
+    _refuse_without_room(len(prompt), subject.base.context_len)
     for piece in subject.engine.stream(prompt, sampling):
         pieces.append(piece)
         if not quiet:
             sys.stdout.write(piece)
             sys.stdout.flush()
     return "".join(pieces)
+
+
+def _refuse_without_room(num_tokens: int, context_len: int) -> None:
+    """Refuse a conversation that leaves no token of the context for an answer."""
+    from assay.errors import Problem, UsageError
+
+    if num_tokens >= context_len:
+        problem = Problem(
+            key="--message",
+            got=f"a conversation of {num_tokens:,} tokens",
+            allowed=f"fewer than the {context_len:,} of the model's context",
+            do="shorten the message, or begin a new conversation",
+        )
+        raise UsageError(problem)

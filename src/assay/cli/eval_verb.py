@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from assay.cli.output import JsonFlag, RootOption, print_result
+from assay.cli.output import JsonFlag, RootOption, check_out_file, print_result
 
 if TYPE_CHECKING:
     from assay.config import SourceConfig
@@ -58,6 +58,7 @@ def evaluate(
     from assay.release.measured import read_suites
 
     source = _build_source(data, data_format, columns or [])
+    check_out_file(out)
     subject = load_subject(model, root=root, batch_size=batch_size)
     report = evaluate_file(
         subject,
@@ -69,12 +70,15 @@ def evaluate(
         out=Path(out) if out else None,
     )
     (suite,) = read_suites({"suites": {"task": report}})
+    parts = read_suites(
+        {"suites": {name: {**part, "metric": name} for name, part in report["per_metric"].items()}}
+    )
     lines = [
         f"{subject.name} on {data}: {suite.n} items, metric {suite.metric}",
         f"  {wording.measured(suite.arms.get('tuned'))}",
         *(
-            f"  {name}: {wording.percent(part['tuned']['mean'])} of {part['n']}"
-            for name, part in report["per_metric"].items()
+            f"  {part.name}: {wording.measured(part.arms.get('tuned'))} of {part.n}"
+            for part in parts
         ),
     ]
     print_result(report, text="\n".join(lines), as_json=as_json)

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from assay.release.gates import Gate
     from assay.release.measured import Suite
 
-ARM_TITLES = {"base": "base, zero-shot", "prompted": "base, prompted", "tuned": "tuned"}
 _BADGES = {"pass": "pass", "fail": "FAIL", "not_measured": "not measured"}
 
 
@@ -30,20 +29,18 @@ def render_outcome(outcome: RunOutcome) -> str:
 
 
 def _suite_lines(suite: Suite) -> str:
+    rows = [(model.title, wording.measured(model.measured)) for model in suite.models]
+    rows += [
+        (title, wording.gain(gain))
+        for title, gain in (
+            ("tuned over base", suite.vs_base),
+            ("tuned over prompted", suite.vs_prompted),
+        )
+        if gain is not None
+    ]
+    width = max((len(title) for title, _ in rows), default=0)
     lines = [f"{suite.name} ({wording.items(suite)}, {suite.metric})"]
-    for arm, title in ARM_TITLES.items():
-        found = suite.arms.get(arm)
-        if found is None:
-            continue
-        shots = f" ({found.shots} shots)" if found.shots is not None else ""
-        lines.append(f"  {title + shots:<26} {wording.measured(found)}")
-    for title, gain in (
-        ("tuned over base", suite.vs_base),
-        ("tuned over prompted", suite.vs_prompted),
-    ):
-        if gain is not None:
-            lines.append(f"  {title:<26} {wording.gain(gain)}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *(f"  {title:<{width}}  {shown}" for title, shown in rows)])
 
 
 def _gate_line(gate: Gate) -> str:

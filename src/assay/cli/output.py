@@ -9,12 +9,12 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated, Any
 
 import typer
 
-from assay.errors import AssayError, UsageError
+from assay.errors import AssayError, Problem, UsageError
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 """The `--json` option; every verb has a parameter of this type."""
@@ -50,6 +50,27 @@ def print_error(error: AssayError, *, as_json: bool) -> None:
     if isinstance(error, UsageError) and len(error.problems) > 1:
         lines.append(f"{len(error.problems)} problems")
     sys.stderr.write("\n".join(lines) + "\n")
+
+
+def check_out_file(path: str | None, *, option: str = "--out") -> None:
+    """Refuse a file that cannot be written, before the work whose result it is to hold.
+
+    Raises:
+        UsageError: it is a folder, or its folder is missing or cannot be written.
+    """
+    if path is None:
+        return
+    folder = os.path.dirname(os.path.abspath(path))
+    reason = ""
+    if os.path.isdir(path):
+        reason = "which is a folder"
+    elif not os.path.isdir(folder):
+        reason = "whose folder is not there"
+    elif not os.access(path if os.path.exists(path) else folder, os.W_OK):
+        reason = "where you may not write"
+    if reason:
+        problem = Problem(f"{path!r}, {reason}", "a file that can be written", "name another file")
+        raise UsageError(replace(problem, key=option))
 
 
 def describe_error(error: AssayError) -> dict[str, Any]:

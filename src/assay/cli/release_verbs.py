@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from assay.cli.output import JsonFlag, print_result
+from assay.cli.output import JsonFlag, RootOption, print_result
 from assay.errors import EXIT_HELD
 
 if TYPE_CHECKING:
     from assay.release import Verification
+    from assay.runs import RunFolder
 
 
 class _RunOrVerb(TyperGroup):
@@ -50,7 +51,10 @@ def sign(
     from assay.release import release_run
     from assay.runs import find_run
 
-    signed = release_run(find_run(root, run), override=override)
+    found = find_run(root, run)
+    if override is None:
+        _refuse_overridden(found)
+    signed = release_run(found, override=override)
     files, overrides = signed.manifest["files"], signed.manifest["overrides"]
     lines = [f"released  {signed.run.path}", f"files     {len(files)}, each with its SHA-256"]
     lines += [f"override  {entry['reason']}" for entry in overrides]
@@ -65,21 +69,64 @@ def sign(
     print_result(value, text="\n".join(lines), as_json=as_json)
 
 
+def _refuse_overridden(run: RunFolder) -> None:
+    """Say that a run was released by override before; to sign it anew takes a reason again."""
+    from assay.errors import UsageError
+    from assay.runs import summarize
+    from assay.runs.find import read_or_empty
+
+    if summarize(run).status != "overridden" or not run.signature.is_file():
+        return
+    last = read_or_empty(run.release)["overrides"][-1]
+    raise UsageError(
+        f"{run.path.name}: already released, by override on {last.get('created')}"
+        f" ({last.get('reason')}); to sign it anew, give a reason again: --override"
+    )
+
+
 def verify(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A released run folder.")],
+    run: Annotated[
+        str,
+        typer.Argument(metavar="RUN", help="A released run: folder, id, start of id, or name."),
+    ],
     key_file: Annotated[
         Path | None,
         typer.Option("--key", help="PEM file of the only signer to accept."),
     ] = None,
+    root: RootOption = "runs",
     as_json: JsonFlag = False,
 ) -> None:
     """Check signature, signer and every byte of a release; exit 3 when anything is wrong."""
+    from assay.errors import Problem, UsageError
     from assay.release import verify_release
 
-    found = verify_release(folder, key_file=key_file)
+    if key_file is not None and not key_file.is_file():
+        got, do = f"{str(key_file)!r}, where no file is", "correct the path"
+        raise UsageError(Problem(got, "a PEM file with the signer's key", do, key="--key"))
+    found = verify_release(_find_release(run, root), key_file=key_file)
     print_result(_describe(found), text=_render(found), as_json=as_json)
     if not found.ok:
         raise typer.Exit(EXIT_HELD)
+
+
+def _find_release(wanted: str, root: str) -> Path:
+    """The folder of a release, which need not be a run's own, or else that of the run so named.
+
+    Raises:
+        CheckpointError: there is neither.
+    """
+    from assay.errors import CheckpointError
+    from assay.runs import find_run
+
+    folder = Path(wanted)
+    if (folder / "release.json").exists():
+        return folder
+    try:
+        return find_run(root, wanted).path
+    except CheckpointError:
+        if folder.is_dir():
+            return folder
+        raise
 
 
 def key(
@@ -100,6 +147,8 @@ def key(
                 file.write(public.pem)
         except FileExistsError as error:
             raise UsageError(f"{export}: there is such a file already") from error
+        except OSError as error:
+            raise UsageError(f"{export}: cannot be written ({error.strerror})") from error
     value = {"key_id": public.key_id, "public_key": public.pem, "private_key_file": str(found.path)}
     lines = [f"fingerprint  {public.fingerprint}", f"private key  {found.path}", "", public.pem]
     lines += [f"written to {export}"] if export else []

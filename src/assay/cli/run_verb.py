@@ -67,13 +67,11 @@ def run(
         raise UsageError("no recipe given; name a recipe file or folder, or make one: assay init")
     if root is not None:
         raise _usage("--root without --resume", "--root with --resume", f"write output={root}")
-    from assay.config import load, render_dry_run
+    from assay.config import render_dry_run
+    from assay.pipeline.check import load_checked
 
-    loaded = load(recipe, overrides or [])
+    loaded = load_checked(recipe, overrides or [])
     if dry_run:
-        from assay.evaluate.gates import load_policy
-
-        load_policy(loaded.recipe.gates.policy, base_dir=loaded.base_dir)
         value = {"recipe": loaded.recipe.model_dump(mode="json"), "reasons": loaded.reasons}
         print_result(value, text=render_dry_run(loaded), as_json=as_json)
         return 0

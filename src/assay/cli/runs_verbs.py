@@ -9,6 +9,7 @@ import typer
 from assay.cli.output import JsonFlag, RootOption, print_result
 
 if TYPE_CHECKING:
+    from assay.evaluate.pair_runs import PairedSuite
     from assay.runs import Comparison, Difference, RunFolder, RunSummary
 
 _NO_WRAP_CHARS = 28
@@ -58,15 +59,30 @@ def compare(
 ) -> None:
     """Lay two runs side by side: recipe, scores, gates, metrics.
 
-    Of the recipe, the keys that differ; of the metrics, the last values.
+    Of the recipe, the keys that differ; of the metrics, the last values. Where both answered the
+    same items of a suite, the difference has an interval and a p-value.
     """
     from dataclasses import asdict
 
     from assay.runs import compare_runs, find_run
 
-    found = compare_runs(find_run(root, a), find_run(root, b))
+    runs = (find_run(root, a), find_run(root, b))
+    found, paired = compare_runs(*runs), _pair_runs(*runs)
     value = {**asdict(found), "a": _describe(found.a), "b": _describe(found.b)}
-    print_result(value, text=_render_comparison(found), as_json=as_json)
+    value["paired"] = [asdict(one) for one in paired]
+    print_result(value, text=_render_comparison(found, paired), as_json=as_json)
+
+
+def _pair_runs(a: RunFolder, b: RunFolder) -> list[PairedSuite]:
+    """The suites that both runs measured; intervals are of a's confidence and seed."""
+    from assay.evaluate.compare import Resampling
+    from assay.evaluate.pair_runs import pair_runs
+    from assay.runs.find import read_or_empty
+    from assay.runs.values import dig, number
+
+    confidence = number(dig(read_or_empty(a.evaluation), "statistics", "confidence"))
+    resampling = Resampling(confidence=confidence or 0.95)
+    return pair_runs(a.read_items(), b.read_items(), resampling=resampling)
 
 
 def _describe(run: RunSummary) -> dict[str, Any]:
@@ -124,7 +140,7 @@ def _render_run(run: RunFolder, summary: RunSummary) -> str:
     return "\n".join(lines)
 
 
-def _render_comparison(found: Comparison) -> str:
+def _render_comparison(found: Comparison, paired: list[PairedSuite]) -> str:
     names = [f"a  {found.a.name} {found.a.id}", f"b  {found.b.name} {found.b.id}"]
     blocks = [
         "\n".join(
@@ -133,14 +149,39 @@ def _render_comparison(found: Comparison) -> str:
     ]
     if found.same_items is False:
         blocks.append("The two were measured on different items: their scores do not compare.")
-    for title, rows in (
-        ("recipe", found.recipe),
-        ("scores", found.evaluation),
-        ("gates", found.gates),
-        ("last metrics", found.metrics),
-    ):
-        blocks.append(_render_differences(title, rows))
+    blocks += [
+        _render_differences("recipe", found.recipe),
+        _render_differences("scores", found.evaluation),
+        _render_pairs(paired),
+        _render_differences("gates", found.gates),
+        _render_differences("last metrics", found.metrics),
+    ]
     return "\n\n".join(block for block in blocks if block)
+
+
+def _render_pairs(paired: list[PairedSuite]) -> str:
+    """The paired differences b − a, in hundredths of a score; or why there is none."""
+    rows = [[f"{one.suite}/{one.variant}", *_render_pair(one)] for one in paired]
+    return _table(["paired", "n", "b − a, in points", "p", "test"], rows) if rows else ""
+
+
+def _render_pair(one: PairedSuite) -> list[str]:
+    from assay.release import wording
+
+    found = one.comparison
+    if found is None:
+        return ["–", f"not paired: {one.reason}", "", ""]
+    difference = wording.points(found["difference"])
+    if found["low"] is not None:
+        level = wording.percent_level(found["confidence"])
+        low, high = wording.points(found["low"]), wording.points(found["high"])
+        difference += f" [{low}, {high}] at {level}"
+    groups = f" in {found['num_groups']} groups" if found["num_groups"] < found["n"] else ""
+    p_value = "–" if found["p_value"] is None else wording.chance(found["p_value"])
+    test = (found["test"] or "").replace("_", " ")
+    if found["n01"] is not None:
+        test += f" ({found['n10']} better, {found['n01']} worse)"
+    return [f"{found['n']}{groups}", difference, p_value, test]
 
 
 def _render_differences(title: str, rows: list[Difference]) -> str:

@@ -22,8 +22,9 @@ def json_schema() -> dict[str, Any]:
 def describe_keys(key: str = "") -> list[dict[str, str]]:
     """`key` and every key inside it (all keys for ""), each as its facts by name.
 
-    The facts are key, meaning, type (of the method or objective that has the key), allowed, unit,
-    default, because and example; those that do not apply are left out. Indices in `key` are free.
+    The facts are key, meaning, type (of the methods or objectives that have the key), allowed,
+    unit, default, because and example; those that do not apply are left out. Indices in `key` are
+    free.
 
     Raises:
         ConfigError: there is no such key; names the nearest.
@@ -32,7 +33,7 @@ def describe_keys(key: str = "") -> list[dict[str, str]]:
     found = [each for each in walk_keys() if _covers(wanted, _plain(each))]
     if not found:
         raise ConfigError(_describe_unknown(key, wanted))
-    return [_describe(each) for each in found]
+    return _join_types([_describe(each) for each in found])
 
 
 def explain(key: str = "") -> str:
@@ -60,6 +61,18 @@ def _describe(key: Key) -> dict[str, str]:
         "example": get_note(key.field, "example"),
     }
     return {name: fact for name, fact in facts.items() if fact}
+
+
+def _join_types(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """One row for a key that several types have alike."""
+    joined: dict[tuple[str, ...], dict[str, str]] = {}
+    for row in rows:
+        facts = tuple(fact for name, fact in row.items() if name != "type")
+        if facts in joined and "type" in row:
+            joined[facts]["type"] += f", {row['type']}"
+        else:
+            joined[facts] = row
+    return list(joined.values())
 
 
 def _describe_default(key: Key) -> str:

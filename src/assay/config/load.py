@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from assay.config.check import check_tree
+from assay.config.check import Checked, check_tree
 from assay.config.files import find_file_problems
 from assay.config.override import apply_overrides, expand_short_forms
 from assay.config.recipe import Recipe
 from assay.config.resolve import resolve
 from assay.config.rules import find_conflicts
 from assay.config.tree import Node, parse_yaml, to_plain
-from assay.config.wording import show_value
+from assay.config.wording import build_problem, show_value, to_path
 from assay.errors import ConfigError, Problem
 
 RECIPE_NAME = "recipe.yaml"
+
+FindMore = Callable[[Checked, Node, Path], Iterable[Problem]]
+"""Further checks of a recipe as far as it is valid, of its tree, from the recipe's folder."""
 
 
 @dataclass(frozen=True)
@@ -25,17 +28,26 @@ class Loaded:
 
     `recipe` is resolved: every default is written out. `path` is the file read; relative paths
     inside the recipe start at `base_dir`. `reasons` has the reason of every key that the user did
-    not set, by dotted key (list entries by index).
+    not set, by dotted key (list entries by index). `root` knows where each value was written.
     """
 
     recipe: Recipe
     path: Path
     base_dir: Path
     reasons: dict[str, str]
+    root: Node = field(repr=False, compare=False)
+
+    def locate(self, key: str, *, got: str, allowed: str, do: str) -> Problem:
+        """A problem of a dotted key that shows only later, placed where the key was written."""
+        return build_problem(self.root, to_path(key), got=got, allowed=allowed, do=do)
 
 
 def load(
-    path: str | Path, overrides: Sequence[str] = (), *, base_dir: str | Path | None = None
+    path: str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    base_dir: str | Path | None = None,
+    find_more: FindMore | None = None,
 ) -> Loaded:
     """Read the recipe at `path` (a file, or a folder that holds recipe.yaml).
 
@@ -43,6 +55,7 @@ def load(
         overrides: `key.path=value`, applied in order; values are YAML.
         base_dir: where relative paths start; the recipe's folder unless given (a resolved recipe
             in a run folder still names files beside the original).
+        find_more: checks that this unit cannot make; what they find comes out with all else.
 
     Raises:
         ConfigError: with every problem of the file and the overrides, each located.
@@ -64,10 +77,11 @@ def load(
     problems += checked.problems
     problems += find_conflicts(checked, root)
     problems += find_file_problems(checked, root, base_dir=base_dir)
+    problems += find_more(checked, root, base_dir) if find_more else []
     if problems:
-        raise ConfigError(sorted(problems, key=_order))
+        raise ConfigError(sorted(problems, key=lambda one: _order(one, path)))
     recipe, reasons = resolve(checked.recipe, path=path)
-    return Loaded(recipe, path, base_dir, reasons)
+    return Loaded(recipe, path, base_dir, reasons, root)
 
 
 def _describe_root(root: Node) -> Problem:
@@ -81,9 +95,10 @@ def _describe_root(root: Node) -> Problem:
     )
 
 
-def _order(problem: Problem) -> tuple[bool, int, int]:
-    """By line; overrides last."""
-    return problem.line is None, problem.line or 0, problem.column or 0
+def _order(problem: Problem, path: Path) -> tuple[bool, bool, int, int]:
+    """By line, the recipe before the files that it names; overrides last."""
+    named = problem.file != str(path)
+    return problem.line is None, named, problem.line or 0, problem.column or 0
 
 
 def _read(path: Path) -> str:

@@ -15,14 +15,17 @@ from typing import Any
 from pydantic import BaseModel
 
 from assay.config.recipe import Recipe
+from assay.config.sections.method import QloraConfig
 from assay.config.setting import Section, get_note
 
 DEFAULT_EPOCHS = 3.0
 
 _LEARNING_RATES = {
     ("lora", "tiny"): (2e-3, "the embedded base is small: adapters learn well at this rate"),
+    ("qlora", "tiny"): (2e-3, "as for lora: only how the frozen base is held differs"),
     ("full", "tiny"): (5e-4, "the embedded base is small: all weights learn well at this rate"),
     ("lora", ""): (2e-4, "the usual rate for adapters with alpha at twice the rank"),
+    ("qlora", ""): (2e-4, "as for lora: only how the frozen base is held differs"),
     ("full", ""): (2e-5, "the usual rate when all weights are trained"),
 }
 
@@ -80,6 +83,9 @@ def resolve(recipe: Recipe, *, path: Path) -> tuple[Recipe, dict[str, str]]:
         found["train.learning_rate"] = choose_learning_rate(recipe.method.type, recipe.base.name)
     if train.epochs is None:
         found["train.epochs"] = choose_epochs(train.max_steps)
+    method = recipe.method
+    if isinstance(method, QloraConfig) and method.quantization == "int8":
+        found["method.double_quantization"] = Choice(False, "int8 has no scales to save on")
     for split in ("validation", "test"):
         if getattr(data, split) is not None and f"{split}_ratio" not in data.model_fields_set:
             found[f"data.{split}_ratio"] = Choice(0.0, f"data.{split} names the rows")

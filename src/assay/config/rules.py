@@ -8,7 +8,7 @@ from pathlib import PurePath
 
 from assay.config.check import Checked
 from assay.config.recipe import Recipe
-from assay.config.sections.method import LoraConfig
+from assay.config.sections.method import LoraConfig, QloraConfig
 from assay.config.tree import Node, Path
 from assay.config.wording import build_problem, to_path
 from assay.errors import Problem
@@ -66,6 +66,13 @@ RULES = (
         "lower one: rows to learn from must remain",
     ),
     Rule(
+        ("data.test_ratio", "data.test"),
+        lambda recipe: recipe.data.test is None and recipe.data.test_ratio == 0,
+        "no rows to test on: data.test_ratio of 0, and no data.test",
+        "test rows, which every gate reads",
+        "raise data.test_ratio, or name data.test",
+    ),
+    Rule(
         ("train.patience", "data.validation", "data.validation_ratio"),
         lambda recipe: recipe.train.patience is not None and not _has_validation(recipe),
         "train.patience without validation rows",
@@ -85,6 +92,18 @@ RULES = (
         "an empty list",
         "all-linear, or at least one name ending",
         "remove it to adapt all linear layers",
+    ),
+    Rule(
+        ("method.double_quantization", "method.quantization", "method.type"),
+        lambda recipe: (
+            isinstance(recipe.method, QloraConfig)
+            and recipe.method.quantization == "int8"
+            and "double_quantization" in recipe.method.model_fields_set
+            and recipe.method.double_quantization
+        ),
+        "true with method.quantization: int8",
+        "true with nf4 or fp4, whose scales are many",
+        "remove it, or set method.quantization to nf4",
     ),
     Rule(
         ("trackers",),
@@ -110,6 +129,7 @@ def find_conflicts(checked: Checked, root: Node) -> Iterator[Problem]:
         if not any(map(checked.is_wrong, paths)) and rule.broken(checked.recipe):
             yield build_problem(root, paths[0], got=rule.got, allowed=rule.allowed, do=rule.do)
     yield from _find_name_conflicts(checked, root)
+    yield from _find_held_out_settings(checked, root)
 
 
 def list_taken_names(base: str) -> list[str]:
@@ -139,6 +159,19 @@ def _find_name_conflicts(checked: Checked, root: Node) -> Iterator[Problem]:
             got = f"a second suite named {name!r}"
             yield build_problem(root, path, got=got, allowed=allowed, do=do)
         seen.add(name.casefold())
+
+
+def _find_held_out_settings(checked: Checked, root: Node) -> Iterator[Problem]:
+    """Settings of training rows on rows that are only held out, where they would be ignored."""
+    for split in ("validation", "test"):
+        for index, source in enumerate(getattr(checked.recipe.data, split) or []):
+            given = {"weight": source.weight != 1, "hold_out": not source.hold_out}
+            for name in (name for name, is_given in given.items() if is_given):
+                path: Path = ("data", split, index, name)
+                if not checked.is_wrong(path):
+                    got = f"{getattr(source, name)!r} for rows of data.{split}"
+                    allowed = "this setting for rows of data.train alone"
+                    yield build_problem(root, path, got=got, allowed=allowed, do="remove it")
 
 
 def _has_validation(recipe: Recipe) -> bool:

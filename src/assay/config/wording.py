@@ -28,7 +28,7 @@ def build_problem(
         file=place.file,
         line=place.line,
         column=place.column,
-        key="" if _names_key(place, name) else name,
+        key="" if any(_names_key(place, one) for one in (name, _dotted(path))) else name,
     )
 
 
@@ -118,6 +118,10 @@ def suggest(word: str, known: list[str]) -> str:
 def to_path(key: str) -> Path:
     """A dotted key as a path; numbers are indices."""
     return tuple(int(part) if part.isdecimal() else part for part in key.split("."))
+
+
+def _dotted(path: Path) -> str:
+    return ".".join(map(str, path))
 
 
 def _names_key(place: Place, name: str) -> bool:

@@ -5,7 +5,7 @@ prepare_data ─▶ splits ─▶ tokenize ─▶ sequences ─▶ mask_report.c
 
 from assay.data.mask import MaskReport, mask_report
 from assay.data.pathologies import PATHOLOGIES, Pathology
-from assay.data.prepare import PreparedData, prepare_data
+from assay.data.prepare import PreparedData, RefusedData, prepare_data
 from assay.data.prompts import Prompt, to_prompt
 from assay.data.read import ReadResult, SourceCounts, read_sources
 from assay.data.records import Message, Record
@@ -14,6 +14,7 @@ from assay.data.sequences import TokenSequence
 from assay.data.split import Splits, split_records
 from assay.data.stored import compute_split_hash, read_split, write_split
 from assay.data.tokens import Dropped, Tokenized, tokenize
+from assay.data.tool_offers import describe_unoffered_calls, find_unoffered_calls
 
 __all__ = [
     "PATHOLOGIES",
@@ -25,12 +26,15 @@ __all__ = [
     "Prompt",
     "ReadResult",
     "Record",
+    "RefusedData",
     "SourceCounts",
     "Splits",
     "TokenSequence",
     "Tokenized",
     "build_report",
     "compute_split_hash",
+    "describe_unoffered_calls",
+    "find_unoffered_calls",
     "mask_report",
     "prepare_data",
     "read_sources",

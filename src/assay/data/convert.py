@@ -43,7 +43,8 @@ def convert_row(
     missing = [name for name in SHAPES[shape].required if name not in fields]
     for name in missing:
         seen = ", ".join(row.fields) or "(none)"
-        check.refuse(columns.get(name, name), f"no such column, only {seen}", f"a {shape} row")
+        do = _advise_shape(shape, fields)
+        check.refuse(columns.get(name, name), f"no such column, only {seen}", f"{shape} rows", do)
     group = _read_group(row.fields, group_by, check)
     if missing:
         return None
@@ -64,7 +65,16 @@ def convert_row(
         weight=weight,
         extra=extra,
         hold_out=hold_out,
+        index=row.index,
     )
+
+
+def _advise_shape(shape: str, fields: Mapping[str, Any]) -> str:
+    """What to do about a row that lacks columns of `shape`: it may be of another one."""
+    others = [other.name for other in SHAPES.values() if other.fits(fields)]
+    if not others:
+        return "add the column, or remove the row"
+    return f"list {others[0]} rows as a source of their own, apart from {shape} rows"
 
 
 def _read_extra(cells: Mapping[str, Any], check: RowCheck) -> dict[str, Any]:

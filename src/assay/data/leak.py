@@ -32,13 +32,13 @@ class Leak:
 
     def to_problem(self) -> Problem:
         """The leak at the held-out row, naming the other place."""
-        return Problem(
-            f"the same {self.same} as {self.record.place} ({self.split})",
-            "rows and groups that stand in one split only",
-            f"remove one of the two, or set data.on_leak: drop (drops it from {self.split})",
-            file=self.held_out.file,
-            line=self.held_out.line,
-            key=f"data.{self.held_out_split}",
+        return self.held_out.locate(
+            Problem(
+                f"the same {self.same} as {self.record.place} ({self.split})",
+                "rows and groups that stand in one split only",
+                f"remove one of the two, or set data.on_leak: drop (drops it from {self.split})",
+                key=f"data.{self.held_out_split}",
+            )
         )
 
 

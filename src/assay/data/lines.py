@@ -25,7 +25,7 @@ from assay.data.json_text import (
     parse_json,
     skip_space,
 )
-from assay.data.records import Row, describe_type
+from assay.data.records import Row, describe_type, join_index
 from assay.errors import DataError, Problem
 
 # Columns of one chat row that hold lists: an object with such a list is a row, not a file of rows.
@@ -78,11 +78,16 @@ def _parse_line(line: str, file: str, number: int) -> Row | Problem:
     return _to_row(value, file, number)
 
 
-def _to_row(value: Any, file: str, number: int) -> Row | Problem:
+def _to_row(value: Any, file: str, number: int, index: int | None = None) -> Row | Problem:
     if isinstance(value, dict):
-        return Row(value, file, number)
+        return Row(value, file, number, index=index)
     return Problem(
-        describe_type(value), "an object with named columns", "write {…}", file=file, line=number
+        describe_type(value),
+        "an object with named columns",
+        "write {…}",
+        file=file,
+        line=number,
+        key=join_index(index, ""),
     )
 
 
@@ -172,10 +177,10 @@ def _read_document(text: str, file: str) -> Iterator[Row | Problem]:
 
 def _read_list(text: str, start: int, file: str) -> Iterator[Row | Problem]:
     line, counted = 1, 0
-    for value, offset in iterate_elements(text, start):
+    for index, (value, offset) in enumerate(iterate_elements(text, start)):
         line += text.count("\n", counted, offset)
         counted = offset
-        yield _to_row(value, file, line)
+        yield _to_row(value, file, line, index)
 
 
 def read_csv(stream: BinaryIO, file: str, *, delimiter: str = ",") -> Iterator[Row | Problem]:

@@ -1,11 +1,9 @@
-"""Mixes sources by weight, seeded; knows no file and no format.
+"""Mixes the training rows of several sources by weight, seeded; knows no file and no format.
 
-A source of n rows with weight w stands for `round(w * n)` rows:
-
-- Below 1 it is thinned before the split, so that it shrinks in every split alike.
-- Above 1 its training rows are repeated after the split: floor(w) whole copies, and of the rest a
-  sample. Validation and test keep each row once, because a repeated item measures nothing new and
-  would make intervals too narrow.
+A source of n training rows with weight w stands for `round(w * n)` rows: floor(w) whole copies, and
+of the rest a sample. Weights are multiples, not shares: those of other sources change nothing, and
+1 leaves a source as it is. Validation and test are split off before: they keep every row, and keep
+it once, because fewer items or repeated ones would make intervals too wide or too narrow.
 
 Which rows are sampled depends on SHA-256(seed, source, row id) alone, not on the rows' order.
 """
@@ -19,18 +17,8 @@ from math import floor
 from assay.data.records import Record
 
 
-def thin_sources(records: Sequence[Record], *, seed: int) -> list[Record]:
-    """Records in their order, without those that a source's weight below 1 leaves out."""
-    kept: set[int] = set()
-    for indices in _by_source(records).values():
-        weight = records[indices[0]].weight
-        count = len(indices) if weight >= 1 else _round(weight * len(indices))
-        kept.update(_sample(records, indices, count, seed))
-    return [record for index, record in enumerate(records) if index in kept]
-
-
 def mix_sources(records: Sequence[Record], *, seed: int) -> list[Record]:
-    """Training records with each source repeated by its weight, and the sources interleaved.
+    """Training records with each source repeated or thinned by its weight, sources interleaved.
 
     The k-th of a source's m rows takes position (k + 1/2) / m, so every stretch of the result
     holds each source in its share. One source of weight 1 comes back as it is.
@@ -43,7 +31,7 @@ def mix_sources(records: Sequence[Record], *, seed: int) -> list[Record]:
 
 
 def _repeat(records: Sequence[Record], indices: list[int], seed: int) -> list[Record]:
-    weight = max(1.0, records[indices[0]].weight)
+    weight = records[indices[0]].weight
     copies = floor(weight)
     rest = _round(weight * len(indices)) - copies * len(indices)
     sampled = sorted(_sample(records, indices, rest, seed))

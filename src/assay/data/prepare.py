@@ -1,4 +1,4 @@
-"""The recipe's data section to splits: read, thin, split, check for leaks, mix; it sees no token.
+"""The recipe's data section to splits: read, split, check for leaks, mix; it sees no token.
 
 All that is wrong, in every file and split, is raised as one `DataError`.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assay.data.leak import Leak, count_shared_prompts, drop_leaks, find_leaks
-from assay.data.mix import mix_sources, thin_sources
+from assay.data.mix import mix_sources
 from assay.data.read import ReadResult, read_sources
 from assay.data.records import Record
 from assay.data.split import Splits, split_records
@@ -41,36 +41,48 @@ class PreparedData:
         return [problem for read in self.reads.values() for problem in read.problems]
 
 
+class RefusedData(DataError):
+    """Data that cannot be used; `records` are the rows that could be read, by named split.
+
+    With them a caller finds what else is wrong, so that all of it is told at once.
+    """
+
+    def __init__(self, problems: Sequence[Problem], records: dict[str, list[Record]]) -> None:
+        super().__init__(problems)
+        self.records = records
+
+
 def prepare_data(config: DataConfig, *, base_dir: Path, seed: int) -> PreparedData:
     """Read what the recipe's data section names, and split it.
 
     Validation and test come from their own sources where the recipe gives them, else from
-    `config.train` by ratio. The seed decides the split and which rows of a weighted source are
-    sampled; the order of rows in the files decides neither.
+    `config.train` by ratio. The seed decides the split and which training rows of a weighted
+    source are sampled; the order of rows in the files decides neither.
 
     Raises:
-        DataError: every bad row (unless they are dropped), unreadable source and leak, together.
+        RefusedData: every bad row (unless they are dropped), unreadable source and leak, together.
     """
     reads = _read_splits(config, base_dir=base_dir)
     refusals = [problem for read in reads.values() for problem in read.refusals]
     problems = [problem for read in reads.values() for problem in read.problems]
     stopping = refusals + (problems if config.on_bad_rows == "refuse" else [])
-    thinned = {name: thin_sources(read.records, seed=seed) for name, read in reads.items()}
+    records = {name: read.records for name, read in reads.items()}
     try:
-        splits = _split(config, thinned, seed=seed)
+        splits = _split(config, records, seed=seed)
     except DataError as error:
         # With rows missing from a broken file, a split that is too small says nothing new.
-        raise DataError(stopping or error.problems) from error
+        raise RefusedData(stopping or error.problems, records) from error
     leaks = find_leaks(splits)
     if config.on_leak == "refuse":
         stopping += [leak.to_problem() for leak in leaks]
     if stopping:
-        raise DataError(stopping)
+        raise RefusedData(stopping, records)
     splits = drop_leaks(splits, leaks)
     if leaks:
-        _refuse_emptied(splits, reads)
+        _refuse_emptied(splits, reads, " after dropping leaks")
     mixed = replace(splits, train=mix_sources(splits.train, seed=seed))
-    return PreparedData(mixed, reads, leaks, count_shared_prompts(splits), seed)
+    _refuse_emptied(mixed, reads, ": the weights leave none to train on")
+    return PreparedData(mixed, reads, leaks, count_shared_prompts(mixed), seed)
 
 
 def _read_splits(config: DataConfig, *, base_dir: Path) -> dict[str, ReadResult]:
@@ -104,11 +116,11 @@ def _split(config: DataConfig, records: dict[str, list[Record]], *, seed: int) -
     )
 
 
-def _refuse_emptied(splits: Splits, reads: dict[str, ReadResult]) -> None:
+def _refuse_emptied(splits: Splits, reads: dict[str, ReadResult], why: str) -> None:
     parts = splits.as_dict()
     empty = [name for name in parts if not parts[name] and (name in reads or name == "train")]
     if empty:
-        raise DataError([_no_rows(name, " after dropping leaks") for name in empty])
+        raise DataError([_no_rows(name, why) for name in empty])
 
 
 def _no_rows(name: str, why: str = "") -> Problem:

@@ -32,13 +32,15 @@ class Row:
     """Columns of one row as they stand in the file.
 
     `line` counts from 1: the line on which the row begins, or the row number in a columnar file
-    (Parquet, Hub), where `columnar` is true and a null means that the cell is absent.
+    (Parquet, Hub), where `columnar` is true and a null means that the cell is absent. `index`
+    counts from 0 in a list of rows, where lines alone may not tell them apart.
     """
 
     fields: dict[str, Any]
     file: str
     line: int
     columnar: bool = False
+    index: int | None = None
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,10 @@ class Record:
     completion  one user and one assistant message, rendered raw, without a template
     text        one assistant message that holds the whole text; every token is trained
 
-    `weight` is the mixing weight of the record's source; `group` is the user's group, where the
-    recipe names a group column; `extra` holds the columns that the format does not use, as plain
-    JSON values (see `to_json_value`); `hold_out` says whether a split by ratio may take the record
-    out of training.
+    `weight` is how often training uses each row of the record's source; `group` is the user's
+    group, where the recipe names a group column; `extra` holds the columns that the format does not
+    use, as plain JSON values (see `to_json_value`); `hold_out` says whether a split by ratio may
+    take the record out of training; `index` is that of its row, as in `Row`.
     """
 
     id: str
@@ -66,11 +68,17 @@ class Record:
     weight: float = 1.0
     extra: dict[str, Any] = field(default_factory=dict)
     hold_out: bool = True
+    index: int | None = None
 
     @property
     def place(self) -> str:
-        """`file:line`, as printed in problems."""
-        return f"{self.file}:{self.line}"
+        """`file:line`, as printed in problems, and the index of a row of a JSON list."""
+        return f"{self.file}:{self.line}{_show_index(self.index)}"
+
+    def locate(self, problem: Problem) -> Problem:
+        """`problem` of this record, with the record's place."""
+        key = join_index(self.index, problem.key)
+        return replace(problem, file=self.file, line=self.line, key=key)
 
 
 @dataclass
@@ -82,10 +90,23 @@ class RowCheck:
     ignored: Counter[str] = field(default_factory=Counter)
 
     def refuse(self, key: str, got: str, allowed: str = "", do: str = "") -> None:
-        """Add one problem of this row; `key` is a path such as `messages[2].role`."""
+        """Add one problem of this row; `key` is a path such as `messages[2].role`.
+
+        In a list of rows it begins with the row's index: `[7].messages[2].role`.
+        """
+        key = join_index(self.row.index, key)
         self.problems.append(
             Problem(got, allowed, do, file=self.row.file, line=self.row.line, key=key)
         )
+
+
+def join_index(index: int | None, key: str) -> str:
+    """A key within a row of a JSON list, such as `[7].messages[2].role`; else `key` as it is."""
+    return ".".join(part for part in (_show_index(index), key) if part)
+
+
+def _show_index(index: int | None) -> str:
+    return "" if index is None else f"[{index}]"
 
 
 def canonical_json(value: Any) -> str:

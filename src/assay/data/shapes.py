@@ -76,6 +76,8 @@ _PROMPTS = ("prompt", "reinforcement objectives such as grpo, which write the an
 # Usual names of the two columns of a question-answer table.
 _QUESTIONS = ("question", "query", "user", "input", "problem", "prompt", "instruction")
 _ANSWERS = ("answer", "response", "assistant", "output", "solution", "completion", "reply")
+# Usual names of the answer to a text, which a row of plain text would leave unlearned.
+_LABELS = ("label", "labels", "target", "class", "category", "answer", "output", "response")
 # And of what the question is about, in a column of its own.
 _CONTEXTS = ("context", "input", "passage")
 
@@ -108,6 +110,9 @@ def recognise_shape(
         return named if seen or not sample else _lacks_columns(named, rows, columns, file)
     votes = Counter(name for fields in sample for name in _match(fields))
     top = [name for name, count in votes.items() if count == max(votes.values())]
+    label = _find_label(sample) if top == ["text"] and not columns else None
+    if label:
+        return _unlearned_label(label, rows, file)
     if len(top) == 1 and top[0] in SHAPES:
         return top[0]
     if len(top) == 1:
@@ -124,6 +129,22 @@ def _match(fields: Mapping[str, Any]) -> list[str]:
         return [_RATED[0]]
     own = [shape.name for shape in SHAPES.values() if shape.fits(fields)]
     return own or ([_PROMPTS[0]] if fields.get("prompt") is not None else [])
+
+
+def _find_label(sample: Sequence[Mapping[str, Any]]) -> str | None:
+    names = dict.fromkeys(name for fields in sample for name in fields)
+    return next((name for name in names if name.lower() in _LABELS), None)
+
+
+def _unlearned_label(label: str, rows: Sequence[Row], file: str) -> Problem:
+    return Problem(
+        f"columns {_columns_seen(rows)}: plain text alone would be learned, and {label} never",
+        "plain text by name, or a prompt and its completion",
+        "name it (data.train: {path, format: text}), or map the columns: data.train: {path, "
+        f"format: completion, columns: {{prompt: text, completion: {label}}}}} (format: alpaca, "
+        "instruction and output, for a chat base)",
+        file=file,
+    )
 
 
 def _other_objective(name: str, file: str) -> Problem:
@@ -145,7 +166,7 @@ def _unclear(
         return Problem(
             f"columns {seen}, which fit {' and '.join(top)} equally well",
             ALLOWED,
-            "name one: data.train: {path, format}",
+            _suggest_one(top, rows),
             file=file,
         )
     return Problem(
@@ -155,6 +176,13 @@ def _unclear(
         file=file,
         key="columns" if columns else "",
     )
+
+
+def _suggest_one(top: Sequence[str], rows: Sequence[Row]) -> str:
+    """What to do about rows that fit several shapes alike: in one file, or in files of a folder."""
+    if len({row.file for row in rows}) > 1:
+        return "list the files as separate sources: data.train: [folder/one, folder/other]"
+    return "name one: data.train: {path, format}"
 
 
 def _columns_seen(rows: Sequence[Row]) -> str:

@@ -89,7 +89,7 @@ def open_source(source: SourceConfig, *, base_dir: Path) -> Opened:
     with _located(shown):
         is_folder = filesystem.isdir(path)
         if not is_folder and not filesystem.exists(path):
-            raise DataError(_missing(shown))
+            raise DataError(_missing(shown, base_dir))
         names = _list_folder(filesystem, path) if is_folder else [path]
     shown_names = [_join(shown, name) for name in names] if is_folder else [shown]
     pairs = list(zip(names, shown_names, strict=True))
@@ -149,11 +149,13 @@ def _open_hub(source: SourceConfig) -> Opened:
     return Opened(dataset.rows, [dataset.label], [], dataset.revision)
 
 
-def _missing(shown: str) -> Problem:
+def _missing(shown: str, base_dir: Path) -> Problem:
+    here = base_dir.resolve() == Path.cwd()
+    start = "the current folder" if here else f"the recipe's folder, {_shown(os.fspath(base_dir))}"
     return Problem(
         "no such file or folder",
         f"a file ending in {READABLE}, a folder, a URL such as s3://…, or a Hub id owner/name",
-        "correct the path; it is looked for from the recipe's folder",
+        f"correct the path; it is looked for from {start}",
         file=shown,
     )
 

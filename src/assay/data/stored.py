@@ -88,6 +88,7 @@ def _schema() -> Any:
             ("file", pa.string()),
             ("line", pa.int64()),
             ("source", pa.string()),
+            ("index", pa.int64()),
             ("mixing_weight", pa.float64()),
             ("extra", pa.string()),
         ]
@@ -104,6 +105,7 @@ def _to_row(record: Record) -> dict[str, Any]:
         "file": record.file,
         "line": record.line,
         "source": record.source,
+        "index": record.index,
         "mixing_weight": record.weight,
         "extra": canonical_json(record.extra),
     }
@@ -120,6 +122,7 @@ def _from_row(row: dict[str, Any]) -> Record:
         line=row["line"],
         source=row["source"],
         weight=row["mixing_weight"],
+        index=row.get("index"),
         extra=json.loads(row["extra"]),
     )
 

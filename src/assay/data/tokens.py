@@ -7,7 +7,7 @@ when the whole of its last trained turn survives.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 from assay.chat import (
@@ -138,8 +138,8 @@ class _Run:
         try:
             examples = render_record(record, self.tokenizer)
         except DataError as error:
-            found = [replace(one, file=record.file, line=record.line) for one in error.problems]
-            self.unrendered += found
+            found = error.problems
+            self.unrendered += [record.locate(one) for one in found]
             detail = "; ".join(one.got for one in found)
             self.dropped.append(Dropped(record.id, record.place, "template", 0, detail))
             return
@@ -174,16 +174,13 @@ class _Run:
 
     def _shorten(self, record: Record, example: RenderedExample) -> TokenSequence | None:
         if self.on_too_long == "refuse":
-            self.too_long.append(
-                Problem(
-                    f"{len(example.input_ids)} tokens",
-                    f"at most {self.max_seq_len} (data.max_seq_len)",
-                    "shorten the row, raise data.max_seq_len, or set data.on_too_long to drop or "
-                    "keep_end",
-                    file=record.file,
-                    line=record.line,
-                )
+            problem = Problem(
+                f"{len(example.input_ids)} tokens",
+                f"at most {self.max_seq_len} (data.max_seq_len)",
+                "shorten the row, raise data.max_seq_len, or set data.on_too_long to drop or "
+                "keep_end",
             )
+            self.too_long.append(record.locate(problem))
         if self.on_too_long != "keep_end":
             return None
         return keep_end(build_sequence(record, example), max_seq_len=self.max_seq_len)

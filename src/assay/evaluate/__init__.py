@@ -20,7 +20,7 @@ from assay.evaluate.gates import (
 from assay.evaluate.items import VARIANTS, Item, Kind, Score
 from assay.evaluate.log import build_item_line, read_item_line
 from assay.evaluate.prompting import PromptChoice, choose_prompting
-from assay.evaluate.report import MeasuredSuite, build_evaluation
+from assay.evaluate.report import MeasuredSuite, Validation, build_evaluation
 from assay.evaluate.scorers import METRICS, score_outputs, score_perplexity
 from assay.evaluate.suites import Suite, build_suite, load_builtin_suite, load_suite
 
@@ -37,6 +37,7 @@ __all__ = [
     "Resampling",
     "Score",
     "Suite",
+    "Validation",
     "Verdict",
     "assign_metrics",
     "build_evaluation",

@@ -88,20 +88,25 @@ def compare_scores(
 ) -> dict[str, Any]:
     """a − b over the items that both have a score for, paired by item id.
 
-    Gives ``n, num_groups, num_unscored, difference, low, high, confidence, p_value, test, n01,
-    n10, std, detectable``. Where no items share a group, `num_groups` is `n` and `test` is
-    "mcnemar" for yes/no scores, else "sign_flip"; where some do, the interval is of resampled
-    groups and `test` is "group_sign_flip". Only b has `n01` yes/no items right, only a `n10`.
-    `std` is of the items' differences, `detectable` the true difference that so many items, in
-    such groups, show with 80 % probability. Numbers are None without a pair, and what needs
-    independent pairs is None where all are of one group. Raises EvaluationError when the two hold
-    different items: such a difference would compare questions, not models.
+    Gives ``n, num_groups, num_unscored, failure, difference, low, high, confidence, p_value, test,
+    n01, n10, std, detectable``. `failure` is None, or says that a metric crashed. Where no items
+    share a group, `num_groups` is `n` and `test` is "mcnemar" for yes/no scores, else "sign_flip";
+    where some do, the interval is of resampled groups and `test` is "group_sign_flip". Only b has
+    `n01` yes/no items right, only a `n10`. `std` is of the items' differences, `detectable` the
+    true difference that so many items, in such groups, show with 80 % probability. Numbers are
+    None without a pair, and what needs independent pairs is None where all are of one group. Raises
+    EvaluationError when the two hold different items: such a difference would compare questions,
+    not models.
     """
     _refuse_different_items(a, b)
     numbers = {key: (read_number(a[key], statistic), read_number(b[key], statistic)) for key in a}
     pairs = {key: (x, y) for key, (x, y) in numbers.items() if x is not None and y is not None}
     names = _name_groups(pairs, groups)
-    counts = {**_count(names), "num_unscored": len(numbers) - len(pairs)}
+    counts = {
+        **_count(names),
+        "num_unscored": len(numbers) - len(pairs),
+        "failure": _describe_failure([*a.values(), *b.values()]),
+    }
     unknown = dict.fromkeys(
         ("difference", "low", "high", "p_value", "test", "n01", "n10", "std", "detectable")
     )
@@ -115,6 +120,15 @@ def compare_scores(
     if len(set(names)) > 1:
         return found | _judge_groups(left, right, names, resampling)
     return found
+
+
+def _describe_failure(scores: Sequence[Score]) -> str | None:
+    """The first crash of a metric and how many there were; None without one."""
+    reasons = [score.unscored_reason for score in scores if score.failed]
+    if not reasons:
+        return None
+    more = f" (the first of {len(reasons)})" if len(reasons) > 1 else ""
+    return f"{reasons[0]}{more}"
 
 
 def _name_groups(keys: Iterable[str], groups: Groups | None) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
@@ -13,6 +13,8 @@ KINDS: tuple[Kind, ...] = ("task", "retention", "refusal", "over_refusal")
 
 VARIANTS = ("base", "prompted", "tuned")
 """The models compared: the base with the user's prompt, with the best shots, and the tuned one."""
+
+_SHOTS = "shots_"
 
 Message = dict[str, Any]
 Rendering = Literal["chat", "completion", "text"]
@@ -60,6 +62,25 @@ def item_from_dict(values: Mapping[str, Any]) -> Item:
     return Item(**{**values, "alternatives": tuple(values.get("alternatives", ()))})
 
 
+def name_shots(num_shots: int) -> str:
+    """The variant of the base with so many examples in its prompt: ``shots_4``."""
+    return f"{_SHOTS}{num_shots}"
+
+
+def read_shots(variant: str) -> int | None:
+    """The number of examples of a variant of `name_shots`; None for another name."""
+    number = variant.removeprefix(_SHOTS)
+    return int(number) if number != variant and number.isdecimal() else None
+
+
+def order_variants(names: Iterable[str]) -> list[str]:
+    """The names that are variants: base, then by number of shots, prompted, tuned."""
+    found = list(names)
+    shots = sorted(n for n in map(read_shots, found) if n is not None)
+    order = ("base", *map(name_shots, shots), "prompted", "tuned")
+    return [name for name in order if name in found]
+
+
 def with_metric(item: Item, metric: str) -> Item:
     return replace(item, metric=metric)
 
@@ -77,7 +98,8 @@ class Score:
 
     `value` is in [0, 1], more is better. `correct` is the yes/no reading, or None where there is
     none (perplexity). An output that could not be judged has neither, and says why in
-    `unscored_reason`: it leaves every mean and is counted, never passed.
+    `unscored_reason`: it leaves every mean and is counted, never passed. `failed` says that its
+    metric crashed on it, which no gate overlooks (see `gates.result.find_gap`).
     """
 
     metric: str
@@ -85,6 +107,7 @@ class Score:
     correct: bool | None = None
     detail: dict[str, Any] = field(default_factory=dict)
     unscored_reason: str = ""
+    failed: bool = False
 
     @property
     def scored(self) -> bool:
@@ -102,6 +125,11 @@ def yes_no(metric: str, correct: bool, **detail: Any) -> Score:
 def unscored(metric: str, reason: str) -> Score:
     """No judgement, and why: the reference is unusable, or the output never came."""
     return Score(metric, None, None, {}, reason)
+
+
+def failed(metric: str, reason: str) -> Score:
+    """No judgement, because the metric itself crashed."""
+    return Score(metric, None, None, {}, reason, failed=True)
 
 
 def reference_text(item: Item) -> str:

@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
-from assay.evaluate.items import VARIANTS, Item, Score, item_from_dict
+from assay.evaluate.items import Item, Score, item_from_dict, order_variants
+
+Split = Literal["test", "validation"]
 
 
 def build_item_line(
-    item: Item, outputs: Mapping[str, str], scores: Mapping[str, Score]
+    item: Item,
+    outputs: Mapping[str, str],
+    scores: Mapping[str, Score],
+    *,
+    split: Split | None = None,
 ) -> dict[str, Any]:
-    """One line of items.jsonl: the whole item, and each model's output and score."""
+    """One line of items.jsonl: the whole item, and each model's output and score.
+
+    `split` is that of a task item's row; items of other suites have none.
+    """
     answers = {
         variant: {"output": outputs[variant], "score": scores[variant].to_dict()}
-        for variant in VARIANTS
-        if variant in outputs
+        for variant in order_variants(outputs)
     }
-    return {**item.to_dict(), **answers}
+    return {**item.to_dict(), **({"split": split} if split else {}), **answers}
 
 
 def read_item_line(line: Mapping[str, Any]) -> tuple[Item, dict[str, str]]:
     """The item and the outputs by model, so that scores can be computed anew from the log."""
-    values = {key: value for key, value in line.items() if key not in VARIANTS}
-    outputs = {key: str(line[key]["output"]) for key in VARIANTS if key in line}
-    return item_from_dict(values), outputs
+    variants = order_variants(line)
+    values = {key: value for key, value in line.items() if key not in (*variants, "split")}
+    return item_from_dict(values), {key: str(line[key]["output"]) for key in variants}
+
+
+def is_tested(line: Mapping[str, Any]) -> bool:
+    """Whether a line is of an item that was tested on, and not one of the task's validation."""
+    return line.get("split") != "validation"

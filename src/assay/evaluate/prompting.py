@@ -27,7 +27,7 @@ class PromptChoice:
         means = {str(shots): mean for shots, mean in self.means.items()}
         return {
             "shots": self.shots,
-            "chosen_on": "validation",
+            "chosen_on": "validation" if self.num_items else None,
             "validation": {"n": self.num_items, "means": means},
         }
 

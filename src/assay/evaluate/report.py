@@ -1,13 +1,14 @@
 """Builds evaluation.json from scores; it asks no model and judges nothing.
 
-The models compared are called "base" (the user's own prompt, zero-shot), "prompted" (the base with
-the best number of shots) and "tuned".
+The models compared are called "base" (the user's own prompt, zero-shot), "shots_4" (the base with
+that many examples, for every number of the recipe that is not the base itself), "prompted" (which
+of them was best on validation items) and "tuned".
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from assay.errors import EvaluationError
@@ -21,25 +22,39 @@ from assay.evaluate.compare import (
     read_number,
     summarise_scores,
 )
-from assay.evaluate.items import VARIANTS, Item, Kind, Score
+from assay.evaluate.items import VARIANTS, Item, Kind, Score, order_variants, read_shots
 from assay.evaluate.prompting import PromptChoice
-from assay.evaluate.scorers import build_class_table, compute_corpus_perplexity
-from assay.evaluate.suites import Suite
+from assay.evaluate.scorers import (
+    build_class_table,
+    compute_corpus_perplexity,
+    compute_perplexity_bounds,
+)
+from assay.evaluate.suites import Suite, compute_items_sha256
 
 COMPARISONS = (("tuned", "base"), ("tuned", "prompted"), ("prompted", "base"))
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The task's validation items, on which prompt and weights were chosen, with their scores."""
+
+    items: Sequence[Item]
+    scores: Mapping[str, Scores]
 
 
 @dataclass(frozen=True)
 class MeasuredSuite:
     """A suite with the scores of each model by item id; `prompting` only where one was chosen.
 
-    `counts` are further numbers of a model's answers, by model and name.
+    `counts` are further numbers of a model's answers, by model and name. `validation` is of the
+    task alone; nothing of it enters the suite's own figures.
     """
 
     suite: Suite
     scores: Mapping[str, Scores]
     prompting: PromptChoice | None = None
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    validation: Validation | None = None
 
     @property
     def statistic(self) -> Statistic:
@@ -88,7 +103,8 @@ def build_suite_report(measured: MeasuredSuite, resampling: Resampling) -> dict[
     ``{"kind", "metric", "metric_reason", "statistic", "n", "num_groups", "items_sha256",
     <model>: {"mean", …}, "comparisons": {"tuned_vs_base": …}, "per_metric": {…}, "per_class": […],
     "confusions": {…}}``; the last three are empty where they do not apply. `num_groups` is `n`
-    where no items share a group.
+    where no items share a group. The task has ``"validation": {"n", "num_groups", "items_sha256",
+    "statistic", <model>, "comparisons"}`` too.
     """
     suite = measured.suite
     groups = _name_groups(suite.items)
@@ -108,24 +124,45 @@ def build_suite_report(measured: MeasuredSuite, resampling: Resampling) -> dict[
         report[variant] |= counts
     if measured.prompting is not None and "prompted" in report:
         report["prompted"] |= measured.prompting.to_dict()
+    if measured.validation is not None:
+        report["validation"] = _summarise_validation(measured, measured.validation, resampling)
     return report
+
+
+def _summarise_validation(
+    measured: MeasuredSuite, validation: Validation, resampling: Resampling
+) -> dict[str, Any]:
+    groups = _name_groups(validation.items)
+    return {
+        "n": len(groups),
+        "num_groups": len(set(groups.values())),
+        "items_sha256": compute_items_sha256(validation.items),
+        **_summaries(validation.scores, measured.statistic, resampling, groups),
+    }
 
 
 def _check(measured: MeasuredSuite) -> None:
     asked = [item.id for item in measured.suite.items]
-    if len(set(asked)) != len(asked):
-        raise EvaluationError(f"suite {measured.suite.name!r}: two items have the same id")
-    for variant, scores in measured.scores.items():
-        if scores.keys() != set(asked):
-            raise EvaluationError(
-                f"suite {measured.suite.name!r}: {variant} was scored on {len(scores)} items, "
-                f"not on the {len(asked)} that the suite asks"
-            )
+    _check_scores(measured.suite.name, asked, measured.scores)
+    if measured.validation is not None:
+        ids = [item.id for item in measured.validation.items]
+        _check_scores(f"{measured.suite.name}, validation", ids, measured.validation.scores)
     if measured.prompting is not None and (shared := measured.prompting.item_ids & set(asked)):
         raise EvaluationError(
             f"suite {measured.suite.name!r}: the prompt was chosen on {len(shared)} of its items; "
             "choose it on validation items"
         )
+
+
+def _check_scores(name: str, asked: Sequence[str], scores: Mapping[str, Scores]) -> None:
+    if len(set(asked)) != len(asked):
+        raise EvaluationError(f"suite {name!r}: two items have the same id")
+    for variant, found in scores.items():
+        if found.keys() != set(asked):
+            raise EvaluationError(
+                f"suite {name!r}: {variant} was scored on {len(found)} items, "
+                f"not on the {len(asked)} that the suite asks"
+            )
 
 
 def _name_groups(items: Sequence[Item], *, prefix: str = "") -> dict[str, str]:
@@ -143,16 +180,14 @@ def _name_groups(items: Sequence[Item], *, prefix: str = "") -> dict[str, str]:
 def _summaries(
     scores: Mapping[str, Scores], statistic: Statistic, resampling: Resampling, groups: Groups
 ) -> dict[str, Any]:
-    present = [variant for variant in VARIANTS if variant in scores]
     summaries: dict[str, Any] = {"statistic": statistic}
-    for variant in present:
+    for variant in order_variants(scores):
         summary = summarise_scores(
             scores[variant], statistic=statistic, resampling=resampling, groups=groups
         )
-        asked_for_perplexity = [s for s in scores[variant].values() if s.metric == "perplexity"]
-        if asked_for_perplexity:
-            summary["perplexity"] = compute_corpus_perplexity(asked_for_perplexity)
-        summaries[variant] = summary
+        if (num_shots := read_shots(variant)) is not None:
+            summary["shots"] = num_shots
+        summaries[variant] = summary | _summarise_perplexity(scores[variant], resampling, groups)
     summaries["comparisons"] = {
         f"{a}_vs_{b}": compare_scores(
             scores[a], scores[b], statistic=statistic, resampling=resampling, groups=groups
@@ -161,6 +196,18 @@ def _summaries(
         if a in scores and b in scores
     }
     return summaries
+
+
+def _summarise_perplexity(scores: Scores, resampling: Resampling, groups: Groups) -> dict[str, Any]:
+    """``{"perplexity", "perplexity_low", "perplexity_high"}``, or nothing without such items."""
+    asked = {key: score for key, score in scores.items() if score.metric == "perplexity"}
+    if not asked:
+        return {}
+    names = [groups[key] for key in asked]
+    bounds = compute_perplexity_bounds([*asked.values()], names, **asdict(resampling))
+    low, high = bounds or (None, None)
+    perplexity = compute_corpus_perplexity(asked.values())
+    return {"perplexity": perplexity, "perplexity_low": low, "perplexity_high": high}
 
 
 def _per_metric(measured: MeasuredSuite, resampling: Resampling) -> dict[str, Any]:
@@ -211,7 +258,8 @@ def _pool(measured: Sequence[MeasuredSuite], resampling: Resampling) -> dict[str
         for variant in variants:
             for key, score in each.scores[variant].items():
                 number = read_number(score, each.statistic)
-                scores[variant][f"{each.suite.name}/{key}"] = Score("pooled", number)
+                pooled = replace(score, metric="pooled", value=number)
+                scores[variant][f"{each.suite.name}/{key}"] = pooled
     counts = {"n": len(groups), "num_groups": len(set(groups.values()))}
     summaries = _summaries(scores, "value", resampling, groups)
     return {"suites": [each.suite.name for each in measured], **counts, **summaries}

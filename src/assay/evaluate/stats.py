@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NUM_RESAMPLES = 5000
+SCORES = (0.0, 1.0)
+"""Between what every score lies."""
+DIFFERENCES = (-1.0, 1.0)
+"""Between what every difference of two scores lies."""
 _CHUNK_ENTRIES = 2_000_000
 """Resampled entries held at once, so that memory stays near 16 MB at any n."""
 
@@ -36,7 +40,8 @@ class Interval:
 class MeanInterval:
     """A mean over `n` values with its interval; `method` names how that was made.
 
-    It is "wilson" or "bootstrap", or "group_wilson" or "group_bootstrap" where values share groups.
+    It is "wilson" or "bootstrap", or "group_wilson" or "group_bootstrap" where values share groups;
+    of values that are all equal, "unseen" (see `widen_equal`).
     """
 
     n: int
@@ -65,11 +70,15 @@ def paired_bootstrap(
 ) -> Interval:
     """Percentile bootstrap interval of mean(a) − mean(b), pairs resampled with replacement.
 
-    Efron and Tibshirani 1993, chapter 13. Swapping a and b mirrors the interval exactly, since the
-    same seed draws the same pairs. Raises ValueError when the lengths differ or are 0.
+    Efron and Tibshirani 1993, chapter 13; equal differences, which no resample can vary, have the
+    interval of `widen_equal`. Swapping a and b mirrors the interval exactly, since the same seed
+    draws the same pairs. Raises ValueError when the lengths differ or are 0.
     """
     differences = compute_differences(a, b)
-    low, high = _bootstrap_bounds(differences, confidence, seed, num_resamples)
+    if min(differences) == max(differences):
+        low, high = widen_equal(differences[0], len(differences), DIFFERENCES, confidence)
+    else:
+        low, high = _bootstrap_bounds(differences, confidence, seed, num_resamples)
     return Interval(len(differences), math.fsum(differences) / len(differences), low, high)
 
 
@@ -90,6 +99,9 @@ def mean_interval(
     if all(value in (0.0, 1.0) for value in values):
         low, high = compute_wilson(round(sum(values)), len(values), confidence=confidence)
         return MeanInterval(len(values), mean, low, high, "wilson")
+    if min(values) == max(values):
+        low, high = widen_equal(values[0], len(values), SCORES, confidence)
+        return MeanInterval(len(values), mean, low, high, "unseen")
     low, high = _bootstrap_bounds(list(values), confidence, seed, num_resamples)
     return MeanInterval(len(values), mean, low, high, "bootstrap")
 
@@ -105,6 +117,23 @@ def compute_wilson_bounds(rate: float, n: float, *, z: float) -> tuple[float, fl
     centre = (rate + z * z / (2 * n)) / scale
     half = z * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n)) / scale
     return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def widen_equal(
+    value: float, n: int, bounds: tuple[float, float], confidence: float
+) -> tuple[float, float]:
+    """The interval of a mean of which n independent values are all equal to `value`.
+
+    Such a sample has no variation to resample, which does not say that there is none: a share of
+    u = 1 − (1 − confidence)^(1/n) that is otherwise is missed by n draws with probability
+    1 − confidence (u is about 3/n at 95 %: Hanley and Lippman-Hand 1983). An end of the interval is
+    the mean if all of that share lay at that end of `bounds`; 80 pairs without a change give
+    ±0.037. Were the true mean beyond an end, such a sample would be no more probable than that.
+    """
+    two_sided_z(confidence)
+    unseen = 1.0 - (1.0 - confidence) ** (1.0 / n)
+    low, high = bounds
+    return value - unseen * (value - low), value + unseen * (high - value)
 
 
 def mcnemar(a: Sequence[bool], b: Sequence[bool]) -> McNemar:
@@ -198,8 +227,6 @@ def _bootstrap_bounds(
     import numpy as np
 
     two_sided_z(confidence)
-    if min(values) == max(values):
-        return values[0], values[0]
     array: NDArray[Any] = np.asarray(values, dtype=np.float64)
     rng = np.random.default_rng(seed)
     means = np.concatenate(

@@ -302,6 +302,13 @@ def _spaced_words(tokenizer: ChatTokenizer) -> list[str]:
     return [text[1:] for text in texts if text[:1] == " " and text[1:].isalpha()]
 
 
+@cache
+def _endings(tokenizer: ChatTokenizer) -> list[str]:
+    """The tokens of at least two small letters, with which longer words end."""
+    texts = (tokenizer.decode([token]) for token in range(VOCAB_SIZE))
+    return [text for text in texts if len(text) > 1 and text.isalpha() and text.islower()]
+
+
 def _as_call(words: list[str]) -> str:
     """As a call: its name, then each parameter with its value; of an even number of words."""
     arguments = dict(zip(words[2::2], words[3::2], strict=True))
@@ -320,12 +327,16 @@ _SPELLINGS: dict[str, Callable[[list[str]], str]] = {
 
 
 def _respell(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
-    """Words that are one token after a space; then the same in quotes, in a call, joined or on
-    lines.
+    """Words that begin with a token which holds a space; then the same in quotes, in a call, joined
+    or on lines.
 
-    There they are another token, and which one is to be known of every such word.
+    There they begin with another token, and which one is to be known of every such word.
     """
     words = rng.sample(_spaced_words(tokenizer), 2 * rng.randint(2, 7))
+    for place in range(len(words)):
+        longer = words[place] + rng.choice(_endings(tokenizer))
+        if rng.random() < 0.3 and longer not in words:
+            words[place] = longer
     source, target = rng.sample(list(_SPELLINGS), 2)
     if rng.random() < 0.6:
         source, target = "a b", rng.choice(("{a}", '"a"', "a_b"))

@@ -5,8 +5,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
+
+from assay.errors import ConfigError, Problem
 
 TOKENIZER_FILES = (
     *("tokenizer*", "*.model", "vocab*", "merges*", "special_*", "chat_template*"),
@@ -29,12 +32,11 @@ def add_lora(
     ``get_base_model()``. `base_name` is written into the adapter's configuration.
 
     Raises:
-        ConfigError: a name in `target_modules` that matches no linear layer.
+        ConfigError: names in `target_modules` that match no linear layer, all of them.
     """
     from peft import LoraConfig, get_peft_model
 
-    from assay.errors import ConfigError, Problem
-
+    check_targets(model, target_modules)
     targets = target_modules if isinstance(target_modules, str) else list(target_modules)
     config = LoraConfig(
         r=rank,
@@ -59,6 +61,46 @@ def add_lora(
         for name in peft_model.peft_config:
             peft_model.peft_config[name].base_model_name_or_path = base_name
     return peft_model
+
+
+def check_targets(model: Any, target_modules: str | Sequence[str]) -> None:
+    """Whether each name is the end of the name of a linear layer of `model`, its head apart.
+
+    Raises:
+        ConfigError: the names that are not, all of them, each with the nearest that is.
+    """
+    if isinstance(target_modules, str):
+        return
+    names = _list_linear_names(model)
+    endings = list(dict.fromkeys(name.rsplit(".", 1)[-1] for name in names))
+    problems = []
+    for target in target_modules:
+        if any(f".{name}".endswith(f".{target}") for name in names):
+            continue
+        near = get_close_matches(target, [*endings, *names], n=1, cutoff=0.5)
+        problems.append(
+            Problem(
+                key="method.target_modules",
+                got=f"{target!r}, which matches no linear layer of this base",
+                allowed=f"all-linear, or ends of names such as {', '.join(endings[:12])}",
+                do=f"write {near[0]}" if near else "remove it, or write one of these",
+            )
+        )
+    if problems:
+        raise ConfigError(problems)
+
+
+def _list_linear_names(model: Any) -> list[str]:
+    """Names of the linear layers but for the output head, which the loss reads as it is."""
+    from torch.nn import Linear
+    from transformers.pytorch_utils import Conv1D
+
+    head = model.get_output_embeddings()
+    return [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, Linear | Conv1D) and module is not head
+    ]
 
 
 @contextmanager

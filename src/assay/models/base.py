@@ -12,6 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from assay.chat import ChatTokenizer, load_chat_tokenizer
 from assay.errors import ConfigError, Problem
+from assay.models.quantize import (
+    Quantization,
+    build_quantization_config,
+    find_missing_package,
+    keep_trainable,
+)
 from assay.runs import sha256_file
 
 if TYPE_CHECKING:
@@ -28,7 +34,8 @@ class BaseFiles:
     """A base on disk: known before any weight is loaded.
 
     `revision` is the commit of a Hub model; `context_len` is in tokens. `trust_remote_code` says
-    whether Python code in `folder` may run when the model, or one tuned from it, is loaded.
+    whether Python code in `folder` may run when the model, or one tuned from it, is loaded, and
+    `quantization` in how few bits its linear layers are then held, if in few.
     """
 
     name: str
@@ -37,6 +44,7 @@ class BaseFiles:
     tokenizer: ChatTokenizer
     context_len: int
     trust_remote_code: bool = False
+    quantization: Quantization | None = None
 
     @cached_property
     def sha256(self) -> str:
@@ -110,7 +118,10 @@ def load_model(
     """The base's causal language model in evaluation mode, on `device` (the GPU if there is one).
 
     `dtype` ``auto`` is float32 on a CPU, where it is exact and float16 unusable, and bfloat16 on a
-    GPU. Only safetensors are read.
+    GPU. A quantised base has its own `dtype` and takes no other. Only safetensors are read.
+
+    Raises:
+        ConfigError: the base is to be quantised and bitsandbytes is not installed.
     """
     import torch
     from transformers import AutoModelForCausalLM
@@ -119,13 +130,24 @@ def load_model(
     logging.disable_progress_bar()
 
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    options: dict[str, Any] = {
+        "dtype": resolve_dtype(dtype, device),
+        "trust_remote_code": base.trust_remote_code,
+        "use_safetensors": True,
+    }
+    if base.quantization is None:
+        return AutoModelForCausalLM.from_pretrained(base.folder, **options).to(device).eval()
+    missing = find_missing_package()
+    if missing:
+        raise ConfigError(missing)
+    options["dtype"] = resolve_dtype(base.quantization.dtype, device)
     model = AutoModelForCausalLM.from_pretrained(
         base.folder,
-        dtype=resolve_dtype(dtype, device),
-        trust_remote_code=base.trust_remote_code,
-        use_safetensors=True,
+        **options,
+        device_map={"": device},
+        quantization_config=build_quantization_config(base.quantization, options["dtype"]),
     )
-    return model.to(device).eval()
+    return keep_trainable(model).eval()
 
 
 def resolve_dtype(dtype: str, device: torch.device) -> torch.dtype:

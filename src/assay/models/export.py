@@ -17,6 +17,7 @@ from assay.models.adapters import (
     tokenizer_files,
 )
 from assay.models.base import BaseFiles, load_model
+from assay.models.quantize import dequantize
 
 MERGE_TOLERANCE = 1e-3
 """Largest allowed absolute logit difference of merged against adapter, float32."""
@@ -79,10 +80,11 @@ def export_merged(
 ) -> float:
     """Merge `adapter` into `base`, write a Transformers folder, and compare logits on `prompts`.
 
-    The merge is done in float32 and rounded once to `dtype`. Returns the largest logit difference
-    between the adapter and the folder as loaded again; the template is copied byte for byte.
+    The merge is done in float32 and rounded once to `dtype`; a quantised base is made plain first
+    (see `_load_exact`). Returns the largest logit difference between the adapter and the folder as
+    loaded again; the template is copied byte for byte.
     """
-    with_adapter = load_adapter(load_model(base, dtype="fp32"), adapter)
+    with_adapter = load_adapter(_load_exact(base), adapter)
     expected = compute_logits(with_adapter, prompts)
     merged = merge_adapter(with_adapter)
     if dtype == "bf16":
@@ -102,8 +104,9 @@ def take_probe(model: Any, sequences: Sequence[Sequence[int]]) -> Probe:
 def check_integrity(base: BaseFiles, folder: Path, probe: Probe, *, adapter: bool) -> Integrity:
     """Compare what was saved in `folder` with the tuned model that `probe` was taken of.
 
-    For an adapter: loaded again onto the base, in the dtype it was tuned in, it gives equal logits,
-    and merged it equals the adapter in float32, in which exports are merged. For a whole model:
+    For an adapter: loaded again onto the base, in the dtype it was tuned in (and quantised alike),
+    it gives equal logits, and merged it equals the adapter in float32 (and on the dequantised
+    base), in which exports are merged: so one tolerance is true for all. For a whole model:
     loaded again it gives equal logits. One model is in memory at a time, if the caller let go of
     the tuned one.
     """
@@ -127,13 +130,23 @@ def _compare_adapter(base: BaseFiles, folder: Path, probe: Probe) -> tuple[float
     reloaded = load_adapter(load_model(base, dtype=probe.dtype), folder)
     unmerged = compute_logits(reloaded, probe.prompts)
     reload_difference = largest_difference(probe.logits, unmerged)
-    if probe.dtype != "fp32":
+    if probe.dtype != "fp32" or base.quantization:
         del reloaded
         _free_memory()
-        reloaded = load_adapter(load_model(base, dtype="fp32"), folder)
+        reloaded = load_adapter(_load_exact(base), folder)
         unmerged = compute_logits(reloaded, probe.prompts)
     merged = compute_logits(merge_adapter(reloaded), probe.prompts)
     return reload_difference, largest_difference(unmerged, merged)
+
+
+def _load_exact(base: BaseFiles) -> Any:
+    """The base in float32, into which adapters are merged.
+
+    A quantised one comes with the weights that its layers stand for, not with those it was
+    quantised from: its adapters never saw the latter.
+    """
+    model = load_model(base, dtype="fp32")
+    return model if base.quantization is None else dequantize(model)
 
 
 def _logits_of(
@@ -141,7 +154,8 @@ def _logits_of(
 ) -> list[torch.Tensor]:
     """Logits of a whole model that was saved in `folder`, loaded in float32."""
     _free_memory()
-    return compute_logits(load_model(replace(base, folder=folder), dtype="fp32"), prompts)
+    whole = replace(base, folder=folder, quantization=None)
+    return compute_logits(load_model(whole, dtype="fp32"), prompts)
 
 
 def _free_memory() -> None:

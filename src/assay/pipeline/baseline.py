@@ -1,20 +1,22 @@
 """The baseline, before any tuning: the base zero-shot with the user's prompt, and few-shot.
 
-The number of shots is chosen on validation items and measured once on the test items. Examples of
-chats are earlier turns of the conversation. Examples of prompt/completion rows are parted by a
-blank line, and an answer ends at the next: a raw base that answers rightly goes on with an example
-of its own, which is not its answer.
+Every number of shots of the recipe is asked on the validation items and on the test items. The one
+that is best on validation is the prompted base, which gates compare with. Examples of chats are
+earlier turns of the conversation. Examples of prompt/completion rows are parted by a blank line,
+and an answer ends at the next: a raw base that answers rightly goes on with an example of its own,
+which is not its answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from assay.errors import DataError, Problem
 from assay.evaluate.choose import MIXED, assign_metrics, plan_metrics
-from assay.evaluate.items import Item, Kind
+from assay.evaluate.items import Item, Kind, name_shots
 from assay.evaluate.prompting import PromptChoice, choose_prompting
+from assay.evaluate.scorers import check_metrics
 from assay.evaluate.suites import Suite, build_suite
 from assay.generate import Engine
 from assay.pipeline.guards import load_guards, measure_suites
@@ -23,17 +25,36 @@ from assay.pipeline.measure import Answers, Examiner, build_examiner
 from assay.pipeline.prepare import Prepared
 from assay.pipeline.questions import SUITE_NAME, build_items, choose_shots
 
+VALIDATION_NAME = "validation"
+
+
+@dataclass(frozen=True)
+class BaseAnswers:
+    """The base's answers to one split of the task: zero-shot, and by number of shots.
+
+    Zero shots without a prompt of the recipe's own are the base itself: the same answers.
+    """
+
+    base: Answers
+    by_shots: Mapping[int, Answers]
+
+    def by_variant(self, choice: PromptChoice) -> dict[str, Answers]:
+        """``base``, ``shots_4`` and so on for what was asked besides, and ``prompted``."""
+        few = {name_shots(n): a for n, a in self.by_shots.items() if a is not self.base}
+        return {"base": self.base, **few, "prompted": self.by_shots[choice.shots]}
+
 
 @dataclass(frozen=True)
 class Baseline:
-    """The task suite and its answers by the base and the prompted base, and the other suites.
+    """The task's suite and validation items with the base's answers, and the other suites.
 
     `skipped` says by kind why suites of that kind were not asked.
     """
 
     task: Suite
-    base: Answers
-    prompted: Answers
+    answers: BaseAnswers
+    validation: list[Item]
+    validation_answers: BaseAnswers
     prompting: PromptChoice
     suites: list[Suite]
     base_suites: dict[str, Answers]
@@ -41,7 +62,12 @@ class Baseline:
 
 
 def measure_baseline(job: Job, prepared: Prepared, engine: Engine) -> Baseline:
-    """Measure the base on the task, zero-shot and with the best prompt, and on the suites."""
+    """Measure the base on the task, zero-shot and with every number of shots, and on the suites.
+
+    Raises:
+        DataError: there is no test row, or a suite file has bad rows.
+        ConfigError: a metric of the user's own cannot be loaded, or fails on an answer.
+    """
     config, seed = job.recipe.evaluate, job.recipe.seed
     test, validation = (
         build_items(records, max_items=config.max_items, seed=seed, metric=config.metric)
@@ -61,44 +87,46 @@ def measure_baseline(job: Job, prepared: Prepared, engine: Engine) -> Baseline:
         job.progress.note(f"{', '.join(guards.skipped)}: {reason}")
     plan = plan_metrics([*test, *validation], metric=config.metric)
     task = build_suite(test, name=SUITE_NAME, kind="task", plan=plan)
+    validation = assign_metrics(validation, plan)
+    every = [*task.items, *validation, *(item for suite in guards.suites for item in suite.items)]
+    check_metrics({item.metric for item in every}, base_dir=job.base_dir)
     base = build_examiner(job, engine, "base")
-    choice = _choose_shots(job, prepared, base, assign_metrics(validation, plan), task.metric)
-    base_answers = base.measure(task.items, name=SUITE_NAME)
-    prompted_answers = base_answers
-    if choice.shots or config.prompt:
-        prompted_answers = build_examiner(job, engine, "prompted").measure(
-            task.items,
-            name=SUITE_NAME,
-            shots=choose_shots(prepared.train, num_shots=choice.shots, seed=seed),
-            system=config.prompt,
-        )
+    on_validation = _ask_base(job, prepared, base, validation, name=VALIDATION_NAME)
     return Baseline(
         task=task,
-        base=base_answers,
-        prompted=prompted_answers,
-        prompting=choice,
+        answers=_ask_base(job, prepared, base, task.items, name=SUITE_NAME),
+        validation=validation,
+        validation_answers=on_validation,
+        prompting=_choose_prompt(on_validation, validation, task.metric),
         suites=guards.suites,
         base_suites=measure_suites(base, guards.suites),
         skipped=guards.skipped,
     )
 
 
-def _choose_shots(
-    job: Job, prepared: Prepared, examiner: Examiner, items: Sequence[Item], metric: str
-) -> PromptChoice:
-    """Try every number of shots on the validation `items`, judged as the task is."""
+def _ask_base(
+    job: Job, prepared: Prepared, examiner: Examiner, items: Sequence[Item], *, name: str
+) -> BaseAnswers:
+    """Ask zero-shot and with every number of shots; what would be the same prompt is asked once."""
     config, seed = job.recipe.evaluate, job.recipe.seed
-    scores = {
-        shots: examiner.measure(
+    base = examiner.measure(items, name=name)
+    by_shots = {
+        num_shots: base
+        if num_shots == 0 and config.prompt is None
+        else examiner.measure(
             items,
-            name=f"validation-{shots}-shot",
-            shots=choose_shots(prepared.train, num_shots=shots, seed=seed),
+            name=f"{name}-{num_shots}-shot",
+            shots=choose_shots(prepared.train, num_shots=num_shots, seed=seed),
             system=config.prompt,
-        ).scores
-        for shots in dict.fromkeys(config.shots)
-        if items
+        )
+        for num_shots in dict.fromkeys(config.shots)
     }
-    if not scores:
-        shots = min(config.shots)
-        return PromptChoice(shots, {}, 0, frozenset())
+    return BaseAnswers(base, by_shots)
+
+
+def _choose_prompt(answers: BaseAnswers, items: Sequence[Item], metric: str) -> PromptChoice:
+    """The best number of shots on the validation `items`; the fewest where there are none."""
+    if not items:
+        return PromptChoice(min(answers.by_shots), {}, 0, frozenset())
+    scores = {num_shots: given.scores for num_shots, given in answers.by_shots.items()}
     return choose_prompting(scores, statistic="correct" if metric == MIXED else "value")

@@ -12,6 +12,7 @@ from assay.errors import DataError
 from assay.evaluate.compare import Resampling
 from assay.evaluate.log import build_item_line
 from assay.evaluate.report import MeasuredSuite, build_suite_report
+from assay.evaluate.scorers import check_metrics
 from assay.evaluate.suites import build_suite
 from assay.generate import Sampling
 from assay.pipeline.measure import Examiner
@@ -37,6 +38,7 @@ def evaluate_file(
 
     Raises:
         DataError: every bad row of the file.
+        ConfigError: a metric of the user's own cannot be loaded, or fails on an answer.
     """
     read = read_sources([source], base_dir=Path())
     if read.problems or read.refusals:
@@ -44,6 +46,7 @@ def evaluate_file(
     records = [_with_system(record, subject.system) for record in read.records]
     items = build_items(records, max_items=max_items, seed=seed, metric=metric)
     suite = build_suite(items, name=SUITE_NAME, kind="task", metric=metric)
+    check_metrics({item.metric for item in suite.items}, base_dir=Path())
     examiner = Examiner(
         engine=subject.engine,
         base=subject.base,

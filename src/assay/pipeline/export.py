@@ -11,8 +11,9 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay.errors import ReleaseError, UsageError
+from assay.errors import Problem, ReleaseError, UsageError
 from assay.pipeline.subject import find_run_base, find_tuned_run
+from assay.runs.atomic import disk_full_named
 
 FORMS = ("merged",)
 DTYPES = ("fp32", "bf16")
@@ -43,9 +44,13 @@ def export_run(
     """
     from assay.models.export import export_merged, merge_tolerance
 
-    for value, allowed in ((form, FORMS), (dtype, DTYPES)):
-        if value not in allowed:
-            raise UsageError(f"got {value}, allowed {', '.join(allowed)}")
+    wrong = [
+        Problem(key=option, got=value, allowed=", ".join(allowed), do="choose one")
+        for option, value, allowed in (("--to", form, FORMS), ("--dtype", dtype, DTYPES))
+        if value not in allowed
+    ]
+    if wrong:
+        raise UsageError(wrong)
     run = find_tuned_run(name, root=root)
     if run is None:
         raise UsageError(f"{name} is a base, which needs no export; name a run")
@@ -60,11 +65,9 @@ def export_run(
             f"{target} lies in a signed run, which a further file would break; name a folder"
             " elsewhere with --out"
         )
+    draft = _make_draft(target)
     base = find_run_base(run)
     prompts = [base.tokenizer.encode(text) for text in PROBES]
-    draft = target.with_name(f".{target.name}.draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    target.parent.mkdir(parents=True, exist_ok=True)
     difference = export_merged(base, run.adapter, draft, prompts=prompts, dtype=dtype)
     tolerance = merge_tolerance(dtype)
     if not difference <= tolerance:
@@ -75,3 +78,25 @@ def export_run(
         )
     draft.rename(target)
     return Exported(target, difference, tolerance)
+
+
+def _make_draft(target: Path) -> Path:
+    """An empty folder beside `target`, made before the work so that it is not done in vain.
+
+    Raises:
+        UsageError: it cannot be made.
+    """
+    draft = target.with_name(f".{target.name}.draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    try:
+        with disk_full_named(draft):
+            draft.mkdir(parents=True)
+    except OSError as error:
+        problem = Problem(
+            key="--out",
+            got=f"{str(target)!r}, which cannot be made ({error.strerror})",
+            allowed="a folder that can be made and written",
+            do="name another folder",
+        )
+        raise UsageError(problem) from error
+    return draft

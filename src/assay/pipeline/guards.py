@@ -16,7 +16,7 @@ from assay.pipeline.measure import Answers, Examiner
 GUARDED: tuple[Kind, ...] = ("retention", "refusal", "over_refusal")
 MIN_BUILT_IN_TOKENS = 64
 """Every gold answer of the built-in suites fits into this, however short the task's own are."""
-NO_TEMPLATE = "The base has no chat template, so its suites, which are chats, were not asked."
+NO_TEMPLATE = "The base has no chat template, so suites of chats were not asked."
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ def load_guards(job: Job) -> Guards:
 
     The embedded base has suites of its own world. Any other base has built-in refusal suites, and
     its retention is measured on what the recipe names. A gate that the policy turns off needs no
-    built-in suite. Each suite has at most `evaluate.max_items` items.
+    built-in suite. A base without a chat template is asked suites of raw text alone. Each suite
+    has at most `evaluate.max_items` items.
 
     Raises:
         DataError: bad rows of a suite file.
@@ -49,10 +50,18 @@ def load_guards(job: Job) -> Guards:
         load_suite(job.base_dir / own.path, kind=own.kind, name=own.name, metric=own.metric)
         for own in config.suites
     ]
-    if not job.tokenizer.has_template:
-        return Guards([], {suite.kind: NO_TEMPLATE for suite in suites})
+    asked = [suite for suite in suites if job.tokenizer.has_template or _is_raw(suite)]
+    kinds = {suite.kind for suite in asked}
     seed = job.recipe.seed
-    return Guards([sample_suite(s, max_items=config.max_items, seed=seed) for s in suites], {})
+    return Guards(
+        [sample_suite(suite, max_items=config.max_items, seed=seed) for suite in asked],
+        {suite.kind: NO_TEMPLATE for suite in suites if suite.kind not in kinds},
+    )
+
+
+def _is_raw(suite: Suite) -> bool:
+    """Whether no item of a suite needs a chat template."""
+    return all(item.rendering != "chat" for item in suite.items)
 
 
 def measure_suites(examiner: Examiner, suites: Sequence[Suite]) -> dict[str, Answers]:

@@ -31,8 +31,8 @@ class Job:
 
     @property
     def max_seq_len(self) -> int:
-        """Longest sequence in tokens: the recipe's, and never beyond the base's context."""
-        return min(self.recipe.data.max_seq_len or self.base.context_len, self.base.context_len)
+        """Longest sequence in tokens: the recipe's, else the base's context."""
+        return self.recipe.data.max_seq_len or self.base.context_len
 
     @property
     def tuned_folder(self) -> Path:

@@ -46,6 +46,8 @@ class Examiner:
         batch_size: prompts asked at once.
         base_dir: where the path of a user's own metric starts.
         variant: names the model in progress and logs: base, prompted or tuned.
+        keep_going: an answer on which the user's own metric fails has no score, and is no error:
+            what was trained is not lost over it.
         log_folder: keeps every answer as soon as it is there; None keeps none.
         on_count: is told what is asked, how many answers are there, and of how many.
     """
@@ -56,6 +58,7 @@ class Examiner:
     batch_size: int
     base_dir: Path
     variant: str
+    keep_going: bool = False
     log_folder: Path | None = None
     on_count: Callable[[str, int, int], None] = lambda what, done, total: None
 
@@ -72,6 +75,9 @@ class Examiner:
 
         Items of metric perplexity are not asked: their gold answers are scored. An item whose
         prompt alone leaves no room in the context has no score.
+
+        Raises:
+            ConfigError: the user's own metric fails on an answer, unless `keep_going`.
         """
         sampling = replace(
             self.sampling, max_new_tokens=max_new_tokens or self.sampling.max_new_tokens
@@ -121,7 +127,7 @@ class Examiner:
     ) -> dict[str, Score]:
         answered = [item for item in items if item.id in answers]
         texts = [answers[item.id].text for item in answered]
-        scores = score_outputs(answered, texts, base_dir=self.base_dir)
+        scores = score_outputs(answered, texts, base_dir=self.base_dir, keep_going=self.keep_going)
         for item, question in zip(items, questions, strict=True):
             if not self._has_room(question):
                 scores[item.id] = unscored(
@@ -167,6 +173,7 @@ def build_examiner(job: Job, engine: Engine, variant: str) -> Examiner:
         batch_size=config.batch_size,
         base_dir=job.base_dir,
         variant=variant,
+        keep_going=variant == "tuned",
         log_folder=job.run.evaluation.parent / "evaluation" / "answers",
         on_count=job.progress.count,
     )

@@ -1,28 +1,43 @@
-"""The first stage: rows to splits and token sequences, the mask report, and the data on disk."""
+"""The first stage: rows to splits and token sequences, the mask report, and the data on disk.
+
+Whatever is wrong with the rows of any file, of a suite too, comes out in one report.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from assay.data import (
     MaskReport,
+    PreparedData,
     Record,
+    RefusedData,
+    Splits,
+    Tokenized,
     TokenSequence,
     compute_split_hash,
+    describe_unoffered_calls,
+    find_unoffered_calls,
     mask_report,
     prepare_data,
     tokenize,
     write_data,
     write_refusal,
 )
-from assay.errors import CheckpointError, DataError
+from assay.errors import CheckpointError, DataError, Problem, UsageError
+from assay.evaluate.suites import load_suite
 from assay.pipeline.job import Job
 from assay.runs import read_json
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """Records of the three splits, and the token sequences of those that train or validate."""
+    """Records of the three splits, and the token sequences of those that train or validate.
+
+    Records that are left out (too long, refused by the template, nothing to train) are in none.
+    """
 
     train: list[Record]
     validation: list[Record]
@@ -35,46 +50,155 @@ def prepare(job: Job) -> Prepared:
     """Read, check, split and tokenise; show and store the mask report.
 
     Raises:
-        DataError: bad rows, leaks, rows that are too long, or a mask pathology that the recipe
-            does not allow. Every problem is in the run's data/report.json.
+        DataError: bad rows, leaks, rows that are too long, bad rows of a suite, or a mask pathology
+            that the recipe does not allow. Every problem is in the run's data/report.json.
         CheckpointError: a resumed run whose data have changed since it began.
     """
-    config = job.recipe.data
     try:
-        data = prepare_data(config, base_dir=job.base_dir, seed=job.recipe.seed)
-        masks: dict[str, MaskReport] = {}
-        sequences: dict[str, list[TokenSequence]] = {}
-        for name in ("train", "validation"):
-            tokenized = tokenize(
-                data.splits.as_dict()[name],
-                job.tokenizer,
-                max_seq_len=job.max_seq_len,
-                on_too_long=config.on_too_long,
-                on_bad_rows=config.on_bad_rows,
-            )
-            sequences[name] = [s for s in tokenized.sequences if s.num_trained_tokens]
-            if tokenized.num_records:
-                masks[name] = mask_report(tokenized)
+        data, tokenized = _read_and_tokenize(job)
+        masks = {
+            name: mask_report(tokenized[name])
+            for name in ("train", "validation")
+            if tokenized[name].num_records
+        }
         job.progress.note(masks["train"].render())
-        for mask in masks.values():
-            mask.check(config.allow)
+        _check_masks(masks.values(), job.recipe.data.allow)
     except DataError as error:
         if not job.run.data_report.exists():
             write_refusal(job.run.data, error.problems)
         raise
-    _refuse_changed_data(job, data.splits.as_dict())
-    report = write_data(job.run.data, data, masks)
+    splits = _keep_used(data.splits, tokenized)
+    _refuse_changed_data(job, splits.as_dict())
+    report = write_data(job.run.data, replace(data, splits=splits), masks)
     hashes = {name: split["sha256"] for name, split in report["splits"].items()}
     job.run.update_manifest({"data": hashes})
-    for name, split in data.splits.as_dict().items():
-        job.progress.note(f"{name}: {len(split)} rows")
+    _note_rows(job, before=data.splits, kept=splits)
     return Prepared(
-        data.splits.train,
-        data.splits.validation,
-        data.splits.test,
-        sequences["train"],
-        sequences["validation"],
+        splits.train,
+        splits.validation,
+        splits.test,
+        _trained(tokenized["train"]),
+        _trained(tokenized["validation"]),
     )
+
+
+def _read_and_tokenize(job: Job) -> tuple[PreparedData, dict[str, Tokenized]]:
+    """The splits and their sequences by split; or every problem of all rows as one `DataError`."""
+    problems: list[Problem] = []
+    data: PreparedData | None = None
+    try:
+        data = prepare_data(job.recipe.data, base_dir=job.base_dir, seed=job.recipe.seed)
+        parts = data.splits.as_dict()
+    except RefusedData as error:
+        problems += error.problems
+        parts = error.records
+    tokenized: dict[str, Tokenized] = {}
+    for name, records in parts.items():
+        try:
+            tokenized[name] = _tokenize(job, name, records)
+        except UsageError as error:
+            problems += error.problems
+    problems += [*_find_prompt_problems(job, parts), *_find_suite_problems(job)]
+    if data is None or problems:
+        raise DataError(_order(problems))
+    return data, tokenized
+
+
+def _tokenize(job: Job, split: str, records: Sequence[Record]) -> Tokenized:
+    """The sequences of one split.
+
+    Test rows are never trained on, so none is shortened or left out for its length. Where rows that
+    are too long stop the run, those held out of data.train count too: which rows are held out is
+    settled by the seed, and must not decide whether the file is fit to use.
+    """
+    config = job.recipe.data
+    any_length = split == "test" and (config.test is not None or config.on_too_long != "refuse")
+    return tokenize(
+        records,
+        job.tokenizer,
+        max_seq_len=sys.maxsize if any_length else job.max_seq_len,
+        on_too_long=config.on_too_long,
+        on_bad_rows=config.on_bad_rows,
+    )
+
+
+def _find_prompt_problems(job: Job, parts: dict[str, list[Record]]) -> list[Problem]:
+    """A system prompt of the baseline where no question is a chat that could take it."""
+    asked = [record for name, rows in parts.items() if name != "train" for record in rows]
+    asked = asked or parts["train"]
+    if job.recipe.evaluate.prompt is None or not asked or any(r.kind == "chat" for r in asked):
+        return []
+    return [
+        Problem(
+            key="evaluate.prompt",
+            got="a system prompt for rows without a chat template",
+            allowed="rows of chat, sharegpt or alpaca, whose template takes a system prompt",
+            do="remove it, or map the columns of data.train to format: alpaca",
+            file=asked[0].file,
+        )
+    ]
+
+
+def _find_suite_problems(job: Job) -> list[Problem]:
+    """Bad rows of the suites that the recipe names, which are asked only stages later."""
+    problems: list[Problem] = []
+    for suite in job.recipe.evaluate.suites:
+        try:
+            path = job.base_dir / suite.path
+            load_suite(path, kind=suite.kind, name=suite.name, metric=suite.metric)
+        except UsageError as error:
+            problems += error.problems
+    return problems
+
+
+def _order(problems: Sequence[Problem]) -> list[Problem]:
+    """Each problem once, file by file as they were met, by line within a file."""
+    once = list(dict.fromkeys(problems))
+    files = {file: n for n, file in enumerate(dict.fromkeys(problem.file for problem in once))}
+    return sorted(once, key=lambda problem: (files[problem.file], problem.line or 0))
+
+
+def _check_masks(masks: Iterable[MaskReport], allow: Sequence[str]) -> None:
+    """Refuse the pathologies of all splits together that are not allowed by name."""
+    problems: list[Problem] = []
+    for mask in masks:
+        try:
+            mask.check(allow)
+        except DataError as error:
+            problems += error.problems
+    if problems:
+        raise DataError(list(dict.fromkeys(problems)))
+
+
+def _trained(tokenized: Tokenized) -> list[TokenSequence]:
+    return [sequence for sequence in tokenized.sequences if sequence.num_trained_tokens]
+
+
+def _keep_used(splits: Splits, tokenized: dict[str, Tokenized]) -> Splits:
+    """The splits without records of which nothing is left: what is counted is what is used."""
+    sequences = {
+        "train": _trained(tokenized["train"]),
+        "validation": tokenized["validation"].sequences,
+        "test": tokenized["test"].sequences,
+    }
+    ids = {name: {sequence.record_id for sequence in own} for name, own in sequences.items()}
+    kept = {
+        name: [record for record in records if record.id in ids[name]]
+        for name, records in splits.as_dict().items()
+    }
+    return Splits(**kept)
+
+
+def _note_rows(job: Job, *, before: Splits, kept: Splits) -> None:
+    """Say how many rows each split has, how many were left out, and which call unoffered tools."""
+    were = before.as_dict()
+    for name, records in kept.as_dict().items():
+        left_out = len(were[name]) - len(records)
+        more = f", {left_out} left out (see the mask report)" if left_out else ""
+        job.progress.note(f"{name}: {len(records)} rows{more}")
+    places = find_unoffered_calls(kept.train)
+    if places:
+        job.progress.note(describe_unoffered_calls(places))
 
 
 def _refuse_changed_data(job: Job, splits: dict[str, list[Record]]) -> None:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from assay.config import Loaded, dump, load
-from assay.errors import EXIT_HELD, EXIT_OK, CheckpointError
+from assay.data import write_refusal
+from assay.errors import EXIT_HELD, EXIT_OK, CheckpointError, ConfigError
 from assay.evaluate.gates import Policy
+from assay.pipeline.check import describe_context, describe_output, load_checked
 from assay.pipeline.gate import load_gate_policy
 from assay.pipeline.job import Job
 from assay.pipeline.progress import PlainProgress, Progress
 from assay.pipeline.publish import is_published, is_released, publish
-from assay.pipeline.subject import describe_base, find_recipe_base
+from assay.pipeline.subject import check_packages, describe_base, find_recipe_base
 from assay.pipeline.trackers import check_trackers
 from assay.release import default_key_path, load_or_make_key
 from assay.runs import RunFolder, read_json
@@ -54,19 +57,31 @@ def run_recipe(
         ReleaseError: there is a signing key that cannot be used, before anything is loaded.
         TrainingError, EvaluationError, ResourceError: see `assay.errors`.
     """
-    loaded = recipe if isinstance(recipe, Loaded) else load(recipe, overrides)
+    loaded = recipe if isinstance(recipe, Loaded) else load_checked(recipe, overrides)
     policy = _check_before(loaded)
     # Active waiting makes two busy programs on one machine take turns badly; see docs.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    output = Path(loaded.recipe.output)
-    run = RunFolder.create(
-        output,
-        loaded.recipe.name or "run",
-        dump(loaded.recipe),
-        recipe_folder=loaded.base_dir,
-    )
-    run.update_manifest({"recipe_folder": str(loaded.base_dir.resolve())})
+    run = _create_folder(loaded)
     return _run(loaded, run, policy, progress or PlainProgress(), resume=False)
+
+
+def _create_folder(loaded: Loaded) -> RunFolder:
+    """A new run folder under the recipe's `output`.
+
+    Raises:
+        ConfigError: none can be made there.
+        ResourceError: the disk is full.
+    """
+    output = loaded.recipe.output
+    name, text = loaded.recipe.name or "run", dump(loaded.recipe)
+    try:
+        run = RunFolder.create(Path(output), name, text, recipe_folder=loaded.base_dir)
+        run.update_manifest({"recipe_folder": str(loaded.base_dir.resolve())})
+    except OSError as error:
+        problem = describe_output(output, error.strerror or str(error))
+        place = loaded.locate("output", got=problem.got, allowed=problem.allowed, do=problem.do)
+        raise ConfigError(place) from error
+    return run
 
 
 def resume_run(run: RunFolder, *, progress: Progress | None = None) -> RunOutcome:
@@ -99,8 +114,9 @@ def _publish_judged(run: RunFolder, progress: Progress) -> RunOutcome:
 
 
 def _check_before(loaded: Loaded) -> Policy:
-    """The gates' policy; trackers, policy and signing key are refused before anything is spent."""
+    """The gates' policy; it, packages and signing key are refused before anything is spent."""
     check_trackers(loaded.recipe.trackers)
+    check_packages(loaded)
     if default_key_path().exists():
         load_or_make_key()
     return load_gate_policy(loaded)
@@ -112,11 +128,12 @@ def _run(
     from assay.pipeline.prepare import prepare
 
     recipe = loaded.recipe
-    with run.lock():
+    with run.lock(), _resumable(run, progress):
         progress.note(f"run {run.path}")
         _keep_num_threads(run, progress)
         progress.stage("data", f"data: {', '.join(source.path for source in recipe.data.train)}")
         base = find_recipe_base(loaded, run)
+        _refuse_long_sequences(loaded, run, base.context_len)
         job = Job(recipe, loaded.base_dir, run, base, progress)
         run.update_manifest(
             {
@@ -128,12 +145,33 @@ def _run(
         prepared = prepare(job)
         from assay.pipeline.stages import finish, train_and_measure
 
-        try:
-            measured = train_and_measure(job, prepared, resume=resume)
-            return finish(job, measured, policy)
-        except KeyboardInterrupt:
-            progress.note(f"interrupted; go on with: assay run --resume {run.path}")
-            raise
+        measured = train_and_measure(job, prepared, resume=resume)
+        return finish(job, measured, policy)
+
+
+@contextmanager
+def _resumable(run: RunFolder, progress: Progress) -> Iterator[None]:
+    """Say how to go on with a run that is interrupted, at whatever stage."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        progress.note(f"interrupted; go on with: assay run --resume {run.path}")
+        raise
+
+
+def _refuse_long_sequences(loaded: Loaded, run: RunFolder, context_len: int) -> None:
+    """Refuse a `data.max_seq_len` beyond the base's context, in tokens.
+
+    Of a base on disk `load_checked` says so before the run begins; a Hub model must be there first.
+    """
+    wanted = loaded.recipe.data.max_seq_len
+    if wanted is None or wanted <= context_len:
+        return
+    found = describe_context(wanted, context_len)
+    problem = loaded.locate(found.key, got=found.got, allowed=found.allowed, do=found.do)
+    if not run.data_report.exists():
+        write_refusal(run.data, [problem])
+    raise ConfigError(problem)
 
 
 def _keep_num_threads(run: RunFolder, progress: Progress) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from assay.evaluate.compare import Resampling
+from assay.evaluate.compare import Resampling, Scores
 from assay.evaluate.gates import Policy, decide_verdict
-from assay.evaluate.log import build_item_line
-from assay.evaluate.prompting import PromptChoice
-from assay.evaluate.report import MeasuredSuite, build_evaluation
+from assay.evaluate.items import Item
+from assay.evaluate.log import Split, build_item_line
+from assay.evaluate.report import MeasuredSuite, Validation, build_evaluation
 from assay.evaluate.suites import Suite
-from assay.pipeline.baseline import Baseline, measure_baseline
+from assay.pipeline.baseline import VALIDATION_NAME, Baseline, measure_baseline
 from assay.pipeline.gate import judge_run
 from assay.pipeline.guards import describe_decoding, measure_suites
 from assay.pipeline.job import Job
@@ -19,7 +20,7 @@ from assay.pipeline.measure import Answers, build_examiner
 from assay.pipeline.prepare import Prepared
 from assay.pipeline.publish import publish
 from assay.pipeline.questions import SUITE_NAME
-from assay.pipeline.tune import Training, add_method, tune
+from assay.pipeline.tune import Training, add_method, check_method, tune
 from assay.release import load_or_make_key
 from assay.runs import read_json
 from assay.runs.metrics import append_line
@@ -37,6 +38,7 @@ class Measured:
 
     baseline: Baseline
     tuned: Answers
+    tuned_validation: Answers
     tuned_suites: dict[str, Answers]
     training: Training
     probe: Probe
@@ -52,6 +54,7 @@ def train_and_measure(job: Job, prepared: Prepared, *, resume: bool) -> Measured
     full = recipe.method.type == "full"
     # All weights train in float32 under autocast; a frozen base may stay in half precision.
     model = load_model(job.base, dtype="fp32" if full else recipe.base.dtype)
+    check_method(job, model)
     engine = LocalEngine(
         model,
         job.tokenizer,
@@ -65,10 +68,11 @@ def train_and_measure(job: Job, prepared: Prepared, *, resume: bool) -> Measured
     engine.model = model = wrapped if full else wrapped.get_base_model()
     job.progress.stage("evaluate", "evaluate: the tuned model on the same items")
     examiner = build_examiner(job, engine, "tuned")
+    tuned_validation = examiner.measure(baseline.validation, name=VALIDATION_NAME)
     tuned = examiner.measure(baseline.task.items, name=SUITE_NAME)
     tuned_suites = measure_suites(examiner, baseline.suites)
     probe = take_probe(model, [s.input_ids for s in prepared.train_sequences[:INTEGRITY_SEQUENCES]])
-    return Measured(baseline, tuned, tuned_suites, training, probe)
+    return Measured(baseline, tuned, tuned_validation, tuned_suites, training, probe)
 
 
 def _tune_or_reload(
@@ -117,12 +121,18 @@ def finish(job: Job, measured: Measured, policy: Policy) -> RunOutcome:
 
 def _evaluate(job: Job, measured: Measured, *, confidence: float) -> dict[str, Any]:
     baseline = measured.baseline
-    suites = [
-        _pair_up(suite, answers, baseline.prompting if suite is baseline.task else None)
+    task, *guards = [
+        MeasuredSuite(suite, _scores(answers), counts={v: a.counts for v, a in answers.items()})
         for suite, answers in _answers_by_suite(measured)
     ]
+    validation = Validation(baseline.validation, _scores(_validation_answers(measured)))
+    task = replace(
+        task,
+        prompting=baseline.prompting,
+        validation=validation if baseline.validation else None,
+    )
     return build_evaluation(
-        suites,
+        [task, *guards],
         decoding=describe_decoding(job),
         train=measured.training.to_dict(),
         skipped=baseline.skipped,
@@ -131,16 +141,22 @@ def _evaluate(job: Job, measured: Measured, *, confidence: float) -> dict[str, A
 
 
 def _write_items(job: Job, measured: Measured) -> None:
-    """evaluation/items.jsonl anew: every item with every model's answer and score."""
+    """evaluation/items.jsonl anew: every item with every model's answer and score.
+
+    The task's lines say of which split they are, those of the test split first.
+    """
+    baseline = measured.baseline
     job.run.items.unlink(missing_ok=True)
     for suite, answers in _answers_by_suite(measured):
-        _write_suite(job, suite, answers)
+        split: Split | None = "test" if suite is baseline.task else None
+        _write_answers(job, suite.items, answers, split=split)
+    _write_answers(job, baseline.validation, _validation_answers(measured), split="validation")
 
 
 def _answers_by_suite(measured: Measured) -> list[tuple[Suite, dict[str, Answers]]]:
     """Every suite, the task first, with the answers of each model by its name."""
     baseline = measured.baseline
-    task = {"base": baseline.base, "prompted": baseline.prompted, "tuned": measured.tuned}
+    task = {**baseline.answers.by_variant(baseline.prompting), "tuned": measured.tuned}
     guards = [
         (
             suite,
@@ -154,16 +170,21 @@ def _answers_by_suite(measured: Measured) -> list[tuple[Suite, dict[str, Answers
     return [(baseline.task, task), *guards]
 
 
-def _pair_up(
-    suite: Suite, answers: dict[str, Answers], prompting: PromptChoice | None
-) -> MeasuredSuite:
-    scores = {variant: given.scores for variant, given in answers.items()}
-    counts = {variant: given.counts for variant, given in answers.items()}
-    return MeasuredSuite(suite, scores, prompting, counts)
+def _validation_answers(measured: Measured) -> dict[str, Answers]:
+    """The answers of each model to the task's validation items by its name."""
+    baseline = measured.baseline
+    by_base = baseline.validation_answers.by_variant(baseline.prompting)
+    return {**by_base, "tuned": measured.tuned_validation}
 
 
-def _write_suite(job: Job, suite: Suite, answers: dict[str, Answers]) -> None:
-    for item in suite.items:
+def _scores(answers: dict[str, Answers]) -> dict[str, Scores]:
+    return {variant: given.scores for variant, given in answers.items()}
+
+
+def _write_answers(
+    job: Job, items: Sequence[Item], answers: dict[str, Answers], *, split: Split | None
+) -> None:
+    for item in items:
         outputs = {variant: given.outputs[item.id] for variant, given in answers.items()}
         scores = {variant: given.scores[item.id] for variant, given in answers.items()}
-        append_line(job.run.items, build_item_line(item, outputs, scores))
+        append_line(job.run.items, build_item_line(item, outputs, scores, split=split))

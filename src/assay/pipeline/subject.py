@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from assay.config import Loaded, load
-from assay.errors import CheckpointError
+from assay.config import Loaded, Recipe, load
+from assay.errors import CheckpointError, ConfigError
 from assay.pipeline.questions import usual_system_prompt
 from assay.runs import RunFolder, find_run, read_json
 from assay.runs.values import dig
@@ -15,6 +15,7 @@ from assay.runs.values import dig
 if TYPE_CHECKING:
     from assay.generate.local import LocalEngine
     from assay.models.base import BaseFiles
+    from assay.models.quantize import Quantization
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,8 @@ def find_run_base(run: RunFolder) -> BaseFiles:
 def find_recipe_base(loaded: Loaded, run: RunFolder) -> BaseFiles:
     """The base that a recipe names, from the recipe's folder; at the commit that `run` began with.
 
+    It is loaded as the recipe's method has it: with qlora in few bits, wherever that may be.
+
     Raises:
         ConfigError: no such base.
         CheckpointError: the run began with another base or template; each hash is compared.
@@ -104,6 +107,7 @@ def find_recipe_base(loaded: Loaded, run: RunFolder) -> BaseFiles:
         trust_remote_code=config.trust_remote_code,
         base_dir=loaded.base_dir,
     )
+    base = replace(base, quantization=read_quantization(loaded.recipe))
     for section, found in describe_base(base).items():
         if section in known and known[section].get("sha256") != found["sha256"]:
             what = "chat template" if section == "template" else "weights, config.json or tokenizer"
@@ -113,6 +117,30 @@ def find_recipe_base(loaded: Loaded, run: RunFolder) -> BaseFiles:
                 " start a new run"
             )
     return base
+
+
+def read_quantization(recipe: Recipe) -> Quantization | None:
+    """How the recipe's method holds the base; None where as it is."""
+    from assay.models.quantize import Quantization
+
+    method = recipe.method
+    if method.type != "qlora":
+        return None
+    return Quantization(method.quantization, method.double_quantization, recipe.base.dtype)
+
+
+def check_packages(loaded: Loaded) -> None:
+    """Whether what the recipe's method needs is installed; nothing is imported.
+
+    Raises:
+        ConfigError: bitsandbytes is missing, and the method is qlora.
+    """
+    from assay.models.quantize import find_missing_package
+
+    missing = find_missing_package() if loaded.recipe.method.type == "qlora" else None
+    if missing:
+        got, allowed, do = missing.got, missing.allowed, missing.do
+        raise ConfigError(loaded.locate(missing.key, got=got, allowed=allowed, do=do))
 
 
 def describe_base(base: BaseFiles) -> dict[str, dict[str, Any]]:

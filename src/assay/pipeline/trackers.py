@@ -9,10 +9,10 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 from assay.errors import ConfigError, Problem
+from assay.pipeline.installed import find_missing_trackers
 from assay.pipeline.job import Job
 
 Track = Callable[[dict[str, Any]], None]
@@ -24,19 +24,9 @@ def check_trackers(names: Sequence[str]) -> None:
     Raises:
         ConfigError: those that are not installed, all of them.
     """
-    missing = [name for name in names if find_spec(name) is None]
+    missing = find_missing_trackers(names)
     if missing:
-        raise ConfigError(
-            [
-                Problem(
-                    key="trackers",
-                    got=f"{name}, which is not installed",
-                    allowed="trackers whose package is installed",
-                    do=f"pip install {PACKAGES.get(name, name)}, or leave it out",
-                )
-                for name in missing
-            ]
-        )
+        raise ConfigError(missing)
 
 
 @contextmanager
@@ -138,6 +128,3 @@ OPENERS: dict[str, Any] = {
     "mlflow": _mlflow,
     "trackio": _trackio,
 }
-
-PACKAGES = {"mlflow": "mlflow-skinny"}
-"""What to install for a tracker, where it has another name."""

@@ -61,10 +61,22 @@ def add_method(job: Job, model: Any) -> Any:
         model,
         rank=method.rank,
         alpha=method.alpha,
-        dropout=method.dropout,
-        target_modules=method.target_modules,
+        dropout=method.dropout if method.type == "lora" else 0.0,
+        target_modules=method.target_modules if method.type == "lora" else "all-linear",
         base_name=job.base.name,
     )
+
+
+def check_method(job: Job, model: Any) -> None:
+    """Whether the recipe's method fits `model`: asked before the baseline, which may take hours.
+
+    Raises:
+        ConfigError: names in `method.target_modules` that match no linear layer.
+    """
+    from assay.models.adapters import check_targets
+
+    if job.recipe.method.type == "lora":
+        check_targets(model, job.recipe.method.target_modules)
 
 
 def tune(job: Job, prepared: Prepared, model: Any, *, resume: bool) -> Training:
@@ -143,7 +155,7 @@ def tune(job: Job, prepared: Prepared, model: Any, *, resume: bool) -> Training:
         stopped_early=result.stopped_early,
         isolation_difference=difference,
         num_trainable=sum(p.numel() for p in model.parameters() if p.requires_grad),
-        num_parameters=sum(p.numel() for p in model.parameters()),
+        num_parameters=sum(_count_weights(p) for p in model.parameters()),
         precision=settings.precision,
     )
 
@@ -216,6 +228,12 @@ def _validator(model: Any, batches: Sequence[PackedBatch], precision: str) -> An
     if not batches:
         return None
     return lambda: compute_mean_loss(model, batches, precision=precision)
+
+
+def _count_weights(parameter: Any) -> int:
+    """Weights that a parameter stands for; one in four bits holds two in each of its elements."""
+    state = getattr(parameter, "quant_state", None)
+    return math.prod(state.shape) if state is not None else int(parameter.numel())
 
 
 def _device(model: Any) -> Any:

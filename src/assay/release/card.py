@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from assay.release import wording
 from assay.release.gates import Gate
 from assay.release.keys import format_fingerprint
-from assay.release.measured import Suite
+from assay.release.measured import Measured, Suite, pair_models, task_suite
 from assay.release.report.source import ReportSource, read_source
 from assay.release.usage import render_usage
 from assay.runs import RunFolder
@@ -68,7 +68,7 @@ def _model_index(source: ReportSource) -> list[dict[str, Any]]:
             "metrics": [
                 {
                     "type": suite.metric or "score",
-                    "value": round(suite.arms["tuned"].mean, 4),
+                    "value": _value(suite.arms["tuned"]),
                     "name": f"{suite.metric or 'score'} (n={suite.n})",
                 }
             ],
@@ -77,6 +77,12 @@ def _model_index(source: ReportSource) -> list[dict[str, Any]]:
         if "tuned" in suite.arms
     ]
     return [{"name": source.name, "results": results}] if results else []
+
+
+def _value(measured: Measured) -> float:
+    """What the Hub shows: the perplexity of that metric, else the mean in [0, 1]."""
+    shown = measured.perplexity if measured.is_perplexity else measured.mean
+    return round(measured.mean if shown is None else shown, 4)
 
 
 def _verdict(source: ReportSource) -> str:
@@ -114,7 +120,24 @@ def _results(suites: list[Suite], confidence: float) -> str:
         rows.append(f"| {' | '.join(cells)} |")
     level = wording.percent_level(confidence)
     note = f"Means in % with {level} intervals; differences are paired on the same items."
-    return "## Results\n\n" + "\n".join(rows) + f"\n\n{note}"
+    task = task_suite(suites)
+    tables = ["\n".join(rows), note, _models(task) if task else ""]
+    return "\n\n".join(["## Results", *filter(None, tables)])
+
+
+def _models(task: Suite) -> str:
+    """The base with every prompt, and tuned, on the test rows and on the validation rows."""
+    rows = ["| the task | n | test rows | n | validation rows |", "|---|---:|---|---:|---|"]
+    for model, validation in pair_models(task):
+        cells = [
+            _plain(model.title),
+            wording.plain(model.measured.n),
+            wording.measured(model.measured),
+            wording.plain(validation.n if validation else None),
+            wording.measured(validation),
+        ]
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows) + "\n\n" + wording.VALIDATION_NOTE
 
 
 def _gates(gates: list[Gate]) -> str:

@@ -17,9 +17,13 @@ def render_usage(source: ReportSource) -> str:
         folder, lines = "model", [_load("model", '"model"', _trust(source))]
     else:
         imports = ["from peft import PeftModel", *imports]
+        quantized = _quantization(source)
+        if quantized:
+            imports.append("from transformers import BitsAndBytesConfig")
         if source.base == "tiny":
             imports.append("from assay.models.base import tiny_folder")
-        folder, lines = "adapter", [_load("base", *_base(source))]
+        name, options = _base(source)
+        folder, lines = "adapter", [_load("base", name, [*options, *quantized])]
         lines.append('model = PeftModel.from_pretrained(base, "adapter")')
     lines.append(f'tokenizer = AutoTokenizer.from_pretrained("{folder}")')
     return "\n".join([*imports, "", *lines])
@@ -40,6 +44,18 @@ def _base(source: ReportSource) -> tuple[str, list[str]]:
     revision = text(dig(source.manifest, "base", "revision"))
     options = [f"revision={json.dumps(revision)}"] if revision else []
     return json.dumps(source.base or "BASE"), [*options, *_trust(source)]
+
+
+def _quantization(source: ReportSource) -> list[str]:
+    """For qlora: its adapter was tuned and measured on a base in few bits."""
+    kind = dig(source.recipe, "method", "quantization")
+    if not kind:
+        return []
+    if kind == "int8":
+        return ["quantization_config=BitsAndBytesConfig(load_in_8bit=True)"]
+    double = dig(source.recipe, "method", "double_quantization") is True
+    options = f"bnb_4bit_quant_type={json.dumps(kind)}, bnb_4bit_use_double_quant={double}"
+    return [f"quantization_config=BitsAndBytesConfig(load_in_4bit=True, {options})"]
 
 
 def _trust(source: ReportSource) -> list[str]:

@@ -6,6 +6,9 @@ from assay.release.gates import Gate, blocking_gates
 from assay.release.measured import Gain, Measured, Suite
 
 NOT_MEASURED = "not measured"
+VALIDATION_NOTE = (
+    "Prompt and checkpoint were chosen on the validation rows, so only the test rows confirm them."
+)
 KIND_LABELS = {
     "task": "held-out items",
     "retention": "general skills kept",
@@ -38,21 +41,37 @@ def points(difference: float | None) -> str:
 
 
 def measured(value: Measured | None) -> str:
-    """Print a mean with its interval."""
+    """Print a mean with its interval; of metric perplexity the perplexity with its own."""
     if value is None:
         return NOT_MEASURED
+    ends = interval(value).replace(" – ", ", ")
+    return f"{figure(value)} [{ends}]" if ends else figure(value)
+
+
+def figure(value: Measured) -> str:
+    """Print a mean, or a perplexity, without its interval."""
+    if value.is_perplexity:
+        return f"perplexity {plain(value.perplexity)}"
+    return percent(value.mean)
+
+
+def interval(value: Measured) -> str:
+    """Print the interval of `figure`; nothing where there is none."""
+    if value.is_perplexity:
+        low, high = value.perplexity_low, value.perplexity_high
+        return "" if low is None or high is None else f"{plain(low)} – {plain(high)}"
     if value.low is None or value.high is None:
-        return percent(value.mean)
-    return f"{percent(value.mean)} [{100 * value.low:.1f}, {100 * value.high:.1f}]"
+        return ""
+    return f"{100 * value.low:.1f} – {100 * value.high:.1f}"
 
 
 def gain(value: Gain | None) -> str:
-    """Print a difference in points with its interval."""
+    """Print a difference in points (of its unit) with its interval."""
     if value is None:
         return NOT_MEASURED
     if value.low is None or value.high is None:
-        return f"{points(value.difference)} points"
-    return f"{points(value.difference)} points [{points(value.low)}, {points(value.high)}]"
+        return f"{points(value.difference)} {value.unit}"
+    return f"{points(value.difference)} {value.unit} [{points(value.low)}, {points(value.high)}]"
 
 
 def items(suite: Suite) -> str:

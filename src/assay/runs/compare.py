@@ -26,9 +26,9 @@ class Comparison:
     """Two runs: recipe keys that differ, last metrics, scores and gate outcomes of both.
 
     `recipe` holds only keys whose values differ. `metrics` has the last value of each metric,
-    `evaluation` ``<suite>/<arm>`` means, `gates` outcomes. `same_items` says whether both were
-    measured on the same task items (ids), without which their scores do not compare; None when
-    either run kept no items.
+    `evaluation` ``<suite>/<arm>`` means (perplexities where that is the metric), `gates` outcomes.
+    `same_items` says whether both were measured on the same task items (ids), without which their
+    scores do not compare; None when either run kept no items.
     """
 
     a: RunSummary
@@ -77,11 +77,18 @@ def _last_metrics(run: RunFolder) -> dict[str, Any]:
 def _means(run: RunFolder) -> dict[str, Any]:
     suites = mapping(read_or_empty(run.evaluation).get("suites"))
     return {
-        f"{suite}/{arm}": dig(values, arm, "mean")
+        f"{suite}/{arm}": _mean(values, arm)
         for suite, values in suites.items()
         for arm in ARMS
         if dig(values, arm, "mean") is not None
     }
+
+
+def _mean(suite: Any, arm: str) -> Any:
+    """The perplexity where that is the suite's metric."""
+    perplexity = dig(suite, arm, "perplexity")
+    of_perplexity = dig(suite, "metric") == "perplexity" and perplexity is not None
+    return perplexity if of_perplexity else dig(suite, arm, "mean")
 
 
 def _outcomes(run: RunFolder) -> dict[str, Any]:
@@ -92,6 +99,11 @@ def _outcomes(run: RunFolder) -> dict[str, Any]:
 def _same_items(a: RunFolder, b: RunFolder) -> bool | None:
     ids = [run.read_items() for run in (a, b)]
     names = [
-        sorted(str(row.get("id")) for row in rows if row.get("suite") == "task") for rows in ids
+        sorted(
+            str(row.get("id"))
+            for row in rows
+            if row.get("suite") == "task" and row.get("split") != "validation"
+        )
+        for rows in ids
     ]
     return names[0] == names[1] if names[0] and names[1] else None

@@ -35,14 +35,19 @@ class LockOwner:
 
     @property
     def alive(self) -> bool:
-        """Whether that very process still runs; an owner on another host counts as alive."""
+        """Whether that very process still runs; an owner on another host counts as alive.
+
+        One that was killed and that its parent has not waited for yet (a zombie) has died.
+        """
         if self.host != socket.gethostname():
             return True
         try:
-            started_s = psutil.Process(self.pid).create_time()
+            process = psutil.Process(self.pid)
+            started_s, status = process.create_time(), process.status()
         except psutil.NoSuchProcess:
             return False
-        return abs(float(started_s) - self.started_s) < 1.0
+        dead = status in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+        return not dead and abs(float(started_s) - self.started_s) < 1.0
 
 
 def read_owner(path: Path) -> LockOwner | None:

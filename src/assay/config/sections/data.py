@@ -47,9 +47,10 @@ class SourceConfig(Section):
     )
     weight: float = setting(
         1.0,
-        "How often a row of this source is used, relative to the other sources.",
-        unit="ratio",
-        reason="every row counts the same",
+        "How often each training row of this source is used: 1 once, 2 twice, 0.5 half of the rows "
+        "(drawn by seed). Held-out rows are untouched, and so are other sources.",
+        unit="times",
+        reason="every row is used once an epoch",
         gt=0,
         le=1000,
     )

@@ -58,7 +58,9 @@ class GatesConfig(Section):
     )
     overfit_ratio: float | None = setting(
         None,
-        "Largest validation loss of the released weights, as a multiple of the training loss.",
+        "Largest validation loss of the released weights, as a multiple of the training loss. A "
+        "gap of at most 0.5 nats per token passes whatever the multiple; a policy file may set "
+        "another (`thresholds: {overfit_gap: …}`).",
         unit="ratio",
         reason="the policy's own: 1.5 in `standard`, 1.3 in `strict`",
         ge=1,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,9 +52,12 @@ def write_starter(folder: str | Path, *, template: str = "support") -> Starter:
         for name, text in files.items():
             with open(folder / name, "x", encoding="utf-8", newline="\n") as file:
                 file.write(text)
-    except (PermissionError, NotADirectoryError, FileExistsError) as error:
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
         got = f"a folder that cannot be written ({error.strerror})"
-        raise ConfigError(Problem(got, "", "name another folder", file=str(folder))) from error
+        allowed = "a folder that can be made and written"
+        raise ConfigError(Problem(got, allowed, "name another", file=str(folder))) from error
     return Starter(folder, list(files), len(rows))
 
 

@@ -21,8 +21,9 @@ def judge_overfit(
     """Fails when the released weights learned rows by heart, are past their best, or never gained.
 
     `train` holds mean losses in nats per trained token of the released weights: `loss_train` and
-    `loss_validation`; and, where known, `loss_validation_best` (lowest of all evaluations),
-    `loss_validation_base` (before step 0), `best_step`, `best_epoch`, `num_validation` (rows).
+    `loss_validation`, over `num_validation` rows; and, where known, `loss_validation_best` (lowest
+    of all evaluations), `loss_validation_base` (before step 0), `best_step`, `best_epoch`. Fewer
+    rows than the policy's `min_items` are no measurement, whatever their loss.
 
     1. loss_validation > overfit_ratio · loss_train and the gap is above overfit_gap. Both, since a
        ratio of tiny losses and a gap of large ones each happen without harm; validation loss may
@@ -32,12 +33,10 @@ def judge_overfit(
     3. loss_validation not below loss_validation_base: on unseen rows, training taught nothing.
     """
     values = dict(train or {})
-    count = values.get("num_validation")
-    train_loss, validation_loss = values.get("loss_train"), values.get("loss_validation")
-    if not is_finite(train_loss) or not is_finite(validation_loss):
-        reason = "The training and validation loss of the released weights are not both known."
-        return not_measured(NAME, Gap("missing", reason, count), required=required)
-    ratio = validation_loss / max(train_loss, _SMALLEST_LOSS)
+    gap = _find_gap(values, thresholds)
+    if gap is not None:
+        return not_measured(NAME, gap, required=required)
+    ratio = values["loss_validation"] / max(values["loss_train"], _SMALLEST_LOSS)
     complaint = _find_complaint(values, ratio, thresholds)
     return GateResult(
         name=NAME,
@@ -47,8 +46,26 @@ def judge_overfit(
         f"{'' if complaint else _excuse(values, ratio, thresholds)}.",
         statistic=ratio,
         threshold=thresholds.overfit_ratio,
-        n=count,
+        n=values["num_validation"],
     )
+
+
+def _find_gap(values: Mapping[str, Any], thresholds: Thresholds) -> Gap | None:
+    """Why the losses are no measurement; None when they are one."""
+    count = values.get("num_validation")
+    if not is_finite(values.get("loss_train")) or not is_finite(values.get("loss_validation")):
+        reason = "The training and validation loss of the released weights are not both known."
+        return Gap("missing", reason, count)
+    if not isinstance(count, int):
+        return Gap("missing", "The number of validation rows is not known.")
+    if count < thresholds.min_items:
+        asked = thresholds.min_items
+        reason = (
+            f"Only {count} validation rows; the policy asks for {asked}: add rows, or raise"
+            " data.validation_ratio."
+        )
+        return Gap("too_few_items", reason, count)
+    return None
 
 
 def _find_complaint(values: Mapping[str, Any], ratio: float, thresholds: Thresholds) -> str:

@@ -26,8 +26,8 @@ class GateResult:
     `statistic` is what was compared with `threshold`; `interval` is [low, high] of a difference,
     over `n` items; each is None where there is none. `required` says whether anything but a pass
     holds the release. `reason` is one plain sentence; `code` names a cause of not_measured for
-    programs: missing, too_few_items, too_few_groups, unscored, other_confidence, imprecise,
-    base_below_floor, not_applicable.
+    programs: missing, metric_failed, too_few_items, too_few_groups, unscored, other_confidence,
+    imprecise, base_below_floor, not_applicable.
     """
 
     name: str
@@ -63,13 +63,16 @@ def find_gap(
 ) -> Gap | None:
     """Why a comparison of evaluation.json is no measurement; None when it is one.
 
-    In turn: it is missing (empty), has too few items, too few groups of items that share them
-    (`min_groups`, or the policy's `min_items` where that is less), too many items without a score,
-    numbers that are not finite, or an interval of another confidence than the policy's.
+    In turn: it is missing (empty), its metric crashed on an item, it has too few items, too few
+    groups of items that share them (`min_groups`, or the policy's `min_items` where that is less),
+    too many items without a score, numbers that are not finite, or an interval of another
+    confidence than the policy's.
     """
     if not comparison:
         return Gap("missing", "No such comparison was made.")
     n, unscored = int(comparison.get("n") or 0), int(comparison.get("num_unscored") or 0)
+    if comparison.get("failure"):
+        return Gap("metric_failed", f"The metric failed: {comparison['failure']}.", n)
     if n < thresholds.min_items:
         reason = f"Only {n} items were scored; the policy asks for {thresholds.min_items}."
         return Gap("too_few_items", reason, n)

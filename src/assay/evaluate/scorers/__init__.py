@@ -6,13 +6,13 @@ a name here and no text scorer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 
 from assay.errors import ConfigError, EvaluationError, Problem
-from assay.evaluate.items import Item, Score
+from assay.evaluate.items import Item, Score, failed
 from assay.evaluate.scorers.classification import (
     ClassRow,
     ClassTable,
@@ -21,7 +21,11 @@ from assay.evaluate.scorers.classification import (
     score_classification,
 )
 from assay.evaluate.scorers.json_answers import score_json_fields, score_json_valid
-from assay.evaluate.scorers.perplexity import compute_corpus_perplexity, score_perplexity
+from assay.evaluate.scorers.perplexity import (
+    compute_corpus_perplexity,
+    compute_perplexity_bounds,
+    score_perplexity,
+)
 from assay.evaluate.scorers.refusal import (
     MARKERS,
     Refusal,
@@ -35,6 +39,7 @@ from assay.evaluate.scorers.user_function import (
     is_function_spec,
     load_user_function,
     score_by_function,
+    score_or_fail,
 )
 
 Scorer = Callable[[str, Item], Score]
@@ -82,21 +87,51 @@ def build_scorer(metric: str, *, base_dir: Path | str = ".") -> Scorer:
 
 
 def score_outputs(
-    items: Sequence[Item], outputs: Sequence[str], *, base_dir: Path | str = "."
+    items: Sequence[Item],
+    outputs: Sequence[str],
+    *,
+    base_dir: Path | str = ".",
+    keep_going: bool = False,
 ) -> dict[str, Score]:
     """The score of each output by item id, every item by its own metric.
 
-    Raises EvaluationError when the two differ in length or an id comes twice, and what
-    `build_scorer` raises.
+    With `keep_going` an item whose user's function cannot be loaded or fails has no score, and says
+    so (`Score.failed`).
+
+    Raises:
+        EvaluationError: the two differ in length, or an id comes twice.
+        ConfigError: as `build_scorer`, and a user's function that fails, unless `keep_going`.
     """
     if len(items) != len(outputs):
         raise EvaluationError(f"{len(items)} items have {len(outputs)} outputs")
     if len({item.id for item in items}) != len(items):
         raise EvaluationError("two items have the same id")
-    metrics = sorted({item.metric for item in items})
-    scorers = {metric: build_scorer(metric, base_dir=base_dir) for metric in metrics}
+    build = partial(_build_lasting_scorer if keep_going else build_scorer, base_dir=base_dir)
+    scorers = {metric: build(metric) for metric in sorted({item.metric for item in items})}
     pairs = zip(items, outputs, strict=True)
     return {item.id: scorers[item.metric](output, item) for item, output in pairs}
+
+
+def check_metrics(metrics: Iterable[str], *, base_dir: Path | str = ".") -> None:
+    """Load every metric that is a user's function; the others are known.
+
+    Raises:
+        ConfigError: a function that cannot be loaded, or does not take its three arguments.
+    """
+    for metric in sorted(set(metrics)):
+        if is_function_spec(metric):
+            load_user_function(metric, base_dir=base_dir)
+
+
+def _build_lasting_scorer(metric: str, *, base_dir: Path | str) -> Scorer:
+    """The scorer of a metric, which has no score where a user's function has none to give."""
+    if not is_function_spec(metric):
+        return build_scorer(metric, base_dir=base_dir)
+    try:
+        return partial(score_or_fail, score=build_scorer(metric, base_dir=base_dir))
+    except ConfigError as error:
+        reason = str(error)
+        return lambda output, item: failed(item.metric, reason)
 
 
 __all__ = [
@@ -110,7 +145,9 @@ __all__ = [
     "Scorer",
     "build_class_table",
     "build_scorer",
+    "check_metrics",
     "compute_corpus_perplexity",
+    "compute_perplexity_bounds",
     "is_function_spec",
     "judge_refusal",
     "load_user_function",

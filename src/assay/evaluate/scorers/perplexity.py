@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from assay.evaluate.grouped import group_ratio_bounds
 from assay.evaluate.items import Score, unscored
 
 
@@ -33,9 +34,39 @@ def compute_corpus_perplexity(scores: Iterable[Score]) -> float | None:
     Tokens weigh alike, so a long answer weighs more: this is the usual corpus figure, not the
     mean of the items' perplexities.
     """
-    sums = [(s.detail["sum_logprob"], s.detail["num_tokens"]) for s in scores if s.scored]
+    sums = [_read_nats(score) for score in scores if score.scored]
     num_tokens = sum(count for _, count in sums)
-    return _exp(-math.fsum(total for total, _ in sums) / num_tokens) if num_tokens else None
+    return _exp(math.fsum(nats for nats, _ in sums) / num_tokens) if num_tokens else None
+
+
+def compute_perplexity_bounds(
+    scores: Sequence[Score],
+    groups: Sequence[str],
+    *,
+    confidence: float,
+    seed: int,
+    num_resamples: int,
+) -> tuple[float, float] | None:
+    """The interval of `compute_corpus_perplexity`, `groups` one key a score; None without one.
+
+    Nats per token are resampled, in whole groups (see `group_ratio_bounds`).
+    """
+    scored = [(score, group) for score, group in zip(scores, groups, strict=True) if score.scored]
+    sums = [_read_nats(score) for score, _ in scored]
+    bounds = group_ratio_bounds(
+        [nats for nats, _ in sums],
+        [float(count) for _, count in sums],
+        [group for _, group in scored],
+        confidence=confidence,
+        seed=seed,
+        num_resamples=num_resamples,
+    )
+    return (_exp(bounds[0]), _exp(bounds[1])) if bounds else None
+
+
+def _read_nats(score: Score) -> tuple[float, int]:
+    """The negative log-probability of an answer, and its tokens."""
+    return -float(score.detail["sum_logprob"]), int(score.detail["num_tokens"])
 
 
 def _exp(nats: float) -> float:

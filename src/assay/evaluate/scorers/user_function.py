@@ -2,20 +2,24 @@
 
 It is the only code of the user's that evaluation runs; it is called as
 ``fn(output: str, reference: str, item: dict) -> float | bool`` and must return a number in [0, 1].
+
+What it does wrong is the user's to mend as long as nothing is trained (`ConfigError`). After that
+it costs the score and not the run (`score_or_fail`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
+import inspect
 import math
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from assay.errors import ConfigError, EvaluationError, Problem
-from assay.evaluate.items import Item, Score, reference_text, unscored
+from assay.errors import ConfigError, Problem
+from assay.evaluate.items import Item, Score, failed, reference_text, unscored
 
 UserFunction = Callable[[str, str, dict[str, Any]], Any]
 
@@ -29,7 +33,8 @@ def is_function_spec(metric: str) -> bool:
 def load_user_function(spec: str, *, base_dir: Path | str = ".") -> UserFunction:
     """The function that `spec` names; a relative path starts at `base_dir` (the recipe's folder).
 
-    Raises ConfigError when the file is missing or broken, or has no such function.
+    Raises ConfigError when the file is missing or broken, or has no such function of three
+    arguments.
     """
     path_text, _, name = spec.rpartition(":")
     path = Path(base_dir, path_text)
@@ -38,10 +43,11 @@ def load_user_function(spec: str, *, base_dir: Path | str = ".") -> UserFunction
             Problem(got=f"no file {path}", do="correct the metric's path", key="evaluate.metric")
         )
     function = getattr(_load_module(path), name, None)
-    if not callable(function):
+    if not callable(function) or not _takes_three(function):
+        what = "other arguments of" if callable(function) else "no function"
         raise ConfigError(
             Problem(
-                got=f"no function {name!r}",
+                got=f"{what} {name!r}",
                 do=f"define `def {name}(output, reference, item)`",
                 file=str(path),
                 key="evaluate.metric",
@@ -51,30 +57,65 @@ def load_user_function(spec: str, *, base_dir: Path | str = ".") -> UserFunction
     return found
 
 
+def _takes_three(function: Callable[..., Any]) -> bool:
+    """Whether three values can be passed; a callable without a signature is tried when called."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return True
+    try:
+        signature.bind("", "", {})
+    except TypeError:
+        return False
+    return True
+
+
 def score_by_function(output: str, item: Item, function: UserFunction) -> Score:
     """The user's number for one output; None from the function means unscored.
 
-    The function sees ``item.to_dict()``. Raises EvaluationError, naming the metric's file and the
-    item, when the function fails or returns anything but a number in [0, 1]. `correct` is the
-    returned bool, or for a number whether it is 1.
+    The function sees ``item.to_dict()``. `correct` is the returned bool, or for a number whether it
+    is 1.
+
+    Raises:
+        ConfigError: the function fails, does not take three arguments, or returns anything but a
+            number in [0, 1]; file, function and item are named.
     """
     try:
         result = function(output, reference_text(item), item.to_dict())
-    except Exception as error:  # foreign code: whatever it raises, the user needs the row
-        raise EvaluationError(_located(item, f"raised {type(error).__name__}: {error}")) from error
+    # Foreign code: whatever it raises, sys.exit included, the user needs the row.
+    except (Exception, SystemExit) as error:
+        said = " ".join(str(error).split())
+        raise _refuse(item, f"{type(error).__name__}: {said}") from error
     if result is None:
         return unscored(item.metric, "the function returned None")
     try:
         value = float(result)
     except (TypeError, ValueError) as error:
-        raise EvaluationError(_located(item, f"returned {result!r}, no number")) from error
+        raise _refuse(item, f"{result!r}, no number,") from error
     if math.isnan(value) or not 0.0 <= value <= 1.0:
-        raise EvaluationError(_located(item, f"returned {value}, which is outside [0, 1]"))
+        raise _refuse(item, f"{value}")
     return Score(item.metric, value, value == 1.0)
 
 
-def _located(item: Item, what: str) -> str:
-    return f"{item.metric}: suite {item.suite!r}, row {item.id!r}: the metric {what}"
+def score_or_fail(output: str, item: Item, score: Callable[[str, Item], Score]) -> Score:
+    """As `score` says, or unscored with the reason where the user's function fails."""
+    try:
+        return score(output, item)
+    except ConfigError as error:
+        return failed(item.metric, str(error))
+
+
+def _refuse(item: Item, got: str) -> ConfigError:
+    path, _, name = item.metric.rpartition(":")
+    return ConfigError(
+        Problem(
+            got=f"{got} for row {item.id} of suite {item.suite}",
+            allowed=f"a number from 0 to 1, a bool or None from {name}(output, reference, item)",
+            do="mend the function",
+            file=path,
+            key=name,
+        )
+    )
 
 
 def _load_module(path: Path) -> ModuleType:
@@ -86,7 +127,8 @@ def _load_module(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # foreign code at import: located for the user, like a bad row
+    # Foreign code at import: located for the user, like a bad row.
+    except (Exception, SystemExit) as error:
         line = error.lineno if isinstance(error, SyntaxError) else None
         raise ConfigError(
             Problem(

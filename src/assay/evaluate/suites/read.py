@@ -2,7 +2,8 @@
 
 A row is ``{"prompt" or "messages": …, "answer" | "answers" | "reference": …}`` with, as wanted,
 ``id, metric, kind, system, tools, group, category, refusal_markers, extra``. `messages` may end
-with the gold answer instead. Rows of kind refusal and over_refusal need no answer.
+with the gold answer instead. Rows of kind refusal and over_refusal need no answer. A row
+``{"prompt": …, "completion": …}`` is raw text, as it is in data files: no template touches it.
 """
 
 from __future__ import annotations

@@ -12,13 +12,16 @@ from assay.evaluate.scorers import metric_problem
 
 KEYS = (
     "id", "kind", "metric", "prompt", "system", "messages", "tools", "reference", "answer",
-    "answers", "group", "category", "extra", "refusal_markers",
+    "answers", "completion", "group", "category", "extra", "refusal_markers",
 )  # fmt: skip
 ROLES = ("system", "developer", "user", "assistant", "tool")
-_ANSWER_KEYS = ("reference", "answer", "answers")
+_ANSWER_KEYS = ("reference", "answer", "completion")
+_NOT_WITH_COMPLETION = ("messages", "system", "tools")
+"""What only a chat template could place; prompt and completion are raw text."""
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "id": (str, int), "kind": str, "metric": str, "prompt": str, "system": str, "messages": list,
-    "tools": list, "reference": (str, dict), "answer": str, "answers": list, "group": str,
+    "tools": list, "reference": (str, dict), "answer": str, "answers": list,
+    "completion": str, "group": str,
     "category": str, "extra": dict, "refusal_markers": list,
 }  # fmt: skip
 
@@ -30,7 +33,10 @@ def find_row_problems(row: Mapping[str, Any], *, kind: str) -> list[Problem]:
         found = [*_prompt_problems(row), *_name_problems(row, kind)]
         needs_answer = kind in ("task", "retention")
         if needs_answer and not found and not _split_row(row)[1]:
-            do = "add `answer`, `answers` or `reference`, or end `messages` with the answer"
+            do = (
+                "add `answer`, `answers`, `completion` or `reference`, or end `messages` with the"
+                " answer"
+            )
             found.append(Problem(got="no gold answer", do=do))
     return found
 
@@ -51,6 +57,7 @@ def build_item(row: Mapping[str, Any], *, suite: str, number: int) -> Item:
         group=row.get("group"),
         suite=suite,
         extra=extra,
+        rendering="completion" if "completion" in row else "chat",
         options=options,
     )
 
@@ -62,7 +69,7 @@ def _split_row(row: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[Refer
         messages = [*system, {"role": "user", "content": row["prompt"]}]
     else:
         messages = [*system, *row["messages"]]
-    golds: list[Reference] = [row[key] for key in ("reference", "answer") if key in row]
+    golds: list[Reference] = [row[key] for key in _ANSWER_KEYS if key in row]
     golds += row.get("answers", [])
     if messages[-1]["role"] == "assistant":
         golds = golds or [messages[-1]]
@@ -94,6 +101,11 @@ def _type_problems(row: Mapping[str, Any]) -> list[Problem]:
 
 
 def _prompt_problems(row: Mapping[str, Any]) -> list[Problem]:
+    for key in _NOT_WITH_COMPLETION if "completion" in row else ():
+        if key in row:
+            do = f"write `answer` instead of `completion`, or remove `{key}`"
+            got = f"a prompt/completion row with {key}"
+            return [Problem(got=got, allowed="raw text alone", do=do, key=key)]
     if ("prompt" in row) == ("messages" in row):
         got = "both prompt and messages" if "prompt" in row else "no prompt"
         return [Problem(got=got, allowed="either `prompt` or `messages`")]

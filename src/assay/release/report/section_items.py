@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from assay.evaluate.log import is_tested
 from assay.release import wording
 from assay.release.measured import ARM_LABELS, ARMS
 from assay.release.report.html import Html, clip, join, tag
@@ -19,13 +20,17 @@ _MAX_CHARS = 1500
 
 @dataclass(frozen=True)
 class ShownItem:
-    """One task item: outputs and scores by arm, only those that were measured."""
+    """One task item: outputs and scores by arm, only those that were measured.
+
+    `perplexities` are by arm too, of an item that was not asked but whose reference was scored.
+    """
 
     id: str
     messages: list[dict[str, Any]]
     reference: Any
     outputs: dict[str, str]
     scores: dict[str, float]
+    perplexities: dict[str, float]
 
     @property
     def gain(self) -> float:
@@ -36,7 +41,8 @@ class ShownItem:
 def render_items(source: ReportSource) -> Html:
     """Up to four items that gained most and four that lost or failed most."""
     names = {suite.name for suite in source.suites if suite.kind == "task"} or {"task"}
-    items = read_items([row for row in source.items if row.get("suite", "task") in names])
+    tested = [row for row in source.items if is_tested(row)]
+    items = read_items([row for row in tested if row.get("suite", "task") in names])
     if not items:
         return tag("p", "No item was measured.", class_="missing")
     best, worst = pick_items(items)
@@ -71,12 +77,14 @@ def pick_items(items: list[ShownItem]) -> tuple[list[ShownItem], list[ShownItem]
 
 def _read_item(row: dict[str, Any]) -> ShownItem:
     scores = {arm: _score(dig(row, arm, "score")) for arm in ARMS}
+    perplexities = {arm: number(dig(row, arm, "score", "detail", "perplexity")) for arm in ARMS}
     return ShownItem(
         id=text(row.get("id")),
         messages=[mapping(message) for message in sequence(row.get("messages"))],
         reference=row.get("reference"),
         outputs={arm: text(dig(row, arm, "output")) for arm in ARMS if row.get(arm) is not None},
         scores={arm: score for arm, score in scores.items() if score is not None},
+        perplexities={arm: found for arm, found in perplexities.items() if found is not None},
     )
 
 
@@ -135,11 +143,15 @@ def _message(message: dict[str, Any]) -> Html:
 def _output(item: ShownItem, arm: str) -> Html:
     score = item.scores.get(arm)
     tone = "" if score is None else "right" if score >= 1 else "wrong" if score <= 0 else "partly"
-    chip = tag(
-        "span", wording.percent(score) if score is not None else "unscored", class_=f"chip {tone}"
-    )
+    told = wording.percent(score) if score is not None else "unscored"
+    perplexity = item.perplexities.get(arm)
+    if perplexity is not None:
+        told = f"perplexity {wording.plain(perplexity)}"
+    chip = tag("span", told, class_=f"chip {tone}")
     output = item.outputs.get(arm)
-    if output is None:
+    if perplexity is not None:
+        body = tag("p", "(not asked: the reference was scored)", class_="missing")
+    elif output is None:
         body = tag("p", wording.NOT_MEASURED, class_="missing")
     elif not output.strip():
         body = tag("p", "(empty answer)", class_="missing")

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from assay.release import wording
-from assay.release.measured import ARM_LABELS, ARMS, ClassScore, Gain, Suite, read_classes
+from assay.release.measured import (
+    ARM_LABELS,
+    ARMS,
+    ClassScore,
+    Gain,
+    Measured,
+    Suite,
+    pair_models,
+    read_classes,
+)
 from assay.release.report.html import Html, join, tag
 from assay.release.report.intervals import (
     Axis,
@@ -32,7 +41,42 @@ def render_results(source: ReportSource) -> Html:
         tag("th", gain_ticks(axis), scope="col", aria_label="Difference with interval"),
     )
     rows = join(_row(suite, axis) for suite in source.suites)
-    return join([_intro(source), _table(head, rows, "results")])
+    return join([_intro(source), _table(head, rows, "results"), _models(source)])
+
+
+def _models(source: ReportSource) -> Html | None:
+    """The task by prompt and split: the base with every number of shots, and tuned."""
+    task = source.task
+    if task is None or not task.models:
+        return None
+    titles = ("n", "Test rows", "n", "Validation rows")
+    head = tag(
+        "tr",
+        tag("th", "The task", scope="col"),
+        *(tag("th", title, scope="col", class_="number") for title in titles),
+    )
+    rows = join(
+        tag(
+            "tr",
+            tag("th", model.title, scope="row"),
+            *_split_cells(model.measured),
+            *_split_cells(validation),
+        )
+        for model, validation in pair_models(task)
+    )
+    return join([tag("p", wording.VALIDATION_NOTE, class_="intro"), _table(head, rows, "models")])
+
+
+def _split_cells(value: Measured | None) -> list[Html]:
+    if value is None:
+        return [tag("td", "–", class_="number"), _missing_cell()]
+    ends = wording.interval(value)
+    shown = tag("td", wording.figure(value), tag("small", ends) if ends else None, class_="number")
+    return [tag("td", wording.plain(value.n), class_="number"), shown]
+
+
+def _missing_cell() -> Html:
+    return tag("td", wording.NOT_MEASURED, class_="number missing")
 
 
 def render_classes(source: ReportSource) -> Html:
@@ -65,6 +109,8 @@ def _intro(source: ReportSource) -> Html:
     )
     if any(suite.has_groups for suite in source.suites):
         resamples += " Where items share groups, groups were resampled whole."
+    if any(suite.metric == "perplexity" for suite in source.suites):
+        resamples += " Perplexity is drawn as the mean probability of a token, 1 / perplexity."
     told = f" The best prompt used {shots} examples, chosen on validation items." if shots else ""
     temperature = dig(source.evaluation, "decoding", "temperature")
     decoding = (
@@ -97,26 +143,24 @@ def _row(suite: Suite, axis: Axis) -> Html:
 def _mean_cell(suite: Suite, arm: str) -> Html:
     value = suite.arms.get(arm)
     if value is None:
-        return tag("td", wording.NOT_MEASURED, class_="number missing")
-    interval = (
-        tag("small", f"{100 * value.low:.1f} – {100 * value.high:.1f}")
-        if value.low is not None and value.high is not None
-        else None
-    )
-    perplexity = value.perplexity
-    shown = None if perplexity is None else tag("small", f"perplexity {wording.plain(perplexity)}")
-    return tag("td", wording.percent(value.mean), interval, shown, class_=f"number {arm}")
+        return _missing_cell()
+    ends = wording.interval(value)
+    of_mixed = None if value.is_perplexity else value.perplexity
+    also = None if of_mixed is None else tag("small", f"perplexity {wording.plain(of_mixed)}")
+    interval = tag("small", ends) if ends else None
+    return tag("td", wording.figure(value), interval, also, class_=f"number {arm}")
 
 
 def _gain_cell(gain: Gain | None) -> Html:
     if gain is None:
-        return tag("td", wording.NOT_MEASURED, class_="number missing")
+        return _missing_cell()
     interval = (
         f"{wording.points(gain.low)} to {wording.points(gain.high)}" if gain.low is not None else ""
     )
     return tag(
         "td",
         wording.points(gain.difference),
+        tag("small", gain.unit) if gain.unit != "points" else None,
         tag("small", interval),
         tag("small", wording.chance(gain.p_value)) if gain.p_value is not None else None,
         class_="number",

@@ -98,7 +98,7 @@ def _facts(source: ReportSource) -> Html:
         _gain_fact("Gain over prompting", task.vs_prompted if task else None, level),
         _fact(
             "Tuned on the task",
-            wording.percent(tuned.mean) if tuned else wording.NOT_MEASURED,
+            wording.figure(tuned) if tuned else wording.NOT_MEASURED,
             _task_note(source),
         ),
         _fact("Training", *_training_fact(source)),
@@ -115,7 +115,7 @@ def _gain_fact(title: str, gain: Gain | None, level: str) -> Html:
         else "no interval"
     )
     tone = "good" if gain.is_clear else "flat"
-    return _fact(title, f"{wording.points(gain.difference)}", interval, unit="points", tone=tone)
+    return _fact(title, f"{wording.points(gain.difference)}", interval, unit=gain.unit, tone=tone)
 
 
 def _fact(title: str, value: str, note: str, *, unit: str = "", tone: str = "") -> Html:

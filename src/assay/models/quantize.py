@@ -1,0 +1,84 @@
+"""Bases held in four or eight bits by way of bitsandbytes, and made plain again for merging.
+
+Only the linear layers are quantised; embeddings, norms and the output head stay as they are. What
+tuning needs beside (a frozen base, adapters in float32) `add_lora` does for every base.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Literal
+
+from assay.errors import Problem
+
+if TYPE_CHECKING:
+    import torch
+
+PACKAGE = "bitsandbytes"
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """How a base's linear layers are held (Dettmers et al. 2022 for int8, 2023 for the others).
+
+    `double` also quantises the scales of the four-bit kinds. `dtype`, as in the recipe's
+    ``base.dtype``, is that of computing and of all weights that are not quantised.
+    """
+
+    kind: Literal["nf4", "fp4", "int8"] = "nf4"
+    double: bool = True
+    dtype: str = "auto"
+
+
+def find_missing_package() -> Problem | None:
+    """The problem of a quantised base where bitsandbytes is not installed; it is not imported."""
+    if find_spec(PACKAGE) is not None:
+        return None
+    return Problem(
+        key="method",
+        got=f"qlora without {PACKAGE}, which is not installed",
+        allowed=f"qlora where {PACKAGE} is installed",
+        do=f"pip install {PACKAGE}, or set method.type to lora",
+    )
+
+
+def build_quantization_config(quantization: Quantization, dtype: torch.dtype) -> Any:
+    """Transformers' `BitsAndBytesConfig` that computes in `dtype`."""
+    from transformers import BitsAndBytesConfig
+
+    if quantization.kind == "int8":
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type=quantization.kind,
+        bnb_4bit_use_double_quant=quantization.double,
+        bnb_4bit_compute_dtype=dtype,
+    )
+
+
+def keep_trainable(model: Any) -> Any:
+    """Keep a quantised model in the one form that also has a backward pass.
+
+    On some processors bitsandbytes repacks four-bit weights at the first evaluation, for good: in
+    that form they compute in bfloat16 and without gradients, and training would learn nothing.
+    """
+    # Said at every eight-bit product whose inputs are not float16.
+    logging.getLogger(f"{PACKAGE}.autograd._functions").setLevel(logging.ERROR)
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+    return model
+
+
+def dequantize(model: Any) -> Any:
+    """`model` in place as plain float32 weights: exactly the values that its layers stand for.
+
+    Merging into these loses nothing, while merging into four-bit weights would round again.
+    """
+    import torch
+
+    # It says in which dtype it dequantises, which is told here.
+    logging.getLogger("transformers.integrations.bitsandbytes").setLevel(logging.ERROR)
+    return model.dequantize(dtype=torch.float32).to(torch.float32).eval()

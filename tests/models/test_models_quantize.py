@@ -1,0 +1,140 @@
+"""QLoRA: a quantised base trains as its dequantised twin does, reloads equal and merges tightly."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from assay.data.pack import build_batch
+from assay.errors import ConfigError
+from assay.models import quantize
+from assay.models.adapters import add_lora, save_adapter
+from assay.models.base import BaseFiles, find_base, load_model
+from assay.models.export import (
+    MERGE_TOLERANCE,
+    check_integrity,
+    compute_logits,
+    export_merged,
+    largest_difference,
+    take_probe,
+)
+from assay.models.forward import packed_mode
+from assay.models.quantize import Quantization, dequantize
+from assay.models.selftest import check_isolation
+from assay.train.optimizer import build_optimizers
+from assay.train.sft import SftLoss
+from assay.train.step import train_step
+
+PROMPTS = [[1, 4, 100, 200, 2, 5], [1, 4, 300, 2, 5, 17, 900]]
+FOUR_BIT = [("nf4", True), ("nf4", False), ("fp4", True)]
+FROM_QUANTISED = {"nf4": MERGE_TOLERANCE, "fp4": MERGE_TOLERANCE, "int8": 0.05}
+"""Merged float32 weights against the quantised model itself; int8 rounds what it multiplies too."""
+
+
+def quantised(small_base: Path, kind: Any, double: bool = True, dtype: str = "fp32") -> BaseFiles:
+    pytest.importorskip("bitsandbytes")
+    base = find_base(str(small_base))
+    return replace(base, quantization=Quantization(kind, double, dtype))
+
+
+def train_two_steps(model: Any, *, learning_rate: float = 0.02) -> list[float]:
+    """The losses of two steps on the same batch, whose gradients the second step leaves behind."""
+    torch.manual_seed(1)
+    adapted = add_lora(model, rank=4, alpha=8.0)
+    batch = build_batch(PROMPTS, [[1.0] * len(ids) for ids in PROMPTS])
+    inner = adapted.get_base_model()
+    optimizers = build_optimizers(inner, learning_rate=learning_rate)
+    inner.train()
+    with packed_mode(inner):
+        return [
+            train_step(inner, [batch], SftLoss(), optimizers, max_grad_norm=1.0).loss
+            for _ in range(2)
+        ]
+
+
+def adapter_weights(model: Any) -> dict[str, torch.Tensor]:
+    return {n: p.detach().clone() for n, p in model.named_parameters() if "lora_" in n}
+
+
+@pytest.mark.parametrize(("kind", "double"), FOUR_BIT)
+def test_four_bits_train_as_the_weights_they_stand_for(
+    small_base: Path, kind: str, double: bool
+) -> None:
+    """Also after an evaluation, at which some processors repack weights for inference alone."""
+    base = quantised(small_base, kind, double)
+    model, plain = load_model(base), dequantize(load_model(base))
+    assert type(model.model.layers[0].mlp.up_proj).__name__ == "Linear4bit"
+    before = compute_logits(model, PROMPTS)
+    assert largest_difference(before, compute_logits(plain, PROMPTS)) < 1e-5
+    assert largest_difference(before, compute_logits(find_plain(base), PROMPTS)) > 1e-3
+    losses, expected = train_two_steps(model), train_two_steps(plain)
+    assert losses == pytest.approx(expected, rel=1e-5)
+    assert losses[1] < losses[0]
+    found, twin = adapter_weights(model), adapter_weights(plain)
+    assert found.keys() == twin.keys()
+    for name, weight in found.items():
+        torch.testing.assert_close(weight, twin[name], rtol=1e-3, atol=1e-4, msg=name)
+
+
+def find_plain(base: BaseFiles) -> Any:
+    return load_model(replace(base, quantization=None))
+
+
+@pytest.mark.parametrize(
+    ("kind", "dtype"), [("nf4", "fp32"), ("nf4", "bf16"), ("fp4", "fp32"), ("int8", "fp32")]
+)
+def test_adapters_reload_equal_and_merge_within_the_tolerance(
+    small_base: Path, tmp_path: Path, kind: str, dtype: str
+) -> None:
+    base = quantised(small_base, kind, dtype=dtype)
+    model = load_model(base)
+    check_isolation(model, PROMPTS)
+    losses = train_two_steps(model)
+    assert losses[1] < losses[0]
+    tuned = model.eval()
+    assert {p.dtype for n, p in tuned.named_parameters() if "lora_" in n} == {torch.float32}
+    adapter, merged = tmp_path / "adapter", tmp_path / "merged"
+    save_peft(tuned, base, adapter)
+    found = check_integrity(base, adapter, take_probe(tuned, PROMPTS), adapter=True)
+    assert found.reload_difference == 0
+    assert found.adapter_reloads and found.merged_equals_adapter and found.template_unchanged
+    assert export_merged(base, adapter, merged, prompts=PROMPTS) <= MERGE_TOLERANCE
+    config = json.loads((merged / "config.json").read_text("utf-8"))
+    assert "quantization_config" not in config
+    assert config["dtype"] == "float32"
+    plain = compute_logits(load_model(find_base(str(merged))), PROMPTS)
+    if dtype == "fp32":
+        ours = compute_logits(tuned, PROMPTS)
+        assert largest_difference(ours, plain) <= FROM_QUANTISED[kind]
+        unquantised = compute_logits(find_plain(base), PROMPTS)
+        assert largest_difference(ours, unquantised) > FROM_QUANTISED[kind]
+
+
+def save_peft(tuned: Any, base: BaseFiles, folder: Path) -> None:
+    """Save the adapters of a causal model, wrapped in PEFT again with the same weights."""
+    torch.manual_seed(1)
+    wrapped = add_lora(load_model(base), rank=4, alpha=8.0, base_name=base.name)
+    weights = adapter_weights(tuned)
+    with torch.no_grad():
+        for name, parameter in wrapped.get_base_model().named_parameters():
+            if name in weights:
+                parameter.copy_(weights[name])
+    save_adapter(wrapped, folder, tokenizer_folder=base.folder)
+
+
+def test_a_quantised_base_is_the_same_base(small_base: Path) -> None:
+    base = find_base(str(small_base))
+    assert replace(base, quantization=Quantization()).sha256 == base.sha256
+
+
+def test_without_bitsandbytes_nothing_is_loaded(
+    small_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quantize, "find_spec", lambda name: None)
+    base = replace(find_base(str(small_base)), quantization=Quantization())
+    with pytest.raises(ConfigError, match="bitsandbytes, which is not installed") as caught:
+        load_model(base)
+    assert caught.value.problems[0].key == "method"

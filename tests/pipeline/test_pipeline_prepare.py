@@ -1,0 +1,154 @@
+"""The data stage: every problem in one report, what is left out counted as such, and its notes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from assay.config import load
+from assay.errors import DataError, Problem
+from assay.models.base import find_base
+from assay.pipeline import PlainProgress
+from assay.pipeline.job import Job
+from assay.pipeline.prepare import Prepared, prepare
+from assay.runs import RunFolder, read_json
+
+CONTEXT = 512
+LONG = "word " * 2 * CONTEXT
+
+
+class Notes(PlainProgress):
+    """Keeps what a person would read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def chat(number: int, *, long: bool = False, **more: Any) -> dict[str, Any]:
+    question = f"Question {number}? {LONG if long else ''}"
+    turns = [
+        {"role": "user", "content": question},
+        {"role": "assistant", "content": f"Answer {number}."},
+    ]
+    return {"messages": turns, **more}
+
+
+def write(path: Path, rows: list[Any]) -> None:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+class Stage:
+    """A recipe beside its files, and the stage on it."""
+
+    def __init__(self, folder: Path, base: Path) -> None:
+        self.folder, self.base, self.notes = folder, base, Notes()
+
+    def run(self, rows: list[Any], data: str = "", rest: str = "") -> Prepared:
+        write(self.folder / "rows.jsonl", rows)
+        recipe = self.folder / "recipe.yaml"
+        text = f"base: {self.base}\ndata:\n  train: rows.jsonl\n{data}\n{rest}\n"
+        recipe.write_text(text, encoding="utf-8")
+        loaded = load(recipe)
+        self.folder_of_run = RunFolder.create(self.folder / "runs", "r", text)
+        base = find_base(str(self.base))
+        job = Job(loaded.recipe, self.folder, self.folder_of_run, base, self.notes)
+        return prepare(job)
+
+    def refusals(self, rows: list[Any], data: str = "", rest: str = "") -> list[Problem]:
+        with pytest.raises(DataError) as caught:
+            self.run(rows, data, rest)
+        stored = read_json(self.folder_of_run.data_report)["refused"]
+        assert len(stored) == len(caught.value.problems)
+        return caught.value.problems
+
+
+@pytest.fixture
+def stage(tmp_path: Path, small_base: Path) -> Stage:
+    return Stage(tmp_path, small_base)
+
+
+def places(problems: list[Problem]) -> list[tuple[str, int | None]]:
+    return [(Path(problem.file).name, problem.line) for problem in problems]
+
+
+def test_rows_that_are_too_long_are_told_of_all_splits_at_once(stage: Stage) -> None:
+    rows = [chat(n, long=n % 2 == 0) for n in range(34)]
+    write(stage.folder / "held.jsonl", [chat(100), chat(101, long=True)])
+    data = "  validation: held.jsonl\n  test_ratio: 0.3"
+    found = places(stage.refusals(rows, data))
+    assert found == [("rows.jsonl", n + 1) for n in range(0, 34, 2)] + [("held.jsonl", 2)]
+
+
+def test_bad_rows_long_rows_and_rows_of_suites_come_out_together(stage: Stage) -> None:
+    rows: list[Any] = [chat(n, long=n == 3) for n in range(20)]
+    rows[7] = {"messages": [{"role": "user", "content": "no answer"}]}
+    suite = [{"prompt": "2 + 2?", "answer": "4"}, {"promt": "?"}]
+    write(stage.folder / "general.jsonl", suite)
+    found = stage.refusals(rows, rest="evaluate: {suites: general.jsonl}")
+    assert set(places(found)) == {("rows.jsonl", 4), ("rows.jsonl", 8), ("general.jsonl", 2)}
+    assert [place for place in places(found) if place[0] == "rows.jsonl"] == [
+        ("rows.jsonl", 4),
+        ("rows.jsonl", 8),
+    ]
+
+
+def test_rows_of_a_test_file_may_be_longer_than_what_is_trained(stage: Stage) -> None:
+    write(stage.folder / "held.jsonl", [chat(100), chat(101, long=True)])
+    prepared = stage.run([chat(n) for n in range(20)], "  test: held.jsonl")
+    assert len(prepared.test) == 2
+
+
+def test_rows_that_are_left_out_are_not_counted_as_trained(stage: Stage) -> None:
+    rows = [chat(n, long=n % 3 == 0) for n in range(30)]
+    data = "  on_too_long: drop\n  allow: [truncated_rows]\n  test_ratio: 0.2"
+    prepared = stage.run(rows, data)
+    trained = {sequence.record_id for sequence in prepared.train_sequences}
+    assert {record.id for record in prepared.train} == trained
+    report = read_json(stage.folder_of_run.data_report)
+    assert report["splits"]["train"]["num_records"] == len(trained) < 21
+    left_out = report["masks"]["train"]["num_dropped"]["too_long"]
+    line = f"train: {len(trained)} rows, {left_out} left out (see the mask report)"
+    assert line in stage.notes.lines
+
+
+def test_calls_of_tools_that_are_not_offered_are_told_in_one_note(stage: Stage) -> None:
+    call = {"function": {"name": "find", "arguments": "{}"}}
+    tool = {"type": "function", "function": {"name": "find", "parameters": {"type": "object"}}}
+    rows: list[Any] = [chat(n) for n in range(20)]
+    for number in (2, 5, 9):
+        rows[number]["messages"][1] = {"role": "assistant", "tool_calls": [call]}
+    rows[9]["tools"] = [tool]
+    prepared = stage.run(rows, "  test_ratio: 0.05\n  validation_ratio: 0")
+    calling = [
+        record
+        for record in prepared.train
+        if record.messages[1].get("tool_calls") and not record.tools
+    ]
+    (note,) = (line for line in stage.notes.lines if line.startswith("rows that call tools"))
+    assert f": {len(calling)} (first: {calling[0].place})" in note
+    assert "`tools`" in note
+
+
+def test_a_prompt_of_the_baseline_that_no_row_can_take_is_refused(stage: Stage) -> None:
+    rows = [{"prompt": f"{n} + 1 =", "completion": f" {n + 1}"} for n in range(30)]
+    (problem,) = stage.refusals(rows, rest="evaluate: {prompt: hello}")
+    assert problem.key == "evaluate.prompt"
+    assert stage.run([chat(n) for n in range(30)], rest="evaluate: {prompt: hello}").test
+
+
+def test_half_of_the_rows_trained_leaves_the_held_out_rows(stage: Stage) -> None:
+    data = "  validation_ratio: 0.1\n  test_ratio: 0.2"
+    rows = [chat(n) for n in range(40)]
+    whole = stage.run(rows, data)
+    recipe = load(stage.folder / "recipe.yaml", ["data.train.0.weight=0.5"])
+    run = RunFolder.create(stage.folder / "runs", "half", "")
+    job = Job(recipe.recipe, stage.folder, run, find_base(str(stage.base)), stage.notes)
+    half = prepare(job)
+    assert (len(half.train), len(whole.train)) == (14, 28)
+    assert [r.id for r in half.test] == [r.id for r in whole.test]
+    assert [r.id for r in half.validation] == [r.id for r in whole.validation]
