@@ -18,7 +18,7 @@ from pathlib import Path
 from assay.evaluate import suites
 from assay.lab.world.corpus import FAMILIES, frame
 
-NUM_ROWS = 8000
+NUM_ROWS = 5500
 SEED = "general"
 
 

@@ -127,7 +127,7 @@ def test_splits_share_no_wording_and_test_every_queue() -> None:
     data = _prepare("support")
     parts = data.splits.as_dict()
     assert {name: len(rows) for name, rows in parts.items()} == {
-        "train": 840 + 8000,
+        "train": 840 + 5500,
         "validation": 120,
         "test": 240,
     }

@@ -111,18 +111,26 @@ def measure(
     seed: Annotated[int, typer.Option(help="Decides the items.")] = 0,
     drift: Annotated[bool, typer.Option(help="Measure persona drift, too.")] = True,
     batch_size: Annotated[int, typer.Option(min=1, help="Prompts decoded together.")] = 64,
-    out: Annotated[Path | None, typer.Option(help="Write the card as JSON to this file.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write the card as JSON to this file.  [default: MODEL/card.json]"),
+    ] = None,
     readme: Annotated[
         Path | None, typer.Option(help="Write the card as Markdown to this file.")
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Measure a build of `tiny` against its targets."""
+    """Measure a build of `tiny` against its targets.
+
+    It takes half an hour, so the card of a folder is written into that folder unless told where.
+    """
     from assay.lab.card import save_card
     from assay.lab.card_text import render_card
     from assay.runs import write_text
 
     card = _measure(model, num=num, seed=seed, drift=drift, batch_size=batch_size, as_json=as_json)
+    if out is None and Path(model).is_dir():
+        out = Path(model) / "card.json"
     if out:
         save_card(card, out)
     if readme:
