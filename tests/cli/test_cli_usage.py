@@ -170,3 +170,29 @@ def test_ctrl_c_is_told_in_one_line() -> None:
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=60) == EXIT_CANCELLED
         assert process.stderr.read() == "cancelled\n"
+
+
+def test_a_measurement_of_a_build_keeps_its_card(monkeypatch, tmp_path):
+    from assay.cli import lab_verbs
+    from assay.lab.card import load_card
+    from assay.models.base import tiny_folder
+
+    card = load_card(tiny_folder() / "card.json")
+    asked = []
+
+    def measure(model, **options):
+        asked.append(model)
+        return card
+
+    monkeypatch.setattr(lab_verbs, "_measure", measure)
+    assert main(["lab", "measure", str(tmp_path)]) == 0
+    assert load_card(tmp_path / "card.json") == card and asked == [str(tmp_path)]
+
+
+def test_a_card_that_cannot_be_written_is_refused_before_measuring(monkeypatch, tmp_path, capsys):
+    from assay.cli import lab_verbs
+
+    monkeypatch.setattr(lab_verbs, "_measure", lambda *_, **__: pytest.fail("measured"))
+    wanted = tmp_path / "none" / "card.md"
+    assert main(["lab", "measure", str(tmp_path), "--readme", str(wanted)]) == 2
+    assert "--readme" in capsys.readouterr().err

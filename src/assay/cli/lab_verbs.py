@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from assay.cli.output import JsonFlag, print_result
+from assay.cli.output import JsonFlag, check_out_file, print_result
 
 if TYPE_CHECKING:
     from assay.lab.card import Card
@@ -128,9 +128,11 @@ def measure(
     from assay.lab.card_text import render_card
     from assay.runs import write_text
 
-    card = _measure(model, num=num, seed=seed, drift=drift, batch_size=batch_size, as_json=as_json)
     if out is None and Path(model).is_dir():
         out = Path(model) / "card.json"
+    for path, option in ((out, "--out"), (readme, "--readme")):
+        check_out_file(str(path) if path else None, option=option)
+    card = _measure(model, num=num, seed=seed, drift=drift, batch_size=batch_size, as_json=as_json)
     if out:
         save_card(card, out)
     if readme:

@@ -13,7 +13,7 @@ from assay.config.recipe import Recipe
 from assay.config.resolve import resolve
 from assay.config.rules import find_conflicts
 from assay.config.tree import Node, parse_yaml, to_plain
-from assay.config.wording import build_problem, show_value, to_path
+from assay.config.wording import locate_problem, show_value
 from assay.errors import ConfigError, Problem
 
 RECIPE_NAME = "recipe.yaml"
@@ -37,9 +37,9 @@ class Loaded:
     reasons: dict[str, str]
     root: Node = field(repr=False, compare=False)
 
-    def locate(self, key: str, *, got: str, allowed: str, do: str) -> Problem:
+    def locate(self, problem: Problem) -> Problem:
         """A problem of a dotted key that shows only later, placed where the key was written."""
-        return build_problem(self.root, to_path(key), got=got, allowed=allowed, do=do)
+        return locate_problem(self.root, problem)
 
 
 def load(

@@ -120,6 +120,12 @@ def to_path(key: str) -> Path:
     return tuple(int(part) if part.isdecimal() else part for part in key.split("."))
 
 
+def locate_problem(root: Node, problem: Problem) -> Problem:
+    """A problem of a dotted key, placed where the key was written."""
+    path = to_path(problem.key)
+    return build_problem(root, path, got=problem.got, allowed=problem.allowed, do=problem.do)
+
+
 def _dotted(path: Path) -> str:
     return ".".join(map(str, path))
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from assay.config import Loaded, Recipe, load
 from assay.config.check import Checked
 from assay.config.tree import Node
-from assay.config.wording import build_problem, to_path
+from assay.config.wording import locate_problem, to_path
 from assay.errors import ConfigError, Problem
 from assay.evaluate.gates import load_policy
 from assay.pipeline.installed import find_missing_trackers
@@ -39,9 +39,8 @@ def find_recipe_problems(checked: Checked, root: Node, base_dir: Path) -> Iterat
         *_find_output_problems(recipe),
     ]
     for problem in found:
-        path = to_path(problem.key)
-        if not checked.is_wrong(path):
-            yield build_problem(root, path, got=problem.got, allowed=problem.allowed, do=problem.do)
+        if not checked.is_wrong(to_path(problem.key)):
+            yield locate_problem(root, problem)
     if not checked.is_wrong(("gates", "policy")):
         yield from _find_policy_problems(recipe, base_dir)
 

@@ -79,8 +79,7 @@ def _create_folder(loaded: Loaded) -> RunFolder:
         run.update_manifest({"recipe_folder": str(loaded.base_dir.resolve())})
     except OSError as error:
         problem = describe_output(output, error.strerror or str(error))
-        place = loaded.locate("output", got=problem.got, allowed=problem.allowed, do=problem.do)
-        raise ConfigError(place) from error
+        raise ConfigError(loaded.locate(problem)) from error
     return run
 
 
@@ -167,8 +166,7 @@ def _refuse_long_sequences(loaded: Loaded, run: RunFolder, context_len: int) -> 
     wanted = loaded.recipe.data.max_seq_len
     if wanted is None or wanted <= context_len:
         return
-    found = describe_context(wanted, context_len)
-    problem = loaded.locate(found.key, got=found.got, allowed=found.allowed, do=found.do)
+    problem = loaded.locate(describe_context(wanted, context_len))
     if not run.data_report.exists():
         write_refusal(run.data, [problem])
     raise ConfigError(problem)

@@ -139,8 +139,7 @@ def check_packages(loaded: Loaded) -> None:
 
     missing = find_missing_package() if loaded.recipe.method.type == "qlora" else None
     if missing:
-        got, allowed, do = missing.got, missing.allowed, missing.do
-        raise ConfigError(loaded.locate(missing.key, got=got, allowed=allowed, do=do))
+        raise ConfigError(loaded.locate(missing))
 
 
 def describe_base(base: BaseFiles) -> dict[str, dict[str, Any]]:
