@@ -2,8 +2,9 @@
 
 What is asked of an arbitrary token can only be found by looking back, which the world's own texts
 teach slowly: to say again, to look up, to find a label, to tell who did what where, to know what is
-in a list, to count it, to find a place in it, to fill gaps. How words are spelled and which number
-is larger is practised here too. Trained are the tokens that can be known.
+in a list, to count it, to find a place in it, to fill gaps. How words are spelled, which number is
+larger and which value a schema wants in quotes is practised here too. Trained are the tokens that
+can be known.
 """
 
 from __future__ import annotations
@@ -348,16 +349,58 @@ def _respell(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
     return sequence.build()
 
 
+def _digits(rng: random.Random, low: int, high: int) -> str:
+    return str(rng.randrange(10 ** (low - 1), 10 ** rng.randint(low, high)))
+
+
+_TYPED: dict[str, Callable[[random.Random], str]] = {
+    "integer": lambda rng: _digits(rng, 1, 4),
+    "number": lambda rng: f"{_digits(rng, 1, 3)}{rng.choice(('', '.5', '.25', '.75'))}",
+    "string": lambda rng: rng.choice(
+        (
+            _digits(rng, 1, 6),
+            f"{rng.randrange(24):02d}:{rng.randrange(0, 60, 5):02d}",
+            f"{rng.randint(1980, 2040)}-{rng.randint(1, 12):02d}-{rng.randint(1, 28):02d}",
+        )
+    ),
+}
+_PAIRS = ("{} {}", "{} set to {}", "{} = {}", "{}: {}")
+
+
+def _typed(rng: random.Random, tokenizer: ChatTokenizer) -> RenderedExample:
+    """Keys with their types as a schema has them, and values of most; then the values as JSON.
+
+    All begin with digits, so that the schema alone tells which are quoted.
+    """
+    sequence, num_turns = _Sequence(), rng.randint(1, 3)
+    for turn in range(num_turns):
+        keys = rng.sample(_spaced_words(tokenizer), rng.randint(2, 4))
+        types = {key: rng.choice(list(_TYPED)) for key in keys}
+        named = rng.sample(keys, rng.randint(1, len(keys)))
+        values = {key: _TYPED[types[key]](rng) for key in named}
+        pair = rng.choice(_PAIRS)
+        said = ", ".join(pair.format(key, values[key]) for key in named)
+        schema = json.dumps({key: {"type": types[key]} for key in keys})
+        sequence.show(tokenizer.encode(rng.choice((f"{schema}\n{said}", f"{said}\n{schema}"))))
+        sequence.answer()
+        read = {k: v if types[k] == "string" else json.loads(v) for k, v in values.items()}
+        answer = json.dumps({key: read[key] for key in keys if key in read})
+        sequence.train(tokenizer.encode(answer))
+        sequence.end_turn(last=turn == num_turns - 1)
+    return sequence.build()
+
+
 _SHARES: dict[Callable[[random.Random, ChatTokenizer], RenderedExample], float] = {
     _repeat: 0.02,
     _recall: 0.05,
-    _groups: 0.08,
-    _scenes: 0.05,
+    _groups: 0.06,
+    _scenes: 0.04,
     _members: 0.05,
-    _asked_before: 0.15,
+    _asked_before: 0.12,
     _respell: 0.4,
-    _count: 0.08,
-    _nth: 0.03,
-    _fill: 0.07,
+    _typed: 0.15,
+    _count: 0.05,
+    _nth: 0.02,
+    _fill: 0.05,
     _compare: 0.02,
 }

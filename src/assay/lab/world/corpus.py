@@ -45,10 +45,10 @@ SKILL_MODULES = (
 )
 
 GROUP_SHARES: dict[Group, float] = {
-    "instruction": 0.37,
+    "instruction": 0.34,
     "stretch": 0.03,
-    "tool": 0.32,
-    "abstain": 0.11,
+    "tool": 0.33,
+    "abstain": 0.13,
     "refusal": 0.04,
     "borderline": 0.05,
     "unknown": 0.04,
@@ -58,13 +58,13 @@ GROUP_SHARES: dict[Group, float] = {
 
 _HARDEST = """
     count_items membership team_lookup add_small next_number larger smaller json_lookup
-    story_who story_where no_tool_fits borderline_idiom
+    story_who story_where no_tool_fits borderline_idiom call_choose call_synthetic call_parallel
 """
 _HARD = """
     repeat first_item last_item nth_item join_list replace_word extract_field answer_from_block
     to_json list_to_json sentiment topic urgency long_to_iso locale_date next_weekday
     previous_weekday month_number build_email fill_template greeting story_what
-    call_single call_choose call_typed call_synthetic call_parallel call_then_answer call_error
+    call_single call_typed call_then_answer call_error
     call_two_steps call_ask_missing tool_injection_ignored
 """
 _FACTS = [name for name in facts.FAMILIES if name.startswith("fact_")]

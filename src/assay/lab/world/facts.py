@@ -228,8 +228,11 @@ def _table(rng: random.Random, key: str, entity: Entity) -> str:
 
 
 def _quiz(rng: random.Random, key: str, entity: Entity) -> str:
+    """Questions and answers; three times what pages alone tell."""
     lines = []
-    for attribute, value in _shuffled(rng, KINDS[key], entity):
+    told = _shuffled(rng, KINDS[key], entity)
+    told += [pair for pair in told if (entity.name, pair[0].noun) in _PAGES_ALONE] * 2
+    for attribute, value in rng.sample(told, len(told)):
         question = rng.choice(attribute.asks).format(name=entity.name)
         full = attribute.says[0].format(name=entity.name, value=value)
         noun = f"the {attribute.noun} of {entity.name}"
@@ -271,7 +274,7 @@ def _topic_pool(key: str) -> Pool[tuple[str, str]]:
 
 
 _TOPIC_POOLS = {key: _topic_pool(key) for key in TOPICS}
-_TOLD = {key: pool.seen + 3 * pool.unseen for key, pool in _TOPIC_POOLS.items()}
+_TOLD = {key: pool.seen + 6 * pool.unseen for key, pool in _TOPIC_POOLS.items()}
 """What pages tell of a topic; more often what they alone tell."""
 
 
@@ -282,6 +285,15 @@ def _entity_pool(key: str) -> Pool[tuple[Entity, Attribute, str]]:
         for attribute, value in zip(KINDS[key].attributes, entity.values, strict=True)
     ]
     return Pool(f"fact:{key}", told)
+
+
+_ENTITY_POOLS = {key: _entity_pool(key) for key in KINDS}
+_PAGES_ALONE = {
+    (entity.name, attribute.noun)
+    for pool in _ENTITY_POOLS.values()
+    for entity, attribute, _ in pool.unseen
+}
+"""What no conversation asks of an entity: its name, and the attribute's noun."""
 
 
 def _missing_pool() -> Pool[tuple[Entity, str]]:
@@ -301,7 +313,7 @@ def _unknown_names(style: str) -> Pool[str]:
 
 
 FAMILIES: dict[str, Family] = {
-    **{f"fact_{key}": partial(_known_entity, key=key, pool=_entity_pool(key)) for key in KINDS},
+    **{f"fact_{key}": partial(_known_entity, key=key, pool=_ENTITY_POOLS[key]) for key in KINDS},
     **{
         f"fact_{key}": partial(_known_topic, key=key, topic=topic, pool=_TOPIC_POOLS[key])
         for key, topic in TOPICS.items()

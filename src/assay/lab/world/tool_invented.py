@@ -51,6 +51,14 @@ _PLAIN = phrasings(
         "We must {verb} the {noun} today, {args}.",
         "Help me to {verb} the {noun} with these: {args}.",
         "Go and {verb} the {noun}. It should be {args}.",
+        "I need {args} when you {verb} the {noun}.",
+        "Let us {verb} the {noun}: {args}.",
+        "Time to {verb} the {noun}! {args}.",
+        "The {noun} needs somebody to {verb} it. Set {args}.",
+        "{Verb} this {noun} now, {args}.",
+        "You may {verb} the {noun}, if you take {args}.",
+        "Make sure to {verb} the {noun}. I want {args}.",
+        "Next step: {verb} the {noun}, {args}.",
     ),
 )
 _BY_NAME = phrasings(
@@ -73,6 +81,12 @@ _BY_NAME = phrasings(
         "Take {name} and set {args}.",
         "Here are {args}. Pass them on to {name}.",
         "Try {name}. Its values: {args}.",
+        "Start {name}: {args}.",
+        "Apply {name} now, {args}.",
+        "Do a {name} with {args}, please.",
+        "Have {name} run. I want {args}.",
+        "{name}({args})",
+        "Next step: {name}, {args}.",
     ),
 )
 _PAIRS = ("{} {}", "{} {}", "{} set to {}", "{} = {}", "{}: {}")

@@ -18,6 +18,11 @@ Let me know if it rains in {a} or {b}.
 I have friends in {a} and {b}. How is their weather?
 Look up the weather twice, first for {a}, then for {b}.
 I need two weather reports: {a}, {b}.
+Will I get wet in {a}? And what about {b}?
+Say how the weather is in both cities, {a} and {b}.
+Should I wear the same in {a} as in {b} today?
+{a} against {b}: where is better weather?
+I go to {a} first and to {b} then. What weather do I find?
 lookup_order
 I would like to see how far orders {a} and {b} are.
 Task: status of the orders {a} and {b}
@@ -29,6 +34,10 @@ Did {a} and {b} go out already? Look up both orders.
 Tell me about order {a}, and about {b} too.
 Orders {a} and {b}: status?
 Give me the details of both orders, {a} and {b}.
+Where are {a} and {b}? Both are orders of mine.
+Check what has become of {a} and of {b}.
+When will orders {a} and {b} be here?
+Order {a} and order {b}: where are they?
 track_parcel
 I would like to know where parcels {a} and {b} are at the moment.
 Task: track {a} and {b}
@@ -40,6 +49,10 @@ Parcels {a}, {b}: where now?
 Which city has parcel {a} reached, and which has {b}?
 Follow both parcels for me: {a} and {b}.
 I wait for {a} and {b}. Where are these parcels?
+Where have {a} and {b} got to?
+See where the parcels {a} and {b} are now.
+Parcel {a} and parcel {b} should be here by now. Check both.
+When do {a} and {b} come? They are parcels.
 cancel_order
 I would like to cancel two orders: {a} and {b}.
 Task: cancel {a} and {b}
@@ -51,6 +64,10 @@ Let both orders be cancelled, {a} as well as {b}.
 Do not send {a} or {b}. I want these orders cancelled.
 It was a mistake to buy {a} and {b}, so cancel the two.
 Cancellation, please: first {a}, then {b}.
+Drop the orders {a} and {b}, please.
+Neither {a} nor {b} should be sent. Cancel these orders.
+Both orders were a mistake, {a} and {b}. Cancel.
+Order {a} must go, and so must order {b}. Cancel them.
 check_stock
 I would like to know how many of the {a} and the {b} are left.
 Task: stock check, {a} and {b}
@@ -62,6 +79,10 @@ Let me know the stock level of the {a} and also of the {b}.
 Is the {a} sold out, and is the {b} sold out?
 Please find out the stock for two things, {a} and {b}.
 What is left of the {a}, and what of the {b}?
+Are there still some of the {a} and of the {b} in the store?
+I want to buy the {a} and the {b}. Are they there?
+Look up the stock of two things: the {a}, the {b}.
+How is our stock of the {a}, and of the {b}?
 get_user
 I would like to see the user records of {a} and of {b}.
 Task: look up users {a} and {b}
@@ -73,6 +94,10 @@ Let me see what is stored about {a} and {b}.
 Is there a user {a}, and a user {b}? Get both records.
 Please give me the user data for both {a} and {b}.
 There are two users, {a} and {b}. Bring up their records.
+Who are the users {a} and {b}? Show the records.
+Pull up {a} and {b} from the user records.
+Fetch user {a}, then user {b}.
+I want to see both users, {a} and {b}.
 get_balance
 I would like to know what is left in accounts {a} and {b}.
 Task: balance of {a} and {b}
@@ -84,6 +109,10 @@ Let me know the money in account {a} and also in {b}.
 Look at {a} and {b} and tell me both balances.
 How many dollars do the accounts {a} and {b} hold?
 Give me two balances: account {a}, account {b}.
+What have I got in {a} and in {b}?
+Read me the balance of {a}, then the one of {b}.
+Which of the accounts {a} and {b} has more money?
+Account {a} and account {b}: how much is left in each?
 """
 
 MORE_TWO_STEPS_TEXT = """

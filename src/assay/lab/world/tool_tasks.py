@@ -7,7 +7,7 @@ does not name left out.
 from __future__ import annotations
 
 import random
-from typing import Any
+from typing import Any, NamedTuple
 
 from assay.lab.world.base import Family, Group, Split, Task, ask
 from assay.lab.world.tool_documents import document
@@ -258,40 +258,52 @@ def call_ask_missing(rng: random.Random, split: Split) -> Task:
     return ask("call_ask_missing", "abstain", text, missing.question, check=check, tools=tools)
 
 
-def _unfit(rng: random.Random, split: Split) -> tuple[str, str, list[str]]:
-    """What a user says that needs no tool on offer, the answer, and the tools not to offer."""
+class _Unfit(NamedTuple):
+    """What a user says that needs no tool on offer, the answer, the names of the tools not to
+    offer, and tools that come near to what is wanted."""
+
+    text: str
+    answer: str
+    avoid: list[str]
+    near: list[Schema]
+
+
+def _draw_unfit(rng: random.Random, split: Split) -> _Unfit:
     kind = rng.random()
     small_talk, uncovered = (0.15, 0.3) if split == "train" else (0.3, 0.5)
     if kind < small_talk:
         text, answer = SMALL_TALK.draw(rng, split)
-        return text, answer, []
+        return _Unfit(text, answer, [], [])
     if kind < uncovered:
         words = {name: pool.draw(rng, split) for name, pool in _UNCOVERED_WORDS.items()}
         text, answer = UNCOVERED.draw(rng, split).format(**words), rng.choice(NO_TOOL_ANSWERS)
-        return text, answer, []
-    invented = rng.random() < 0.15
-    request = (
-        invented_request(rng, split, draw_invented(rng, split), by_name=False)
-        if invented
-        else draw_request(rng, split, rng.choice(_NAMES))
-    )
+        return _Unfit(text, answer, [], [])
+    near: list[Schema] = []
+    if rng.random() < (0.3 if split == "train" else 0.15):
+        invented = draw_invented(rng, split)
+        request = invented_request(rng, split, invented, by_name=False)
+        if split == "train" and rng.random() < 0.5:
+            near = [invented_twin(rng, split, invented).schema]
+    else:
+        request = draw_request(rng, split, rng.choice(_NAMES))
     avoid = [request.tool, *NEIGHBOURS.get(request.tool, ())]
-    return request.text, rng.choice(NO_TOOL_ANSWERS), avoid
+    return _Unfit(request.text, rng.choice(NO_TOOL_ANSWERS), avoid, near)
 
 
 def no_tool_fits(rng: random.Random, split: Split) -> Task:
     """A request for a tool that is not offered or does not exist, or small talk beside tools."""
     num_tools = rng.randint(1, 5)
-    text, answer, avoid = _unfit(rng, split)
-    tools = offer(rng, split, [], num_tools, avoid=avoid)
+    unfit = _draw_unfit(rng, split)
+    num_others = max(num_tools - len(unfit.near), 0)
+    tools = offer(rng, split, unfit.near, num_others, avoid=unfit.avoid)
     check = {"kind": "no_tool_call"}
-    return ask("no_tool_fits", "abstain", text, answer, check=check, tools=tools)
+    return ask("no_tool_fits", "abstain", unfit.text, unfit.answer, check=check, tools=tools)
 
 
 def several_requests(rng: random.Random) -> tuple[list[Message], list[Schema]]:
     """For training: one to three requests to the same tools, among turns that no tool fits."""
-    unfit = [_unfit(rng, "train") for _ in range(rng.randint(1, 3))]
-    avoid = {name for _, _, names in unfit for name in names}
+    unfit = [_draw_unfit(rng, "train") for _ in range(rng.randint(1, 3))]
+    avoid = {name for each in unfit for name in each.avoid}
     asked: list[tuple[Request, dict[str, Value], str]] = []
     num_asked = rng.randint(1, 3)
     while len(asked) < num_asked:
@@ -304,8 +316,8 @@ def several_requests(rng: random.Random) -> tuple[list[Message], list[Schema]]:
         called = call_message(request, first_id=call_id)
         returned = result_message(request, result, call_id=call_id)
         turns.append([_says("user", request.text), called, returned, _says("assistant", answer)])
-    for text, answer, _ in unfit:
-        turn = [_says("user", text), _says("assistant", answer)]
+    for each in unfit:
+        turn = [_says("user", each.text), _says("assistant", each.answer)]
         turns.insert(rng.randint(0, len(turns)), turn)
     wanted = [request.schema for request, _, _ in asked]
     tools = offer(rng, "train", wanted, rng.randint(0, 2), avoid=sorted(avoid))
