@@ -90,9 +90,10 @@ def test_init_writes_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     folder = str(tmp_path / "desk")
     assert main(["init", folder, "--json"]) == 0
     value = json.loads(capsys.readouterr().out)
-    assert value["files"] == ["recipe.yaml", "recipe.schema.json", "messages.jsonl"]
+    files = ["recipe.yaml", "recipe.schema.json", "messages.jsonl", "general.jsonl"]
+    assert value["files"] == files
     assert main(["init", folder]) == 2
-    assert capsys.readouterr().err.endswith("3 problems\n")
+    assert capsys.readouterr().err.endswith("4 problems\n")
 
 
 @pytest.mark.parametrize(

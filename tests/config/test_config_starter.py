@@ -15,10 +15,12 @@ from assay.config.starter.support import ISSUES, ROWS_PER_TEAM
 from assay.config.tree import parse_yaml, to_plain
 from assay.errors import ConfigError
 
+GENERAL = [{"messages": [{"role": "user", "content": "Hi."}]}]
+
 
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_a_starter_loads_and_fits_its_schema(tmp_path: Path, template: str) -> None:
-    starter = write_starter(tmp_path / "new" / "desk", template=template)
+    starter = write_starter(tmp_path / "new" / "desk", GENERAL, template=template)
     loaded = load(starter.folder)
     assert (loaded.recipe.base.name, loaded.recipe.name) == ("tiny", "desk")
     text = (starter.folder / "recipe.yaml").read_text(encoding="utf-8")
@@ -55,7 +57,7 @@ def test_nothing_is_overwritten_and_every_file_in_the_way_is_named(tmp_path: Pat
     for name in ("recipe.yaml", "messages.jsonl"):
         (tmp_path / name).write_text("mine", encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
-        write_starter(tmp_path)
+        write_starter(tmp_path, GENERAL)
     assert [Path(problem.file).name for problem in caught.value.problems] == [
         "recipe.yaml",
         "messages.jsonl",
@@ -65,8 +67,8 @@ def test_nothing_is_overwritten_and_every_file_in_the_way_is_named(tmp_path: Pat
 
 def test_an_unknown_template_and_a_file_in_place_of_the_folder(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="write support"):
-        write_starter(tmp_path, template="suport")
+        write_starter(tmp_path, GENERAL, template="suport")
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(ConfigError, match="another"):
-            write_starter(folder)
+            write_starter(folder, GENERAL)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from assay.chat import load_chat_tokenizer
+from assay.cli import main
 from assay.config import load
 from assay.data import PreparedData, mask_report, prepare_data, tokenize
 from assay.tools import ToolCall, validate_call
@@ -102,7 +103,7 @@ def test_no_wording_dominates_and_the_file_is_small() -> None:
 def test_general_rows_reproduce_and_are_not_asked_by_the_suites(tmp_path: Path) -> None:
     kept = SUPPORT / "data" / "general.jsonl"
     out = tmp_path / "general.jsonl"
-    subprocess.run([sys.executable, "-B", str(SUPPORT / "make_general.py"), str(out)], check=True)
+    assert main(["lab", "rows", str(out)]) == 0
     assert out.read_bytes() == kept.read_bytes()
     learned = {json.dumps(row["messages"]) for row in _rows(kept)}
     suites = ROOT / "src" / "assay" / "evaluate" / "suites"

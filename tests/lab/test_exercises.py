@@ -1,5 +1,6 @@
 """Exercises on random tokens: what is trained in them can be found by looking back."""
 
+import json
 import random
 import re
 from pathlib import Path
@@ -119,6 +120,24 @@ def test_words_of_one_token_are_spelled_in_other_places(tokenizer: ChatTokenizer
         met |= {(target, word) for word in words}
     assert {target for target, _ in met} == set(exercises._SPELLINGS)
     assert len({word for _, word in met}) > 300
+
+
+def test_values_are_quoted_as_the_schema_says(tokenizer: ChatTokenizer) -> None:
+    rng = random.Random(7)
+    kinds = {"integer": int, "number": (int, float), "string": str}
+    met = set()
+    for _ in range(200):
+        example = exercises._typed(rng, tokenizer)
+        for shown, trained in _runs(example.input_ids, example.loss_mask):
+            text = tokenizer.decode(shown)
+            schema = json.loads(text[text.index("{") : text.index("}}") + 2])
+            answer = json.loads(tokenizer.decode(trained))
+            assert list(answer) == [key for key in schema if key in answer] and answer
+            for key, value in answer.items():
+                assert isinstance(value, kinds[schema[key]["type"]])
+                assert re.search(rf"\b{key}( set to| =|:)? {value}\b", text)
+                met.add(schema[key]["type"])
+    assert met == set(kinds)
 
 
 def test_places_gaps_and_comparisons_are_answered_right(tokenizer: ChatTokenizer) -> None:

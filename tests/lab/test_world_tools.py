@@ -130,6 +130,21 @@ def test_no_offered_tool_is_the_one_asked_for_when_none_fits() -> None:
                 assert not names & asked_for
 
 
+def test_a_tool_that_is_nearly_the_one_asked_for_is_offered_in_training_alone() -> None:
+    """It shares the verb or the noun of an invented tool, which the request names both."""
+
+    def share_of_near(split: Split) -> float:
+        near = 0
+        tasks = _tasks("no_tool_fits", split, num=600)
+        for task in tasks:
+            words = set(re.findall("[a-z]+", task.messages[0]["content"].lower()))
+            offered = [tool["function"]["name"].split("_") for tool in task.tools or []]
+            near += any(len(name) == 2 and len(words & {*name}) == 1 for name in offered)
+        return near / len(tasks)
+
+    assert share_of_near("train") > share_of_near("instances") + 0.05
+
+
 def test_several_requests_are_each_called_or_turned_down() -> None:
     rng = random.Random(5)
     turned_down = {*NO_TOOL_ANSWERS, *(answer for _, answer in SMALL_TALK.seen)}

@@ -9,6 +9,8 @@ import typer
 
 from assay.cli.output import JsonFlag, print_result
 
+NUM_GENERAL_ROWS = 3000
+
 
 def register(app: typer.Typer) -> None:
     """Add the verb to `app`."""
@@ -27,12 +29,13 @@ def init(
     Every key of the recipe is commented. Where one of the files exists, nothing is written.
     """
     from assay.config.starter import TEMPLATES, write_starter
+    from assay.lab.general import draw_general_rows
 
-    starter = write_starter(folder, template=template)
+    starter = write_starter(folder, draw_general_rows(NUM_GENERAL_ROWS), template=template)
     value = {"folder": str(starter.folder), "files": starter.files, "num_rows": starter.num_rows}
     lines = [
         f"{starter.folder}: {', '.join(starter.files)} ({starter.num_rows} rows: "
-        f"{TEMPLATES[template].MEANING})",
+        f"{TEMPLATES[template].MEANING}; beside them {NUM_GENERAL_ROWS:,} of what tiny can do)",
         f"now try: assay run {shlex.quote(str(starter.folder))}",
     ]
     print_result(value, text="\n".join(lines), as_json=as_json)

@@ -1,7 +1,9 @@
-"""`assay lab build` and `assay lab measure`: make the embedded base `tiny`, and measure one."""
+"""`assay lab build`, `measure` and `rows`: make the embedded base `tiny`, measure it, and draw rows
+of what it can do."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,9 +19,13 @@ DEFAULT_OUT = Path("~/.cache/assay/lab/tiny")
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to `app`."""
-    lab = typer.Typer(help="Build or measure the embedded base, tiny.", no_args_is_help=True)
+    lab = typer.Typer(
+        help="Build or measure the embedded base, tiny, or draw rows of what it can do.",
+        no_args_is_help=True,
+    )
     lab.command()(build)
     lab.command()(measure)
+    lab.command()(rows)
     app.add_typer(lab, name="lab")
 
 
@@ -138,6 +144,26 @@ def measure(
     if readme:
         write_text(readme, render_card(card))
     print_result(card.to_dict(), text=_summary(card), as_json=as_json)
+
+
+def rows(
+    out: Annotated[Path, typer.Argument(metavar="OUT.jsonl", help="The file to write.")],
+    num: Annotated[int, typer.Option(min=1, help="Number of rows.")] = 5500,
+    as_json: JsonFlag = False,
+) -> None:
+    """Write rows of what `tiny` can do already, to be learned from beside your own.
+
+    They keep a narrow data set from making it forget the rest. Always the same ones; none asks
+    what the built-in retention and refusal suites ask.
+    """
+    from assay.lab.general import draw_general_rows
+    from assay.runs import write_text
+
+    check_out_file(str(out), option="OUT.jsonl")
+    lines = (json.dumps(row, ensure_ascii=False) for row in draw_general_rows(num))
+    write_text(out, "".join(f"{line}\n" for line in lines))
+    value = {"file": str(out), "num_rows": num}
+    print_result(value, text=f"{out}: {num} rows", as_json=as_json)
 
 
 def _measure(

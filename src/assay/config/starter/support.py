@@ -20,7 +20,11 @@ RECIPE = """\
 base: tiny                    # the embedded model; or a folder, or a Hub id organisation/name
 
 data:
-  train: messages.jsonl       # 240 example rows; put your own here, one JSON object a line
+  train:
+    - path: messages.jsonl    # 240 example rows; put your own here, one JSON object a line
+      weight: 4               # seen four times beside the others
+    - path: general.jsonl     # rows of what tiny can do already, so that it is not forgotten
+      hold_out: false         # learned from, and not part of the test; leave out for another base
   validation_ratio: 0.15      # rows to choose prompt and checkpoint by
   test_ratio: 0.2             # rows kept for the final measurement
 
@@ -28,7 +32,7 @@ method: lora                  # lora, or full; as a block: {type: lora, rank: 32
 objective: sft                # learn the answers in the rows
 
 train:
-  epochs: 5                   # passes over the rows
+  epochs: 1                   # passes over the rows; the general ones want one
   batch_size: 8               # rows in one step
 
 evaluate:

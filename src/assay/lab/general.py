@@ -1,32 +1,29 @@
-"""Writes rows of what the base can do already, so that tuning keeps it; always the same ones.
+"""Draws rows of what `tiny` can do already, to be learned from beside a user's own rows.
 
-    python examples/support/make_general.py [OUT.jsonl]
-
-The rows are drawn from the base's own training world, evenly over its families (instructions,
-tools, refusals and their harmless twins, unknown facts, advice). Questions that the guarding
-suites ask are left out, so the retention and refusal gates stay honest.
+They come from the world that it was trained on, and leave out what the guarding suites ask, so
+that the retention and refusal gates stay honest. It asks no model.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 from assay.evaluate import suites
 from assay.lab.world.corpus import FAMILIES, frame
 
-NUM_ROWS = 5500
 SEED = "general"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Writes rows of what the base can do already.")
-    default = Path(__file__).parent / "data" / "general.jsonl"
-    parser.add_argument("out", metavar="OUT.jsonl", nargs="?", type=Path, default=default)
-    out: Path = parser.parse_args().out
+def draw_general_rows(num_rows: int) -> list[dict[str, Any]]:
+    """`num_rows` rows of `messages`, some with `tools`, no question twice; always the same ones.
+
+    They take the families in turn: instructions, tools, refusals and their harmless twins, unknown
+    facts, advice. `group` is ``general/`` and the family.
+    """
     rng = random.Random(SEED)
     seen = _suite_questions()
     families = [
@@ -36,9 +33,9 @@ def main() -> None:
         for family in named.values()
     ]
     rng.shuffle(families)
-    rows: list[str] = []
+    rows: list[dict[str, Any]] = []
     for family in cycle(families):
-        if len(rows) == NUM_ROWS:
+        if len(rows) == num_rows:
             break
         task = family(rng, "train")
         question = json.dumps(task.messages[:-1])
@@ -47,11 +44,8 @@ def main() -> None:
         seen.add(question)
         conversation = frame(rng, task)
         row = {"group": f"general/{task.family}", "messages": conversation.messages}
-        if conversation.tools:
-            row["tools"] = conversation.tools
-        rows.append(json.dumps(row, ensure_ascii=False))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text("".join(f"{row}\n" for row in rows), encoding="utf-8", newline="\n")
+        rows.append(row | ({"tools": conversation.tools} if conversation.tools else {}))
+    return rows
 
 
 def _suite_questions() -> set[str]:
@@ -61,7 +55,3 @@ def _suite_questions() -> set[str]:
             row = json.loads(line)
             asked.add(row["prompt"] if "prompt" in row else json.dumps(row["messages"][:-1]))
     return asked
-
-
-if __name__ == "__main__":
-    main()
