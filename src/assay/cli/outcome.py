@@ -1,8 +1,8 @@
-"""What `assay run` prints at its end: the comparison, the gates, the verdict and where to look."""
+"""What `assay run` prints at its end, and `assay runs show` later: the comparison and the gates."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from assay.release import read_gates, wording
 from assay.release.measured import read_suites
@@ -17,15 +17,19 @@ _BADGES = {"pass": "pass", "fail": "FAIL", "not_measured": "not measured"}
 
 def render_outcome(outcome: RunOutcome) -> str:
     """The end of a run as lines for a terminal."""
-    suites = read_suites(outcome.evaluation)
-    gates = read_gates(outcome.verdict)
     blocks = [
-        "\n".join(_suite_lines(suite) for suite in suites),
-        "\n".join(["gates", *map(_gate_line, gates)]),
+        *render_measured(outcome.evaluation, outcome.verdict),
         f"{outcome.verdict['status'].upper()}: {outcome.verdict['headline']}",
         _where(outcome),
     ]
     return "\n\n".join(["", *blocks])
+
+
+def render_measured(evaluation: dict[str, Any], verdict: dict[str, Any]) -> list[str]:
+    """Every suite with its models, and every gate with its reason; what is missing is left out."""
+    suites = "\n".join(map(_suite_lines, read_suites(evaluation)))
+    gates = [_gate_line(gate) for gate in read_gates(verdict)]
+    return [block for block in (suites, "\n".join(["gates", *gates]) if gates else "") if block]
 
 
 def _suite_lines(suite: Suite) -> str:

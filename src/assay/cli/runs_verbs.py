@@ -118,26 +118,17 @@ def _render_runs(runs: list[RunSummary]) -> str:
 
 
 def _render_run(run: RunFolder, summary: RunSummary) -> str:
-    from assay.release import wording
-    from assay.release.gates import read_gates
-    from assay.release.measured import ARMS, read_suites
+    from assay.cli.outcome import render_measured
     from assay.runs.find import read_or_empty
 
-    lines = [f"{summary.name}  {summary.id}  {summary.status}", summary.headline]
-    lines.append(f"{summary.base}, {summary.method}, {summary.objective}, {_when(summary.created)}")
-    suites = read_suites(read_or_empty(run.evaluation))
-    scores = [
-        [suite.name, wording.plain(suite.n), *(wording.measured(suite.arms.get(a)) for a in ARMS)]
-        for suite in suites
+    head = [
+        f"{summary.name}  {summary.id}  {summary.status}",
+        summary.headline,
+        f"{summary.base}, {summary.method}, {summary.objective}, {_when(summary.created)}",
     ]
-    gates = [
-        [gate.name, gate.outcome, "required" if gate.required else "advisory", gate.reason]
-        for gate in read_gates(read_or_empty(run.verdict))
-    ]
-    lines += ["", _table(["suite", "n", *ARMS], scores)] if scores else []
-    lines += ["", _table(["gate", "outcome", "", "reason"], gates)] if gates else []
-    lines += ["", f"report: {run.report}"] if run.report.exists() else []
-    return "\n".join(lines)
+    blocks = render_measured(read_or_empty(run.evaluation), read_or_empty(run.verdict))
+    report = [f"report: {run.report}"] if run.report.exists() else []
+    return "\n\n".join(["\n".join(head), *blocks, *report])
 
 
 def _render_comparison(found: Comparison, paired: list[PairedSuite]) -> str:
