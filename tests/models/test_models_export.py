@@ -1,5 +1,8 @@
 """Adapters load in plain PEFT, merged folders in plain Transformers, with equal logits."""
 
+import os
+import subprocess
+import sys
 import weakref
 from pathlib import Path
 from typing import Any
@@ -164,3 +167,32 @@ def test_every_name_that_matches_no_linear_layer_is_told_with_the_nearest(base: 
         f"{layers}.0.self_attn.v_proj",
         f"{layers}.1.mlp.up_proj",
     }
+
+
+def test_a_package_that_keeps_an_exception_does_not_keep_the_base(
+    tmp_path: Path, small_base: Path
+) -> None:
+    """As bitsandbytes does on a device that it has no library for; in a process of its own."""
+    (tmp_path / "bitsandbytes.py").write_text(
+        "class nn:\n    Linear8bitLt = Linear4bit = type('Other', (), {})\n"
+        "try:\n    raise OSError('no library')\nexcept OSError as error:\n    kept = error\n"
+    )
+    program = (
+        "import gc, sys, weakref\n"
+        "from transformers import AutoModelForCausalLM\n"
+        "from assay.models.adapters import add_lora\n"
+        "def tune():\n"
+        "    model = AutoModelForCausalLM.from_pretrained(sys.argv[1])\n"
+        "    add_lora(model, rank=2, alpha=4)\n"
+        "    return weakref.ref(model)\n"
+        "left = tune()\n"
+        "gc.collect()\n"
+        "print('bitsandbytes' in sys.modules, left() is None)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(small_base)],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "True True\n", done.stderr
