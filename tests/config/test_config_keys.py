@@ -95,7 +95,7 @@ ENTRIES = {
         "split",
         "name",
         "limit",
-        "hold_out",
+        "role",
     ],
     "evaluate.suites": ["path", "name", "metric", "kind"],
 }

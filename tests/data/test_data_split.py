@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from assay.data import Record, Splits, split_records
 from assay.data.keys import compute_prompt_keys
 from assay.data.leak import find_leaks
+from assay.data.records import Role
 from assay.data.split import group_by_prompt
 from assay.errors import DataError
 
@@ -191,13 +192,13 @@ def test_split_properties(
 
 
 def test_a_source_that_is_not_held_out_stays_in_training() -> None:
-    tickets = [_record_for_hold_out(f"ticket {n}", True) for n in range(40)]
-    general = [_record_for_hold_out(f"general {n}", False) for n in range(25)]
+    tickets = [_record_of(f"ticket {n}", "task") for n in range(40)]
+    general = [_record_of(f"general {n}", "extra") for n in range(25)]
     splits = split_records([*general, *tickets], validation_ratio=0.1, test_ratio=0.2, seed=3)
     assert [len(part) for part in splits.as_dict().values()] == [25 + 28, 4, 8]
-    assert all(record.hold_out for record in [*splits.validation, *splits.test])
+    assert all(record.role == "task" for record in [*splits.validation, *splits.test])
 
 
-def _record_for_hold_out(text: str, hold_out: bool) -> Record:
+def _record_of(text: str, role: Role) -> Record:
     messages = [{"role": "user", "content": text}, {"role": "assistant", "content": "yes"}]
-    return Record(text, messages, None, "chat", None, "f.jsonl", 1, "f", hold_out=hold_out)
+    return Record(text, messages, None, "chat", None, "f.jsonl", 1, "f", role=role)

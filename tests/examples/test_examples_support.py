@@ -156,7 +156,7 @@ def test_every_answer_that_is_tested_was_taught() -> None:
 def test_rows_are_short_for_tiny() -> None:
     tokenizer = load_chat_tokenizer(TINY)
     train = _prepare("support").splits.train
-    records = list({record.id: record for record in train if record.hold_out}.values())
+    records = list({record.id: record for record in train if record.role == "task"}.values())
     tokenized = tokenize(records, tokenizer, max_seq_len=2048, on_too_long="refuse")
     lengths = sorted(len(sequence.input_ids) for sequence in tokenized.sequences)
     assert mask_report(tokenized).pathologies == []

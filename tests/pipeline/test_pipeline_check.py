@@ -108,11 +108,11 @@ def test_settings_of_training_rows_are_refused_on_held_out_rows(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "held.jsonl").write_text(json.dumps({"text": "b"}) + "\n", encoding="utf-8")
-    more = ["data.test={path: held.jsonl, weight: 2, hold_out: false}"]
+    more = ["data.test={path: held.jsonl, weight: 2, role: extra}"]
     lines = find_lines(capsys, *more)
     assert [line.split(": got ")[0].rsplit(" ", 1)[-1] for line in lines[:2]] == [
         "data.test.weight",
-        "data.test.hold_out",
+        "data.test.role",
     ]
 
 

@@ -9,7 +9,7 @@ from assay.pipeline.questions import build_items, choose_shots
 
 def _record(number: int, group: str | None = None, **changes: Any) -> Record:
     messages = [{"role": "user", "content": f"q{number}"}, {"role": "assistant", "content": "Yes"}]
-    values: dict[str, Any] = {"kind": "chat", "hold_out": True, **changes}
+    values: dict[str, Any] = {"kind": "chat", "role": "task", **changes}
     return Record(
         id=str(number),
         messages=messages,
@@ -23,7 +23,7 @@ def _record(number: int, group: str | None = None, **changes: Any) -> Record:
 
 
 def test_shots_are_rows_of_the_task_and_of_different_groups_first() -> None:
-    general = [_record(n, None, hold_out=False) for n in range(50)]
+    general = [_record(n, None, role="extra") for n in range(50)]
     task = [_record(100 + n, "ab"[n % 2]) for n in range(4)]
     for seed in range(10):
         two = choose_shots([*general, *task], num_shots=2, seed=seed)

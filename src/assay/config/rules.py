@@ -106,6 +106,20 @@ RULES = (
         "remove it, or set method.quantization to nf4",
     ),
     Rule(
+        ("data.train", "method.type"),
+        lambda recipe: recipe.method.type == "full" and _has_role(recipe, "anchor"),
+        "role: anchor with method: full",
+        "role: anchor with lora or qlora, whose base is at hand when the adapters are off",
+        "set method to lora, or the role to extra, which learns the rows' answers",
+    ),
+    Rule(
+        ("data.train",),
+        lambda recipe: all(source.role == "anchor" for source in recipe.data.train),
+        "role: anchor for every source",
+        "at least one source with answers to learn",
+        "leave the role of the task's rows out",
+    ),
+    Rule(
         ("trackers",),
         lambda recipe: len(set(recipe.trackers)) < len(recipe.trackers),
         "the same tracker twice",
@@ -165,13 +179,17 @@ def _find_held_out_settings(checked: Checked, root: Node) -> Iterator[Problem]:
     """Settings of training rows on rows that are only held out, where they would be ignored."""
     for split in ("validation", "test"):
         for index, source in enumerate(getattr(checked.recipe.data, split) or []):
-            given = {"weight": source.weight != 1, "hold_out": not source.hold_out}
+            given = {"weight": source.weight != 1, "role": source.role != "task"}
             for name in (name for name, is_given in given.items() if is_given):
                 path: Path = ("data", split, index, name)
                 if not checked.is_wrong(path):
                     got = f"{getattr(source, name)!r} for rows of data.{split}"
                     allowed = "this setting for rows of data.train alone"
                     yield build_problem(root, path, got=got, allowed=allowed, do="remove it")
+
+
+def _has_role(recipe: Recipe, role: str) -> bool:
+    return any(source.role == role for source in recipe.data.train)
 
 
 def _has_validation(recipe: Recipe) -> bool:

@@ -14,7 +14,7 @@ from assay.data.plain_rows import (
     read_string,
     read_text_row,
 )
-from assay.data.records import Kind, Message, Record, RowCheck, to_json_value
+from assay.data.records import Kind, Message, Record, Role, RowCheck, to_json_value
 from assay.data.shapes import SHAPES, rename_columns
 from assay.data.sharegpt_rows import read_conversations
 from assay.data.tool_rows import Tool, parse_if_text, read_tools
@@ -29,7 +29,7 @@ def convert_row(
     group_by: str | None = None,
     source: str = "",
     weight: float = 1.0,
-    hold_out: bool = True,
+    role: Role = "task",
 ) -> Record | None:
     """The record of `check.row`, without an id, or None where `check` now holds problems.
 
@@ -64,7 +64,7 @@ def convert_row(
         source=source,
         weight=weight,
         extra=extra,
-        hold_out=hold_out,
+        role=role,
         index=row.index,
     )
 

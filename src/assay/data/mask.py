@@ -31,6 +31,7 @@ class MaskReport:
         rows_without_trained: rows that train nothing.
         num_untemplated: prompt/completion rows, rendered without the chat template that the base
             has.
+        num_anchored: sequences whose answers are not learned: the model is held to its base there.
         num_truncated: sequences whose beginning was cut off.
         num_dropped: sequences left out, by reason (``too_long``, ``template``).
         length_tokens: min, p50, p90, p95, p99 and max of the sequences.
@@ -48,6 +49,7 @@ class MaskReport:
     stop_token_share: float
     rows_without_trained: int
     num_untemplated: int
+    num_anchored: int
     num_truncated: int
     num_dropped: dict[str, int]
     num_straddling_tokens: int
@@ -103,6 +105,7 @@ def mask_report(tokenized: Tokenized) -> MaskReport:
         stop_token_share=num_stopped / num_turns if num_turns else 0.0,
         rows_without_trained=len(find_untrained_rows(sequences)),
         num_untemplated=tokenized.num_untemplated,
+        num_anchored=sum(sequence.is_anchored for sequence in sequences),
         num_truncated=sum(sequence.is_truncated for sequence in sequences),
         num_dropped={reason: reasons.count(reason) for reason in ("too_long", "template")},
         num_straddling_tokens=sum(sequence.num_straddling_tokens for sequence in sequences),
@@ -163,6 +166,11 @@ def _render_lines(report: MaskReport) -> list[str]:
         lines.append(
             f"without template    {report.num_untemplated:,} prompt/completion rows: the base's "
             "chat template is not used (format: alpaca uses it)"
+        )
+    if report.num_anchored:
+        lines.append(
+            f"anchored            {report.num_anchored:,} sequences: not learned, but held to what "
+            "the base says (role: anchor)"
         )
     lines += [f"pathology           {one.name}: {one.detail}" for one in report.findings]
     if report.example is not None:

@@ -22,6 +22,7 @@ class PackedBatch:
     * `sequence_lengths`: S integers that sum to T.
     * `target_positions`: N indices into the T tokens, each the position that *predicts* a target.
     * `target_ids`, `target_weights`: the N tokens to predict and their loss weights (> 0).
+    * `is_anchored`: the targets are not learned; at their positions the model is held to its base.
     """
 
     input_ids: list[int]
@@ -30,6 +31,7 @@ class PackedBatch:
     target_positions: list[int]
     target_ids: list[int]
     target_weights: list[float]
+    is_anchored: bool = False
 
     @property
     def num_tokens(self) -> int:
@@ -42,7 +44,10 @@ class PackedBatch:
 
 
 def build_batch(
-    input_ids: Sequence[Sequence[int]], loss_masks: Sequence[Sequence[float]]
+    input_ids: Sequence[Sequence[int]],
+    loss_masks: Sequence[Sequence[float]],
+    *,
+    is_anchored: bool = False,
 ) -> PackedBatch:
     """Join sequences into one batch.
 
@@ -51,7 +56,7 @@ def build_batch(
         loss_masks: S masks of the same lengths; entry i > 0 trains the model to *produce* token i
             with that weight. Entry 0 is ignored: nothing precedes the first token.
     """
-    batch = PackedBatch([], [], [], [], [], [])
+    batch = PackedBatch([], [], [], [], [], [], is_anchored)
     for ids, mask in zip(input_ids, loss_masks, strict=True):
         offset = batch.num_tokens
         batch.input_ids.extend(ids)

@@ -190,7 +190,7 @@ class _Reading:
             group_by=self.group_by,
             source=self.name,
             weight=self.source.weight,
-            hold_out=self.source.hold_out,
+            role=self.source.role,
         )
         self.problems += check.problems
         self.ignored += check.ignored

@@ -23,6 +23,7 @@ from assay.errors import Problem
 
 Message = dict[str, Any]
 Kind = Literal["chat", "completion", "text"]
+Role = Literal["task", "extra", "anchor"]
 
 ID_LENGTH = 16
 
@@ -53,8 +54,9 @@ class Record:
 
     `weight` is how often training uses each row of the record's source; `group` is the user's
     group, where the recipe names a group column; `extra` holds the columns that the format does not
-    use, as plain JSON values (see `to_json_value`); `hold_out` says whether a split by ratio may
-    take the record out of training; `index` is that of its row, as in `Row`.
+    use, as plain JSON values (see `to_json_value`); `role` is that of its source: a split by ratio
+    takes records of ``task`` alone out of training, and those of ``anchor`` are not learned;
+    `index` is that of its row, as in `Row`.
     """
 
     id: str
@@ -67,7 +69,7 @@ class Record:
     source: str
     weight: float = 1.0
     extra: dict[str, Any] = field(default_factory=dict)
-    hold_out: bool = True
+    role: Role = "task"
     index: int | None = None
 
     @property

@@ -22,6 +22,7 @@ class TokenSequence:
         is_truncated: the beginning was cut off.
         is_inferred: the template does not show where an answer begins; it was inferred.
         num_straddling_tokens: tokens across the border of an answer, left untrained.
+        is_anchored: its answers are not learned; there the model is held to its base.
     """
 
     input_ids: list[int]
@@ -34,6 +35,7 @@ class TokenSequence:
     is_truncated: bool = False
     is_inferred: bool = False
     num_straddling_tokens: int = 0
+    is_anchored: bool = False
 
     @property
     def num_trained_tokens(self) -> int:

@@ -120,7 +120,7 @@ def _collect_groups(records: Sequence[Record]) -> _Groups:
     for index, (record, prompt) in enumerate(zip(records, prompts.keys, strict=True)):
         key = f"prompt:{prompt}" if record.group is None else f"group:{record.group}"
         indices[key].append(index)
-    fixed = {key for key, own in indices.items() if any(not records[i].hold_out for i in own)}
+    fixed = {key for key, own in indices.items() if any(records[i].role != "task" for i in own)}
     openings = {f"prompt:{prompt}" for prompt in prompts.openings} & indices.keys()
     return _Groups(indices, fixed | openings)
 

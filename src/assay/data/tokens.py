@@ -168,7 +168,8 @@ class _Run:
         if num_unknown:
             self.unknown[record.place] = self.unknown.get(record.place, 0) + num_unknown
         sequence = count_turns(sequence, eos_ids=frozenset(self.tokenizer.eos_ids))
-        if self.example is None and sequence.num_turns and not sequence.is_truncated:
+        is_shown = sequence.num_turns and not (sequence.is_truncated or sequence.is_anchored)
+        if self.example is None and is_shown:
             self.example = MarkedText(record.id, example.text, example.trained_spans)
         self.sequences.append(sequence)
 
@@ -206,6 +207,7 @@ def build_sequence(record: Record, example: RenderedExample) -> TokenSequence:
         place=record.place,
         is_inferred=example.boundary == "inferred",
         num_straddling_tokens=len(example.straddling),
+        is_anchored=record.role == "anchor",
     )
 
 

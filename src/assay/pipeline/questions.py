@@ -40,9 +40,9 @@ def _build_item(record: Record, metric: str) -> Item:
 def choose_shots(records: Sequence[Record], *, num_shots: int, seed: int) -> list[Record]:
     """Examples for the prompt, drawn by seed from the training rows, of different groups first.
 
-    Rows of a source that is never held out are not of the task: they serve only if all are such.
+    Rows whose source has another role than the task serve only if all are such.
     """
-    records = [record for record in records if record.hold_out] or records
+    records = [record for record in records if record.role == "task"] or records
     order = random.Random(f"shots:{seed}").sample(list(records), len(records))
     first: dict[str, Record] = {}
     for record in order:

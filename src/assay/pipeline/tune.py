@@ -87,6 +87,7 @@ def tune(job: Job, prepared: Prepared, model: Any, *, resume: bool) -> Training:
     """
     import torch
 
+    from assay.defend.anchor import AnchoredLoss
     from assay.models.forward import packed_mode
     from assay.models.selftest import check_isolation
     from assay.train.checkpoint import Checkpoints
@@ -123,7 +124,7 @@ def tune(job: Job, prepared: Prepared, model: Any, *, resume: bool) -> Training:
         result = fit(
             model,
             batch_source(job, sequences),
-            SftLoss(label_smoothing=objective.label_smoothing),
+            AnchoredLoss(SftLoss(label_smoothing=objective.label_smoothing)),
             build_optimizers(
                 model,
                 learning_rate=config.learning_rate or 0.0,
@@ -163,10 +164,10 @@ def tune(job: Job, prepared: Prepared, model: Any, *, resume: bool) -> Training:
 def comparable_sequences(prepared: Prepared) -> list[TokenSequence]:
     """As many training sequences as there are for validation, of the sources it is drawn from.
 
-    Rows of a source that is never held out are of another kind: their loss would say nothing
+    Rows of a source with another role are of another kind: their loss would say nothing
     about overfitting.
     """
-    of_validation = {record.id for record in prepared.train if record.hold_out}
+    of_validation = {record.id for record in prepared.train if record.role == "task"}
     sequences = prepared.train_sequences
     alike = [s for s in sequences if s.record_id in of_validation] or sequences
     return alike[: max(64, len(prepared.validation_sequences))]
@@ -212,14 +213,17 @@ def batch_source(job: Job, sequences: Sequence[TokenSequence]) -> Any:
 
 
 def pack(sequences: Sequence[TokenSequence], token_budget: int) -> list[PackedBatch]:
-    """Sequences as packed micro-batches of at most `token_budget` tokens."""
-    bins = pack_lengths([len(s.input_ids) for s in sequences], token_budget=token_budget)
-    return [
-        build_batch(
-            [sequences[i].input_ids for i in indices], [sequences[i].loss_mask for i in indices]
-        )
-        for indices in bins
-    ]
+    """Sequences as packed micro-batches of at most `token_budget` tokens; anchored ones apart."""
+    batches = []
+    for is_anchored in (False, True):
+        alike = [s for s in sequences if s.is_anchored == is_anchored]
+        for indices in pack_lengths([len(s.input_ids) for s in alike], token_budget=token_budget):
+            ids, masks = (
+                [alike[i].input_ids for i in indices],
+                [alike[i].loss_mask for i in indices],
+            )
+            batches.append(build_batch(ids, masks, is_anchored=is_anchored))
+    return batches
 
 
 def _validator(model: Any, batches: Sequence[PackedBatch], precision: str) -> Any:

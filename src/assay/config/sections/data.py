@@ -73,10 +73,11 @@ class SourceConfig(Section):
     limit: int | None = setting(
         None, "Read at most this many rows, from the first.", unit="rows", reason="all rows", ge=1
     )
-    hold_out: bool = setting(
-        True,
-        "Whether rows of this source may be held out for validation and test; false for rows that "
-        "only keep what the base can do.",
+    role: Literal["task", "extra", "anchor"] = setting(
+        "task",
+        "task: learned from, and held out for validation and test; extra: learned from alone; "
+        "anchor: its answers are not learned, but there the tuned model is held to what the base "
+        "says (KL divergence of the base), so that it is not forgotten.",
         reason="what is learned is also tested",
     )
 

@@ -25,7 +25,7 @@ data:
     - path: orders.jsonl      # 240 example rows; put your own here, one JSON object a line
       weight: 4               # seen four times beside the others
     - path: general.jsonl     # rows of what tiny can do already, so that it is not forgotten
-      hold_out: false         # learned from, and not part of the test; leave out for another base
+      role: anchor            # there tuning is held to the base; leave out for another base
   validation_ratio: 0.15      # rows to choose prompt and checkpoint by
   test_ratio: 0.2             # rows kept for the final measurement
 

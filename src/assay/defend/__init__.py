@@ -1,0 +1,1 @@
+"""Loss terms and transforms that keep what tuning would push aside."""

@@ -1,0 +1,107 @@
+"""KL divergence of a reference to the model, over supervised positions, in chunks.
+
+Shape legend: N supervised positions, C positions of one chunk, D hidden size, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from assay.losses.cross_entropy import CHUNK_POSITIONS, compute_logits
+
+
+class _ChunkedKl(torch.autograd.Function):
+    """Sum of weighted divergences; the gradient is made chunk by chunk in the forward pass."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden_ND: Tensor,
+        weight_VD: Tensor,
+        ref_hidden_ND: Tensor,
+        ref_weight_VD: Tensor,
+        scale_N: Tensor,
+        softcap: float | None,
+        chunk: int,
+    ) -> Tensor:
+        needs_hidden, needs_weight = ctx.needs_input_grad[:2]
+        grad_hidden_ND = torch.empty_like(hidden_ND) if needs_hidden else None
+        grad_weight_VD = torch.zeros_like(weight_VD, dtype=torch.float32) if needs_weight else None
+        total = hidden_ND.new_zeros((), dtype=torch.float32)
+        for start in range(0, len(scale_N), chunk):
+            part = slice(start, start + chunk)
+            hidden_CD, scale_C = hidden_ND[part], scale_N[part]
+            logits_CV = compute_logits(hidden_CD, weight_VD, softcap)
+            ref_logits_CV = compute_logits(ref_hidden_ND[part], ref_weight_VD, softcap)
+            logprobs_CV = logits_CV.log_softmax(-1)
+            ref_logprobs_CV = ref_logits_CV.log_softmax(-1)
+            ref_probs_CV = ref_logprobs_CV.exp()
+            kl_C = (ref_probs_CV * (ref_logprobs_CV - logprobs_CV)).sum(-1)
+            total += (kl_C * scale_C).sum()
+            grad_CV = (logprobs_CV.exp_() - ref_probs_CV) * scale_C[:, None]
+            if softcap is not None:
+                grad_CV *= 1 - (logits_CV / softcap).square()
+            grad_CV = grad_CV.to(hidden_ND.dtype)
+            if grad_hidden_ND is not None:
+                torch.mm(grad_CV, weight_VD, out=grad_hidden_ND[part])
+            if grad_weight_VD is not None:
+                grad_weight_VD += grad_CV.t() @ hidden_CD
+        ctx.save_for_backward(
+            *(grad for grad in (grad_hidden_ND, grad_weight_VD) if grad is not None)
+        )
+        ctx.weight_dtype = weight_VD.dtype
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
+        saved = list(ctx.saved_tensors)
+        upstream = grad_outputs[0]
+        grad_hidden = saved.pop(0) * upstream if ctx.needs_input_grad[0] else None
+        grad_weight = None
+        if ctx.needs_input_grad[1]:
+            grad_weight = (saved.pop(0) * upstream).to(ctx.weight_dtype)
+        return grad_hidden, grad_weight, None, None, None, None, None
+
+
+def compute_kl_sum(
+    hidden_ND: Tensor,
+    weight_VD: Tensor,
+    ref_hidden_ND: Tensor,
+    ref_weight_VD: Tensor,
+    scale_N: Tensor,
+    *,
+    softcap: float | None = None,
+    chunk: int = CHUNK_POSITIONS,
+) -> Tensor:
+    """Weighted sum of the divergences of the model from a reference at supervised positions.
+
+    ``sum_n scale_n * sum_v p_ref,n(v) * [log p_ref,n(v) - log p_n(v)]``: the forward divergence
+    KL(reference ‖ model), 0 where both agree (Kullback and Leibler 1951; as distillation's soft
+    targets at temperature 1, Hinton et al. 2015, section 2).
+
+    Args:
+        hidden_ND: the model's final hidden states of the supervised positions, any float dtype.
+        weight_VD: its output head's weight, same dtype as `hidden_ND`.
+        ref_hidden_ND: the reference's hidden states of the same positions; they get no gradient.
+        ref_weight_VD: its output head's weight, of the dtype of `ref_hidden_ND`; no gradient.
+        scale_N: loss weights, float32, >= 0.
+        softcap: Gemma 2's final logit soft cap, or None.
+        chunk: positions whose logits exist at one time.
+
+    Returns:
+        A float32 scalar in nats, >= 0 but for rounding; differentiable with respect to
+        `hidden_ND` and `weight_VD`.
+    """
+    loss: Tensor = _ChunkedKl.apply(  # type: ignore[no-untyped-call]
+        hidden_ND,
+        weight_VD,
+        ref_hidden_ND.detach(),
+        ref_weight_VD.detach(),
+        scale_N,
+        softcap,
+        chunk,
+    )
+    return loss

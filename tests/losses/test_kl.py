@@ -1,0 +1,63 @@
+"""Divergence from a reference: as PyTorch has it, in value and gradients, and by hand."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import kl_div, log_softmax
+
+from assay.losses.kl import compute_kl_sum
+
+
+def _draw(seed: int, *, num: int = 37, hidden: int = 8, vocab: int = 23) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return (
+        torch.randn(num, hidden, generator=generator),
+        torch.randn(vocab, hidden, generator=generator),
+    )
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 37, 256])
+@pytest.mark.parametrize("softcap", [None, 3.0])
+def test_value_and_gradients_equal_pytorch(chunk: int, softcap: float | None) -> None:
+    hidden, weight = _draw(0)
+    ref_hidden, ref_weight = (t.requires_grad_() for t in _draw(1))
+    scale = torch.rand(37, generator=torch.Generator().manual_seed(2))
+    ours = [t.clone().requires_grad_() for t in (hidden, weight)]
+    theirs = [t.clone().requires_grad_() for t in (hidden, weight)]
+    loss = compute_kl_sum(*ours, ref_hidden, ref_weight, scale, softcap=softcap, chunk=chunk)
+
+    def logprobs(hidden: Tensor, weight: Tensor) -> Tensor:
+        logits = hidden @ weight.t()
+        return log_softmax(torch.tanh(logits / softcap) * softcap if softcap else logits, -1)
+
+    expected = logprobs(ref_hidden, ref_weight).detach()
+    each = kl_div(logprobs(*theirs), expected, reduction="none", log_target=True).sum(-1)
+    reference = (each * scale).sum()
+    (loss / 3).backward()
+    (reference / 3).backward()
+    torch.testing.assert_close(loss, reference)
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a.grad, b.grad)
+    assert ref_hidden.grad is None and ref_weight.grad is None
+
+
+def test_two_classes_by_hand() -> None:
+    # The reference is even, the model has odds of 3 to 1: (ln(2/3) + ln 2) / 2, half of ln(4/3).
+    loss = compute_kl_sum(
+        torch.tensor([[1.0]]),
+        torch.tensor([[math.log(3)], [0.0]]),
+        torch.tensor([[0.0]]),
+        torch.tensor([[math.log(3)], [0.0]]),
+        torch.tensor([2.0]),
+    )
+    assert float(loss) == pytest.approx(2 * 0.5 * math.log(4 / 3), rel=1e-6)
+
+
+def test_it_is_nought_with_a_gradient_of_nought_where_both_agree() -> None:
+    hidden, weight = (t.requires_grad_() for t in _draw(3))
+    loss = compute_kl_sum(hidden, weight, hidden, weight, torch.ones(37))
+    loss.backward()
+    assert float(loss) == 0
+    assert not hidden.grad.any() and not weight.grad.any()
