@@ -40,11 +40,11 @@ def test_fresh_adapters_are_at_the_base_and_moved_ones_are_drawn_back(model: Any
     with packed_mode(model):
         loss = AnchoredLoss(LEARNED)(model.train(), BATCH)
         loss.backward()
-        assert float(loss) == 0 and not any(p.grad.any() for p in adapters)
+        assert loss.item() == 0 and not any(p.grad.any() for p in adapters)
         _disturb(model)
         loss = AnchoredLoss(LEARNED)(model.eval(), BATCH)
         loss.backward()
-    assert float(loss) > 0 and any(p.grad.any() for p in adapters)
+    assert loss.item() > 0 and any(p.grad.any() for p in adapters)
 
 
 def test_it_is_the_weighted_divergence_of_each_sequence_alone(model: Any) -> None:

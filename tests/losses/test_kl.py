@@ -59,5 +59,5 @@ def test_it_is_nought_with_a_gradient_of_nought_where_both_agree() -> None:
     hidden, weight = (t.requires_grad_() for t in _draw(3))
     loss = compute_kl_sum(hidden, weight, hidden, weight, torch.ones(37))
     loss.backward()
-    assert float(loss) == 0
+    assert loss.item() == 0
     assert not hidden.grad.any() and not weight.grad.any()

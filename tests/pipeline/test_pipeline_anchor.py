@@ -57,7 +57,7 @@ def test_anchors_are_not_learned_and_hold_the_model_to_its_base(
     (kept, kept_loss), (moved, moved_loss) = (_measure(runs[r], small_base) for r in runs)
     assert kept < moved and kept_loss > moved_loss + 0.2
     masks = {
-        role: json.loads((run / "data" / "report.json").read_text())["train"]["mask"]
+        role: json.loads((run / "data" / "report.json").read_text())["masks"]["train"]
         for role, run in runs.items()
     }
     assert [masks[role]["num_anchored"] for role in ("anchor", "extra")] == [len(ANCHORS), 0]

@@ -25,7 +25,7 @@ class AdapterConfig(Section):
     alpha: float = setting(
         32.0,
         "Scale of the adapter: its output is multiplied by alpha / rank.",
-        reason="twice the rank, the usual scale, for which the learning-rate rule is made",
+        reason="twice the default rank; it stays where the rank is changed",
         gt=0,
         le=65536,
     )
