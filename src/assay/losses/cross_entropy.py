@@ -20,6 +20,43 @@ def compute_logits(hidden_CD: Tensor, weight_VD: Tensor, softcap: float | None) 
     return logits_CV if softcap is None else torch.tanh(logits_CV / softcap) * softcap
 
 
+class ChunkGradients:
+    """What a chunked loss made in its forward pass: the gradients of hidden states and head."""
+
+    def __init__(self, ctx: Any, hidden_ND: Tensor, weight_VD: Tensor) -> None:
+        needs_hidden, needs_weight = ctx.needs_input_grad[:2]
+        self.hidden_ND = torch.empty_like(hidden_ND) if needs_hidden else None
+        self.weight_VD = torch.zeros_like(weight_VD, dtype=torch.float32) if needs_weight else None
+
+    @property
+    def are_needed(self) -> bool:
+        return self.hidden_ND is not None or self.weight_VD is not None
+
+    def add(self, part: slice, grad_CV: Tensor, hidden_CD: Tensor, weight_VD: Tensor) -> None:
+        """Take the gradient with respect to the logits of the positions of `part`."""
+        grad_CV = grad_CV.to(hidden_CD.dtype)
+        if self.hidden_ND is not None:
+            torch.mm(grad_CV, weight_VD, out=self.hidden_ND[part])
+        if self.weight_VD is not None:
+            self.weight_VD += grad_CV.t() @ hidden_CD
+
+    def save(self, ctx: Any, dtype: torch.dtype) -> None:
+        """Keep them for `scale_gradients`; `dtype` is that of the head's weight."""
+        found = (self.hidden_ND, self.weight_VD)
+        ctx.save_for_backward(*(grad for grad in found if grad is not None))
+        ctx.weight_dtype = dtype
+
+
+def scale_gradients(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    """The saved gradients of hidden states and head times that of the loss."""
+    saved = list(ctx.saved_tensors)
+    grad_hidden = saved.pop(0) * upstream if ctx.needs_input_grad[0] else None
+    grad_weight = None
+    if ctx.needs_input_grad[1]:
+        grad_weight = (saved.pop(0) * upstream).to(ctx.weight_dtype)
+    return grad_hidden, grad_weight
+
+
 class _ChunkedCrossEntropy(torch.autograd.Function):
     """Sum of weighted token losses; the gradient is made chunk by chunk in the forward pass."""
 
@@ -34,9 +71,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         softcap: float | None,
         chunk: int,
     ) -> Tensor:
-        needs_hidden, needs_weight = ctx.needs_input_grad[:2]
-        grad_hidden_ND = torch.empty_like(hidden_ND) if needs_hidden else None
-        grad_weight_VD = torch.zeros_like(weight_VD, dtype=torch.float32) if needs_weight else None
+        grads = ChunkGradients(ctx, hidden_ND, weight_VD)
         total = hidden_ND.new_zeros((), dtype=torch.float32)
         for start in range(0, len(target_N), chunk):
             part = slice(start, start + chunk)
@@ -49,7 +84,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
                 uniform_C = norm_C - logits_CV.mean(-1)
                 loss_C = (1 - label_smoothing) * loss_C + label_smoothing * uniform_C
             total += (loss_C * scale_C).sum()
-            if grad_hidden_ND is None and grad_weight_VD is None:
+            if not grads.are_needed:
                 continue
             cap_CV = None if softcap is None else 1 - (logits_CV / softcap).square()
             grad_CV = logits_CV.sub_(norm_C[:, None]).exp_()
@@ -60,26 +95,13 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
             grad_CV *= scale_C[:, None]
             if cap_CV is not None:
                 grad_CV *= cap_CV
-            grad_CV = grad_CV.to(hidden_ND.dtype)
-            if grad_hidden_ND is not None:
-                torch.mm(grad_CV, weight_VD, out=grad_hidden_ND[part])
-            if grad_weight_VD is not None:
-                grad_weight_VD += grad_CV.t() @ hidden_CD
-        ctx.save_for_backward(
-            *(grad for grad in (grad_hidden_ND, grad_weight_VD) if grad is not None)
-        )
-        ctx.weight_dtype = weight_VD.dtype
+            grads.add(part, grad_CV, hidden_CD, weight_VD)
+        grads.save(ctx, weight_VD.dtype)
         return total
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
-        saved = list(ctx.saved_tensors)
-        upstream = grad_outputs[0]
-        grad_hidden = saved.pop(0) * upstream if ctx.needs_input_grad[0] else None
-        grad_weight = None
-        if ctx.needs_input_grad[1]:
-            grad_weight = (saved.pop(0) * upstream).to(ctx.weight_dtype)
-        return grad_hidden, grad_weight, None, None, None, None, None
+        return *scale_gradients(ctx, grad_outputs[0]), None, None, None, None, None
 
 
 def compute_cross_entropy_sum(

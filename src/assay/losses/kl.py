@@ -10,7 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from assay.losses.cross_entropy import CHUNK_POSITIONS, compute_logits
+from assay.losses.cross_entropy import (
+    CHUNK_POSITIONS,
+    ChunkGradients,
+    compute_logits,
+    scale_gradients,
+)
 
 
 class _ChunkedKl(torch.autograd.Function):
@@ -27,9 +32,7 @@ class _ChunkedKl(torch.autograd.Function):
         softcap: float | None,
         chunk: int,
     ) -> Tensor:
-        needs_hidden, needs_weight = ctx.needs_input_grad[:2]
-        grad_hidden_ND = torch.empty_like(hidden_ND) if needs_hidden else None
-        grad_weight_VD = torch.zeros_like(weight_VD, dtype=torch.float32) if needs_weight else None
+        grads = ChunkGradients(ctx, hidden_ND, weight_VD)
         total = hidden_ND.new_zeros((), dtype=torch.float32)
         for start in range(0, len(scale_N), chunk):
             part = slice(start, start + chunk)
@@ -44,26 +47,13 @@ class _ChunkedKl(torch.autograd.Function):
             grad_CV = (logprobs_CV.exp_() - ref_probs_CV) * scale_C[:, None]
             if softcap is not None:
                 grad_CV *= 1 - (logits_CV / softcap).square()
-            grad_CV = grad_CV.to(hidden_ND.dtype)
-            if grad_hidden_ND is not None:
-                torch.mm(grad_CV, weight_VD, out=grad_hidden_ND[part])
-            if grad_weight_VD is not None:
-                grad_weight_VD += grad_CV.t() @ hidden_CD
-        ctx.save_for_backward(
-            *(grad for grad in (grad_hidden_ND, grad_weight_VD) if grad is not None)
-        )
-        ctx.weight_dtype = weight_VD.dtype
+            grads.add(part, grad_CV, hidden_CD, weight_VD)
+        grads.save(ctx, weight_VD.dtype)
         return total
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
-        saved = list(ctx.saved_tensors)
-        upstream = grad_outputs[0]
-        grad_hidden = saved.pop(0) * upstream if ctx.needs_input_grad[0] else None
-        grad_weight = None
-        if ctx.needs_input_grad[1]:
-            grad_weight = (saved.pop(0) * upstream).to(ctx.weight_dtype)
-        return grad_hidden, grad_weight, None, None, None, None, None
+        return *scale_gradients(ctx, grad_outputs[0]), None, None, None, None, None
 
 
 def compute_kl_sum(
