@@ -29,7 +29,7 @@ data:
   validation_ratio: 0.15      # rows to choose prompt and checkpoint by
   test_ratio: 0.2             # rows kept for the final measurement
 
-method: lora                  # lora, or full; as a block: {type: lora, rank: 32}
+method: lora                  # or qlora; with full, set the role above to extra
 objective: sft                # learn the answers in the rows
 
 train:
