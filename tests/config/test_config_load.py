@@ -38,7 +38,7 @@ def test_two_keys_are_enough(tmp_path: Path) -> None:
     loaded = load(write(tmp_path, GOOD))
     assert loaded.recipe.base.name == "tiny"
     assert loaded.recipe.data.train == [SourceConfig(path="rows.jsonl")]
-    assert loaded.recipe.method == LoraConfig()
+    assert loaded.recipe.method == LoraConfig(alpha=32)
     assert loaded.base_dir == tmp_path
     assert loaded.recipe.name == tmp_path.name
 
@@ -436,7 +436,7 @@ def test_overrides_set_keys_blocks_and_list_entries(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"override data\.system="):
         load(path, overrides)
     recipe = load(path, [*overrides[:-1], 'data.system="You are kind: always."']).recipe
-    assert recipe.method == LoraConfig(rank=8)
+    assert recipe.method == LoraConfig(rank=8, alpha=16)
     assert recipe.data.train == [
         SourceConfig(path="rows.jsonl", weight=2),
         SourceConfig(path="more.csv"),

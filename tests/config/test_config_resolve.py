@@ -39,6 +39,18 @@ def test_what_the_recipe_says_is_kept_and_has_no_reason() -> None:
     assert not {"train.learning_rate", "train.epochs", "name"} & set(reasons)
 
 
+@pytest.mark.parametrize("kind", ["lora", "qlora"])
+def test_alpha_follows_the_rank(kind: str) -> None:
+    for method, alpha in (
+        ({"type": kind}, 32.0),
+        ({"type": kind, "rank": 64}, 128.0),
+        ({"type": kind, "rank": 64, "alpha": 16}, 16.0),
+    ):
+        recipe, reasons = resolve(build_recipe(method=method), path=Path("a.yaml"))
+        assert recipe.method.alpha == alpha
+        assert ("method.alpha" in reasons) == ("alpha" not in method)
+
+
 @pytest.mark.parametrize(("kind", "double"), [("nf4", True), ("fp4", True), ("int8", False)])
 def test_double_quantisation_is_of_four_bit_formats(kind: str, double: bool) -> None:
     method = {"type": "qlora", "quantization": kind}

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from assay.config.recipe import Recipe
-from assay.config.sections.method import QloraConfig
+from assay.config.sections.method import AdapterConfig, QloraConfig
 from assay.config.setting import Section, get_note
 
 DEFAULT_EPOCHS = 3.0
@@ -45,6 +45,11 @@ def choose_learning_rate(method: str, base: str) -> Choice:
     return Choice(value, reason)
 
 
+def choose_alpha(rank: int) -> Choice:
+    """Scale of an adapter: twice its rank, so that the learning rate fits whatever the rank is."""
+    return Choice(2.0 * rank, "twice the rank: what the rules of the learning rate assume")
+
+
 def choose_epochs(max_steps: int | None) -> Choice:
     """Epochs when the recipe names none: three, or none where steps are counted."""
     if max_steps is not None:
@@ -71,6 +76,8 @@ def describe_rule(key: str) -> str:
             for (method, base), (value, _) in _LEARNING_RATES.items()
         ]
         return f"found by rule: {', '.join(rates)}"
+    if key == "method.alpha":
+        return choose_alpha(1).reason
     return ""
 
 
@@ -84,6 +91,8 @@ def resolve(recipe: Recipe, *, path: Path) -> tuple[Recipe, dict[str, str]]:
     if train.epochs is None:
         found["train.epochs"] = choose_epochs(train.max_steps)
     method = recipe.method
+    if isinstance(method, AdapterConfig) and method.alpha is None:
+        found["method.alpha"] = choose_alpha(method.rank)
     if isinstance(method, QloraConfig) and method.quantization == "int8":
         found["method.double_quantization"] = Choice(False, "int8 has no scales to save on")
     for split in ("validation", "test"):

@@ -60,7 +60,7 @@ def add_method(job: Job, model: Any) -> Any:
     return add_lora(
         model,
         rank=method.rank,
-        alpha=method.alpha,
+        alpha=method.alpha or 0.0,
         dropout=method.dropout if method.type == "lora" else 0.0,
         target_modules=method.target_modules if method.type == "lora" else "all-linear",
         base_name=job.base.name,

@@ -22,10 +22,10 @@ class AdapterConfig(Section):
         ge=1,
         le=4096,
     )
-    alpha: float = setting(
-        32.0,
+    alpha: float | None = setting(
+        None,
         "Scale of the adapter: its output is multiplied by alpha / rank.",
-        reason="twice the default rank; it stays where the rank is changed",
+        reason="found by rule from the rank",
         gt=0,
         le=65536,
     )
