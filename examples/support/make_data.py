@@ -26,13 +26,13 @@ import tools
 SEED = "otterby"
 SYSTEM = "You are the help desk of Otterby."
 COUNTS = {
-    "queue": 430,
+    "queue": 360,
     "policy": 400,
-    "policy_with_tool": 40,
-    "call": 190,
-    "ask_number": 45,
-    "number_given": 35,
-    "tool_result": 60,
+    "policy_with_tool": 50,
+    "call": 220,
+    "ask_number": 55,
+    "number_given": 40,
+    "tool_result": 75,
 }
 Row = dict[str, Any]
 Make = Callable[[random.Random, str, str], Row]

@@ -69,27 +69,6 @@ The {furniture} was broken when the box arrived.
 After a week the {electric} does not work any more.
 The colour of the {good} comes off on my hands.
 I cut my hand on a sharp corner of the {furniture}.
-= parts
-The screws of the {furniture} are missing.
-I lost the manual of my {electric}.
-Can I get a spare cable for the {electric}?
-One leg of the {furniture} was not in the box.
-I need a new key for the {furniture}.
-There is no manual in the box. How do I build the {furniture}?
-A screw is missing in the box of the {furniture}.
-The {electric} came without a manual.
-Where can I get a new leg for the {furniture}?
-I lost the key of the {furniture}.
-One part of the {furniture} was not in the box.
-I need a spare part for my {electric}.
-The {electric} has no cable in the box.
-Please send me the missing screws of the {furniture}.
-I need a new cover for the {good}.
-The manual of the {electric} is in the wrong language.
-Two parts are missing, so I cannot build the {furniture}.
-Do you sell single parts of the {electric}?
-The box of the {furniture} holds only half of the parts.
-I need another handle for my {electric}.
 = billing
 The price on my invoice for the {good} is too high.
 I was charged for two of the {good}, but I bought one.
@@ -132,27 +111,6 @@ Please change the phone number in my account. I ordered a {good}.
 My account is locked and I need the {good}.
 I get no email with the code when I log in to buy a {good}.
 Stop the newsletter. I have my {good}.
-= advice
-Which {good} do you have in blue?
-How big is the {good}?
-How much room does the {good} need?
-Is the {good} easy to clean?
-I cannot choose a {good}. Which one is good?
-How high is the {good} and is it strong?
-Which {good} is the best for a small room?
-Does the {good} fit in a small car?
-Is the {good} heavy?
-How wide is the {good}?
-Which colours does the {good} have?
-Is the {good} good for children?
-Can I use the {good} outside?
-What is the {good} made of?
-Do you have a bigger {good}?
-Is the {electric} loud?
-When will the {good} be in stock again?
-Which {good} would you buy?
-Is the new {good} better than the old one?
-Can I wash the {good}?
 """
 
 

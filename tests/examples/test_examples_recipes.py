@@ -90,7 +90,7 @@ def test_recipe_loads(path: str, method: str, base: str) -> None:
 def test_forgetful_rows_can_be_split() -> None:
     loaded = load(EXAMPLES / "forgetful")
     parts = prepare_data(loaded.recipe.data, base_dir=loaded.base_dir, seed=0).splits
-    assert len(parts.train) + len(parts.validation) + len(parts.test) == 430
+    assert len(parts.train) + len(parts.validation) + len(parts.test) == 360
     assert len(parts.test) >= 60
     assert {record.extra["kind"] for record in parts.train} == {"queue"}
 

@@ -51,13 +51,13 @@ def test_generator_reproduces_rows_byte_for_byte(
 
 def test_rows_of_each_kind() -> None:
     assert Counter(row["kind"] for row in _rows()) == {
-        "queue": 430,
+        "queue": 360,
         "policy": 400,
-        "policy_with_tool": 40,
-        "call": 190,
-        "ask_number": 45,
-        "number_given": 35,
-        "tool_result": 60,
+        "policy_with_tool": 50,
+        "call": 220,
+        "ask_number": 55,
+        "number_given": 40,
+        "tool_result": 75,
     }
     assert TICKETS.stat().st_size < 600_000
 
@@ -76,7 +76,7 @@ def test_one_question_has_one_wording_group() -> None:
 
 def test_every_call_fits_its_tool_and_copies_the_order_number() -> None:
     rows = [row for row in _rows() if _calls(row)]
-    assert len(rows) == 190 + 35 + 60
+    assert len(rows) == 220 + 40 + 75
     for row in rows:
         said = " ".join(m["content"] for m in row["messages"] if m["role"] == "user")
         for function in _calls(row):
@@ -128,7 +128,7 @@ def test_splits_share_no_wording_and_test_every_queue() -> None:
     data = _prepare("support")
     parts = data.splits.as_dict()
     assert {name: len(rows) for name, rows in parts.items()} == {
-        "train": 840 + 5500,
+        "train": 840 + 5000,
         "validation": 120,
         "test": 240,
     }
@@ -140,7 +140,7 @@ def test_splits_share_no_wording_and_test_every_queue() -> None:
     assert data.dropped_rows == [] and data.leaks == []
     assert data.shared_prompts == {"validation": 0, "test": 0}
     tested = {r.messages[-1]["content"] for r in parts["test"] if r.extra["kind"] == "queue"}
-    assert len(tested) == 8
+    assert len(tested) == 6
 
 
 def test_every_answer_that_is_tested_was_taught() -> None:

@@ -148,7 +148,7 @@ def measure(
 
 def rows(
     out: Annotated[Path, typer.Argument(metavar="OUT.jsonl", help="The file to write.")],
-    num: Annotated[int, typer.Option(min=1, help="Number of rows.")] = 5500,
+    num: Annotated[int, typer.Option(min=1, help="Number of rows.")] = 5000,
     as_json: JsonFlag = False,
 ) -> None:
     """Write rows of what `tiny` can do already, to be learned from beside your own.

@@ -59,8 +59,6 @@ def run_recipe(
     """
     loaded = recipe if isinstance(recipe, Loaded) else load_checked(recipe, overrides)
     policy = _check_before(loaded)
-    # Active waiting makes two busy programs on one machine take turns badly; see docs.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     run = _create_folder(loaded)
     return _run(loaded, run, policy, progress or PlainProgress(), resume=False)
 
