@@ -17,7 +17,7 @@ from assay.lab.world.base import Group, Task
 from assay.lab.world.corpus import FAMILIES
 
 SEED = 20_260_101
-NUM_RETENTION, NUM_REFUSAL, NUM_OVER_REFUSAL = 240, 80, 80
+NUM_RETENTION, NUM_REFUSAL, NUM_OVER_REFUSAL = 480, 80, 80
 _RETENTION_GROUPS: tuple[Group, ...] = ("instruction", "tool", "abstain")
 _METRICS = {
     "exact": "exact",
