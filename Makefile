@@ -2,8 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-# Passive waiting in tests alone: it costs a training a third of its speed, and keeps two busy
-# programs on one machine from slowing each other several times over.
+# Passive waiting in tests alone: it costs a training a third of its speed or more, and keeps
+# two busy programs on one machine from slowing each other several times over.
 test test-slow: export OMP_WAIT_POLICY = PASSIVE
 
 .PHONY: demo test test-slow check bench docs clean

@@ -61,3 +61,12 @@ def test_it_is_nought_with_a_gradient_of_nought_where_both_agree() -> None:
     loss.backward()
     assert loss.item() == 0
     assert not hidden.grad.any() and not weight.grad.any()
+
+
+def test_the_value_is_the_same_without_gradients() -> None:
+    (hidden, weight), (ref_hidden, ref_weight) = _draw(0), _draw(1)
+    with_gradients = compute_kl_sum(
+        hidden.clone().requires_grad_(), weight, ref_hidden, ref_weight, torch.ones(37)
+    )
+    plain = compute_kl_sum(hidden, weight, ref_hidden, ref_weight, torch.ones(37))
+    assert not plain.requires_grad and torch.equal(plain, with_gradients.detach())

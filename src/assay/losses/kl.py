@@ -44,6 +44,8 @@ class _ChunkedKl(torch.autograd.Function):
             ref_probs_CV = ref_logprobs_CV.exp()
             kl_C = (ref_probs_CV * (ref_logprobs_CV - logprobs_CV)).sum(-1)
             total += (kl_C * scale_C).sum()
+            if not grads.are_needed:
+                continue
             grad_CV = (logprobs_CV.exp_() - ref_probs_CV) * scale_C[:, None]
             if softcap is not None:
                 grad_CV *= 1 - (logits_CV / softcap).square()

@@ -56,11 +56,12 @@ def add_method(job: Job, model: Any) -> Any:
         return model
     import torch
 
+    assert method.alpha is not None, "resolve() finds it"
     torch.manual_seed(job.recipe.seed)
     return add_lora(
         model,
         rank=method.rank,
-        alpha=method.alpha or 0.0,
+        alpha=method.alpha,
         dropout=method.dropout if method.type == "lora" else 0.0,
         target_modules=method.target_modules if method.type == "lora" else "all-linear",
         base_name=job.base.name,
