@@ -17,10 +17,11 @@ from assay.pipeline.gate import judge_run
 from assay.pipeline.guards import describe_decoding, measure_suites
 from assay.pipeline.job import Job
 from assay.pipeline.measure import Answers, build_examiner
+from assay.pipeline.method import add_method, check_method
 from assay.pipeline.prepare import Prepared
 from assay.pipeline.publish import publish
 from assay.pipeline.questions import SUITE_NAME
-from assay.pipeline.tune import Training, add_method, check_method, tune
+from assay.pipeline.tune import Training, tune
 from assay.release import load_or_make_key
 from assay.runs import read_json
 from assay.runs.metrics import append_line

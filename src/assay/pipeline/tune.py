@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from assay.data import TokenSequence
-from assay.data.pack import PackedBatch, build_batch, pack_lengths, plan_epoch
+from assay.data.pack import PackedBatch
+from assay.pipeline.batches import batch_source, comparable_sequences, pack
 from assay.pipeline.job import Job
 from assay.pipeline.prepare import Prepared
 from assay.pipeline.trackers import open_trackers
@@ -44,40 +43,6 @@ class Training:
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
-
-
-def add_method(job: Job, model: Any) -> Any:
-    """`model` made trainable by the recipe's method: with fresh adapters, or all its weights."""
-    from assay.models.adapters import add_lora
-
-    method = job.recipe.method
-    if method.type == "full":
-        model.requires_grad_(True)
-        return model
-    import torch
-
-    assert method.alpha is not None, "resolve() finds it"
-    torch.manual_seed(job.recipe.seed)
-    return add_lora(
-        model,
-        rank=method.rank,
-        alpha=method.alpha,
-        dropout=method.dropout if method.type == "lora" else 0.0,
-        target_modules=method.target_modules if method.type == "lora" else "all-linear",
-        base_name=job.base.name,
-    )
-
-
-def check_method(job: Job, model: Any) -> None:
-    """Whether the recipe's method fits `model`: asked before the baseline, which may take hours.
-
-    Raises:
-        ConfigError: names in `method.target_modules` that match no linear layer.
-    """
-    from assay.models.adapters import check_targets
-
-    if job.recipe.method.type == "lora":
-        check_targets(model, job.recipe.method.target_modules)
 
 
 def tune(job: Job, prepared: Prepared, model: Any, *, resume: bool) -> Training:
@@ -162,18 +127,6 @@ def tune(job: Job, prepared: Prepared, model: Any, *, resume: bool) -> Training:
     )
 
 
-def comparable_sequences(prepared: Prepared) -> list[TokenSequence]:
-    """As many training sequences as there are for validation, of the sources it is drawn from.
-
-    Rows of a source with another role are of another kind: their loss would say nothing
-    about overfitting.
-    """
-    of_validation = {record.id for record in prepared.train if record.role == "task"}
-    sequences = prepared.train_sequences
-    alike = [s for s in sequences if s.record_id in of_validation] or sequences
-    return alike[: max(64, len(prepared.validation_sequences))]
-
-
 def fit_settings(job: Job, num_sequences: int, device_type: str) -> FitSettings:
     """The recipe's training section in steps."""
     from assay.train.fit import FitSettings
@@ -195,36 +148,6 @@ def fit_settings(job: Job, num_sequences: int, device_type: str) -> FitSettings:
         checkpoint_every_s=config.checkpoint_every_s,
         checkpoint_every_steps=config.checkpoint_every_steps or 0,
     )
-
-
-def batch_source(job: Job, sequences: Sequence[TokenSequence]) -> Any:
-    """Micro-batches as a pure function of the optimizer step."""
-    config, seed = job.recipe.train, job.recipe.seed
-    steps_per_epoch = math.ceil(len(sequences) / config.batch_size)
-
-    @lru_cache(maxsize=1)
-    def epoch_plan(epoch: int) -> list[list[int]]:
-        return plan_epoch(len(sequences), batch_size=config.batch_size, seed=seed, epoch=epoch)
-
-    def get_batches(step: int) -> list[PackedBatch]:
-        indices = epoch_plan(step // steps_per_epoch)[step % steps_per_epoch]
-        return pack([sequences[i] for i in indices], config.micro_batch_tokens)
-
-    return get_batches
-
-
-def pack(sequences: Sequence[TokenSequence], token_budget: int) -> list[PackedBatch]:
-    """Sequences as packed micro-batches of at most `token_budget` tokens; anchored ones apart."""
-    batches = []
-    for is_anchored in (False, True):
-        alike = [s for s in sequences if s.is_anchored == is_anchored]
-        for indices in pack_lengths([len(s.input_ids) for s in alike], token_budget=token_budget):
-            ids, masks = (
-                [alike[i].input_ids for i in indices],
-                [alike[i].loss_mask for i in indices],
-            )
-            batches.append(build_batch(ids, masks, is_anchored=is_anchored))
-    return batches
 
 
 def _validator(model: Any, batches: Sequence[PackedBatch], precision: str) -> Any:
