@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import random
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from assay.errors import CheckpointError, ResourceError
+from assay.train.rng import RngState, capture_rng, restore_rng
 
 # Safetensors passes the reason on as text alone.
 DISK_FULL = tuple(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
@@ -88,8 +88,9 @@ class Checkpoints:
             save_file(trainable_tensors(model), draft / "weights.safetensors")
             tensors, optimizer_json = _flatten_optimizers(optimizers)
             save_file(tensors, draft / "optimizer.safetensors")
-            save_file(_rng_tensors(), draft / "rng.safetensors")
-            content = {**state, "optimizers": optimizer_json, "python_rng": random.getstate()}
+            rng = capture_rng()
+            save_file(rng.tensors, draft / "rng.safetensors")
+            content = {**state, "optimizers": optimizer_json, "python_rng": rng.python}
             (draft / "state.json").write_text(json.dumps(content), encoding="utf-8")
         for step in self.steps()[: -self.keep]:
             shutil.rmtree(self.folder / f"step-{step}")
@@ -121,7 +122,7 @@ class Checkpoints:
             ) from error
         load_trainable_tensors(model, weights)
         _restore_optimizers(optimizers, tensors, state.pop("optimizers"))
-        _restore_rng(rng, state.pop("python_rng"))
+        restore_rng(RngState(rng, state.pop("python_rng")))
         return state
 
     def save_best(self, model: nn.Module) -> None:
@@ -207,19 +208,3 @@ def _restore_optimizers(
             if int(owner) == number:
                 state.setdefault(int(index), {})[name] = tensor
         optimizer.load_state_dict({"state": state, "param_groups": param_groups})
-
-
-def _rng_tensors() -> dict[str, Tensor]:
-    tensors = {"cpu": torch.get_rng_state()}
-    for index, rng_state in enumerate(torch.cuda.get_rng_state_all()):
-        tensors[f"cuda.{index}"] = rng_state
-    return tensors
-
-
-def _restore_rng(tensors: dict[str, Tensor], python_state: list[Any]) -> None:
-    torch.set_rng_state(tensors["cpu"])
-    cuda = [tensors[f"cuda.{i}"] for i in range(len(tensors) - 1)]
-    if cuda and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(cuda)
-    version, internal, gauss = python_state
-    random.setstate((version, tuple(internal), gauss))

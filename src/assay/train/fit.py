@@ -1,15 +1,17 @@
 """The training loop: steps, evaluations, checkpoints, early stop. It has no mathematics.
 
 Batches come from a pure function of the step, so that resuming needs no state beyond the step.
+The loop is a generator, so that several can be advanced in turn on one base.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -78,12 +80,51 @@ def fit(
     checkpoints: Checkpoints | None = None,
     resume: bool = False,
 ) -> FitResult:
-    """Train `model` in place and, given `checkpoints`, leave the best evaluation's weights in it.
+    """Train `model` in place to the end, as `fit_steps` does, and hand each record to `report`.
 
-    `validate` gives the validation loss (lower is better); it runs every `eval_every_steps` steps
-    and after the last. With `resume`, the newest checkpoint is restored first. An interruption
-    (Ctrl-C) waits for the step to be whole and saves a checkpoint before it is raised again; a
-    second one does not wait, and leaves the checkpoint before.
+    An interruption (Ctrl-C) waits for the step to be whole and saves a checkpoint before it is
+    raised again; a second one does not wait, and leaves the checkpoint before.
+
+    Raises:
+        TrainingError, CheckpointError: see `fit_steps`.
+    """
+    steps = fit_steps(
+        model,
+        get_batches,
+        loss,
+        optimizers,
+        settings,
+        validate=validate,
+        checkpoints=checkpoints,
+        resume=resume,
+    )
+    with held_interrupt() as interrupted, closing(steps):
+        while not interrupted():
+            try:
+                record = next(steps)
+            except StopIteration as ended:
+                return cast(FitResult, ended.value)
+            report(record)
+    raise KeyboardInterrupt
+
+
+def fit_steps(
+    model: Any,
+    get_batches: GetBatches,
+    loss: LossFunction,
+    optimizers: Sequence[torch.optim.Optimizer],
+    settings: FitSettings,
+    *,
+    validate: Callable[[], float] | None = None,
+    checkpoints: Checkpoints | None = None,
+    resume: bool = False,
+) -> Generator[dict[str, Any], None, FitResult]:
+    """Train `model` in place, one step each time it is advanced; yields the step's metrics record.
+
+    At its end the best evaluation's weights are in the model, given `checkpoints`. `validate` gives
+    the validation loss (lower is better); it runs every `eval_every_steps` steps and after the
+    last. With `resume`, the newest checkpoint is restored first. Closing the generator between two
+    steps saves a checkpoint.
 
     Raises:
         TrainingError: a non-finite loss or gradient; the weights are those of the step before.
@@ -92,25 +133,22 @@ def fit(
     state = FitState()
     if resume and checkpoints and (saved := checkpoints.load(model, optimizers)):
         state = FitState(**saved)
-    saved_at, step_is_whole = time.monotonic(), True
+    saved_at = time.monotonic()
     model.train()
-    try:
-        with held_interrupt() as interrupted:
-            while not (_is_finished(state, settings) or interrupted()):
-                step_is_whole = False
-                record = _run_step(model, get_batches, loss, optimizers, settings, state)
-                if validate and _evaluation_is_due(state.step, settings):
-                    record["eval/loss"] = _evaluate(model, validate, state, checkpoints)
-                    record["eval/best_step"] = state.best_step
-                step_is_whole = True
-                report(record)
-                if checkpoints and _checkpoint_is_due(state.step, settings, saved_at):
-                    checkpoints.save(model, optimizers, asdict(state))
-                    saved_at = time.monotonic()
-    except KeyboardInterrupt:
-        if checkpoints and state.step and step_is_whole:
+    while not _is_finished(state, settings):
+        record = _run_step(model, get_batches, loss, optimizers, settings, state)
+        if validate and _evaluation_is_due(state.step, settings):
+            record["eval/loss"] = _evaluate(model, validate, state, checkpoints)
+            record["eval/best_step"] = state.best_step
+        try:
+            yield record
+        except GeneratorExit:
+            if checkpoints:
+                checkpoints.save(model, optimizers, asdict(state))
+            raise
+        if checkpoints and _checkpoint_is_due(state.step, settings, saved_at):
             checkpoints.save(model, optimizers, asdict(state))
-        raise
+            saved_at = time.monotonic()
     if checkpoints:
         checkpoints.save(model, optimizers, asdict(state))
         checkpoints.load_best(model)
