@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -11,6 +12,28 @@ from assay.data import TokenSequence
 from assay.data.pack import PackedBatch, build_batch, pack_lengths, plan_epoch
 from assay.pipeline.job import Job
 from assay.pipeline.prepare import Prepared
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """What a tuning reads: sequences to learn from, and packed batches to measure losses on.
+
+    `comparable` are training rows, as many as and of the kind of those in `validation`.
+    """
+
+    sequences: list[TokenSequence]
+    validation: list[PackedBatch]
+    comparable: list[PackedBatch]
+
+
+def build_rows(job: Job, prepared: Prepared) -> TrainingRows:
+    """The rows of a tuning, packed once where they are only measured."""
+    budget = job.recipe.train.micro_batch_tokens
+    return TrainingRows(
+        prepared.train_sequences,
+        pack(prepared.validation_sequences, budget),
+        pack(comparable_sequences(prepared), budget),
+    )
 
 
 def comparable_sequences(prepared: Prepared) -> list[TokenSequence]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from assay.data.pack import PackedBatch
-from assay.pipeline.batches import batch_source, comparable_sequences, pack
+from assay.pipeline.batches import TrainingRows, batch_source, build_rows
 from assay.pipeline.job import Job
 from assay.pipeline.prepare import Prepared
 from assay.pipeline.trackers import open_trackers
@@ -51,63 +52,80 @@ def tune(job: Job, prepared: Prepared, model: Any, *, resume: bool) -> Training:
     Raises:
         TrainingError: the isolation self-test failed, or a loss was not finite.
     """
-    import torch
+    from assay.train.fit import drain
 
-    from assay.defend.anchor import AnchoredLoss
-    from assay.models.forward import packed_mode
-    from assay.models.selftest import check_isolation
-    from assay.train.checkpoint import Checkpoints
-    from assay.train.fit import fit
-    from assay.train.optimizer import build_optimizers
-    from assay.train.sft import SftLoss, compute_mean_loss, neftune_noise
-
-    config, objective = job.recipe.train, job.recipe.objective
-    sequences = prepared.train_sequences
-    samples = sequences[:SELF_TEST_SEQUENCES]
-    if len(samples) == 1:
-        samples = samples * 2
-    difference = check_isolation(model, [s.input_ids for s in samples])
-    job.progress.note(f"isolation self-test: packed logits differ by {difference:.1e}")
-    settings = fit_settings(job, len(sequences), _device(model).type)
-    validation = pack(prepared.validation_sequences, config.micro_batch_tokens)
-    beta1, beta2 = config.betas
-    torch.manual_seed(job.recipe.seed)
-    checkpoints = Checkpoints(job.run.checkpoints, keep=config.keep_checkpoints)
-    if resume:
-        job.run.drop_metrics_after(max(checkpoints.steps(), default=0))
-    with (
-        packed_mode(model),
-        neftune_noise(model, alpha=objective.neftune_alpha),
-        open_trackers(job) as track,
-    ):
-        before = compute_mean_loss(model, validation, precision=settings.precision)
+    difference = self_test(job, prepared, model)
+    rows = build_rows(job, prepared)
+    num_steps = fit_settings(job, len(rows.sequences), _device(model).type).num_steps
+    with training_mode(job, model), open_trackers(job) as track:
 
         def report(record: dict[str, Any]) -> None:
             job.run.append_metrics(record)
             track(record)
-            job.progress.step(record, settings.num_steps)
+            job.progress.step(record, num_steps)
 
-        result = fit(
-            model,
-            batch_source(job, sequences),
-            AnchoredLoss(SftLoss(label_smoothing=objective.label_smoothing)),
-            build_optimizers(
-                model,
-                learning_rate=config.learning_rate or 0.0,
-                weight_decay=config.weight_decay,
-                beta1=beta1,
-                beta2=beta2,
-                epsilon=config.epsilon,
-            ),
-            settings,
-            validate=_validator(model, validation, settings.precision),
-            report=report,
-            checkpoints=checkpoints,
-            resume=resume,
-        )
-        comparable = pack(comparable_sequences(prepared), config.micro_batch_tokens)
-        loss_train = compute_mean_loss(model, comparable, precision=settings.precision)
-        loss_validation = compute_mean_loss(model, validation, precision=settings.precision)
+        return drain(tune_steps(job, rows, model, difference=difference, resume=resume), report)
+
+
+def self_test(job: Job, prepared: Prepared, model: Any) -> float:
+    """Largest difference of packed logits from separate ones, on the first training rows.
+
+    Raises:
+        TrainingError: it is more than rounding.
+    """
+    from assay.models.selftest import check_isolation
+
+    samples = prepared.train_sequences[:SELF_TEST_SEQUENCES]
+    if len(samples) == 1:
+        samples = samples * 2
+    difference = check_isolation(model, [s.input_ids for s in samples])
+    job.progress.note(f"isolation self-test: packed logits differ by {difference:.1e}")
+    return difference
+
+
+@contextmanager
+def training_mode(job: Job, model: Any) -> Iterator[None]:
+    """`model` as the recipe trains it: whatever holds for the model as a whole, for a while."""
+    from assay.models.forward import packed_mode
+    from assay.train.sft import neftune_noise
+
+    with packed_mode(model), neftune_noise(model, alpha=job.recipe.objective.neftune_alpha):
+        yield
+
+
+def tune_steps(
+    job: Job, rows: TrainingRows, model: Any, *, difference: float, resume: bool
+) -> Generator[dict[str, Any], None, Training]:
+    """Train `model`, which must be in `training_mode`, one step each time it is advanced.
+
+    Yields each step's metrics record; closed between two steps, it saves a checkpoint.
+    """
+    import torch
+
+    from assay.defend.anchor import AnchoredLoss
+    from assay.train.checkpoint import Checkpoints
+    from assay.train.fit import fit_steps
+    from assay.train.sft import SftLoss, compute_mean_loss
+
+    config, sequences = job.recipe.train, rows.sequences
+    settings = fit_settings(job, len(sequences), _device(model).type)
+    torch.manual_seed(job.recipe.seed)
+    checkpoints = Checkpoints(job.run.checkpoints, keep=config.keep_checkpoints)
+    if resume:
+        job.run.drop_metrics_after(max(checkpoints.steps(), default=0))
+    before = compute_mean_loss(model, rows.validation, precision=settings.precision)
+    result = yield from fit_steps(
+        model,
+        batch_source(job, sequences),
+        AnchoredLoss(SftLoss(label_smoothing=job.recipe.objective.label_smoothing)),
+        _optimizers(job, model),
+        settings,
+        validate=_validator(model, rows.validation, settings.precision),
+        checkpoints=checkpoints,
+        resume=resume,
+    )
+    loss_train = compute_mean_loss(model, rows.comparable, precision=settings.precision)
+    loss_validation = compute_mean_loss(model, rows.validation, precision=settings.precision)
     steps_per_epoch = math.ceil(len(sequences) / config.batch_size)
     return Training(
         num_steps=result.num_steps,
@@ -118,12 +136,27 @@ def tune(job: Job, prepared: Prepared, model: Any, *, resume: bool) -> Training:
         loss_validation_base=before,
         best_step=result.best_step,
         best_epoch=result.best_step / steps_per_epoch,
-        num_validation=len(prepared.validation_sequences),
+        num_validation=sum(len(batch.sequence_lengths) for batch in rows.validation),
         stopped_early=result.stopped_early,
         isolation_difference=difference,
         num_trainable=sum(p.numel() for p in model.parameters() if p.requires_grad),
         num_parameters=sum(_count_weights(p) for p in model.parameters()),
         precision=settings.precision,
+    )
+
+
+def _optimizers(job: Job, model: Any) -> Any:
+    from assay.train.optimizer import build_optimizers
+
+    config = job.recipe.train
+    beta1, beta2 = config.betas
+    return build_optimizers(
+        model,
+        learning_rate=config.learning_rate or 0.0,
+        weight_decay=config.weight_decay,
+        beta1=beta1,
+        beta2=beta2,
+        epsilon=config.epsilon,
     )
 
 

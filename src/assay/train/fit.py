@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import torch
 
@@ -24,6 +24,7 @@ from assay.train.step import LossFunction, train_step
 
 GetBatches = Callable[[int], Sequence[PackedBatch]]
 """Micro-batches of an optimizer step, counted from 0."""
+T = TypeVar("T")
 Report = Callable[[dict[str, Any]], None]
 """Takes one metrics record: ``step`` and named numbers."""
 
@@ -82,8 +83,7 @@ def fit(
 ) -> FitResult:
     """Train `model` in place to the end, as `fit_steps` does, and hand each record to `report`.
 
-    An interruption (Ctrl-C) waits for the step to be whole and saves a checkpoint before it is
-    raised again; a second one does not wait, and leaves the checkpoint before.
+    Ctrl-C saves a checkpoint once the step is whole (see `drain`).
 
     Raises:
         TrainingError, CheckpointError: see `fit_steps`.
@@ -98,12 +98,21 @@ def fit(
         checkpoints=checkpoints,
         resume=resume,
     )
+    return drain(steps, report)
+
+
+def drain(steps: Generator[dict[str, Any], None, T], report: Report) -> T:
+    """Advance `steps` to its end, hand each record to `report`, and return its result.
+
+    An interruption (Ctrl-C) waits for the step to be whole and closes `steps` before it is raised
+    again; a second one does not wait.
+    """
     with held_interrupt() as interrupted, closing(steps):
         while not interrupted():
             try:
                 record = next(steps)
             except StopIteration as ended:
-                return cast(FitResult, ended.value)
+                return cast(T, ended.value)
             report(record)
     raise KeyboardInterrupt
 
