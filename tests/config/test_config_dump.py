@@ -48,15 +48,24 @@ RECIPES = st.fixed_dictionaries(
         ),
     },
     optional={
-        "method": st.sampled_from(["lora", "qlora", "full"])
+        "method": st.sampled_from(["lora", "qlora", "full", "dora", "freeze"])
         | st.fixed_dictionaries(
             {}, optional={"rank": WHOLE, "target_modules": st.lists(TEXT, min_size=1)}
         ),
         "train": st.fixed_dictionaries(
-            {}, optional={"epochs": st.floats(0.01, 1000), "betas": st.just([0.5, 0.75])}
+            {},
+            optional={
+                "epochs": st.floats(0.01, 1000),
+                "optimizer_settings": st.just({"betas": [0.5, 0.75], "weight_decay": 0.1}),
+                "techniques": st.just(["compile"]),
+            },
         ),
         "evaluate": st.fixed_dictionaries({"prompt": optional(TEXT)}),
-        "gates": st.just("strict") | st.fixed_dictionaries({"min_gain": st.floats(-1, 1)}),
+        "gates": st.just("strict")
+        | st.fixed_dictionaries(
+            {"thresholds": st.fixed_dictionaries({"min_gain": st.floats(-1, 1)})}
+        ),
+        "sweep": st.dictionaries(TEXT, st.lists(st.floats(0, 1) | TEXT), max_size=2),
         "trackers": st.lists(st.sampled_from(["wandb", "mlflow"]), max_size=2),
         "output": TEXT,
         "seed": st.integers(0, 2**32 - 1),
@@ -138,13 +147,15 @@ def test_a_resolved_recipe_with_named_splits_and_steps_loads_back_equal(tmp_path
 
 
 def test_margins_that_a_recipe_leaves_to_its_policy_stay_left_to_it(tmp_path: Path) -> None:
-    loaded = load(write_recipe(tmp_path, "gates: {policy: strict, refusal_margin: 0.1}\n"))
-    assert loaded.recipe.gates.model_fields_set == {"policy", "refusal_margin"}
+    loaded = load(
+        write_recipe(tmp_path, "gates: {policy: strict, thresholds: {refusal_margin: 0.1}}\n")
+    )
+    assert loaded.recipe.gates.thresholds.model_fields_set == {"refusal_margin"}
     again = tmp_path / "resolved.yaml"
     again.write_text(dump(loaded.recipe), encoding="utf-8")
     gates = load(again).recipe.gates
     assert gates == loaded.recipe.gates
-    assert gates.model_fields_set == {"policy", "refusal_margin"}
+    assert gates.thresholds.model_fields_set == {"refusal_margin"}
 
 
 def test_text_over_several_lines_stays_on_one(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from assay.config.files import COMPRESSIONS, READABLE
 from assay.config.keys import find_sections, is_list, walk_keys
 from assay.config.sections.data import MaskPathology
 from assay.config.sections.gates import POLICIES
+from assay.config.sections.method import METHODS
 from assay.config.setting import get_note
 from assay.config.tree import parse_yaml, to_plain
 from assay.errors import ConfigError
@@ -20,8 +21,8 @@ from assay.errors import ConfigError
 GOLDEN = [
     "base.name",
     "base.revision",
-    "base.dtype",
     "base.trust_remote_code",
+    "base.new_tokens",
     "data.train",
     "data.validation",
     "data.test",
@@ -39,6 +40,8 @@ GOLDEN = [
     "method.alpha",
     "method.dropout",
     "method.target_modules",
+    "method.flavours",
+    "method.start_from",
     "objective.type",
     "objective.label_smoothing",
     "objective.neftune_alpha",
@@ -49,16 +52,18 @@ GOLDEN = [
     "train.learning_rate",
     "train.schedule",
     "train.warmup_ratio",
-    "train.weight_decay",
-    "train.betas",
-    "train.epsilon",
+    "train.warmup_steps",
+    "train.optimizer",
+    "train.optimizer_settings",
     "train.max_grad_norm",
     "train.precision",
+    "train.techniques",
     "train.eval_every_steps",
     "train.patience",
     "train.checkpoint_every_s",
-    "train.checkpoint_every_steps",
     "train.keep_checkpoints",
+    "launch.processes",
+    "sweep",
     "evaluate.metric",
     "evaluate.prompt",
     "evaluate.shots",
@@ -68,23 +73,20 @@ GOLDEN = [
     "evaluate.max_items",
     "evaluate.suites",
     "gates.policy",
-    "gates.min_gain",
-    "gates.retention_margin",
-    "gates.refusal_margin",
-    "gates.over_refusal_margin",
-    "gates.overfit_ratio",
-    "gates.confidence",
+    "gates.thresholds",
     "trackers",
     "name",
     "output",
     "seed",
 ]
-ADAPTERS_ONLY = {"method.rank", "method.alpha", "method.dropout", "method.target_modules"}
-QLORA = {
-    "method.dropout": "method.quantization",
-    "method.target_modules": "method.double_quantization",
+ADAPTERS = [key for key in GOLDEN if key.startswith("method.")]
+OF_METHOD = {
+    **dict.fromkeys(["lora", "rslora", "dora", "pissa", "lora_plus"], ADAPTERS),
+    "qlora": [*ADAPTERS, "method.quantization"],
+    "freeze": ["method.type", "method.top_layers", "method.patterns"],
+    "full": ["method.type"],
+    "peft": ["method.type", "method.config", "method.start_from"],
 }
-"""QLoRA adapts every linear layer without dropout, so its own two keys take the places of these."""
 ENTRIES = {
     "data.train": [
         "path",
@@ -103,9 +105,13 @@ ENTRIES = {
 
 def test_the_keys_of_each_method_are_these_and_at_most_sixty() -> None:
     assert leaf_keys("lora", "sft") == GOLDEN
-    assert leaf_keys("full", "sft") == [key for key in GOLDEN if key not in ADAPTERS_ONLY]
-    assert leaf_keys("qlora", "sft") == [QLORA.get(key, key) for key in GOLDEN]
-    assert len(GOLDEN) <= 60
+    for method in METHODS:
+        keys = leaf_keys(method, "sft")
+        assert [key for key in keys if key.startswith("method.")] == OF_METHOD[method]
+        assert [key for key in keys if key not in OF_METHOD[method]] == [
+            key for key in GOLDEN if key not in ADAPTERS
+        ]
+        assert len(keys) <= 60
 
 
 @pytest.mark.parametrize("block", ENTRIES)
@@ -138,6 +144,9 @@ def test_numbers_have_a_range() -> None:
         "{base: tiny, data: {train: {path: a}}, method: {type: lora, target_modules: [q_proj]}}",
         "{base: tiny, data: {train: a}, method: {type: qlora, rank: 8, quantization: fp4}}",
         "{base: tiny, data: {train: a}, method: qlora}",
+        "{base: tiny, data: {train: a}, method: {type: pissa, start_from: {a: 1, b: 0.5}}}",
+        "{base: tiny, data: {train: a}, method: {type: freeze, top_layers: 2}}",
+        "{base: tiny, data: {train: a}, method: {type: peft, config: {peft_type: IA3}}}",
         "{base: tiny, data: {train: a}, trackers: wandb, objective: sft, evaluate: {suites: s}}",
     ],
 )
@@ -152,7 +161,7 @@ def test_the_json_schema_takes_the_short_forms(text: str) -> None:
         {"base": "tiny"},
         {"base": "tiny", "data": {"train": "a"}, "sede": 1},
         {"base": "tiny", "data": {"train": "a"}, "method": {"type": "full", "rank": 1}},
-        {"base": "tiny", "data": {"train": "a"}, "method": {"type": "qlora", "dropout": 0.1}},
+        {"base": "tiny", "data": {"train": "a"}, "method": {"type": "lora", "quantization": "nf4"}},
         {"base": "tiny", "data": {"train": "a"}, "train": {"epochs": 0}},
     ],
 )
@@ -163,7 +172,7 @@ def test_the_json_schema_is_closed(plain: dict[str, Any]) -> None:
 
 def test_explain_says_what_a_key_means_allows_and_defaults_to() -> None:
     assert explain("method.rank").splitlines() == [
-        "method.rank (type lora, qlora)",
+        "method.rank (type lora, rslora, dora, pissa, lora_plus, qlora)",
         "  Inner size of each adapter. Unit: dimensions.",
         "  allowed  a whole number from 1 to 4096",
         "  unit     dimensions",
@@ -195,7 +204,7 @@ def test_what_two_numbers_decide_is_explained_by_both() -> None:
     pytest.importorskip("torch")
     from assay.evaluate.gates import Thresholds
 
-    text = explain("gates.overfit_ratio")
+    text = explain("gates.thresholds.overfit_ratio")
     assert f"at most {Thresholds().overfit_gap:g} nats per token passes" in text
     assert "overfit_gap" in text
 

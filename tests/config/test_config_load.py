@@ -65,11 +65,11 @@ def test_five_mistakes_give_five_located_messages(tmp_path: Path) -> None:
         f"{place}:3:10 data.train: got 'rowz.jsonl', where no file is, allowed a file ending in "
         ".jsonl, .ndjson, .json, .csv, .tsv, .parquet, .txt, do write rows.jsonl",
         f"{place}:4:22 method.rang: got unknown key 'rang', allowed type, rank, alpha, dropout, "
-        "target_modules, do write rank",
+        "target_modules, flavours, start_from, do write rank",
         f"{place}:6:11 train.epochs: got 'many', allowed a number above 0 and at most 1000 or "
         "null, do change it; `assay config explain train.epochs` says more",
-        f"{place}:7:17 train.warmup_ratio: got 1.5, allowed a number from 0 to 1, do change it; "
-        "`assay config explain train.warmup_ratio` says more",
+        f"{place}:7:17 train.warmup_ratio: got 1.5, allowed a number from 0 to 1 or null, do "
+        "change it; `assay config explain train.warmup_ratio` says more",
         f"{place}:8:8 gates: got 'strikt', allowed minimal, standard, strict, or a policy file "
         "(.yaml), do write strict",
     ]
@@ -78,7 +78,8 @@ def test_five_mistakes_give_five_located_messages(tmp_path: Path) -> None:
 def test_no_message_shows_the_insides_of_the_schema_library(tmp_path: Path) -> None:
     text = (
         "base: [tiny]\ndata: {train: [5, {path: 1}], columns: 3, allow: x}\nmethod: 4\n"
-        "objective: {type: dpo, beta: 1}\ntrain: {betas: [a, 2, 3], batch_size: 1.5}\n"
+        "objective: {type: dpo, beta: 1}\n"
+        "train: {optimizer_settings: {betas: a}, batch_size: 1.5}\n"
         "evaluate: {suites: 7, shots: {}}\ngates: [standard]\ntrackers: comet\nname: a/b\n"
     )
     for problem in find_problems(tmp_path, text):
@@ -158,23 +159,56 @@ def test_a_missing_recipe_and_one_that_is_not_utf8(tmp_path: Path) -> None:
 
 def test_a_key_of_another_method_names_that_method(tmp_path: Path) -> None:
     problem = find_one(tmp_path, GOOD + "method: {type: full, rank: 8}\n")
-    assert problem.got == "'rank', a key of method type lora and qlora"
+    types = "lora, rslora, dora, pissa, lora_plus and qlora"
+    assert problem.got == f"'rank', a key of method type {types}"
     assert problem.allowed == "type"
     assert problem.do == "remove it, or set method.type to lora"
 
 
-@pytest.mark.parametrize("setting", ["dropout: 0.1", "target_modules: [q_proj]"])
-def test_qlora_adapts_every_layer_without_dropout_and_says_so(tmp_path: Path, setting: str) -> None:
-    problem = find_one(tmp_path, GOOD + f"method: {{type: qlora, {setting}}}\n")
-    assert problem.do == "remove it, or set method.type to lora"
-    assert problem.allowed == "type, rank, alpha, quantization, double_quantization"
+@pytest.mark.parametrize(
+    ("more", "key", "got"),
+    [
+        ("method: {type: qlora, flavours: [pissa]}", "method.flavours", "not available yet"),
+        ("method: pissa", "method", "not available yet"),
+        ("method: {start_from: a}", "method.start_from", "not available yet"),
+        ("train: {optimizer: lion}", "train.optimizer", "not available yet"),
+        ("train: {techniques: [compile]}", "train.techniques", "not available yet"),
+        ("launch: {processes: 2}", "launch.processes", "not available yet"),
+        ("sweep: {train.learning_rate: [1, 2]}", "sweep", "not available yet"),
+        ("method: {flavours: [dora, dora]}", "method.flavours", "twice"),
+        ("method: {type: dora, flavours: [dora]}", "method.flavours", "twice"),
+        ("train: {warmup_ratio: 0.1, warmup_steps: 3}", "train.warmup_steps", "both"),
+    ],
+)
+def test_no_setting_of_method_and_training_is_ignored(
+    tmp_path: Path, more: str, key: str, got: str
+) -> None:
+    problem = find_one(tmp_path, f"{GOOD}{more}\n")
+    assert problem.key == key
+    assert got in problem.got
 
 
-def test_eight_bits_have_no_double_quantisation(tmp_path: Path) -> None:
-    text = GOOD + "method: {type: qlora, quantization: int8, double_quantization: true}\n"
-    problem = find_one(tmp_path, text)
-    assert problem.key == "method.double_quantization"
-    assert problem.got == "true with method.quantization: int8"
+def test_new_tokens_are_not_ignored(tmp_path: Path) -> None:
+    text = GOOD.replace("base: tiny", "base: {name: tiny, new_tokens: [<x>]}")
+    assert find_one(tmp_path, text).key == "base.new_tokens"
+
+
+def test_settings_of_an_optimizer_are_its_own_and_in_range(tmp_path: Path) -> None:
+    text = GOOD + "train:\n  optimizer_settings: {beta: 1, betas: [0.9, 1.5], weight_decay: true}\n"
+    problems = find_problems(tmp_path, text)
+    assert [problem.key for problem in problems] == [
+        "train.optimizer_settings.beta",
+        "train.optimizer_settings.betas",
+        "train.optimizer_settings.weight_decay",
+    ]
+    assert problems[0].allowed == "settings of adamw: weight_decay, betas, epsilon"
+    assert problems[1].allowed == "a list of 2: each from 0 to 1"
+
+
+def test_half_precision_says_why_it_is_refused(tmp_path: Path) -> None:
+    problem = find_one(tmp_path, GOOD + "train: {precision: fp16}\n")
+    assert problem.allowed == "auto, fp32, bf16, mixed"
+    assert "80 times" in problem.do
 
 
 def test_a_key_in_the_wrong_block_names_the_right_one(tmp_path: Path) -> None:
@@ -201,7 +235,8 @@ def test_a_misspelt_required_key_is_one_problem(tmp_path: Path) -> None:
         ("  cutoff_len: 512\n", "write max_seq_len"),
         ("output-dir: x\n", "write output"),
         ("random_state: 3\n", "write seed"),
-        ("train: {warmup_steps: 3}\n", "write warmup_ratio, a share of all steps"),
+        ("train: {warmup: 3}\n", "write warmup_ratio, a share of all steps"),
+        ("train: {wd: 0}\n", "write optimizer_settings, a map of weight_decay, betas, epsilon"),
         (
             "gradient_accumulation_steps: 4\n",
             "write it as train.batch_size, the sequences of a whole step: "

@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from assay.config import Recipe
-from assay.config.resolve import choose_epochs, choose_learning_rate, choose_name, resolve
+from assay.config.resolve import (
+    choose_alpha,
+    choose_epochs,
+    choose_learning_rate,
+    choose_name,
+    choose_warmup_ratio,
+    resolve,
+)
 
 
 def build_recipe(**sections: object) -> Recipe:
@@ -23,6 +30,9 @@ def build_recipe(**sections: object) -> Recipe:
         ("qlora", "org/model", 2e-4),
         ("qlora", "tiny", 2e-3),
         ("full", "tiny", 5e-4),
+        ("dora", "org/model", 2e-4),
+        ("pissa", "org/model", 1e-4),
+        ("freeze", "org/model", 2e-5),
     ],
 )
 def test_the_learning_rate_follows_method_and_base(method: str, base: str, rate: float) -> None:
@@ -51,13 +61,40 @@ def test_alpha_follows_the_rank(kind: str) -> None:
         assert ("method.alpha" in reasons) == ("alpha" not in method)
 
 
-@pytest.mark.parametrize(("kind", "double"), [("nf4", True), ("fp4", True), ("int8", False)])
-def test_double_quantisation_is_of_four_bit_formats(kind: str, double: bool) -> None:
-    method = {"type": "qlora", "quantization": kind}
-    recipe, reasons = resolve(build_recipe(method=method), path=Path("a.yaml"))
-    assert recipe.method.double_quantization is double
-    assert reasons["method.double_quantization"]
+def test_alpha_of_a_rank_stabilised_adapter_is_the_same_for_every_rank() -> None:
+    for rank in (4, 64):
+        method = {"type": "rslora", "rank": rank}
+        recipe, _ = resolve(build_recipe(method=method), path=Path("a.yaml"))
+        assert recipe.method.alpha == 8.0
+    # At rank 16 both scale by 2: alpha / rank, and alpha / the root of the rank.
+    assert choose_alpha(16).value / 16 == choose_alpha(16, rank_stabilised=True).value / 4
+
+
+@pytest.mark.parametrize(
+    ("method", "top_layers"),
+    [({}, 2), ({"top_layers": 1}, 1), ({"patterns": ["norm"]}, None)],
+)
+def test_freeze_trains_top_layers_unless_patterns_are_named(
+    method: dict[str, object], top_layers: int | None
+) -> None:
+    recipe, _ = resolve(build_recipe(method={"type": "freeze", **method}), path=Path("a.yaml"))
+    assert recipe.method.top_layers == top_layers
+
+
+def test_every_setting_of_the_optimizer_is_written_out_with_its_reason() -> None:
+    train = {"optimizer_settings": {"weight_decay": 0.1}}
+    recipe, reasons = resolve(build_recipe(train=train), path=Path("a.yaml"))
+    expected = {"weight_decay": 0.1, "betas": [0.9, 0.999], "epsilon": 1e-8}
+    assert recipe.train.optimizer_settings == expected
+    key = "train.optimizer_settings"
+    found = {name for name in reasons if name.startswith(key)}
+    assert found == {f"{key}.betas", f"{key}.epsilon"}
     assert resolve(recipe, path=Path("a.yaml"))[0] == recipe
+
+
+def test_warmup_steps_replace_the_ratio() -> None:
+    assert choose_warmup_ratio(None).value == 0.05
+    assert choose_warmup_ratio(10).value is None
 
 
 def test_steps_replace_epochs() -> None:

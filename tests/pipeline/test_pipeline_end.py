@@ -21,7 +21,7 @@ from assay.runs import RunFolder, list_runs
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 POLICY = "extends: minimal\ngates: {refusal: off, over_refusal: off, overfit: off}\n"
 SHORT = ["gates=short.yaml", "train.max_steps=2"]
-RELEASED = [*SHORT, "gates.min_gain=-1"]
+RELEASED = [*SHORT, "gates.thresholds.min_gain=-1"]
 
 
 @pytest.fixture(autouse=True)

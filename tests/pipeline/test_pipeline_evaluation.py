@@ -15,7 +15,7 @@ from assay.runs import RunFolder, compare_runs, list_runs
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 POLICY = "extends: minimal\ngates: {refusal: off, over_refusal: off, overfit: off}\n"
-SHORT = ["gates=short.yaml", "gates.min_gain=-1", "train.max_steps=2"]
+SHORT = ["gates=short.yaml", "gates.thresholds.min_gain=-1", "train.max_steps=2"]
 METRIC = """
 from pathlib import Path
 

@@ -79,7 +79,12 @@ def test_a_minimal_policy_releases_signs_and_verifies(
     monkeypatch.setenv("ASSAY_HOME", str(tmp_path / "home"))
     outcome = run_recipe(
         recipe,
-        ["gates=minimal", "gates.min_gain=-1", "train.max_steps=40", "gates.overfit_ratio=1000"],
+        [
+            "gates=minimal",
+            "gates.thresholds.min_gain=-1",
+            "train.max_steps=40",
+            "gates.thresholds.overfit_ratio=1000",
+        ],
     )
     assert outcome.exit_code == 0, outcome.verdict["headline"]
     assert verify_release(outcome.run.path).ok

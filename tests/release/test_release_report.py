@@ -244,9 +244,7 @@ def test_the_card_names_commit_and_trust_of_a_hub_base(make_run: MakeRun) -> Non
     run.update_manifest({"base": {"name": "owner/name", "revision": "a" * 40}})
     line = f'from_pretrained("owner/name", revision="{"a" * 40}", trust_remote_code=True)'
     assert line in usage_of(render_card(run))
-    recipe = (
-        "base: owner/name\nmethod: {type: qlora, quantization: nf4, double_quantization: true}\n"
-    )
+    recipe = "base: owner/name\nmethod: {type: qlora, quantization: nf4}\n"
     run.recipe.write_text(recipe, encoding="utf-8")
     options = 'load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True'
     assert f"quantization_config=BitsAndBytesConfig({options})" in usage_of(render_card(run))

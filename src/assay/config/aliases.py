@@ -5,7 +5,6 @@ from __future__ import annotations
 _ALIASES = {
     "base": "base_model model model_id model_name model_name_or_path model_path"
     " pretrained_model_name_or_path",
-    "base.dtype": "torch_dtype",
     "base.revision": "model_revision",
     "data.train": "data_files data_path dataset dataset_id dataset_name dataset_path datasets"
     " train_data train_dataset train_file training_file",
@@ -17,6 +16,11 @@ _ALIASES = {
     " model_max_length seq_len seq_length sequence_len sequence_length",
     "data.system": "default_system system_prompt",
     "method": "adapter finetuning_type peft_type",
+    "method.flavours": "init_lora_weights use_dora use_rslora",
+    "method.quantization": "bnb_4bit_quant_type load_in_4bit load_in_8bit quantization_bit",
+    "method.start_from": "adapter_name_or_path lora_model_dir",
+    "method.top_layers": "freeze_trainable_layers num_layer_trainable",
+    "method.patterns": "freeze_trainable_modules unfrozen_parameters",
     "method.rank": "lora_r lora_rank r",
     "method.alpha": "lora_alpha",
     "method.dropout": "lora_dropout",
@@ -30,20 +34,25 @@ _ALIASES = {
     " per_device_batch_size per_device_train_batch_size train_batch_size",
     "train.learning_rate": "lr max_lr peak_lr",
     "train.schedule": "lr_schedule lr_scheduler lr_scheduler_type scheduler",
-    "train.warmup_ratio": "lr_warmup_steps num_warmup_steps warmup warmup_iters warmup_steps",
-    "train.weight_decay": "wd",
-    "train.betas": "adam_beta1 adam_beta2 adam_betas",
-    "train.epsilon": "adam_eps adam_epsilon eps",
+    "train.warmup_ratio": "warmup",
+    "train.warmup_steps": "lr_warmup_steps num_warmup_steps warmup_iters",
+    "train.optimizer": "optim optimizer_name",
+    "train.optimizer_settings": "adam_beta1 adam_beta2 adam_betas adam_eps adam_epsilon betas eps"
+    " epsilon optim_args optimizer_args wd weight_decay",
     "train.max_grad_norm": "clip_grad clip_grad_norm grad_clip grad_clip_norm gradient_clip_val"
     " gradient_clipping",
-    "train.precision": "bf16 fp16 mixed_precision",
+    "train.precision": "bf16 dtype fp16 mixed_precision torch_dtype",
+    "train.techniques": "activation_checkpointing activation_offloading gradient_checkpointing"
+    " torch_compile",
     "train.eval_every_steps": "eval_steps steps_per_eval",
     "train.patience": "early_stopping early_stopping_patience",
-    "train.checkpoint_every_steps": "save_every save_steps",
+    "train.checkpoint_every_s": "checkpoint_every_steps save_every save_steps",
     "train.keep_checkpoints": "save_total_limit",
     "evaluate.max_new_tokens": "max_completion_length max_generation_length",
     "evaluate.batch_size": "eval_batch_size per_device_eval_batch_size",
     "trackers": "log_with logger report_to tracker",
+    "base.new_tokens": "add_tokens additional_special_tokens added_tokens new_special_tokens",
+    "launch.processes": "nproc_per_node num_gpus num_processes world_size",
     "name": "experiment_name run_name",
     "output": "output_dir output_path save_dir",
     "seed": "data_seed manual_seed np_seed random_seed random_state torch_seed train_seed",
@@ -53,8 +62,16 @@ _ALIASES = {
 _DIFFERENCES = {
     "train.batch_size": "the sequences of a whole step: per device × accumulation × devices",
     "train.warmup_ratio": "a share of all steps",
+    "train.optimizer_settings": "a map of weight_decay, betas, epsilon",
+    "train.checkpoint_every_s": "in seconds",
 }
 """What our key means where a number of theirs cannot be copied."""
+
+_REFUSED = {
+    ("train.precision", "fp16"): "write mixed or bf16: on a CPU the backward pass of fp16 takes 80 "
+    "times as long, and its small range needs the loss scaled",
+}
+"""Values that others take, with what to write instead and why."""
 
 _MEANT = {alias: key for key, aliases in _ALIASES.items() for alias in aliases.split()}
 
@@ -67,3 +84,8 @@ def find_meant(word: str) -> str:
 def get_difference(key: str) -> str:
     """What our `key` means where a number of another trainer's cannot be copied; else empty."""
     return _DIFFERENCES.get(key, "")
+
+
+def get_refusal(key: str, value: object) -> str:
+    """What to write for a `value` that others take and our `key` does not, and why; else empty."""
+    return _REFUSED.get((key, str(value)), "")

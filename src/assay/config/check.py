@@ -27,6 +27,7 @@ _STAND_INS: dict[str, Any] = {
     "base.name": "tiny",
     "data": {"train": [{"path": "."}]},
     "data.train": [{"path": "."}],
+    "method.config": {"peft_type": "IA3"},
     **_ENTRIES,
     **{f"{place}.path": "." for place in _ENTRIES},
 }

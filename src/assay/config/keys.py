@@ -22,6 +22,9 @@ from assay.config.tree import Path
 VARIANTS: dict[str, dict[str, type[Section]]] = {"method": METHODS, "objective": OBJECTIVES}
 """The sections whose keys depend on their `type`; the first type is the default."""
 
+COUNTED_ONCE = frozenset({"gates.thresholds"})
+"""Blocks that are maps of named numbers, and so one key of a recipe."""
+
 
 @dataclass(frozen=True)
 class Key:
@@ -69,7 +72,9 @@ def leaf_keys(method: str = "lora", objective: str = "sft") -> list[str]:
     for key in walk_keys():
         applies = not key.variant or key.variant == chosen[key.name.split(".", 1)[0]]
         is_block = bool(find_sections(key.field.annotation)) and not is_list(key.field.annotation)
-        if applies and not is_block and ".*." not in key.name:
+        is_whole = not is_block or key.name in COUNTED_ONCE
+        inside = ".*." in key.name or key.name.rpartition(".")[0] in COUNTED_ONCE
+        if applies and is_whole and not inside:
             names.append(key.name)
     return names
 
@@ -127,7 +132,8 @@ def _describe(annotation: Any, limits: list[Any]) -> str:
     if origin in (Union, types.UnionType):
         blocks = find_sections(annotation)
         if len(blocks) > 1:
-            return f"{', '.join(_type_of(block) for block in blocks)}, or a block with that type"
+            kinds = [kind for block in blocks for kind in _types_of(block)]
+            return f"{', '.join(kinds)}, or a block with that type"
         return " or ".join(_describe(part, limits) for part in parts)
     if origin is list:
         return _describe_list(parts[0], limits)
@@ -182,5 +188,5 @@ def _flatten(metadata: list[Any]) -> list[Any]:
     ]
 
 
-def _type_of(section: type[Section]) -> str:
-    return str(section.model_fields["type"].default)
+def _types_of(section: type[Section]) -> list[str]:
+    return list_choices(section.model_fields["type"].annotation)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
 
@@ -10,6 +10,7 @@ from assay.config.sections.base import BaseConfig
 from assay.config.sections.data import DataConfig
 from assay.config.sections.evaluate import EvaluateConfig
 from assay.config.sections.gates import POLICIES, GatesConfig
+from assay.config.sections.launch import LaunchConfig
 from assay.config.sections.method import LoraConfig, Method
 from assay.config.sections.objective import Objective, SftConfig
 from assay.config.sections.train import TrainConfig
@@ -38,6 +39,14 @@ class Recipe(Section):
     method: Method = setting(None, "How the weights are changed.", factory=LoraConfig)
     objective: Objective = setting(None, "What is learned from a row.", factory=SftConfig)
     train: TrainConfig = setting(None, "How the weights are trained.", factory=TrainConfig)
+    launch: LaunchConfig = setting(None, "Where the weights are trained.", factory=LaunchConfig)
+    sweep: dict[str, list[Any]] = setting(
+        None,
+        "For `assay sweep`: keys of the recipe, each with the values to try.",
+        allowed="a map of dotted keys to lists of values",
+        reason="one run, with the values above",
+        factory=dict,
+    )
     evaluate: EvaluateConfig = setting(None, "What is measured.", factory=EvaluateConfig)
     gates: Gates = setting(
         None,

@@ -7,26 +7,44 @@ knows it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
+from assay.config.optimizers import OPTIMIZER_SETTINGS, fill_settings
 from assay.config.recipe import Recipe
-from assay.config.sections.method import AdapterConfig, QloraConfig
+from assay.config.sections.method import AdapterConfig, FreezeConfig, MethodSection
+from assay.config.sections.train import TrainConfig
 from assay.config.setting import Section, get_note
 
 DEFAULT_EPOCHS = 3.0
 
+DEFAULT_WARMUP_RATIO = 0.05
+DEFAULT_TOP_LAYERS = 2
+
+_ADAPTERS = "the usual rate for adapters with alpha at twice the rank"
+_AS_LORA = "as for lora, whose updates have the same size"
+_SOME_WEIGHTS = "the usual rate where weights of the base are trained"
+_TINY = "the embedded base is small: it learns well at this rate"
 _LEARNING_RATES = {
-    ("lora", "tiny"): (2e-3, "the embedded base is small: adapters learn well at this rate"),
-    ("qlora", "tiny"): (2e-3, "as for lora: only how the frozen base is held differs"),
-    ("full", "tiny"): (5e-4, "the embedded base is small: all weights learn well at this rate"),
-    ("lora", ""): (2e-4, "the usual rate for adapters with alpha at twice the rank"),
+    ("lora", ""): (2e-4, _ADAPTERS),
+    ("rslora", ""): (2e-4, _AS_LORA),
+    ("dora", ""): (2e-4, _AS_LORA),
+    ("pissa", ""): (1e-4, "half of lora's: it starts where the weights are largest"),
+    ("lora_plus", ""): (5e-5, "of A; B has 16 times this"),
     ("qlora", ""): (2e-4, "as for lora: only how the frozen base is held differs"),
-    ("full", ""): (2e-5, "the usual rate when all weights are trained"),
+    ("freeze", ""): (2e-5, _SOME_WEIGHTS),
+    ("full", ""): (2e-5, _SOME_WEIGHTS),
+    ("peft", ""): (1e-3, "between the rates that PEFT's methods are published with"),
+    **{(method, "tiny"): (2e-3, _TINY) for method in ("lora", "rslora", "dora", "qlora")},
+    ("pissa", "tiny"): (1e-3, _TINY),
+    ("lora_plus", "tiny"): (5e-4, _TINY),
+    ("freeze", "tiny"): (5e-4, _TINY),
+    ("full", "tiny"): (5e-4, _TINY),
+    ("peft", "tiny"): (5e-3, _TINY),
 }
 
 
@@ -45,8 +63,14 @@ def choose_learning_rate(method: str, base: str) -> Choice:
     return Choice(value, reason)
 
 
-def choose_alpha(rank: int) -> Choice:
-    """Scale of an adapter: twice its rank, so that the learning rate fits whatever the rank is."""
+def choose_alpha(rank: int, *, rank_stabilised: bool = False) -> Choice:
+    """Scale of an adapter: twice its rank, so that the learning rate fits whatever the rank is.
+
+    With rsLoRA (Kalajdzievski 2023), which divides by the root of the rank, the same number for
+    all ranks: at rank 16 both scale by 2.
+    """
+    if rank_stabilised:
+        return Choice(8.0, "the same for every rank, as rslora has it; at rank 16 it is lora's")
     return Choice(2.0 * rank, "twice the rank: what the rules of the learning rate assume")
 
 
@@ -55,6 +79,22 @@ def choose_epochs(max_steps: int | None) -> Choice:
     if max_steps is not None:
         return Choice(None, "train.max_steps decides")
     return Choice(DEFAULT_EPOCHS, "enough to learn a task, few enough not to learn rows by heart")
+
+
+def choose_warmup_ratio(warmup_steps: int | None) -> Choice:
+    """Share of the steps for warm-up when the recipe names none; none where steps are counted."""
+    if warmup_steps is not None:
+        return Choice(None, "train.warmup_steps decides")
+    return Choice(
+        DEFAULT_WARMUP_RATIO, "keeps the first steps, whose moments are not yet known, small"
+    )
+
+
+def choose_top_layers(patterns: Sequence[str]) -> Choice:
+    """How many layers `freeze` trains when the recipe does not say."""
+    if patterns:
+        return Choice(None, "method.patterns says what is trained")
+    return Choice(DEFAULT_TOP_LAYERS, "the last layers learn a task; the others keep the language")
 
 
 def choose_name(path: Path) -> Choice:
@@ -70,6 +110,15 @@ def describe_rule(key: str) -> str:
     """The rule that fills in `key` where the recipe does not, in words; empty if there is none."""
     if key == "train.epochs":
         return f"{DEFAULT_EPOCHS:g} ({choose_epochs(None).reason}), or null with train.max_steps"
+    if key == "train.warmup_ratio":
+        return f"{DEFAULT_WARMUP_RATIO:g}, or null with train.warmup_steps"
+    if key == "train.optimizer_settings":
+        return "; ".join(
+            f"{name}: {', '.join(f'{n} {s.plain}' for n, s in settings.items())}"
+            for name, settings in OPTIMIZER_SETTINGS.items()
+        )
+    if key == "method.top_layers":
+        return f"{DEFAULT_TOP_LAYERS}, or null with method.patterns"
     if key == "train.learning_rate":
         rates = [
             f"{value:g} for {method}{f' on {base}' if base else ''}"
@@ -77,7 +126,7 @@ def describe_rule(key: str) -> str:
         ]
         return f"found by rule: {', '.join(rates)}"
     if key == "method.alpha":
-        return choose_alpha(1).reason
+        return f"{choose_alpha(1).reason}; with rslora 8"
     return ""
 
 
@@ -90,18 +139,38 @@ def resolve(recipe: Recipe, *, path: Path) -> tuple[Recipe, dict[str, str]]:
         found["train.learning_rate"] = choose_learning_rate(recipe.method.type, recipe.base.name)
     if train.epochs is None:
         found["train.epochs"] = choose_epochs(train.max_steps)
-    method = recipe.method
-    if isinstance(method, AdapterConfig) and method.alpha is None:
-        found["method.alpha"] = choose_alpha(method.rank)
-    if isinstance(method, QloraConfig) and method.quantization == "int8":
-        found["method.double_quantization"] = Choice(False, "int8 has no scales to save on")
+    if train.warmup_ratio is None:
+        found["train.warmup_ratio"] = choose_warmup_ratio(train.warmup_steps)
+    found |= _resolve_method(recipe.method)
+    found |= _resolve_optimizer(train, reasons)
     for split in ("validation", "test"):
         if getattr(data, split) is not None and f"{split}_ratio" not in data.model_fields_set:
             found[f"data.{split}_ratio"] = Choice(0.0, f"data.{split} names the rows")
     if recipe.name is None:
         found["name"] = choose_name(path)
-    reasons |= {key: choice.reason for key, choice in found.items()}
+    reasons |= {key: choice.reason for key, choice in found.items() if choice.reason}
     return _replace(recipe, {key: choice.value for key, choice in found.items()}), reasons
+
+
+def _resolve_method(method: MethodSection) -> dict[str, Choice]:
+    if isinstance(method, AdapterConfig) and method.alpha is None:
+        stabilised = "rslora" in method.all_flavours
+        return {"method.alpha": choose_alpha(method.rank, rank_stabilised=stabilised)}
+    if isinstance(method, FreezeConfig) and method.top_layers is None:
+        return {"method.top_layers": choose_top_layers(method.patterns)}
+    return {}
+
+
+def _resolve_optimizer(train: TrainConfig, reasons: dict[str, str]) -> dict[str, Choice]:
+    """The optimizer's settings in full; `reasons` gets that of each which the user did not set."""
+    given, key = train.optimizer_settings, "train.optimizer_settings"
+    reasons.pop(key, "")
+    filled = fill_settings(train.optimizer, given)
+    known = OPTIMIZER_SETTINGS.get(train.optimizer, {})
+    reasons |= {f"{key}.{name}": known[name].reason for name in filled if name not in given}
+    if filled == given:
+        return {}
+    return {key: Choice(filled, "")}
 
 
 def _replace(recipe: Recipe, values: dict[str, Any]) -> Recipe:

@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import PurePath
 
 from assay.config.check import Checked
+from assay.config.not_yet import NOT_YET
+from assay.config.optimizers import find_wrong_settings
 from assay.config.recipe import Recipe
-from assay.config.sections.method import LoraConfig, QloraConfig
+from assay.config.rule import Rule
+from assay.config.sections.method import AdapterConfig
 from assay.config.tree import Node, Path
 from assay.config.wording import build_problem, to_path
 from assay.errors import Problem
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A combination that cannot be meant; located at the first of `keys`.
-
-    `broken` is only asked about recipes in which every one of `keys` is valid by itself.
-    """
-
-    keys: tuple[str, ...]
-    broken: Callable[[Recipe], bool]
-    got: str
-    allowed: str
-    do: str
-
 
 RULES = (
     Rule(
         ("train.max_steps", "train.epochs"),
         lambda recipe: recipe.train.max_steps is not None and recipe.train.epochs is not None,
         "both train.max_steps and train.epochs",
+        "one of them",
+        "remove one, or set it to null",
+    ),
+    Rule(
+        ("train.warmup_steps", "train.warmup_ratio"),
+        lambda recipe: (
+            recipe.train.warmup_steps is not None and recipe.train.warmup_ratio is not None
+        ),
+        "both train.warmup_steps and train.warmup_ratio",
         "one of them",
         "remove one, or set it to null",
     ),
@@ -88,28 +84,35 @@ RULES = (
     ),
     Rule(
         ("method.target_modules", "method.type"),
-        lambda recipe: isinstance(recipe.method, LoraConfig) and not recipe.method.target_modules,
+        lambda recipe: (
+            isinstance(recipe.method, AdapterConfig) and not recipe.method.target_modules
+        ),
         "an empty list",
         "all-linear, or at least one name ending",
         "remove it to adapt all linear layers",
     ),
     Rule(
-        ("method.double_quantization", "method.quantization", "method.type"),
+        ("method.flavours", "method.type"),
+        lambda recipe: isinstance(recipe.method, AdapterConfig) and _has_doubled_flavour(recipe),
+        "the same flavour twice",
+        "each flavour once, the method's own not among them",
+        "remove one",
+    ),
+    Rule(
+        ("train.techniques",),
         lambda recipe: (
-            isinstance(recipe.method, QloraConfig)
-            and recipe.method.quantization == "int8"
-            and "double_quantization" in recipe.method.model_fields_set
-            and recipe.method.double_quantization
+            len(set(recipe.train.techniques)) < len(recipe.train.techniques)
+            and recipe.train.techniques != "auto"
         ),
-        "true with method.quantization: int8",
-        "true with nf4 or fp4, whose scales are many",
-        "remove it, or set method.quantization to nf4",
+        "the same technique twice",
+        "each technique once",
+        "remove one",
     ),
     Rule(
         ("data.train", "method.type"),
-        lambda recipe: recipe.method.type == "full" and _has_role(recipe, "anchor"),
-        "role: anchor with method: full",
-        "role: anchor with lora or qlora, whose base is at hand when the adapters are off",
+        lambda recipe: recipe.method.trains_base and _has_role(recipe, "anchor"),
+        "role: anchor with a method that changes the base",
+        "role: anchor with adapters, whose base is at hand when they are off",
         "set method to lora, or the role to extra, which learns the rows' answers",
     ),
     Rule(
@@ -138,12 +141,13 @@ RULES = (
 
 def find_conflicts(checked: Checked, root: Node) -> Iterator[Problem]:
     """Every broken rule whose keys are each valid, located at its first key."""
-    for rule in RULES:
+    for rule in (*RULES, *NOT_YET):
         paths = [to_path(key) for key in rule.keys]
         if not any(map(checked.is_wrong, paths)) and rule.broken(checked.recipe):
             yield build_problem(root, paths[0], got=rule.got, allowed=rule.allowed, do=rule.do)
     yield from _find_name_conflicts(checked, root)
     yield from _find_held_out_settings(checked, root)
+    yield from _find_optimizer_settings(checked, root)
 
 
 def list_taken_names(base: str) -> list[str]:
@@ -186,6 +190,21 @@ def _find_held_out_settings(checked: Checked, root: Node) -> Iterator[Problem]:
                     got = f"{getattr(source, name)!r} for rows of data.{split}"
                     allowed = "this setting for rows of data.train alone"
                     yield build_problem(root, path, got=got, allowed=allowed, do="remove it")
+
+
+def _find_optimizer_settings(checked: Checked, root: Node) -> Iterator[Problem]:
+    """Settings that the optimizer does not have, or that are out of range."""
+    train = checked.recipe.train
+    for name, allowed in find_wrong_settings(train.optimizer, train.optimizer_settings):
+        path: Path = ("train", "optimizer_settings", name)
+        if not checked.is_wrong(path):
+            got = f"{name}: {train.optimizer_settings[name]}"
+            yield build_problem(root, path, got=got, allowed=allowed, do="change or remove it")
+
+
+def _has_doubled_flavour(recipe: Recipe) -> bool:
+    flavours = [*getattr(recipe.method, "flavours", []), recipe.method.type]
+    return len(set(flavours)) < len(flavours)
 
 
 def _has_role(recipe: Recipe, role: str) -> bool:

@@ -6,7 +6,7 @@ import difflib
 import json
 from typing import Any
 
-from assay.config.aliases import find_meant, get_difference
+from assay.config.aliases import find_meant, get_difference, get_refusal
 from assay.config.keys import VARIANTS, Key, find_keys, list_choices, to_pattern, walk_keys
 from assay.config.setting import get_note
 from assay.config.tree import Node, Path, Place, find_nodes, locate, to_plain
@@ -40,7 +40,7 @@ def describe_unknown(path: Path, nearest: Path, root: Node) -> Problem:
     got = f"unknown key {last!r}"
     do = "remove it; `assay config explain` lists all keys"
     if variants:
-        got = f"{last!r}, a key of {section} type {' and '.join(variants)}"
+        got = f"{last!r}, a key of {section} type {_join_words(variants)}"
         do = f"remove it, or set {section}.type to {variants[0]}"
     elif nearest and "." in str(last):
         do = f"write it nested, `{': {'.join(map(str, nearest))}: …{'}' * (len(nearest) - 1)}`"
@@ -126,6 +126,11 @@ def locate_problem(root: Node, problem: Problem) -> Problem:
     return build_problem(root, path, got=problem.got, allowed=problem.allowed, do=problem.do)
 
 
+def _join_words(words: list[str]) -> str:
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 def _dotted(path: Path) -> str:
     return ".".join(map(str, path))
 
@@ -166,6 +171,9 @@ def _join_allowed(keys: list[Key]) -> str:
 
 
 def _advise(path: Path, value: Any, keys: list[Key]) -> str:
+    refusal = get_refusal(".".join(map(str, path)), value)
+    if refusal:
+        return refusal
     allowed = _join_allowed(keys)
     choices = [choice for key in keys for choice in list_choices(key.field.annotation)]
     nearest = suggest(str(value), choices)

@@ -240,7 +240,7 @@ def _run_stage(
                 name="muon",
                 learning_rate=learning_rate,
                 weight_decay=settings.weight_decay,
-                beta2=0.95,
+                betas=(0.9, 0.95),
             ),
             FitSettings(
                 num_steps=num_steps,

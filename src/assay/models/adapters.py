@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -27,9 +27,12 @@ def add_lora(
     alpha: float,
     dropout: float = 0.0,
     target_modules: str | Sequence[str] = "all-linear",
+    flavours: Collection[str] = (),
     base_name: str | None = None,
 ) -> Any:
     """Wrap `model` with fresh LoRA adapters in float32 and freeze the rest (Hu et al. 2021).
+
+    `flavours` are of rslora (Kalajdzievski 2023) and dora (Liu et al. 2024).
 
     Returns the PEFT model; the wrapped causal model, in which the adapters now live, is its
     ``get_base_model()``. `base_name` is written into the adapter's configuration.
@@ -47,6 +50,8 @@ def add_lora(
         lora_alpha=alpha,
         lora_dropout=dropout,
         target_modules=targets,
+        use_rslora="rslora" in flavours,
+        use_dora="dora" in flavours,
         task_type="CAUSAL_LM",
     )
     try:

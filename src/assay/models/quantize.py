@@ -23,8 +23,8 @@ PACKAGE = "bitsandbytes"
 class Quantization:
     """How a base's linear layers are held (Dettmers et al. 2022 for int8, 2023 for the others).
 
-    `double` also quantises the scales of the four-bit kinds. `dtype`, as in the recipe's
-    ``base.dtype``, is that of computing and of all weights that are not quantised.
+    `double` also quantises the scales of the four-bit kinds. `dtype`, ``auto``, ``fp32``
+    or ``bf16``, is that of computing and of all weights that are not quantised.
     """
 
     kind: Literal["nf4", "fp4", "int8"] = "nf4"

@@ -28,9 +28,9 @@ def load_gate_policy(given: Loaded | Job) -> Policy:
     config = given.recipe.gates
     policy = load_policy(config.policy, base_dir=given.base_dir)
     set_by_recipe = {
-        name: getattr(config, name)
-        for name in config.model_fields_set - {"policy"}
-        if getattr(config, name) is not None
+        name: getattr(config.thresholds, name)
+        for name in config.thresholds.model_fields_set
+        if getattr(config.thresholds, name) is not None
     }
     return override_thresholds(policy, set_by_recipe)
 
@@ -53,17 +53,17 @@ def _check_integrity(job: Job, probe: Probe) -> tuple[dict[str, Any], str]:
     """What `judge_integrity` reads; or nothing, and why the check failed."""
     from assay.models.export import check_integrity
 
-    full = job.recipe.method.type == "full"
+    whole = job.recipe.method.trains_base
     try:
-        found = check_integrity(job.base, job.tuned_folder, probe, adapter=not full)
+        found = check_integrity(job.base, job.tuned_folder, probe, adapter=not whole)
     # Whatever it is (memory, disk, foreign model code), hours of training are not lost over it.
     except Exception as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         job.progress.note(f"the integrity check failed: {reason}")
         return {}, reason
     merged: dict[str, Any] = {"difference": found.merge_difference, "tolerance": found.tolerance}
-    if full:
-        merged = {"not_applicable": "full tuning has no adapter to merge"}
+    if whole:
+        merged = {"not_applicable": f"{job.recipe.method.type} has no adapter to merge"}
     return {
         "adapter_reloads": {"difference": found.reload_difference, "tolerance": found.tolerance},
         "merged_equals_adapter": merged,

@@ -37,4 +37,4 @@ class Job:
     @property
     def tuned_folder(self) -> Path:
         """Where the tuned weights are saved."""
-        return self.run.model if self.recipe.method.type == "full" else self.run.adapter
+        return self.run.model if self.recipe.method.trains_base else self.run.adapter

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from assay.config.sections.method import AdapterConfig
 from assay.pipeline.job import Job
 
 
@@ -17,14 +18,16 @@ def add_method(job: Job, model: Any) -> Any:
         return model
     import torch
 
+    assert isinstance(method, AdapterConfig), "a rule refuses the others"
     assert method.alpha is not None, "resolve() finds it"
     torch.manual_seed(job.recipe.seed)
     return add_lora(
         model,
         rank=method.rank,
         alpha=method.alpha,
-        dropout=method.dropout if method.type == "lora" else 0.0,
-        target_modules=method.target_modules if method.type == "lora" else "all-linear",
+        dropout=method.dropout,
+        target_modules=method.target_modules,
+        flavours=method.all_flavours,
         base_name=job.base.name,
     )
 
@@ -37,5 +40,5 @@ def check_method(job: Job, model: Any) -> None:
     """
     from assay.models.adapters import check_targets
 
-    if job.recipe.method.type == "lora":
+    if isinstance(job.recipe.method, AdapterConfig):
         check_targets(model, job.recipe.method.target_modules)

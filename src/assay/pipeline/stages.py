@@ -18,6 +18,7 @@ from assay.pipeline.guards import describe_decoding, measure_suites
 from assay.pipeline.job import Job
 from assay.pipeline.measure import Answers, build_examiner
 from assay.pipeline.method import add_method, check_method
+from assay.pipeline.precision import choose_precision
 from assay.pipeline.prepare import Prepared
 from assay.pipeline.publish import publish
 from assay.pipeline.questions import SUITE_NAME
@@ -52,9 +53,7 @@ def train_and_measure(job: Job, prepared: Prepared, *, resume: bool) -> Measured
     from assay.models.export import take_probe
 
     recipe = job.recipe
-    full = recipe.method.type == "full"
-    # All weights train in float32 under autocast; a frozen base may stay in half precision.
-    model = load_model(job.base, dtype="fp32" if full else recipe.base.dtype)
+    model = load_model(job.base, dtype=choose_precision(recipe).weights)
     check_method(job, model)
     engine = LocalEngine(
         model,
@@ -66,7 +65,7 @@ def train_and_measure(job: Job, prepared: Prepared, *, resume: bool) -> Measured
     baseline = measure_baseline(job, prepared, engine)
     job.progress.stage("tune", f"tune: {recipe.method.type}, {len(prepared.train)} rows")
     training, wrapped = _tune_or_reload(job, prepared, model, resume=resume)
-    engine.model = model = wrapped if full else wrapped.get_base_model()
+    engine.model = model = wrapped if recipe.method.trains_base else wrapped.get_base_model()
     job.progress.stage("evaluate", "evaluate: the tuned model on the same items")
     examiner = build_examiner(job, engine, "tuned")
     tuned_validation = examiner.measure(baseline.validation, name=VALIDATION_NAME)
@@ -83,16 +82,16 @@ def _tune_or_reload(
     from assay.models.adapters import load_adapter, save_adapter, save_model
     from assay.models.base import load_model
 
-    full = job.recipe.method.type == "full"
+    whole, precision = job.recipe.method.trains_base, choose_precision(job.recipe)
     done = read_json(job.run.manifest).get("training") if resume else None
     if done:
-        if full:
-            saved = load_model(replace(job.base, folder=job.tuned_folder), dtype="fp32")
-            return Training(**done), saved
+        if whole:
+            folder = replace(job.base, folder=job.tuned_folder)
+            return Training(**done), load_model(folder, dtype=precision.weights)
         return Training(**done), load_adapter(model, job.tuned_folder)
     wrapped = add_method(job, model)
-    training = tune(job, prepared, wrapped if full else wrapped.get_base_model(), resume=resume)
-    save = save_model if full else save_adapter
+    training = tune(job, prepared, wrapped if whole else wrapped.get_base_model(), resume=resume)
+    save = save_model if whole else save_adapter
     save(wrapped, job.tuned_folder, tokenizer_folder=job.base.folder)
     job.run.update_manifest({"training": training.to_dict()})
     return training, wrapped

@@ -126,7 +126,9 @@ def read_quantization(recipe: Recipe) -> Quantization | None:
     method = recipe.method
     if method.type != "qlora":
         return None
-    return Quantization(method.quantization, method.double_quantization, recipe.base.dtype)
+    double = method.quantization != "int8"
+    dtype = {"auto": "auto", "bf16": "bf16"}.get(recipe.train.precision, "fp32")
+    return Quantization(method.quantization, double, dtype)
 
 
 def check_packages(loaded: Loaded) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from assay.data.pack import PackedBatch
 from assay.pipeline.batches import TrainingRows, batch_source, build_rows
 from assay.pipeline.job import Job
+from assay.pipeline.precision import choose_precision
 from assay.pipeline.prepare import Prepared
 from assay.pipeline.trackers import open_trackers
 
@@ -56,7 +57,7 @@ def tune(job: Job, prepared: Prepared, model: Any, *, resume: bool) -> Training:
 
     difference = self_test(job, prepared, model)
     rows = build_rows(job, prepared)
-    num_steps = fit_settings(job, len(rows.sequences), _device(model).type).num_steps
+    num_steps = fit_settings(job, len(rows.sequences)).num_steps
     with training_mode(job, model), open_trackers(job) as track:
 
         def report(record: dict[str, Any]) -> None:
@@ -108,7 +109,7 @@ def tune_steps(
     from assay.train.sft import SftLoss, compute_mean_loss
 
     config, sequences = job.recipe.train, rows.sequences
-    settings = fit_settings(job, len(sequences), _device(model).type)
+    settings = fit_settings(job, len(sequences))
     torch.manual_seed(job.recipe.seed)
     checkpoints = Checkpoints(job.run.checkpoints, keep=config.keep_checkpoints)
     if resume:
@@ -149,37 +150,29 @@ def _optimizers(job: Job, model: Any) -> Any:
     from assay.train.optimizer import build_optimizers
 
     config = job.recipe.train
-    beta1, beta2 = config.betas
-    return build_optimizers(
-        model,
-        learning_rate=config.learning_rate or 0.0,
-        weight_decay=config.weight_decay,
-        beta1=beta1,
-        beta2=beta2,
-        epsilon=config.epsilon,
-    )
+    options: dict[str, Any] = {"name": config.optimizer, **config.optimizer_settings}
+    return build_optimizers(model, learning_rate=config.learning_rate or 0.0, **options)
 
 
-def fit_settings(job: Job, num_sequences: int, device_type: str) -> FitSettings:
+def fit_settings(job: Job, num_sequences: int) -> FitSettings:
     """The recipe's training section in steps."""
     from assay.train.fit import FitSettings
 
     config = job.recipe.train
     steps_per_epoch = math.ceil(num_sequences / config.batch_size)
     num_steps = config.max_steps or math.ceil((config.epochs or 1) * steps_per_epoch)
-    precision = config.precision
-    if precision == "auto":
-        precision = "fp32" if device_type == "cpu" else "bf16"
+    warmup_steps = config.warmup_steps
+    if warmup_steps is None:
+        warmup_steps = round((config.warmup_ratio or 0.0) * num_steps)
     return FitSettings(
         num_steps=num_steps,
-        warmup_steps=round(config.warmup_ratio * num_steps),
+        warmup_steps=warmup_steps,
         schedule=config.schedule,
         max_grad_norm=config.max_grad_norm,
-        precision=precision,
+        precision=choose_precision(job.recipe).name,
         eval_every_steps=config.eval_every_steps or steps_per_epoch,
         patience=config.patience,
         checkpoint_every_s=config.checkpoint_every_s,
-        checkpoint_every_steps=config.checkpoint_every_steps or 0,
     )
 
 
@@ -195,7 +188,3 @@ def _count_weights(parameter: Any) -> int:
     """Weights that a parameter stands for; one in four bits holds two in each of its elements."""
     state = getattr(parameter, "quant_state", None)
     return math.prod(state.shape) if state is not None else int(parameter.numel())
-
-
-def _device(model: Any) -> Any:
-    return model.get_input_embeddings().weight.device

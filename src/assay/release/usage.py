@@ -53,8 +53,7 @@ def _quantization(source: ReportSource) -> list[str]:
         return []
     if kind == "int8":
         return ["quantization_config=BitsAndBytesConfig(load_in_8bit=True)"]
-    double = dig(source.recipe, "method", "double_quantization") is True
-    options = f"bnb_4bit_quant_type={json.dumps(kind)}, bnb_4bit_use_double_quant={double}"
+    options = f"bnb_4bit_quant_type={json.dumps(kind)}, bnb_4bit_use_double_quant=True"
     return [f"quantization_config=BitsAndBytesConfig(load_in_4bit=True, {options})"]
 
 

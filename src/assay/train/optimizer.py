@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -16,8 +17,7 @@ def build_optimizers(
     name: OptimizerName = "adamw",
     learning_rate: float,
     weight_decay: float = 0.0,
-    beta1: float = 0.9,
-    beta2: float = 0.999,
+    betas: Sequence[float] = (0.9, 0.999),
     epsilon: float = 1e-8,
     matrix_learning_rate: float | None = None,
 ) -> list[torch.optim.Optimizer]:
@@ -41,7 +41,7 @@ def build_optimizers(
     if groups:
         optimizers.append(
             torch.optim.AdamW(
-                groups, lr=learning_rate, betas=(beta1, beta2), eps=epsilon, fused=True
+                groups, lr=learning_rate, betas=(betas[0], betas[1]), eps=epsilon, fused=True
             )
         )
     if matrices:

@@ -82,7 +82,7 @@ def train_step(
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:
-    """bfloat16 autocast for ``bf16``; weights, gradients and optimizer state stay float32."""
-    if precision == "bf16":
+    """bfloat16 autocast for ``bf16`` and ``mixed``, which differ in how weights are held alone."""
+    if precision in ("bf16", "mixed"):
         return torch.autocast(device.type, dtype=torch.bfloat16)
     return nullcontext()

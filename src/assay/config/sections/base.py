@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated
+
+from pydantic import Field
 
 from assay.config.setting import REQUIRED, Section, setting
 
@@ -22,13 +24,14 @@ class BaseConfig(Section):
         "Branch, tag or commit of a Hub model.",
         reason="the Hub's main branch; the commit is written into the manifest",
     )
-    dtype: Literal["auto", "fp32", "bf16"] = setting(
-        "auto",
-        "Number format in which the base's weights are held.",
-        reason="the format the weights were saved in where the device has it, else fp32",
-    )
     trust_remote_code: bool = setting(
         False,
         "Whether Python code that comes with the base may run.",
         reason="code from elsewhere runs only when a recipe says so",
+    )
+    new_tokens: list[Annotated[str, Field(min_length=1)]] = setting(
+        None,
+        "Texts that become one token each; their rows of the embedding are trained too.",
+        reason="the tokenizer stays as it is",
+        factory=list,
     )

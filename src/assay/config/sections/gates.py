@@ -14,16 +14,9 @@ POLICIES = ("minimal", "standard", "strict")
 POLICIES_TEXT = f"{', '.join(POLICIES)}, or a policy file (.yaml)"
 
 
-class GatesConfig(Section):
-    """The policy (which gates are required) and what the recipe changes of its margins."""
+class ThresholdsConfig(Section):
+    """What the recipe changes of the policy's margins, named as in a policy file."""
 
-    policy: str = setting(
-        "standard",
-        "Which gates are required.",
-        allowed=POLICIES_TEXT,
-        reason="better than the base, no worse elsewhere, refusals intact",
-        min_length=1,
-    )
     min_gain: float | None = setting(
         None,
         "The gain over the base must lie above this with the stated confidence.",
@@ -83,3 +76,18 @@ class GatesConfig(Section):
             return value
         null_keys = {name for name, field in cls.model_fields.items() if field.default is None}
         return {k: v for k, v in value.items() if v is not None or k not in null_keys}
+
+
+class GatesConfig(Section):
+    """The policy (which gates are required) and what the recipe changes of its margins."""
+
+    policy: str = setting(
+        "standard",
+        "Which gates are required.",
+        allowed=POLICIES_TEXT,
+        reason="better than the base, no worse elsewhere, refusals intact",
+        min_length=1,
+    )
+    thresholds: ThresholdsConfig = setting(
+        None, "What the recipe changes of the policy's margins.", factory=ThresholdsConfig
+    )

@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
-from assay.config.setting import Section, setting
+from assay.config.setting import REQUIRED, Section, setting
 from assay.config.shorthand import expand_block
 
+Flavour = Literal["rslora", "dora", "pissa", "lora_plus"]
+LoraType = Literal["lora", "rslora", "dora", "pissa", "lora_plus"]
+MethodType = Literal[LoraType, "qlora", "freeze", "full", "peft"]
+Name = Annotated[str, Field(min_length=1)]
+StartFrom = str | list[Name] | dict[str, float] | None
 
-class AdapterConfig(Section):
+_START_FROM = {
+    "allowed": "a folder, a list of folders, or a map of folders to weights",
+    "reason": "a fresh adapter",
+}
+
+
+class MethodSection(Section):
+    """What every method says of itself beside its settings.
+
+    `trains_base` says whether weights of the base itself change, so that a whole model is saved.
+    """
+
+    trains_base: ClassVar[bool] = False
+
+
+class AdapterConfig(MethodSection):
     """What all methods with low-rank adapters share (Hu et al. 2021)."""
 
     type: str
@@ -24,20 +44,11 @@ class AdapterConfig(Section):
     )
     alpha: float | None = setting(
         None,
-        "Scale of the adapter: its output is multiplied by alpha / rank.",
+        "Scale of the adapter: its output is multiplied by alpha / rank (rslora: by alpha / the "
+        "square root of rank).",
         reason="found by rule from the rank",
         gt=0,
         le=65536,
-    )
-
-
-class LoraConfig(AdapterConfig):
-    """Low-rank adapters beside frozen weights."""
-
-    type: Literal["lora"] = setting(
-        "lora",
-        "How the weights are changed.",
-        reason="needs little memory, and the base stays as it was",
     )
     dropout: float = setting(
         0.0,
@@ -47,69 +58,137 @@ class LoraConfig(AdapterConfig):
         ge=0,
         lt=1,
     )
-    target_modules: Literal["all-linear"] | list[Annotated[str, Field(min_length=1)]] = setting(
+    target_modules: Literal["all-linear"] | list[Name] = setting(
         "all-linear",
         "Which linear layers get an adapter: all but the output head, or a list of name endings.",
         reason="adapting every linear layer learns as well as full tuning on small data",
     )
+    flavours: list[Flavour] = setting(
+        None,
+        "Variants on top: rslora (scale that fits any rank), dora (direction and length apart), "
+        "pissa (starts from the largest singular values), lora_plus (B learns faster than A).",
+        reason="the method's own alone",
+        factory=list,
+    )
+    start_from: StartFrom = setting(
+        None,
+        "Adapters to go on from, each a folder in PEFT's layout; several are summed by weight.",
+        **_START_FROM,
+    )
+
+    @property
+    def all_flavours(self) -> frozenset[str]:
+        """The flavours of `flavours` and of the method's own name."""
+        return frozenset(self.flavours) | ({self.type} & set(get_args(Flavour)))
+
+
+class LoraConfig(AdapterConfig):
+    """Low-rank adapters beside frozen weights, plain or of one flavour."""
+
+    type: LoraType = setting(
+        "lora",
+        "How the weights are changed.",
+        reason="needs little memory, and the base stays as it was",
+    )
 
 
 class QloraConfig(AdapterConfig):
-    """Adapters beside frozen weights that are held in few bits (Dettmers et al. 2023).
-
-    As published: on every linear layer but the output head, and without dropout. Both are settings
-    of `lora` alone.
-    """
+    """Adapters beside frozen weights that are held in few bits (Dettmers et al. 2023)."""
 
     type: Literal["qlora"] = setting(
         "qlora", "How the weights are changed.", reason="named by the recipe"
     )
     quantization: Literal["nf4", "fp4", "int8"] = setting(
         "nf4",
-        "Format of the base's linear layers while tuning; the baseline is measured in it too.",
+        "Format of the base's linear layers while tuning; the baseline is measured in it too. The "
+        "scales of four-bit formats are quantised as well.",
         reason="a quarter of bf16's memory, with the least error of the four-bit formats",
     )
-    double_quantization: bool = setting(
-        True,
-        "Whether the scales of a four-bit format are quantised as well.",
-        reason="saves 0.4 bits a weight at hardly any error; int8 has none to save",
+
+
+class FreezeConfig(MethodSection):
+    """Some of the base's own weights are trained, the others stay."""
+
+    trains_base: ClassVar[bool] = True
+
+    type: Literal["freeze"] = setting(
+        "freeze", "How the weights are changed.", reason="named by the recipe"
+    )
+    top_layers: int | None = setting(
+        None,
+        "How many of the last layers are trained.",
+        unit="layers",
+        reason="found by rule: 2, or none where method.patterns says what is trained",
+        ge=1,
+        le=10_000,
+    )
+    patterns: list[Name] = setting(
+        None,
+        "Regular expressions; weights whose name holds a match are trained too.",
+        reason="the top layers alone",
+        factory=list,
     )
 
 
-class FullConfig(Section):
+class FullConfig(MethodSection):
     """All weights are trained."""
+
+    trains_base: ClassVar[bool] = True
 
     type: Literal["full"] = setting(
         "full", "How the weights are changed.", reason="named by the recipe"
     )
 
 
+class PeftConfig(MethodSection):
+    """Any other method of PEFT, through PEFT's own configuration."""
+
+    type: Literal["peft"] = setting(
+        "peft", "How the weights are changed.", reason="named by the recipe"
+    )
+    config: dict[str, Any] = setting(
+        REQUIRED,
+        "PEFT's own configuration of the method: `peft_type`, and what that method has.",
+        allowed="a map of PEFT's names, with peft_type",
+        example="method: {type: peft, config: {peft_type: IA3}}",
+        min_length=1,
+    )
+    start_from: StartFrom = setting(
+        None, "An adapter to go on from: a folder in PEFT's layout.", **_START_FROM
+    )
+
+
 METHODS: dict[str, type[Section]] = {
-    "lora": LoraConfig,
+    **dict.fromkeys(get_args(LoraType), LoraConfig),
     "qlora": QloraConfig,
+    "freeze": FreezeConfig,
     "full": FullConfig,
+    "peft": PeftConfig,
 }
 
 
-def _get_type(value: Any) -> str:
-    """The `type` of a block or section; adapters where it is left out."""
-    if isinstance(value, dict):
-        return str(value.get("type", "lora"))
-    return str(getattr(value, "type", "lora"))
+def _get_tag(value: Any) -> str:
+    """The block that a `type` has, by the first type with that block; adapters without a type."""
+    kind = value.get("type", "lora") if isinstance(value, dict) else getattr(value, "type", "lora")
+    return "lora" if kind in get_args(LoraType) else str(kind)
 
 
 Method = Annotated[
     Annotated[
         Annotated[LoraConfig, Tag("lora")]
         | Annotated[QloraConfig, Tag("qlora")]
-        | Annotated[FullConfig, Tag("full")],
-        Discriminator(_get_type),
+        | Annotated[FreezeConfig, Tag("freeze")]
+        | Annotated[FullConfig, Tag("full")]
+        | Annotated[PeftConfig, Tag("peft")],
+        Discriminator(_get_tag),
     ],
     BeforeValidator(
         expand_block("method"),
-        json_schema_input_type=Literal["lora", "qlora", "full"]
+        json_schema_input_type=MethodType
         | LoraConfig
         | QloraConfig
-        | FullConfig,
+        | FreezeConfig
+        | FullConfig
+        | PeftConfig,
     ),
 ]

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
-
-from pydantic import Field
+from typing import Literal
 
 from assay.config.setting import Section, setting
 
-_Decay = Annotated[float, Field(ge=0, lt=1)]
+OptimizerName = Literal[
+    "adamw", "adamw_8bit", "paged_adamw_8bit", "adafactor", "lion", "muon", "schedule_free"
+]
+Technique = Literal[
+    "checkpoint_layers",
+    "offload_activations",
+    "step_per_layer",
+    "compile",
+    "reuse_in_memory",
+    "reuse_on_disk",
+]
 
 
 class TrainConfig(Section):
@@ -53,40 +61,40 @@ class TrainConfig(Section):
         gt=0,
         le=1,
     )
-    schedule: Literal["cosine", "linear", "constant"] = setting(
+    schedule: Literal["cosine", "linear", "constant", "wsd"] = setting(
         "cosine",
-        "Course of the learning rate after warm-up.",
+        "Course of the learning rate after warm-up; wsd stays at the peak and falls linearly over "
+        "the last two fifths.",
         reason="ends near zero, so the last steps settle",
     )
-    warmup_ratio: float = setting(
-        0.05,
-        "Share of the steps over which the learning rate rises to its peak.",
-        unit="ratio",
-        reason="keeps the first steps, whose moments are not yet known, small",
-        ge=0,
-        le=1,
-    )
-    weight_decay: float = setting(
-        0.0,
-        "Decoupled weight decay of matrices (AdamW).",
-        reason="few steps: decay would only pull back what is learned",
-        ge=0,
-        le=1,
-    )
-    betas: list[_Decay] = setting(
+    warmup_ratio: float | None = setting(
         None,
-        "AdamW's decay rates of the first and second moment.",
-        reason="AdamW's published values",
-        factory=lambda: [0.9, 0.999],
-        min_length=2,
-        max_length=2,
+        "Share of the steps over which the learning rate rises to its peak; not together with "
+        "train.warmup_steps.",
+        unit="ratio",
+        reason="found by rule",
+        ge=0,
+        le=1,
     )
-    epsilon: float = setting(
-        1e-8,
-        "AdamW's term against division by zero.",
-        reason="AdamW's published value",
-        gt=0,
-        le=0.1,
+    warmup_steps: int | None = setting(
+        None,
+        "Steps over which the learning rate rises to its peak; not together with "
+        "train.warmup_ratio.",
+        unit="steps",
+        reason="train.warmup_ratio decides",
+        ge=0,
+    )
+    optimizer: OptimizerName = setting(
+        "adamw",
+        "How gradients become steps.",
+        reason="learns well at published learning rates",
+    )
+    optimizer_settings: dict[str, bool | float | list[float]] = setting(
+        None,
+        "What the optimizer has beside its learning rate.",
+        allowed="a map of the optimizer's settings to their values",
+        reason="found by rule from the optimizer",
+        factory=dict,
     )
     max_grad_norm: float = setting(
         1.0,
@@ -94,10 +102,16 @@ class TrainConfig(Section):
         reason="one odd batch cannot throw the weights away",
         gt=0,
     )
-    precision: Literal["auto", "fp32", "bf16"] = setting(
+    precision: Literal["auto", "fp32", "bf16", "mixed"] = setting(
         "auto",
-        "Number format of the computation.",
-        reason="bf16 on a GPU that has it, else fp32",
+        "Number formats. fp32: of weights and computation; bf16: the same, but adapters and their "
+        "optimizer stay in fp32; mixed: weights in fp32, computation in bf16.",
+        reason="fp32 on a CPU; on a GPU bf16 for adapters, mixed where the base itself is trained",
+    )
+    techniques: Literal["auto"] | list[Technique] = setting(
+        "auto",
+        "What is done to save memory or time; the result does not change.",
+        reason="what the machine and the method ask for",
     )
     eval_every_steps: int | None = setting(
         None,
@@ -120,13 +134,6 @@ class TrainConfig(Section):
         reason="an interruption costs two minutes at most",
         gt=0,
     )
-    checkpoint_every_steps: int | None = setting(
-        None,
-        "Steps between checkpoints, in addition to those by time.",
-        unit="steps",
-        reason="by time alone",
-        ge=1,
-    )
     keep_checkpoints: int = setting(
         2,
         "How many of the newest checkpoints stay on disk, beside the best.",
@@ -135,13 +142,3 @@ class TrainConfig(Section):
         ge=1,
         le=1000,
     )
-
-    @property
-    def beta1(self) -> float:
-        """Decay rate of the first moment."""
-        return self.betas[0]
-
-    @property
-    def beta2(self) -> float:
-        """Decay rate of the second moment."""
-        return self.betas[1]

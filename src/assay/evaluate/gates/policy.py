@@ -95,7 +95,7 @@ def override_thresholds(policy: Policy, changes: Mapping[str, float]) -> Policy:
     problems = [
         problem
         for name, value in changes.items()
-        if (problem := find_threshold_problem(name, value, key=f"gates.{name}"))
+        if (problem := find_threshold_problem(name, value, key=f"gates.thresholds.{name}"))
     ]
     if problems:
         raise ConfigError(problems)

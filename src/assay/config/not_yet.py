@@ -1,0 +1,71 @@
+"""Settings that a recipe may name and that nothing carries out so far: refused, never ignored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from assay.config.recipe import Recipe
+from assay.config.rule import Rule
+
+METHODS = ("lora", "rslora", "dora", "qlora", "full")
+FLAVOURS = ("rslora", "dora")
+OPTIMIZERS = ("adamw", "muon")
+
+
+def _rule(keys: str, got: str, allowed: str, broken: Callable[[Recipe], Any]) -> Rule:
+    do = f"write {allowed.split(', ')[0]}" if allowed else "remove it"
+    names = tuple(keys.split())
+    return Rule(names, lambda recipe: bool(broken(recipe)), got, allowed or "its default", do)
+
+
+NOT_YET = (
+    _rule(
+        "method.type",
+        "a method that is not available yet",
+        ", ".join(METHODS),
+        lambda recipe: recipe.method.type not in METHODS,
+    ),
+    _rule(
+        "method.flavours method.type",
+        "a flavour that is not available yet",
+        ", ".join(FLAVOURS),
+        lambda recipe: set(getattr(recipe.method, "flavours", [])) - set(FLAVOURS),
+    ),
+    _rule(
+        "method.start_from method.type",
+        "method.start_from, which is not available yet",
+        "",
+        lambda recipe: getattr(recipe.method, "start_from", None),
+    ),
+    _rule(
+        "base.new_tokens",
+        "base.new_tokens, which is not available yet",
+        "",
+        lambda recipe: recipe.base.new_tokens,
+    ),
+    _rule(
+        "train.optimizer",
+        "an optimizer that is not available yet",
+        ", ".join(OPTIMIZERS),
+        lambda recipe: recipe.train.optimizer not in OPTIMIZERS,
+    ),
+    _rule(
+        "train.techniques",
+        "techniques, which are not available yet",
+        "auto",
+        lambda recipe: recipe.train.techniques != "auto",
+    ),
+    _rule(
+        "launch.processes",
+        "several processes, which are not available yet",
+        "1",
+        lambda recipe: recipe.launch.processes > 1,
+    ),
+    _rule(
+        "sweep",
+        "sweep, which is not available yet",
+        "",
+        lambda recipe: recipe.sweep,
+    ),
+)
