@@ -48,15 +48,53 @@ class OptimizerSetting:
         return self.low <= value <= self.high
 
 
-_ADAMW = {
+_PUBLISHED = "the published value"
+_DECAY = {
     "weight_decay": OptimizerSetting(
         0.0, "few steps: decay would only pull back what is learned; it is of matrices alone"
-    ),
-    "betas": OptimizerSetting((0.9, 0.999), "AdamW's published values", high=0.9999999),
-    "epsilon": OptimizerSetting(1e-8, "AdamW's published value", high=0.1, is_open=True),
+    )
 }
-OPTIMIZER_SETTINGS: dict[str, dict[str, OptimizerSetting]] = {"adamw": _ADAMW, "muon": _ADAMW}
-"""By optimizer; what is not matrices, and with it betas and epsilon, Muon leaves to AdamW."""
+_EPSILON = {"epsilon": OptimizerSetting(1e-8, "AdamW's published value", high=0.1, is_open=True)}
+_ADAMW = {
+    **_DECAY,
+    "betas": OptimizerSetting((0.9, 0.999), "AdamW's published values", high=0.9999999),
+    **_EPSILON,
+}
+OPTIMIZER_SETTINGS: dict[str, dict[str, OptimizerSetting]] = {
+    "adamw": _ADAMW,
+    "adamw_8bit": _ADAMW,
+    "paged_adamw_8bit": _ADAMW,
+    "adafactor": {
+        **_DECAY,
+        "momentum": OptimizerSetting(
+            0.0, "none, and no memory for it: what this optimizer is chosen for", high=0.9999999
+        ),
+        "decay_rate": OptimizerSetting(-0.8, _PUBLISHED, low=-1.0, high=0.0, is_open=True),
+        "clip_threshold": OptimizerSetting(1.0, _PUBLISHED, high=1000.0, is_open=True),
+        "epsilon": OptimizerSetting(1e-30, _PUBLISHED, high=0.1, is_open=True),
+    },
+    "lion": {
+        **_DECAY,
+        "betas": OptimizerSetting((0.9, 0.99), "the published values", high=0.9999999),
+    },
+    "muon": {
+        **_ADAMW,
+        "momentum": OptimizerSetting(0.95, _PUBLISHED, high=0.9999999),
+    },
+    "schedule_free": {
+        **_DECAY,
+        "betas": OptimizerSetting((0.9, 0.999), "the published values", is_open=True),
+        **_EPSILON,
+    },
+}
+"""By optimizer.
+
+Adafactor (Shazeer and Stern 2018) makes absolute steps, of the recipe's learning rate; its
+`decay_rate` is the exponent c of the second moment's decay rate 1 - step ** c, `clip_threshold` the
+root mean square above which an update is scaled down. What is not a hidden matrix, and with it
+betas and epsilon, Muon leaves to AdamW. The first beta of schedule-free AdamW is the share of the
+average at the point where gradients are taken.
+"""
 
 
 def fill_settings(optimizer: str, given: dict[str, Any]) -> dict[str, Any]:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from difflib import get_close_matches
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from assay.errors import ConfigError, Problem
+from assay.models.quantize import import_bitsandbytes
 
 TOKENIZER_FILES = (
     *("tokenizer*", "*.model", "vocab*", "merges*", "special_*", "chat_template*"),
@@ -40,7 +38,7 @@ def add_lora(
     Raises:
         ConfigError: names in `target_modules` that match no linear layer, all of them.
     """
-    _import_bitsandbytes_apart()
+    import_bitsandbytes()
     from peft import LoraConfig, get_peft_model
 
     check_targets(model, target_modules)
@@ -120,17 +118,6 @@ def _without_notices() -> Iterator[None]:
         yield
 
 
-def _import_bitsandbytes_apart() -> None:
-    """Import bitsandbytes, which PEFT does where it is installed, in a thread that knows no model.
-
-    It keeps the exception of a device that it has no library for, and that keeps every frame below
-    the import, and what they hold: the base would never be freed.
-    """
-    if find_spec("bitsandbytes"):
-        with ThreadPoolExecutor(1) as apart:
-            apart.submit(import_module, "bitsandbytes").exception()
-
-
 def save_adapter(peft_model: Any, folder: Path, *, tokenizer_folder: Path) -> None:
     """Write the adapter in PEFT's layout with the base's tokenizer and template beside it."""
     # The automatic check for resized embeddings would look the base up on the Hub.
@@ -141,7 +128,7 @@ def save_adapter(peft_model: Any, folder: Path, *, tokenizer_folder: Path) -> No
 
 def load_adapter(model: Any, folder: Path) -> Any:
     """`model` with the adapter of `folder`, in evaluation mode; returns the PEFT model."""
-    _import_bitsandbytes_apart()
+    import_bitsandbytes()
     from peft import PeftModel
 
     with _without_notices():

@@ -7,7 +7,9 @@ tuning needs beside (a frozen base, adapters in float32) `add_lora` does for eve
 from __future__ import annotations
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -56,6 +58,17 @@ def build_quantization_config(quantization: Quantization, dtype: torch.dtype) ->
         bnb_4bit_use_double_quant=quantization.double,
         bnb_4bit_compute_dtype=dtype,
     )
+
+
+def import_bitsandbytes() -> None:
+    """Import bitsandbytes, where it is installed, in a thread that knows no model.
+
+    It keeps the exception of a device that it has no library for, and that keeps every frame below
+    the import, and what they hold: the base would never be freed.
+    """
+    if find_spec(PACKAGE):
+        with ThreadPoolExecutor(1) as apart:
+            apart.submit(import_module, PACKAGE).exception()
 
 
 def keep_trainable(model: Any) -> Any:

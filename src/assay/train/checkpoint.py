@@ -21,7 +21,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from assay.errors import CheckpointError, ResourceError
+from assay.train.optimizer import Optimizer
 from assay.train.rng import RngState, capture_rng, restore_rng
+from assay.train.state_tree import join_tree, split_tree
 
 # Safetensors passes the reason on as text alone.
 DISK_FULL = tuple(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
@@ -75,7 +77,7 @@ class Checkpoints:
     def save(
         self,
         model: nn.Module,
-        optimizers: Sequence[torch.optim.Optimizer],
+        optimizers: Sequence[Optimizer],
         state: dict[str, Any],
     ) -> Path:
         """Write the checkpoint of ``state["step"]`` and drop the oldest beyond `keep`.
@@ -86,7 +88,8 @@ class Checkpoints:
         target = self.folder / f"step-{state['step']}"
         with _replacing(target) as draft:
             save_file(trainable_tensors(model), draft / "weights.safetensors")
-            tensors, optimizer_json = _flatten_optimizers(optimizers)
+            states = [optimizer.state_dict() for optimizer in optimizers]
+            optimizer_json, tensors = split_tree(states, name="optimizers")
             save_file(tensors, draft / "optimizer.safetensors")
             rng = capture_rng()
             save_file(rng.tensors, draft / "rng.safetensors")
@@ -96,9 +99,7 @@ class Checkpoints:
             shutil.rmtree(self.folder / f"step-{step}")
         return target
 
-    def load(
-        self, model: nn.Module, optimizers: Sequence[torch.optim.Optimizer]
-    ) -> dict[str, Any] | None:
+    def load(self, model: nn.Module, optimizers: Sequence[Optimizer]) -> dict[str, Any] | None:
         """Restore the newest checkpoint into `model`, `optimizers` and the generators.
 
         Returns the loop's state, or None when there is no checkpoint.
@@ -184,27 +185,15 @@ def _undo_replacement(old: Path) -> None:
         old.rename(target)
 
 
-def _flatten_optimizers(
-    optimizers: Sequence[torch.optim.Optimizer],
-) -> tuple[dict[str, Tensor], list[Any]]:
-    tensors: dict[str, Tensor] = {}
-    described: list[Any] = []
-    for number, optimizer in enumerate(optimizers):
-        content = optimizer.state_dict()
-        for index, values in content["state"].items():
-            for name, value in values.items():
-                tensors[f"{number}.{index}.{name}"] = torch.as_tensor(value).cpu().contiguous()
-        described.append(content["param_groups"])
-    return tensors, described
-
-
 def _restore_optimizers(
-    optimizers: Sequence[torch.optim.Optimizer], tensors: dict[str, Tensor], groups: list[Any]
+    optimizers: Sequence[Optimizer], tensors: dict[str, Tensor], content: Any
 ) -> None:
-    for number, (optimizer, param_groups) in enumerate(zip(optimizers, groups, strict=True)):
-        state: dict[int, dict[str, Tensor]] = {}
-        for key, tensor in tensors.items():
-            owner, index, name = key.split(".", 2)
-            if int(owner) == number:
-                state.setdefault(int(index), {})[name] = tensor
-        optimizer.load_state_dict({"state": state, "param_groups": param_groups})
+    try:
+        states = join_tree(content, tensors)
+        for optimizer, state in zip(optimizers, states, strict=True):
+            optimizer.load_state_dict(state)
+    except (KeyError, ValueError) as error:
+        raise CheckpointError(
+            "the checkpoint's optimizer is not that of this recipe"
+            f" ({error}); start a new run, or restore the recipe"
+        ) from error

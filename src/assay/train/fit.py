@@ -13,13 +13,12 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar, cast
 
-import torch
-
 from assay.data.pack import PackedBatch
 from assay.train.checkpoint import Checkpoints
 from assay.train.interrupt import held_interrupt
-from assay.train.optimizer import set_learning_rate
+from assay.train.optimizer import Optimizer, set_learning_rate
 from assay.train.schedule import ScheduleName, compute_lr_factor
+from assay.train.schedule_free import average_weights, show_average
 from assay.train.step import LossFunction, train_step
 
 GetBatches = Callable[[int], Sequence[PackedBatch]]
@@ -73,7 +72,7 @@ def fit(
     model: Any,
     get_batches: GetBatches,
     loss: LossFunction,
-    optimizers: Sequence[torch.optim.Optimizer],
+    optimizers: Sequence[Optimizer],
     settings: FitSettings,
     *,
     validate: Callable[[], float] | None = None,
@@ -121,7 +120,7 @@ def fit_steps(
     model: Any,
     get_batches: GetBatches,
     loss: LossFunction,
-    optimizers: Sequence[torch.optim.Optimizer],
+    optimizers: Sequence[Optimizer],
     settings: FitSettings,
     *,
     validate: Callable[[], float] | None = None,
@@ -147,7 +146,8 @@ def fit_steps(
     while not _is_finished(state, settings):
         record = _run_step(model, get_batches, loss, optimizers, settings, state)
         if validate and _evaluation_is_due(state.step, settings):
-            record["eval/loss"] = _evaluate(model, validate, state, checkpoints)
+            with average_weights(optimizers):
+                record["eval/loss"] = _evaluate(model, validate, state, checkpoints)
             record["eval/best_step"] = state.best_step
         try:
             yield record
@@ -160,7 +160,8 @@ def fit_steps(
             saved_at = time.monotonic()
     if checkpoints:
         checkpoints.save(model, optimizers, asdict(state))
-        checkpoints.load_best(model)
+    if not (checkpoints and checkpoints.load_best(model)):
+        show_average(optimizers)
     model.eval()
     return FitResult(
         num_steps=state.step,
@@ -176,7 +177,7 @@ def _run_step(
     model: Any,
     get_batches: GetBatches,
     loss: LossFunction,
-    optimizers: Sequence[torch.optim.Optimizer],
+    optimizers: Sequence[Optimizer],
     settings: FitSettings,
     state: FitState,
 ) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from assay.data.pack import PackedBatch
 from assay.errors import TrainingError
+from assay.train.optimizer import Optimizer
 
 
 class LossFunction(Protocol):
@@ -39,7 +40,7 @@ def train_step(
     model: Any,
     batches: Sequence[PackedBatch],
     loss: LossFunction,
-    optimizers: Sequence[torch.optim.Optimizer],
+    optimizers: Sequence[Optimizer],
     *,
     max_grad_norm: float | None,
     precision: str = "fp32",
