@@ -171,7 +171,7 @@ def test_a_key_of_another_method_names_that_method(tmp_path: Path) -> None:
         ("method: {type: qlora, flavours: [pissa]}", "method.flavours", "not available yet"),
         ("method: pissa", "method", "not available yet"),
         ("method: {start_from: a}", "method.start_from", "not available yet"),
-        ("train: {optimizer: lion}", "train.optimizer", "not available yet"),
+        ("train: {optimizer: schedule_free, schedule: wsd}", "train.schedule", "falling"),
         ("train: {techniques: [compile]}", "train.techniques", "not available yet"),
         ("launch: {processes: 2}", "launch.processes", "not available yet"),
         ("sweep: {train.learning_rate: [1, 2]}", "sweep", "not available yet"),

@@ -92,6 +92,17 @@ def test_every_setting_of_the_optimizer_is_written_out_with_its_reason() -> None
     assert resolve(recipe, path=Path("a.yaml"))[0] == recipe
 
 
+def test_lion_has_a_fifth_of_the_rate_and_schedule_free_a_constant_one() -> None:
+    adamw = choose_learning_rate("lora", "org/model").value
+    lion, _ = resolve(build_recipe(train={"optimizer": "lion"}), path=Path("a.yaml"))
+    assert lion.train.learning_rate == choose_learning_rate("lora", "tiny").value / 5
+    assert choose_learning_rate("lora", "org/model", "lion").value == adamw / 5
+    free, reasons = resolve(build_recipe(train={"optimizer": "schedule_free"}), path=Path("a.yaml"))
+    assert free.train.schedule == "constant"
+    assert "average" in reasons["train.schedule"]
+    assert resolve(free, path=Path("a.yaml"))[0] == free
+
+
 def test_warmup_steps_replace_the_ratio() -> None:
     assert choose_warmup_ratio(None).value == 0.05
     assert choose_warmup_ratio(10).value is None

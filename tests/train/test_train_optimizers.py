@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from assay.config.optimizers import OPTIMIZER_SETTINGS
 from assay.errors import ConfigError
-from assay.train import optimizer as optimizer_module
+from assay.models import quantize
 from assay.train.optimizer import build_optimizers, set_learning_rate
 from assay.train.schedule_free import average_weights, show_average
 from assay.train.split_weights import SplitOptimizer, join_float, split_float
@@ -296,13 +296,13 @@ def test_an_evaluation_of_averaged_weights_leaves_no_trace(dtype: torch.dtype) -
 
 
 def test_a_paged_optimizer_has_nothing_to_page_on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(optimizer_module, "find_spec", lambda name: True)
+    monkeypatch.setattr(quantize, "find_spec", lambda name: True)
     with pytest.raises(ConfigError, match="paged_adamw_8bit on a CPU"):
         build_optimizers(Small(), name="paged_adamw_8bit", learning_rate=RATE)
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(optimizer_module, "find_spec", lambda name: None)
+    monkeypatch.setattr(quantize, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match="pip install bitsandbytes"):
         build_optimizers(Small(), name="adamw_8bit", learning_rate=RATE)
 

@@ -10,7 +10,6 @@ from assay.config.rule import Rule
 
 METHODS = ("lora", "rslora", "dora", "qlora", "full")
 FLAVOURS = ("rslora", "dora")
-OPTIMIZERS = ("adamw", "muon")
 
 
 def _rule(keys: str, got: str, allowed: str, broken: Callable[[Recipe], Any]) -> Rule:
@@ -43,12 +42,6 @@ NOT_YET = (
         "base.new_tokens, which is not available yet",
         "",
         lambda recipe: recipe.base.new_tokens,
-    ),
-    _rule(
-        "train.optimizer",
-        "an optimizer that is not available yet",
-        ", ".join(OPTIMIZERS),
-        lambda recipe: recipe.train.optimizer not in OPTIMIZERS,
     ),
     _rule(
         "train.techniques",

@@ -11,6 +11,7 @@ from assay.config.optimizers import find_wrong_settings
 from assay.config.recipe import Recipe
 from assay.config.rule import Rule
 from assay.config.sections.method import AdapterConfig
+from assay.config.train_rules import TRAIN_RULES
 from assay.config.tree import Node, Path
 from assay.config.wording import build_problem, to_path
 from assay.errors import Problem
@@ -141,7 +142,7 @@ RULES = (
 
 def find_conflicts(checked: Checked, root: Node) -> Iterator[Problem]:
     """Every broken rule whose keys are each valid, located at its first key."""
-    for rule in (*RULES, *NOT_YET):
+    for rule in (*RULES, *TRAIN_RULES, *NOT_YET):
         paths = [to_path(key) for key in rule.keys]
         if not any(map(checked.is_wrong, paths)) and rule.broken(checked.recipe):
             yield build_problem(root, paths[0], got=rule.got, allowed=rule.allowed, do=rule.do)

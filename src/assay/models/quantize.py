@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import torch
 
 PACKAGE = "bitsandbytes"
+EIGHT_BIT_OPTIMIZERS = ("adamw_8bit", "paged_adamw_8bit")
 
 
 @dataclass(frozen=True)
@@ -36,13 +37,24 @@ class Quantization:
 
 def find_missing_package() -> Problem | None:
     """The problem of a quantised base where bitsandbytes is not installed; it is not imported."""
+    return _describe_missing("method", "qlora", "set method.type to lora")
+
+
+def find_missing_optimizer_package(optimizer: str) -> Problem | None:
+    """The same of an optimizer, by its name, whose state is held in eight bits."""
+    if optimizer not in EIGHT_BIT_OPTIMIZERS:
+        return None
+    return _describe_missing("train.optimizer", optimizer, "set train.optimizer to adamw")
+
+
+def _describe_missing(key: str, wanted: str, instead: str) -> Problem | None:
     if find_spec(PACKAGE) is not None:
         return None
     return Problem(
-        key="method",
-        got=f"qlora without {PACKAGE}, which is not installed",
-        allowed=f"qlora where {PACKAGE} is installed",
-        do=f"pip install {PACKAGE}, or set method.type to lora",
+        key=key,
+        got=f"{wanted} without {PACKAGE}, which is not installed",
+        allowed=f"{wanted} where {PACKAGE} is installed",
+        do=f"pip install {PACKAGE}, or {instead}",
     )
 
 

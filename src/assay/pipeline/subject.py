@@ -135,13 +135,17 @@ def check_packages(loaded: Loaded) -> None:
     """Whether what the recipe's method needs is installed; nothing is imported.
 
     Raises:
-        ConfigError: bitsandbytes is missing, and the method is qlora.
+        ConfigError: bitsandbytes is missing, and the method or the optimizer needs it.
     """
-    from assay.models.quantize import find_missing_package
+    from assay.models.quantize import find_missing_optimizer_package, find_missing_package
 
-    missing = find_missing_package() if loaded.recipe.method.type == "qlora" else None
-    if missing:
-        raise ConfigError(loaded.locate(missing))
+    missing = [
+        find_missing_package() if loaded.recipe.method.type == "qlora" else None,
+        find_missing_optimizer_package(loaded.recipe.train.optimizer),
+    ]
+    problems = [loaded.locate(problem) for problem in missing if problem]
+    if problems:
+        raise ConfigError(problems)
 
 
 def describe_base(base: BaseFiles) -> dict[str, dict[str, Any]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from importlib.util import find_spec
 from typing import Any, Protocol
 
 import torch
@@ -13,12 +12,10 @@ from torch import nn
 from assay.config.optimizers import fill_settings, find_wrong_settings
 from assay.config.sections.train import OptimizerName
 from assay.errors import ConfigError, Problem
-from assay.models.quantize import PACKAGE, import_bitsandbytes
+from assay.models.quantize import find_missing_optimizer_package, import_bitsandbytes
 from assay.train.lion import Lion
 from assay.train.schedule_free import ScheduleFreeAdamW
 from assay.train.split_weights import SplitOptimizer
-
-EIGHT_BIT = ("adamw_8bit", "paged_adamw_8bit")
 
 
 class Optimizer(Protocol):
@@ -87,7 +84,7 @@ def check_optimizer(name: str, device: torch.device) -> None:
     Raises:
         ConfigError: its package is not installed, or `device` has no memory to page from.
     """
-    missing = find_missing_package(name)
+    missing = find_missing_optimizer_package(name)
     if missing:
         raise ConfigError(missing)
     if name == "paged_adamw_8bit" and device.type == "cpu":
@@ -99,18 +96,6 @@ def check_optimizer(name: str, device: torch.device) -> None:
                 do="set it to adamw_8bit",
             )
         )
-
-
-def find_missing_package(name: str) -> Problem | None:
-    """The problem of an optimizer whose package is not installed; it is not imported."""
-    if name not in EIGHT_BIT or find_spec(PACKAGE) is not None:
-        return None
-    return Problem(
-        key="train.optimizer",
-        got=f"{name} without {PACKAGE}, which is not installed",
-        allowed=f"{name} where {PACKAGE} is installed",
-        do=f"pip install {PACKAGE}, or set train.optimizer to adamw or adafactor",
-    )
 
 
 def _complete(name: str, given: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,19 @@
+"""The combinations of training settings that cannot be meant; it opens no file."""
+
+from __future__ import annotations
+
+from assay.config.rule import Rule
+
+TRAIN_RULES = (
+    Rule(
+        ("train.schedule", "train.optimizer"),
+        lambda recipe: (
+            recipe.train.optimizer == "schedule_free"
+            and "schedule" in recipe.train.model_fields_set
+            and recipe.train.schedule != "constant"
+        ),
+        "a falling learning rate with train.optimizer: schedule_free",
+        "constant, since an average of the weights takes the schedule's place",
+        "remove it, or set it to constant",
+    ),
+)
