@@ -42,6 +42,11 @@ class PackedBatch:
         """Sum of the target weights: what this batch adds to the divisor of a step's loss."""
         return float(sum(self.target_weights))
 
+    @property
+    def is_filler(self) -> bool:
+        """Whether it has targets and none of them weighs anything (`assay.data.share`)."""
+        return bool(self.target_ids) and self.loss_weight == 0
+
 
 def build_batch(
     input_ids: Sequence[Sequence[int]],

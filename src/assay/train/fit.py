@@ -17,6 +17,7 @@ from assay.data.pack import PackedBatch
 from assay.train.checkpoint import Checkpoints
 from assay.train.interrupt import held_interrupt
 from assay.train.optimizer import Optimizer, set_learning_rate
+from assay.train.ranks import ALONE, Ranks
 from assay.train.schedule import ScheduleName, compute_lr_factor
 from assay.train.schedule_free import average_weights, show_average
 from assay.train.step import LossFunction, train_step
@@ -79,10 +80,13 @@ def fit(
     report: Report = lambda record: None,
     checkpoints: Checkpoints | None = None,
     resume: bool = False,
+    ranks: Ranks = ALONE,
+    seed: int = 0,
 ) -> FitResult:
     """Train `model` in place to the end, as `fit_steps` does, and hand each record to `report`.
 
-    Ctrl-C saves a checkpoint once the step is whole (see `drain`).
+    Ctrl-C saves a checkpoint once the step is whole (see `drain`); on one of several `ranks` it
+    stops all.
 
     Raises:
         TrainingError, CheckpointError: see `fit_steps`.
@@ -96,18 +100,20 @@ def fit(
         validate=validate,
         checkpoints=checkpoints,
         resume=resume,
+        ranks=ranks,
+        seed=seed,
     )
-    return drain(steps, report)
+    return drain(steps, report, ranks)
 
 
-def drain(steps: Generator[dict[str, Any], None, T], report: Report) -> T:
+def drain(steps: Generator[dict[str, Any], None, T], report: Report, ranks: Ranks = ALONE) -> T:
     """Advance `steps` to its end, hand each record to `report`, and return its result.
 
     An interruption (Ctrl-C) waits for the step to be whole and closes `steps` before it is raised
     again; a second one does not wait.
     """
     with held_interrupt() as interrupted, closing(steps):
-        while not interrupted():
+        while not ranks.any(interrupted()):
             try:
                 record = next(steps)
             except StopIteration as ended:
@@ -126,13 +132,16 @@ def fit_steps(
     validate: Callable[[], float] | None = None,
     checkpoints: Checkpoints | None = None,
     resume: bool = False,
+    ranks: Ranks = ALONE,
+    seed: int = 0,
 ) -> Generator[dict[str, Any], None, FitResult]:
     """Train `model` in place, one step each time it is advanced; yields the step's metrics record.
 
     At its end the best evaluation's weights are in the model, given `checkpoints`. `validate` gives
     the validation loss (lower is better); it runs every `eval_every_steps` steps and after the
     last. With `resume`, the newest checkpoint is restored first. Closing the generator between two
-    steps saves a checkpoint.
+    steps saves a checkpoint. With several `ranks`, all of them call this alike, and what is drawn
+    at random while training follows from `seed`, step and rank.
 
     Raises:
         TrainingError: a non-finite loss or gradient; the weights are those of the step before.
@@ -144,7 +153,8 @@ def fit_steps(
     saved_at = time.monotonic()
     model.train()
     while not _is_finished(state, settings):
-        record = _run_step(model, get_batches, loss, optimizers, settings, state)
+        ranks.seed_step(seed, state.step)
+        record = _run_step(model, get_batches, loss, optimizers, settings, state, ranks)
         if validate and _evaluation_is_due(state.step, settings):
             with average_weights(optimizers):
                 record["eval/loss"] = _evaluate(model, validate, state, checkpoints)
@@ -155,7 +165,7 @@ def fit_steps(
             if checkpoints:
                 checkpoints.save(model, optimizers, asdict(state))
             raise
-        if checkpoints and _checkpoint_is_due(state.step, settings, saved_at):
+        if checkpoints and ranks.any(_checkpoint_is_due(state.step, settings, saved_at)):
             checkpoints.save(model, optimizers, asdict(state))
             saved_at = time.monotonic()
     if checkpoints:
@@ -180,6 +190,7 @@ def _run_step(
     optimizers: Sequence[Optimizer],
     settings: FitSettings,
     state: FitState,
+    ranks: Ranks,
 ) -> dict[str, Any]:
     started = time.monotonic()
     factor = compute_lr_factor(
@@ -196,6 +207,7 @@ def _run_step(
         optimizers,
         max_grad_norm=settings.max_grad_norm,
         precision=settings.precision,
+        ranks=ranks,
     )
     state.step += 1
     state.num_tokens += result.num_tokens

@@ -12,6 +12,8 @@ from torch import Tensor
 from assay.data.pack import PackedBatch
 from assay.losses.cross_entropy import compute_cross_entropy_sum
 from assay.models.forward import compute_supervised_hidden, get_head, load_batch
+from assay.train.ranks import ALONE, Ranks
+from assay.train.shard import GatheredLoss
 from assay.train.step import autocast
 
 
@@ -37,10 +39,17 @@ class SftLoss:
 
 @torch.no_grad()
 def compute_mean_loss(
-    model: Any, batches: Sequence[PackedBatch], *, precision: str = "fp32"
+    model: Any,
+    batches: Sequence[PackedBatch],
+    *,
+    precision: str = "fp32",
+    ranks: Ranks = ALONE,
 ) -> float:
-    """Mean loss per unit of weight over `batches`, without label smoothing or dropout."""
-    loss, total, weight = SftLoss(), 0.0, 0.0
+    """Mean loss per unit of weight over `batches`, without label smoothing or dropout.
+
+    With several `ranks`, `batches` are this rank's share, and the mean is over all.
+    """
+    loss, total, weight = GatheredLoss(SftLoss()), 0.0, 0.0
     training = model.training
     model.eval()
     for batch in batches:
@@ -49,6 +58,7 @@ def compute_mean_loss(
                 total += float(loss(model, batch))
             weight += batch.loss_weight
     model.train(training)
+    total, weight = ranks.sum(total, weight)
     return total / weight if weight else float("nan")
 
 

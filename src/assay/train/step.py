@@ -18,6 +18,7 @@ from torch import Tensor
 from assay.data.pack import PackedBatch
 from assay.errors import TrainingError
 from assay.train.optimizer import Optimizer
+from assay.train.ranks import ALONE, Ranks, is_sharded
 
 
 class LossFunction(Protocol):
@@ -45,13 +46,16 @@ def train_step(
     max_grad_norm: float | None,
     precision: str = "fp32",
     after_micro_batch: Callable[[], None] | None = None,
+    ranks: Ranks = ALONE,
 ) -> StepResult:
     """Accumulate the gradient of `batches` and move the optimizers once.
+
+    With several `ranks`, `batches` are this rank's share of the step's, and the result is of all.
 
     Raises:
         TrainingError: the loss or the gradient is not finite; the optimizer has not moved.
     """
-    weight = sum(batch.loss_weight for batch in batches)
+    (weight,) = ranks.sum(sum(batch.loss_weight for batch in batches))
     if weight <= 0:
         raise TrainingError("a step without a supervised token: every loss weight is 0")
     parameters = [p for p in model.parameters() if p.requires_grad]
@@ -65,9 +69,9 @@ def train_step(
         total += float(loss_sum.detach())
         if after_micro_batch:
             after_micro_batch()
-    grad_norm = float(
-        torch.nn.utils.clip_grad_norm_(parameters, max_grad_norm or math.inf, foreach=True)
-    )
+    ranks.sum_gradients(parameters)
+    total, num_tokens = ranks.sum(total, sum(b.num_tokens for b in batches if not b.is_filler))
+    grad_norm = _clip_gradients(parameters, max_grad_norm or math.inf)
     if not (math.isfinite(total) and math.isfinite(grad_norm)):
         for optimizer in optimizers:
             optimizer.zero_grad()
@@ -79,7 +83,13 @@ def train_step(
     for optimizer in optimizers:
         optimizer.step()
         optimizer.zero_grad()
-    return StepResult(total / weight, grad_norm, sum(b.num_tokens for b in batches), weight)
+    return StepResult(total / weight, grad_norm, int(num_tokens), weight)
+
+
+def _clip_gradients(parameters: Sequence[torch.nn.Parameter], max_norm: float) -> float:
+    """Scale the gradients down to `max_norm` together; returns their norm before."""
+    norm: Any = torch.nn.utils.clip_grad_norm_(parameters, max_norm, foreach=True)
+    return float(norm.full_tensor() if is_sharded(norm) else norm)
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:
