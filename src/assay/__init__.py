@@ -17,3 +17,10 @@ def run(recipe: str | Path, overrides: Sequence[str] = ()) -> RunOutcome:
     from assay.pipeline import run_recipe
 
     return run_recipe(recipe, overrides)
+
+
+def sweep(recipe: str | Path, overrides: Sequence[str] = ()) -> RunOutcome:
+    """Run a recipe with a sweep, as ``assay sweep`` does; see `assay.pipeline.run_sweep`."""
+    from assay.pipeline import run_sweep
+
+    return run_sweep(recipe, overrides)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from assay.cli import main
-from assay.cli.run_verb import _find_interrupted
+from assay.cli.start import _find_interrupted
 from assay.errors import EXIT_USAGE, CheckpointError
 from assay.runs import RunFolder, write_json
 

@@ -77,6 +77,21 @@ def test_a_release_verifies_and_covers_every_file(released: RunFolder, key: Sign
     assert released.release.read_bytes() == canonical_json(manifest)
 
 
+def test_checkpoints_of_candidates_are_outside_and_their_adapters_are_not(
+    make_run: MakeRun, key: SigningKey
+) -> None:
+    run = make_run()
+    for name in ("sweep/c1/checkpoints/step-2/a", "sweep/c1/adapter/checkpoints/a"):
+        (run.path / name).parent.mkdir(parents=True)
+        (run.path / name).write_bytes(b"weights")
+    release_run(run, key=key)
+    found = verify_release(run.path)
+    assert found.num_files == len(COVERED) + 1
+    assert found.outside == {"checkpoints/": 1, "sweep/*/checkpoints/": 1}
+    flip(run.path / "sweep/c1/adapter/checkpoints/a", 0)
+    assert problems(run) == [("sweep/c1/adapter/checkpoints/a", "changed")]
+
+
 @pytest.mark.parametrize("name", COVERED)
 def test_one_flipped_bit_is_found_in_each_file(released: RunFolder, name: str) -> None:
     path = released.path / name

@@ -58,7 +58,7 @@ class _LiveProgress:
 
     def step(self, record: dict[str, Any], num_steps: int) -> None:
         detail = describe_step(record, num_steps).split(", ", 1)[1]
-        self._update("steps", int(record["step"]), num_steps, detail)
+        self._update(record.get("candidate", "steps"), int(record["step"]), num_steps, detail)
         if "eval/loss" in record:
             self.note(f"   {describe_step(record, num_steps)}")
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from assay.cli.swept import render_sweep
 from assay.release import read_gates, wording
 from assay.release.measured import read_suites
+from assay.release.swept import read_sweep
 
 if TYPE_CHECKING:
     from assay.pipeline import RunOutcome
@@ -17,7 +19,9 @@ _BADGES = {"pass": "pass", "fail": "FAIL", "not_measured": "not measured"}
 
 def render_outcome(outcome: RunOutcome) -> str:
     """The end of a run as lines for a terminal."""
+    tried = read_sweep(outcome.run)
     blocks = [
+        *([render_sweep(tried)] if tried else []),
         *render_measured(outcome.evaluation, outcome.verdict),
         f"{outcome.verdict['status'].upper()}: {outcome.verdict['headline']}",
         _where(outcome),

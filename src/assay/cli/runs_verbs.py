@@ -95,6 +95,7 @@ def _details(run: RunFolder) -> dict[str, Any]:
     return {
         "verdict": read_or_empty(run.verdict) or None,
         "evaluation": read_or_empty(run.evaluation) or None,
+        "sweep": read_or_empty(run.manifest).get("sweep"),
         "report": str(run.report) if run.report.exists() else None,
     }
 
@@ -119,6 +120,8 @@ def _render_runs(runs: list[RunSummary]) -> str:
 
 def _render_run(run: RunFolder, summary: RunSummary) -> str:
     from assay.cli.outcome import render_measured
+    from assay.cli.swept import render_sweep
+    from assay.release.swept import read_sweep
     from assay.runs.find import read_or_empty
 
     head = [
@@ -126,7 +129,9 @@ def _render_run(run: RunFolder, summary: RunSummary) -> str:
         summary.headline,
         f"{summary.base}, {summary.method}, {summary.objective}, {_when(summary.created)}",
     ]
-    blocks = render_measured(read_or_empty(run.evaluation), read_or_empty(run.verdict))
+    tried = read_sweep(run)
+    blocks = [render_sweep(tried)] if tried else []
+    blocks += render_measured(read_or_empty(run.evaluation), read_or_empty(run.verdict))
     report = [f"report: {run.report}"] if run.report.exists() else []
     return "\n\n".join(["\n".join(head), *blocks, *report])
 

@@ -12,6 +12,7 @@ from assay.config.override import apply_overrides, expand_short_forms
 from assay.config.recipe import Recipe
 from assay.config.resolve import resolve
 from assay.config.rules import find_conflicts
+from assay.config.sweep import find_sweep_problems
 from assay.config.tree import Node, parse_yaml, to_plain
 from assay.config.wording import locate_problem, show_value
 from assay.errors import ConfigError, Problem
@@ -76,6 +77,7 @@ def load(
     checked = check_tree(root)
     problems += checked.problems
     problems += find_conflicts(checked, root)
+    problems += find_sweep_problems(checked, root)
     problems += find_file_problems(checked, root, base_dir=base_dir)
     problems += find_more(checked, root, base_dir) if find_more else []
     if problems:

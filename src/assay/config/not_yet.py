@@ -55,10 +55,4 @@ NOT_YET = (
         "1",
         lambda recipe: recipe.launch.processes > 1,
     ),
-    _rule(
-        "sweep",
-        "sweep, which is not available yet",
-        "",
-        lambda recipe: recipe.sweep,
-    ),
 )

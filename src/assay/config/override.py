@@ -13,7 +13,8 @@ from assay.errors import Problem
 def apply_overrides(root: Node, overrides: Sequence[str]) -> list[Problem]:
     """Set each override in `root` (whose short forms are already written out), in order.
 
-    A value is YAML; a list is addressed by index, and the index after its last adds an entry.
+    A value is YAML; a list is addressed by index, and the index after its last adds an entry. All
+    that follows `sweep.` is one key, whose name is that of another.
     Returns the overrides that could not be applied.
     """
     problems = []
@@ -44,6 +45,8 @@ def _apply(root: Node, override: str) -> Problem | None:
     place = Place(f"override {override}")
     key, equals, text = override.partition("=")
     parts = key.strip().split(".")
+    if parts[0] == "sweep" and all(parts[1:]):
+        parts = ["sweep", ".".join(parts[1:])][: len(parts)]
     if not equals or not all(parts):
         return Problem(
             f"{override!r}", "key.path=value", "write for example train.epochs=2", file="override"

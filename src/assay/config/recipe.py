@@ -42,8 +42,9 @@ class Recipe(Section):
     launch: LaunchConfig = setting(None, "Where the weights are trained.", factory=LaunchConfig)
     sweep: dict[str, list[Any]] = setting(
         None,
-        "For `assay sweep`: keys of the recipe, each with the values to try.",
-        allowed="a map of dotted keys to lists of values",
+        "For `assay sweep`: keys, short or dotted, each with the values to try; every combination "
+        "is trained on one base, and the best validation loss is chosen.",
+        allowed="a map of keys to lists of values",
         reason="one run, with the values above",
         factory=dict,
     )

@@ -19,6 +19,7 @@ from assay.config.recipe import Recipe
 from assay.config.sections.method import AdapterConfig, FreezeConfig, MethodSection
 from assay.config.sections.train import TrainConfig
 from assay.config.setting import Section, get_note
+from assay.config.swept_keys import is_settled
 
 DEFAULT_EPOCHS = 3.0
 
@@ -154,6 +155,8 @@ def resolve(recipe: Recipe, *, path: Path) -> tuple[Recipe, dict[str, str]]:
             found[f"data.{split}_ratio"] = Choice(0.0, f"data.{split} names the rows")
     if recipe.name is None:
         found["name"] = choose_name(path)
+    for key in [key for key in found if is_settled(key, recipe.sweep)]:
+        found[key] = Choice(None, "sweep decides, or the rule for each of its candidates")
     reasons |= {key: choice.reason for key, choice in found.items() if choice.reason}
     return _replace(recipe, {key: choice.value for key, choice in found.items()}), reasons
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from assay.pipeline.progress import PlainProgress, Progress
-    from assay.pipeline.run import RunOutcome, resume_run, run_recipe
+    from assay.pipeline.run import RunOutcome, resume_run, run_recipe, run_sweep
 
-__all__ = ["PlainProgress", "Progress", "RunOutcome", "resume_run", "run_recipe"]
+__all__ = ["PlainProgress", "Progress", "RunOutcome", "resume_run", "run_recipe", "run_sweep"]
 
 
 def __getattr__(name: str) -> Any:

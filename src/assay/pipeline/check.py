@@ -14,6 +14,8 @@ from pathlib import Path
 
 from assay.config import Loaded, Recipe, load
 from assay.config.check import Checked
+from assay.config.sweep import EXAMPLE
+from assay.config.swept_keys import SHORT
 from assay.config.tree import Node
 from assay.config.wording import locate_problem, to_path
 from assay.errors import ConfigError, Problem
@@ -28,6 +30,38 @@ def load_checked(path: str | Path, overrides: Sequence[str] = ()) -> Loaded:
         ConfigError: every problem of the recipe and of its policy file, each located.
     """
     return load(path, overrides, find_more=find_recipe_problems)
+
+
+def refuse_sweep(loaded: Loaded) -> None:
+    """Refuse a recipe that tries several values where one run was asked for.
+
+    Raises:
+        ConfigError: the recipe has a sweep.
+    """
+    if loaded.recipe.sweep:
+        problem = Problem(
+            key="sweep",
+            got=f"a sweep over {', '.join(loaded.recipe.sweep)}",
+            allowed="no sweep in a single run",
+            do=f"use `assay sweep {loaded.path}`, or add `sweep={{}}` to run without it",
+        )
+        raise ConfigError(loaded.locate(problem))
+
+
+def require_sweep(loaded: Loaded) -> None:
+    """Refuse a recipe that has no values to try.
+
+    Raises:
+        ConfigError: the recipe has no sweep.
+    """
+    if not loaded.recipe.sweep:
+        problem = Problem(
+            key="sweep",
+            got="nothing to try",
+            allowed=f"keys with lists of values; keys: {', '.join(SHORT)}",
+            do=f"add for example `{EXAMPLE}`",
+        )
+        raise ConfigError(loaded.locate(problem))
 
 
 def find_recipe_problems(checked: Checked, root: Node, base_dir: Path) -> Iterator[Problem]:

@@ -25,7 +25,7 @@ class Progress(Protocol):
         ...
 
     def step(self, record: dict[str, Any], num_steps: int) -> None:
-        """A training step's metrics record."""
+        """A training step's metrics record; `candidate` in it says of which one of a sweep."""
         ...
 
 
@@ -53,7 +53,7 @@ class PlainProgress:
 
     def step(self, record: dict[str, Any], num_steps: int) -> None:
         step = int(record["step"])
-        left = self._time_left("steps", step, num_steps)
+        left = self._time_left(record.get("candidate", "steps"), step, num_steps)
         if self._is_due(step >= num_steps or "eval/loss" in record):
             self._print(f"   {describe_step(record, num_steps)}{left}")
 
@@ -79,7 +79,8 @@ class PlainProgress:
 
 def describe_step(record: dict[str, Any], num_steps: int) -> str:
     """One line of a training step: loss, validation loss where measured, and rate."""
-    parts = [f"step {record['step']}/{num_steps}", f"loss {record['train/loss']:.3f}"]
+    which = f"{record['candidate']} " if "candidate" in record else ""
+    parts = [f"{which}step {record['step']}/{num_steps}", f"loss {record['train/loss']:.3f}"]
     if "eval/loss" in record:
         parts.append(f"validation loss {record['eval/loss']:.3f}")
     parts.append(f"{record['tokens_per_s']:,.0f} tokens/s")

@@ -13,7 +13,13 @@ from assay.config import Loaded, dump, load
 from assay.data import write_refusal
 from assay.errors import EXIT_HELD, EXIT_OK, CheckpointError, ConfigError
 from assay.evaluate.gates import Policy
-from assay.pipeline.check import describe_context, describe_output, load_checked
+from assay.pipeline.check import (
+    describe_context,
+    describe_output,
+    load_checked,
+    refuse_sweep,
+    require_sweep,
+)
 from assay.pipeline.gate import load_gate_policy
 from assay.pipeline.job import Job
 from assay.pipeline.progress import PlainProgress, Progress
@@ -52,12 +58,34 @@ def run_recipe(
     """Run a recipe from data to verdict in a new run folder.
 
     Raises:
-        ConfigError: problems of the recipe, all of them, before anything is loaded.
+        ConfigError: problems of the recipe, all of them, before anything is loaded; or a sweep.
         DataError: problems of the data, all of them, before anything is trained.
         ReleaseError: there is a signing key that cannot be used, before anything is loaded.
         TrainingError, EvaluationError, ResourceError: see `assay.errors`.
     """
     loaded = recipe if isinstance(recipe, Loaded) else load_checked(recipe, overrides)
+    refuse_sweep(loaded)
+    return _begin(loaded, progress)
+
+
+def run_sweep(
+    recipe: str | Path | Loaded,
+    overrides: Sequence[str] = (),
+    *,
+    progress: Progress | None = None,
+) -> RunOutcome:
+    """Run a recipe with a sweep: every candidate tuned on one base, the best one to its verdict.
+
+    Raises:
+        ConfigError: as in `run_recipe`; or there is no sweep.
+        Else as in `run_recipe`.
+    """
+    loaded = recipe if isinstance(recipe, Loaded) else load_checked(recipe, overrides)
+    require_sweep(loaded)
+    return _begin(loaded, progress)
+
+
+def _begin(loaded: Loaded, progress: Progress | None) -> RunOutcome:
     policy = _check_before(loaded)
     run = _create_folder(loaded)
     return _run(loaded, run, policy, progress or PlainProgress(), resume=False)
@@ -125,7 +153,7 @@ def _run(
     from assay.pipeline.prepare import prepare
 
     recipe = loaded.recipe
-    with run.lock(), _resumable(run, progress):
+    with run.lock(), _resumable(run, progress, verb="sweep" if recipe.sweep else "run"):
         progress.note(f"run {run.path}")
         _keep_num_threads(run, progress)
         progress.stage("data", f"data: {', '.join(source.path for source in recipe.data.train)}")
@@ -147,12 +175,12 @@ def _run(
 
 
 @contextmanager
-def _resumable(run: RunFolder, progress: Progress) -> Iterator[None]:
+def _resumable(run: RunFolder, progress: Progress, *, verb: str) -> Iterator[None]:
     """Say how to go on with a run that is interrupted, at whatever stage."""
     try:
         yield
     except KeyboardInterrupt:
-        progress.note(f"interrupted; go on with: assay run --resume {run.path}")
+        progress.note(f"interrupted; go on with: assay {verb} --resume {run.path}")
         raise
 
 

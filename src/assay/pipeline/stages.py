@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from assay.config.sweep import expand_sweep
 from assay.evaluate.compare import Resampling, Scores
 from assay.evaluate.gates import Policy, decide_verdict
 from assay.evaluate.items import Item
@@ -22,6 +23,7 @@ from assay.pipeline.precision import choose_precision
 from assay.pipeline.prepare import Prepared
 from assay.pipeline.publish import publish
 from assay.pipeline.questions import SUITE_NAME
+from assay.pipeline.sweep import describe_choice, sweep
 from assay.pipeline.tune import Training, tune
 from assay.release import load_or_make_key
 from assay.runs import read_json
@@ -63,7 +65,8 @@ def train_and_measure(job: Job, prepared: Prepared, *, resume: bool) -> Measured
     )
     job.progress.stage("baseline", f"baseline: {job.base.name} before tuning")
     baseline = measure_baseline(job, prepared, engine)
-    job.progress.stage("tune", f"tune: {recipe.method.type}, {len(prepared.train)} rows")
+    what = f"{len(expand_sweep(recipe))} candidates" if recipe.sweep else recipe.method.type
+    job.progress.stage("tune", f"tune: {what}, {len(prepared.train)} rows")
     training, wrapped = _tune_or_reload(job, prepared, model, resume=resume)
     engine.model = model = wrapped if recipe.method.trains_base else wrapped.get_base_model()
     job.progress.stage("evaluate", "evaluate: the tuned model on the same items")
@@ -89,6 +92,10 @@ def _tune_or_reload(
             folder = replace(job.base, folder=job.tuned_folder)
             return Training(**done), load_model(folder, dtype=precision.weights)
         return Training(**done), load_adapter(model, job.tuned_folder)
+    if job.recipe.sweep:
+        training = sweep(job, prepared, model, resume=resume)
+        job.run.update_manifest({"training": training.to_dict()})
+        return training, load_adapter(model, job.tuned_folder)
     wrapped = add_method(job, model)
     training = tune(job, prepared, wrapped if whole else wrapped.get_base_model(), resume=resume)
     save = save_model if whole else save_adapter
@@ -134,7 +141,7 @@ def _evaluate(job: Job, measured: Measured, *, confidence: float) -> dict[str, A
     return build_evaluation(
         [task, *guards],
         decoding=describe_decoding(job),
-        train=measured.training.to_dict(),
+        train=measured.training.to_dict() | describe_choice(job),
         skipped=baseline.skipped,
         resampling=Resampling(confidence=confidence, seed=job.recipe.seed),
     )

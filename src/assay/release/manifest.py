@@ -3,9 +3,10 @@
 Covered is every file of the run folder: the adapter or model, recipe.yaml, manifest.json,
 metrics.jsonl, data/, evaluation.json, evaluation/items.jsonl, verdict.json, report.html, README.md,
 and whatever else lies there, so that no weights can hide behind a signature that says nothing of
-them. `OUTSIDE` alone is not: checkpoints, which are intermediate and may be removed later, the
-lock, and the signed pair itself. An export lies beside the run folder (see
-`assay.pipeline.export`), or in it and covered if it was made before the release.
+them. `OUTSIDE` alone is not: checkpoints (in a sweep those of every candidate), which are
+intermediate and may be removed later, the lock, and the signed pair itself. An export lies beside
+the run folder (see `assay.pipeline.export`), or in it and covered if it was made before the
+release.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from assay.runs.values import mapping, sequence
 
 FORMAT = "assay-release/1"
 SIGNED_PAIR = ("release.json", "release.json.sig")
-OUTSIDE = ("checkpoints/", "run.lock", *SIGNED_PAIR)
+OUTSIDE = ("checkpoints/", "sweep/*/checkpoints/", "run.lock", *SIGNED_PAIR)
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,12 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def _is_under(name: str, outside: str) -> bool:
-    return outside.endswith("/") and name.startswith(outside)
+    """Whether a file lies in the folder `outside`, in which ``*`` stands for one folder's name."""
+    if not outside.endswith("/"):
+        return False
+    folders, wanted = name.split("/")[:-1], outside.split("/")[:-1]
+    pairs = zip(folders, wanted, strict=False)
+    return len(folders) >= len(wanted) and all(want in (got, "*") for got, want in pairs)
 
 
 def _oddness(path: Path, name: str) -> str | None:
