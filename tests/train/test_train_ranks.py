@@ -2,14 +2,15 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
-from two_ranks import build, train
+from two_ranks import LAYOUTS, METHODS, OPTIMIZERS, build, train
 
 from assay.data.share import share_lengths
 from assay.train.ranks import ALONE
@@ -38,22 +39,67 @@ def launch(name: str, folder: Path, *, num_ranks: int = 2) -> dict[str, Any]:
     return found
 
 
+class Curves(NamedTuple):
+    """What two ranks gave by name, where their checkpoints are, and curves of one process."""
+
+    together: dict[str, Any]
+    folder: Path
+    alone: dict[str, Any]
+
+
 @pytest.fixture(scope="module")
-def on_two_ranks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return launch("curves", tmp_path_factory.mktemp("ranks"))
+def curves(tmp_path_factory: pytest.TempPathFactory) -> Curves:
+    folder = tmp_path_factory.mktemp("ranks")
+    alone = {}
+    for method in METHODS:
+        alone[method] = train(build(method, ALONE, sharded=False), ALONE)
+        for layout in LAYOUTS:
+            path = folder / f"alone {method} {layout}"
+            train(build(method, ALONE, sharded=False), ALONE, folder=path, stop_after=10)
+    for optimizer in OPTIMIZERS:
+        alone[optimizer] = train(build("full", ALONE, sharded=False), ALONE, optimizer=optimizer)
+    return Curves(launch("together", folder), folder, alone)
 
 
-@pytest.mark.parametrize("layout", ["whole", "sharded"])
-@pytest.mark.parametrize("method", ["lora", "full"])
-def test_two_ranks_give_the_curve_of_one(
-    on_two_ranks: dict[str, Any], method: str, layout: str
+def assert_same_curve(found: list[dict[str, Any]], expected: list[dict[str, Any]]) -> None:
+    assert [r["step"] for r in found] == [r["step"] for r in expected]
+    for record, other in zip(found, expected, strict=True):
+        assert record == pytest.approx(other, rel=1e-4)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("method", METHODS)
+def test_two_ranks_give_the_curve_of_one(curves: Curves, method: str, layout: str) -> None:
+    expected = curves.alone[method]
+    assert len(expected) == 20
+    assert expected[0]["train/loss"] - expected[-1]["train/loss"] > 0.1, "it learned"
+    assert_same_curve(curves.together[f"{method} {layout}"], expected)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("method", METHODS)
+def test_a_run_goes_on_with_another_number_of_processes(
+    curves: Curves, method: str, layout: str
 ) -> None:
-    alone = train(build(method, ALONE, sharded=False), ALONE)
-    together = on_two_ranks[f"{method} {layout}"]
-    assert len(together) == 20
-    assert alone[0]["train/loss"] - alone[-1]["train/loss"] > 0.1, "it learned"
-    for found, expected in zip(together, alone, strict=True):
-        assert found == pytest.approx(expected, rel=1e-4)
+    name, rest = f"{method} {layout}", curves.alone[method][10:]
+    assert_same_curve(curves.together[f"alone {name}"], rest)
+    model = build(method, ALONE, sharded=False)
+    folder = curves.folder / f"together {name}"
+    shutil.rmtree(folder / "step-20")
+    assert_same_curve(train(model, ALONE, folder=folder, resume=True), rest)
+    assert (folder / "step-10" / "weights.shards").exists() == (name == "full sharded")
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("method", METHODS)
+def test_two_ranks_resume_as_if_uninterrupted(curves: Curves, method: str, layout: str) -> None:
+    name = f"{method} {layout}"
+    assert curves.together[f"together {name}"] == curves.together[name][10:]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_optimizers_of_spread_weights_give_the_curve_of_one(curves: Curves, optimizer: str) -> None:
+    assert_same_curve(curves.together[optimizer], curves.alone[optimizer])
 
 
 def test_shares_lose_nothing_and_are_balanced() -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,16 @@ from assay.data.pack import PackedBatch, build_batch
 from assay.data.share import build_filler, share_lengths
 from assay.models.adapters import add_lora
 from assay.models.forward import packed_mode
-from assay.train.fit import FitSettings, fit
+from assay.train.checkpoint import Checkpoints
+from assay.train.fit import FitSettings, fit_steps
 from assay.train.optimizer import build_optimizers
 from assay.train.ranks import Ranks, end_process, open_ranks
 from assay.train.sft import SftLoss, compute_mean_loss
 from assay.train.shard import GatheredLoss, shard_model
 
 ROWS = make_rows(24)
+METHODS, LAYOUTS = ("lora", "full"), ("whole", "sharded")
+OPTIMIZERS = ("lion", "schedule_free")
 CPU = torch.device("cpu")
 
 
@@ -47,32 +51,53 @@ def build(method: str, ranks: Ranks, *, sharded: bool, kind: str = "llama") -> A
     return model
 
 
-def train(model: Any, ranks: Ranks, *, num_steps: int = 20, **options: Any) -> list[dict[str, Any]]:
-    records: list[dict[str, Any]] = []
-    options = {"eval_every_steps": 10} | options
-    fit_options = {k: options.pop(k) for k in ("checkpoints", "resume") if k in options}
+def train(
+    model: Any,
+    ranks: Ranks,
+    *,
+    folder: Path | None = None,
+    stop_after: int = 20,
+    resume: bool = False,
+    optimizer: Any = "adamw",
+) -> list[dict[str, Any]]:
+    """The metrics of 20 steps, or of those up to `stop_after`, where a checkpoint is left."""
     with packed_mode(model):
-        fit(
+        steps = fit_steps(
             model,
             lambda step: get_share(step, ranks),
             GatheredLoss(SftLoss()),
-            build_optimizers(model, learning_rate=1e-2),
-            FitSettings(num_steps=num_steps, warmup_steps=2, **options),
+            build_optimizers(model, name=optimizer, learning_rate=1e-2),
+            FitSettings(num_steps=20, warmup_steps=2, eval_every_steps=10),
             validate=lambda: compute_mean_loss(model, get_share(99, ranks), ranks=ranks),
-            report=records.append,
+            checkpoints=Checkpoints(folder, ranks=ranks) if folder else None,
+            resume=resume,
             ranks=ranks,
-            **fit_options,
+            seed=3,
         )
-    keep = ("step", "tokens", "train/loss", "train/grad_norm", "eval/loss")
-    return [{k: r[k] for k in keep if k in r} for r in records]
+        with closing(steps):
+            records = []
+            for record in steps:
+                records.append({k: v for k, v in record.items() if k != "tokens_per_s"})
+                if record["step"] == stop_after:
+                    break
+    return records
 
 
-def curves(ranks: Ranks, folder: Path) -> dict[str, Any]:
+def together(ranks: Ranks, folder: Path) -> dict[str, Any]:
+    """Every curve on these ranks; ``resumed`` goes on from checkpoints that one process left."""
     found: dict[str, Any] = {}
-    for method in ("lora", "full"):
-        for sharded in (False, True):
+    for method in METHODS:
+        for layout in LAYOUTS:
+            name, sharded = f"{method} {layout}", layout == "sharded"
+            found[name] = train(build(method, ranks, sharded=sharded), ranks)
             model = build(method, ranks, sharded=sharded)
-            found[f"{method} {'sharded' if sharded else 'whole'}"] = train(model, ranks)
+            train(model, ranks, folder=folder / f"together {name}", stop_after=10)
+            model = build(method, ranks, sharded=sharded)
+            for path in (folder / f"together {name}", folder / f"alone {name}"):
+                found[path.name] = train(model, ranks, folder=path, resume=True)
+    for optimizer in OPTIMIZERS:
+        model = build("full", ranks, sharded=True)
+        found[optimizer] = train(model, ranks, optimizer=optimizer)
     return found
 
 

@@ -2,7 +2,8 @@
 
 A checkpoint is a folder ``step-N`` with the trainable weights, the optimizer state, the random
 generators and the loop's own state, all as safetensors and JSON. It is written beside its final
-name and renamed when whole, so a kill at any moment leaves the one before.
+name and renamed when whole, so a kill at any moment leaves the one before. On several ranks the
+first writes what all have in common, and any number of ranks goes on from it.
 """
 
 from __future__ import annotations
@@ -22,17 +23,22 @@ from torch import Tensor, nn
 
 from assay.errors import CheckpointError, ResourceError
 from assay.train.optimizer import Optimizer
+from assay.train.ranks import ALONE, Ranks, is_sharded
 from assay.train.rng import RngState, capture_rng, restore_rng
+from assay.train.shard import lay_out_like
 from assay.train.state_tree import join_tree, split_tree
+from assay.train.tensor_files import has_tensors, load_tensors, save_tensors
 
 # Safetensors passes the reason on as text alone.
 DISK_FULL = tuple(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 
 
 def trainable_tensors(model: nn.Module) -> dict[str, Tensor]:
-    """The trainable parameters by name, detached, on the CPU."""
+    """The trainable parameters by name, detached: a copy on the CPU, but where they are spread."""
     return {
-        name: parameter.detach().to("cpu", copy=True).contiguous()
+        name: parameter.detach()
+        if is_sharded(parameter)
+        else parameter.detach().to("cpu", copy=True).contiguous()
         for name, parameter in model.named_parameters()
         if parameter.requires_grad
     }
@@ -56,17 +62,23 @@ def load_trainable_tensors(model: nn.Module, tensors: dict[str, Tensor]) -> None
             )
     with torch.no_grad():
         for name, parameter in parameters.items():
-            parameter.copy_(tensors[name])
+            parameter.copy_(lay_out_like(tensors[name], parameter))
 
 
 class Checkpoints:
-    """The checkpoint folder of one run: ``step-N`` folders, the newest `keep`, and ``best``."""
+    """The checkpoint folder of one run: ``step-N`` folders, the newest `keep`, and ``best``.
 
-    def __init__(self, folder: Path, *, keep: int = 2) -> None:
+    With several `ranks`, every method is collective and the folder is one that all of them see.
+    """
+
+    def __init__(self, folder: Path, *, keep: int = 2, ranks: Ranks = ALONE) -> None:
         self.folder = folder
         self.keep = keep
-        for old in folder.glob(".*.old"):
-            _undo_replacement(old)
+        self.ranks = ranks
+        if ranks.is_first:
+            for old in folder.glob(".*.old"):
+                _undo_replacement(old)
+        ranks.wait()
 
     def steps(self) -> list[int]:
         """Steps with a whole checkpoint, ascending."""
@@ -86,17 +98,19 @@ class Checkpoints:
             ResourceError: the disk is full; the checkpoint before is untouched.
         """
         target = self.folder / f"step-{state['step']}"
-        with _replacing(target) as draft:
-            save_file(trainable_tensors(model), draft / "weights.safetensors")
+        with _replacing(target, self.ranks) as draft:
+            save_tensors(draft, "weights", trainable_tensors(model), self.ranks)
             states = [optimizer.state_dict() for optimizer in optimizers]
             optimizer_json, tensors = split_tree(states, name="optimizers")
-            save_file(tensors, draft / "optimizer.safetensors")
-            rng = capture_rng()
-            save_file(rng.tensors, draft / "rng.safetensors")
-            content = {**state, "optimizers": optimizer_json, "python_rng": rng.python}
-            (draft / "state.json").write_text(json.dumps(content), encoding="utf-8")
-        for step in self.steps()[: -self.keep]:
-            shutil.rmtree(self.folder / f"step-{step}")
+            save_tensors(draft, "optimizer", tensors, self.ranks)
+            if self.ranks.is_first:
+                rng = capture_rng()
+                save_file(rng.tensors, draft / "rng.safetensors")
+                content = {**state, "optimizers": optimizer_json, "python_rng": rng.python}
+                (draft / "state.json").write_text(json.dumps(content), encoding="utf-8")
+        if self.ranks.is_first:
+            for step in self.steps()[: -self.keep]:
+                shutil.rmtree(self.folder / f"step-{step}")
         return target
 
     def load(self, model: nn.Module, optimizers: Sequence[Optimizer]) -> dict[str, Any] | None:
@@ -112,8 +126,8 @@ class Checkpoints:
             return None
         folder = self.folder / f"step-{steps[-1]}"
         try:
-            weights = load_file(folder / "weights.safetensors")
-            tensors = load_file(folder / "optimizer.safetensors")
+            weights = load_tensors(folder, "weights", model)
+            tensors = load_tensors(folder, "optimizer", model)
             rng = load_file(folder / "rng.safetensors")
             state: dict[str, Any] = json.loads((folder / "state.json").read_text("utf-8"))
         except (OSError, ValueError, SafetensorError) as error:
@@ -122,60 +136,74 @@ class Checkpoints:
                 " from the one before, or start a new run"
             ) from error
         load_trainable_tensors(model, weights)
-        _restore_optimizers(optimizers, tensors, state.pop("optimizers"))
+        _restore_optimizers(optimizers, _spread_like(model, tensors), state.pop("optimizers"))
         restore_rng(RngState(rng, state.pop("python_rng")))
         return state
 
     def save_best(self, model: nn.Module) -> None:
         """Keep the trainable weights of the best evaluation so far."""
-        with _replacing(self.folder / "best") as draft:
-            save_file(trainable_tensors(model), draft / "weights.safetensors")
+        with _replacing(self.folder / "best", self.ranks) as draft:
+            save_tensors(draft, "weights", trainable_tensors(model), self.ranks)
 
     def load_best(self, model: nn.Module) -> bool:
         """Put the best weights back into `model`; False when none were kept."""
-        path = self.folder / "best" / "weights.safetensors"
-        if not path.is_file():
+        folder = self.folder / "best"
+        if not has_tensors(folder, "weights"):
             return False
         try:
-            tensors = load_file(path)
-        except (OSError, SafetensorError) as error:
+            tensors = load_tensors(folder, "weights", model)
+        except (OSError, ValueError, SafetensorError) as error:
             raise CheckpointError(
-                f"{path.parent}: the best weights cannot be read ({error}); start a new run"
+                f"{folder}: the best weights cannot be read ({error}); start a new run"
             ) from error
         load_trainable_tensors(model, tensors)
         return True
 
 
 class _replacing:
-    """Yields a draft folder and renames it to `target` on success; cleans up on failure."""
+    """Yields a draft folder and renames it to `target` on success; cleans up on failure.
 
-    def __init__(self, target: Path) -> None:
+    The first rank makes and renames it, when all have written; and all go on when that is done.
+    """
+
+    def __init__(self, target: Path, ranks: Ranks) -> None:
         self.target = target
         self.draft = target.with_name(f".{target.name}.draft")
+        self.ranks = ranks
 
     def __enter__(self) -> Path:
-        shutil.rmtree(self.draft, ignore_errors=True)
-        self.draft.mkdir(parents=True)
+        if self.ranks.is_first:
+            shutil.rmtree(self.draft, ignore_errors=True)
+            self.draft.mkdir(parents=True)
+        self.ranks.wait()
         return self.draft
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if error is None:
-            for path in self.draft.iterdir():
-                with path.open("rb") as file:
-                    os.fsync(file.fileno())
-            old = self.target.with_name(f".{self.target.name}.old")
-            shutil.rmtree(old, ignore_errors=True)
-            if self.target.exists():
-                self.target.rename(old)
-            self.draft.rename(self.target)
-            shutil.rmtree(old, ignore_errors=True)
+            self.ranks.wait()
+            if self.ranks.is_first:
+                self._replace()
+            self.ranks.wait()
             return
-        shutil.rmtree(self.draft, ignore_errors=True)
+        if self.ranks.is_first:
+            shutil.rmtree(self.draft, ignore_errors=True)
         if any(reason in str(error) for reason in DISK_FULL):
             raise ResourceError(
                 f"{self.target}: the disk is full, or a limit on it reached, while writing a"
                 f" checkpoint ({error}); free space and resume, the checkpoint before is whole"
             ) from error
+
+    def _replace(self) -> None:
+        for path in self.draft.rglob("*"):
+            if path.is_file():
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())
+        old = self.target.with_name(f".{self.target.name}.old")
+        shutil.rmtree(old, ignore_errors=True)
+        if self.target.exists():
+            self.target.rename(old)
+        self.draft.rename(self.target)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def _undo_replacement(old: Path) -> None:
@@ -183,6 +211,15 @@ def _undo_replacement(old: Path) -> None:
     target = old.with_name(old.name.removeprefix(".").removesuffix(".old"))
     if not target.exists():
         old.rename(target)
+
+
+def _spread_like(model: nn.Module, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Optimizer state laid out as the weights of its shape are, where those are spread."""
+    sharded = {tuple(p.shape): p for p in model.parameters() if p.requires_grad and is_sharded(p)}
+    return {
+        name: lay_out_like(tensor, sharded.get(tuple(tensor.shape), tensor))
+        for name, tensor in tensors.items()
+    }
 
 
 def _restore_optimizers(

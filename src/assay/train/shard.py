@@ -96,7 +96,7 @@ class GatheredLoss:
 
 def lay_out_like(tensor: Tensor, model_tensor: Tensor) -> Tensor:
     """`tensor`, which every rank has whole, spread as `model_tensor` is, if that is spread."""
-    if not is_sharded(model_tensor) or tensor.shape != model_tensor.shape:
+    if not is_sharded(model_tensor) or is_sharded(tensor):
         return tensor
     from torch.distributed.tensor import DTensor, distribute_tensor
 

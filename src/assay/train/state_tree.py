@@ -6,6 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
+from assay.train.ranks import is_sharded
+
 
 def split_tree(value: Any, *, name: str = "") -> tuple[Any, dict[str, Tensor]]:
     """A nest of dicts, lists, tuples, tensors and plain values as JSON content and its tensors.
@@ -57,7 +59,12 @@ def join_tree(content: Any, tensors: dict[str, Tensor]) -> Any:
 
 
 def _detach(value: Tensor, taken: set[int]) -> Tensor:
-    """`value` on the CPU; copied where its memory is `taken`, or a part of something larger."""
+    """`value` on the CPU; copied where its memory is `taken`, or a part of something larger.
+
+    One that is spread over ranks stays as it is: each rank keeps its own part.
+    """
+    if is_sharded(value):
+        return value.detach()
     storage = value.untyped_storage()
     is_own = storage.nbytes() == value.nbytes and storage.data_ptr() not in taken
     taken.add(storage.data_ptr())
