@@ -81,7 +81,8 @@ GOLDEN = [
 ]
 ADAPTERS = [key for key in GOLDEN if key.startswith("method.")]
 OF_METHOD = {
-    **dict.fromkeys(["lora", "rslora", "dora", "pissa", "lora_plus"], ADAPTERS),
+    **dict.fromkeys(["lora", "rslora", "dora", "pissa"], ADAPTERS),
+    "lora_plus": [*ADAPTERS, "method.learning_rate_ratio"],
     "qlora": [*ADAPTERS, "method.quantization"],
     "freeze": ["method.type", "method.top_layers", "method.patterns"],
     "full": ["method.type"],

@@ -168,9 +168,23 @@ def test_a_key_of_another_method_names_that_method(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "key", "got"),
     [
-        ("method: {type: qlora, flavours: [pissa]}", "method.flavours", "not available yet"),
-        ("method: pissa", "method", "not available yet"),
-        ("method: {start_from: a}", "method.start_from", "not available yet"),
+        ("method: {type: qlora, flavours: [pissa]}", "method.flavours", "pissa with qlora"),
+        ("method: pissa\ntrain: {precision: bf16}", "train.precision", "would round"),
+        ("method: {start_from: a}", "method.start_from", "without a readable adapter_config"),
+        ("method: peft", "method.config", "nothing"),
+        ("method: {type: peft, config: {r: 1}}", "method.config", "no peft_type"),
+        (
+            "method: {type: peft, config: {peft_type: PREFIX_TUNING}}",
+            "method.config",
+            "virtual tokens",
+        ),
+        ("method: {type: peft, config: {peft_type: ADALORA}}", "method.config", "training loop"),
+        (
+            "method: {type: peft, config: {peft_type: LORA, init_lora_weights: olora}}",
+            "method.config",
+            "rewrites the base",
+        ),
+        ("method: {type: freeze, top_layers: 0}", "method.top_layers", "0"),
         ("train: {optimizer: schedule_free, schedule: wsd}", "train.schedule", "falling"),
         ("train: {techniques: [compile]}", "train.techniques", "not available yet"),
         ("launch: {processes: 2}", "launch.processes", "not available yet"),

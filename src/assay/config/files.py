@@ -14,6 +14,7 @@ from assay.config.check import Checked
 from assay.config.sections.data import SourceConfig
 from assay.config.sections.evaluate import METRICS, METRICS_TEXT
 from assay.config.sections.gates import POLICIES, POLICIES_TEXT
+from assay.config.start import find_start_faults
 from assay.config.tree import Node
 from assay.config.tree import Path as KeyPath
 from assay.config.wording import build_problem, suggest
@@ -57,6 +58,8 @@ def _find_faults(checked: Checked, base_dir: Path) -> Iterator[_Fault]:
         place: KeyPath = ("evaluate", "suites", index)
         yield from _check_metric((*place, "metric"), suite.metric, base_dir)
         yield from _check_file((*place, "path"), suite.path, base_dir, endings=(".jsonl",))
+    for fault in find_start_faults(recipe.method, base_dir):
+        yield _Fault(("method", fault.key), fault.got, fault.allowed, fault.do)
     if recipe.gates.policy not in POLICIES:
         yield from _check_policy(recipe.gates.policy, base_dir)
 

@@ -82,7 +82,7 @@ def load(
     problems += find_more(checked, root, base_dir) if find_more else []
     if problems:
         raise ConfigError(sorted(problems, key=lambda one: _order(one, path)))
-    recipe, reasons = resolve(checked.recipe, path=path)
+    recipe, reasons = resolve(checked.recipe, path=path, base_dir=base_dir)
     return Loaded(recipe, path, base_dir, reasons, root)
 
 

@@ -8,9 +8,6 @@ from typing import Any
 from assay.config.recipe import Recipe
 from assay.config.rule import Rule
 
-METHODS = ("lora", "rslora", "dora", "qlora", "full")
-FLAVOURS = ("rslora", "dora")
-
 
 def _rule(keys: str, got: str, allowed: str, broken: Callable[[Recipe], Any]) -> Rule:
     do = f"write {allowed.split(', ')[0]}" if allowed else "remove it"
@@ -19,24 +16,6 @@ def _rule(keys: str, got: str, allowed: str, broken: Callable[[Recipe], Any]) ->
 
 
 NOT_YET = (
-    _rule(
-        "method.type",
-        "a method that is not available yet",
-        ", ".join(METHODS),
-        lambda recipe: recipe.method.type not in METHODS,
-    ),
-    _rule(
-        "method.flavours method.type",
-        "a flavour that is not available yet",
-        ", ".join(FLAVOURS),
-        lambda recipe: set(getattr(recipe.method, "flavours", [])) - set(FLAVOURS),
-    ),
-    _rule(
-        "method.start_from method.type",
-        "method.start_from, which is not available yet",
-        "",
-        lambda recipe: getattr(recipe.method, "start_from", None),
-    ),
     _rule(
         "base.new_tokens",
         "base.new_tokens, which is not available yet",

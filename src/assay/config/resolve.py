@@ -19,6 +19,7 @@ from assay.config.recipe import Recipe
 from assay.config.sections.method import AdapterConfig, FreezeConfig, MethodSection
 from assay.config.sections.train import TrainConfig
 from assay.config.setting import Section, get_note
+from assay.config.start import describe_start, read_start
 from assay.config.swept_keys import is_settled
 
 DEFAULT_EPOCHS = 3.0
@@ -27,6 +28,7 @@ LION_DIVISOR = 5.0
 """Lion moves every weight by the whole rate: Chen et al. 2023 find 3 to 10 times less to fit."""
 DEFAULT_WARMUP_RATIO = 0.05
 DEFAULT_TOP_LAYERS = 2
+_OF_START = "from the adapters that method.start_from names"
 
 _ADAPTERS = "the usual rate for adapters with alpha at twice the rank"
 _AS_LORA = "as for lora, whose updates have the same size"
@@ -135,8 +137,13 @@ def describe_rule(key: str) -> str:
     return ""
 
 
-def resolve(recipe: Recipe, *, path: Path) -> tuple[Recipe, dict[str, str]]:
-    """The recipe with every rule applied, and for each key at its default the reason of it."""
+def resolve(
+    recipe: Recipe, *, path: Path, base_dir: Path | None = None
+) -> tuple[Recipe, dict[str, str]]:
+    """The recipe with every rule applied, and for each key at its default the reason of it.
+
+    Adapters to start from are looked for from `base_dir`, by default the folder of `path`.
+    """
     reasons = dict(_list_reasons(recipe))
     train, data = recipe.train, recipe.data
     found: dict[str, Choice] = {}
@@ -148,7 +155,7 @@ def resolve(recipe: Recipe, *, path: Path) -> tuple[Recipe, dict[str, str]]:
         found["train.epochs"] = choose_epochs(train.max_steps)
     if train.warmup_ratio is None:
         found["train.warmup_ratio"] = choose_warmup_ratio(train.warmup_steps)
-    found |= _resolve_method(recipe.method)
+    found |= _resolve_method(recipe.method, base_dir or path.parent)
     found |= _resolve_optimizer(train, reasons)
     for split in ("validation", "test"):
         if getattr(data, split) is not None and f"{split}_ratio" not in data.model_fields_set:
@@ -161,13 +168,22 @@ def resolve(recipe: Recipe, *, path: Path) -> tuple[Recipe, dict[str, str]]:
     return _replace(recipe, {key: choice.value for key, choice in found.items()}), reasons
 
 
-def _resolve_method(method: MethodSection) -> dict[str, Choice]:
-    if isinstance(method, AdapterConfig) and method.alpha is None:
-        stabilised = "rslora" in method.all_flavours
-        return {"method.alpha": choose_alpha(method.rank, rank_stabilised=stabilised)}
+def _resolve_method(method: MethodSection, base_dir: Path) -> dict[str, Choice]:
     if isinstance(method, FreezeConfig) and method.top_layers is None:
         return {"method.top_layers": choose_top_layers(method.patterns)}
-    return {}
+    if not isinstance(method, AdapterConfig):
+        return {}
+    found: dict[str, Any] = {}
+    if method.start_from is not None:
+        start = describe_start(method, read_start(method.start_from, base_dir))
+        found = {
+            name: value for name, value in start.items() if name not in method.model_fields_set
+        }
+    choices = {f"method.{name}": Choice(value, _OF_START) for name, value in found.items()}
+    if method.alpha is None and "alpha" not in found:
+        rank, stabilised = found.get("rank", method.rank), "rslora" in method.all_flavours
+        choices["method.alpha"] = choose_alpha(rank, rank_stabilised=stabilised)
+    return choices
 
 
 def _resolve_optimizer(train: TrainConfig, reasons: dict[str, str]) -> dict[str, Choice]:

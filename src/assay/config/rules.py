@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import PurePath
 
 from assay.config.check import Checked
+from assay.config.method_rules import METHOD_RULES
 from assay.config.not_yet import NOT_YET
 from assay.config.optimizers import find_wrong_settings
 from assay.config.recipe import Recipe
 from assay.config.rule import Rule
-from assay.config.sections.method import AdapterConfig
 from assay.config.train_rules import TRAIN_RULES
 from assay.config.tree import Node, Path
 from assay.config.wording import build_problem, to_path
@@ -84,22 +84,6 @@ RULES = (
         "remove it, or give data.validation or a data.validation_ratio above 0",
     ),
     Rule(
-        ("method.target_modules", "method.type"),
-        lambda recipe: (
-            isinstance(recipe.method, AdapterConfig) and not recipe.method.target_modules
-        ),
-        "an empty list",
-        "all-linear, or at least one name ending",
-        "remove it to adapt all linear layers",
-    ),
-    Rule(
-        ("method.flavours", "method.type"),
-        lambda recipe: isinstance(recipe.method, AdapterConfig) and _has_doubled_flavour(recipe),
-        "the same flavour twice",
-        "each flavour once, the method's own not among them",
-        "remove one",
-    ),
-    Rule(
         ("train.techniques",),
         lambda recipe: (
             len(set(recipe.train.techniques)) < len(recipe.train.techniques)
@@ -142,7 +126,7 @@ RULES = (
 
 def find_conflicts(checked: Checked, root: Node) -> Iterator[Problem]:
     """Every broken rule whose keys are each valid, located at its first key."""
-    for rule in (*RULES, *TRAIN_RULES, *NOT_YET):
+    for rule in (*RULES, *METHOD_RULES, *TRAIN_RULES, *NOT_YET):
         paths = [to_path(key) for key in rule.keys]
         if not any(map(checked.is_wrong, paths)) and rule.broken(checked.recipe):
             yield build_problem(root, paths[0], got=rule.got, allowed=rule.allowed, do=rule.do)
@@ -201,11 +185,6 @@ def _find_optimizer_settings(checked: Checked, root: Node) -> Iterator[Problem]:
         if not checked.is_wrong(path):
             got = f"{name}: {train.optimizer_settings[name]}"
             yield build_problem(root, path, got=got, allowed=allowed, do="change or remove it")
-
-
-def _has_doubled_flavour(recipe: Recipe) -> bool:
-    flavours = [*getattr(recipe.method, "flavours", []), recipe.method.type]
-    return len(set(flavours)) < len(flavours)
 
 
 def _has_role(recipe: Recipe, role: str) -> bool:

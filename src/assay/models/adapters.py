@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from assay.errors import ConfigError, Problem
+from assay.models.methods.pissa import has_start, remember_start, save_difference
 from assay.models.quantize import import_bitsandbytes
 
 TOKENIZER_FILES = (
@@ -30,7 +31,8 @@ def add_lora(
 ) -> Any:
     """Wrap `model` with fresh LoRA adapters in float32 and freeze the rest (Hu et al. 2021).
 
-    `flavours` are of rslora (Kalajdzievski 2023) and dora (Liu et al. 2024).
+    `flavours` are of rslora (Kalajdzievski 2023), dora (Liu et al. 2024) and pissa (Meng et al.
+    2024), which rewrites the base: `save_adapter` saves what fits the original.
 
     Returns the PEFT model; the wrapped causal model, in which the adapters now live, is its
     ``get_base_model()``. `base_name` is written into the adapter's configuration.
@@ -42,6 +44,9 @@ def add_lora(
     from peft import LoraConfig, get_peft_model
 
     check_targets(model, target_modules)
+    is_pissa = "pissa" in flavours
+    if is_pissa:
+        check_rank(model, target_modules, rank)
     targets = target_modules if isinstance(target_modules, str) else list(target_modules)
     config = LoraConfig(
         r=rank,
@@ -50,10 +55,11 @@ def add_lora(
         target_modules=targets,
         use_rslora="rslora" in flavours,
         use_dora="dora" in flavours,
+        init_lora_weights="pissa" if is_pissa else True,
         task_type="CAUSAL_LM",
     )
     try:
-        with _without_notices():
+        with without_notices():
             peft_model = get_peft_model(model, config, autocast_adapter_dtype=True)
     except ValueError as error:
         raise ConfigError(
@@ -64,9 +70,15 @@ def add_lora(
                 do="name layers as in model.named_modules(), e.g. q_proj",
             )
         ) from error
-    if base_name:
-        for name in peft_model.peft_config:
-            peft_model.peft_config[name].base_model_name_or_path = base_name
+    if is_pissa:
+        remember_start(peft_model)
+    return set_base_name(peft_model, base_name)
+
+
+def set_base_name(peft_model: Any, base_name: str | None) -> Any:
+    """`peft_model`, whose configuration now names its base."""
+    for config in peft_model.peft_config.values() if base_name else ():
+        config.base_model_name_or_path = base_name
     return peft_model
 
 
@@ -97,6 +109,31 @@ def check_targets(model: Any, target_modules: str | Sequence[str]) -> None:
         raise ConfigError(problems)
 
 
+def check_rank(model: Any, target_modules: str | Sequence[str], rank: int) -> None:
+    """Whether each adapted layer has `rank` singular values, which PiSSA begins with.
+
+    Raises:
+        ConfigError: the smallest layer has fewer.
+    """
+    wanted = None if isinstance(target_modules, str) else target_modules
+    names = [
+        name
+        for name in _list_linear_names(model)
+        if wanted is None or any(f".{name}".endswith(f".{target}") for target in wanted)
+    ]
+    smallest = min(names, key=lambda name: min(model.get_submodule(name).weight.shape))
+    num_values = min(model.get_submodule(smallest).weight.shape)
+    if rank > num_values:
+        raise ConfigError(
+            Problem(
+                key="method.rank",
+                got=f"{rank} with pissa, where {smallest} has {num_values} singular values",
+                allowed=f"at most {num_values}",
+                do="lower it, or leave that layer out of method.target_modules",
+            )
+        )
+
+
 def _list_linear_names(model: Any) -> list[str]:
     """Names of the linear layers but for the output head, which the loss reads as it is."""
     from torch.nn import Linear
@@ -111,17 +148,21 @@ def _list_linear_names(model: Any) -> list[str]:
 
 
 @contextmanager
-def _without_notices() -> Iterator[None]:
-    """Hide that PEFT still reads a name which Transformers has deprecated: not the user's doing."""
+def without_notices() -> Iterator[None]:
+    """Hide what PEFT says of names that Transformers has deprecated, and of what it sets itself."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
+        warnings.filterwarnings("ignore", message="fan_in_fan_out is set to")
         yield
 
 
 def save_adapter(peft_model: Any, folder: Path, *, tokenizer_folder: Path) -> None:
     """Write the adapter in PEFT's layout with the base's tokenizer and template beside it."""
-    # The automatic check for resized embeddings would look the base up on the Hub.
-    peft_model.save_pretrained(folder, save_embedding_layers=False)
+    if has_start(peft_model):
+        save_difference(peft_model, folder)
+    else:
+        # The automatic check for resized embeddings would look the base up on the Hub.
+        peft_model.save_pretrained(folder, save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)
     copy_tokenizer(tokenizer_folder, folder)
 
@@ -131,13 +172,22 @@ def load_adapter(model: Any, folder: Path) -> Any:
     import_bitsandbytes()
     from peft import PeftModel
 
-    with _without_notices():
+    with without_notices():
         return PeftModel.from_pretrained(model, folder).eval()
 
 
 def merge_adapter(peft_model: Any) -> Any:
-    """The base with the adapter's update added to its weights; `peft_model` is used up."""
-    return peft_model.merge_and_unload()
+    """The base with the adapter's update added to its weights; `peft_model` is used up.
+
+    Raises:
+        ConfigError: the method's update is not one of weights, so that it cannot be merged.
+    """
+    try:
+        return peft_model.merge_and_unload()
+    except (AttributeError, NotImplementedError, ValueError) as error:
+        kind = next(iter(peft_model.peft_config.values())).peft_type
+        reason = str(error).strip().splitlines()[0]
+        raise ConfigError(f"{getattr(kind, 'value', kind)} cannot be merged ({reason})") from error
 
 
 def save_model(model: Any, folder: Path, *, tokenizer_folder: Path) -> None:

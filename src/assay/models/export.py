@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from assay.errors import ConfigError
 from assay.models.adapters import (
     load_adapter,
     merge_adapter,
@@ -45,13 +46,18 @@ class Probe:
 
 @dataclass(frozen=True)
 class Integrity:
-    """What was compared after tuning; differences are the largest of any logit, in float32."""
+    """What was compared after tuning; differences are the largest of any logit, in float32.
+
+    `merge_difference` is None where there is nothing to merge, or the method cannot be merged;
+    `not_merged` says why.
+    """
 
     adapter_reloads: bool
     reload_difference: float
     merged_equals_adapter: bool
-    merge_difference: float
+    merge_difference: float | None
     template_unchanged: bool
+    not_merged: str = ""
     tolerance: float = MERGE_TOLERANCE
 
 
@@ -106,27 +112,31 @@ def check_integrity(base: BaseFiles, folder: Path, probe: Probe, *, adapter: boo
 
     For an adapter: loaded again onto the base, in the dtype it was tuned in (and quantised alike),
     it gives equal logits, and merged it equals the adapter in float32 (and on the dequantised
-    base), in which exports are merged: so one tolerance is true for all. For a whole model:
-    loaded again it gives equal logits. One model is in memory at a time, if the caller let go of
-    the tuned one.
+    base), in which exports are merged: so one tolerance is true for all. For a whole model: loaded
+    again in the dtype it was tuned in it gives equal logits. One model is in memory at a time, if
+    the caller let go of the tuned one.
     """
     _free_memory()
+    merge_difference, not_merged = None, "whole weights were saved, without an adapter"
     if adapter:
-        reload_difference, merge_difference = _compare_adapter(base, folder, probe)
+        reload_difference, merge_difference, not_merged = _compare_adapter(base, folder, probe)
     else:
-        found = _logits_of(base, folder, probe.prompts)
-        reload_difference = merge_difference = largest_difference(probe.logits, found)
+        found = _logits_of(base, folder, probe.prompts, dtype=probe.dtype)
+        reload_difference = largest_difference(probe.logits, found)
     return Integrity(
         adapter_reloads=reload_difference <= MERGE_TOLERANCE,
         reload_difference=reload_difference,
-        merged_equals_adapter=merge_difference <= MERGE_TOLERANCE,
+        merged_equals_adapter=merge_difference is not None and merge_difference <= MERGE_TOLERANCE,
         merge_difference=merge_difference,
         template_unchanged=_same_template(base.folder, folder),
+        not_merged=not_merged,
     )
 
 
-def _compare_adapter(base: BaseFiles, folder: Path, probe: Probe) -> tuple[float, float]:
-    """Largest logit differences of the adapter loaded again, and of it merged."""
+def _compare_adapter(
+    base: BaseFiles, folder: Path, probe: Probe
+) -> tuple[float, float | None, str]:
+    """Largest logit differences of the adapter loaded again, and of it merged; or why not."""
     reloaded = load_adapter(load_model(base, dtype=probe.dtype), folder)
     unmerged = compute_logits(reloaded, probe.prompts)
     reload_difference = largest_difference(probe.logits, unmerged)
@@ -135,8 +145,12 @@ def _compare_adapter(base: BaseFiles, folder: Path, probe: Probe) -> tuple[float
         _free_memory()
         reloaded = load_adapter(_load_exact(base), folder)
         unmerged = compute_logits(reloaded, probe.prompts)
-    merged = compute_logits(merge_adapter(reloaded), probe.prompts)
-    return reload_difference, largest_difference(unmerged, merged)
+    try:
+        merged = merge_adapter(reloaded)
+    except ConfigError as error:
+        return reload_difference, None, str(error)
+    difference = largest_difference(unmerged, compute_logits(merged, probe.prompts))
+    return reload_difference, difference, ""
 
 
 def _load_exact(base: BaseFiles) -> Any:
@@ -150,12 +164,12 @@ def _load_exact(base: BaseFiles) -> Any:
 
 
 def _logits_of(
-    base: BaseFiles, folder: Path, prompts: Sequence[Sequence[int]]
+    base: BaseFiles, folder: Path, prompts: Sequence[Sequence[int]], *, dtype: str = "fp32"
 ) -> list[torch.Tensor]:
-    """Logits of a whole model that was saved in `folder`, loaded in float32."""
+    """Logits of a whole model that was saved in `folder`, loaded in `dtype`."""
     _free_memory()
     whole = replace(base, folder=folder, quantization=None)
-    return compute_logits(load_model(whole, dtype="fp32"), prompts)
+    return compute_logits(load_model(whole, dtype=dtype), prompts)
 
 
 def _free_memory() -> None:

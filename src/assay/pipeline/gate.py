@@ -62,8 +62,8 @@ def _check_integrity(job: Job, probe: Probe) -> tuple[dict[str, Any], str]:
         job.progress.note(f"the integrity check failed: {reason}")
         return {}, reason
     merged: dict[str, Any] = {"difference": found.merge_difference, "tolerance": found.tolerance}
-    if whole:
-        merged = {"not_applicable": f"{job.recipe.method.type} has no adapter to merge"}
+    if found.merge_difference is None:
+        merged = {"not_applicable": found.not_merged}
     return {
         "adapter_reloads": {"difference": found.reload_difference, "tolerance": found.tolerance},
         "merged_equals_adapter": merged,

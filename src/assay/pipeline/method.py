@@ -2,26 +2,82 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from assay.config.sections.method import AdapterConfig
+from assay.config.sections.method import (
+    LORA_PLUS_RATIO,
+    AdapterConfig,
+    FreezeConfig,
+    PeftConfig,
+    StartFrom,
+)
+from assay.config.start import goes_on, list_start, locate_start
 from assay.pipeline.job import Job
 
 
 def add_method(job: Job, model: Any) -> Any:
-    """`model` made trainable by the recipe's method: with fresh adapters, or all its weights."""
-    from assay.models.adapters import add_lora
-
-    method = job.recipe.method
-    if method.type == "full":
-        model.requires_grad_(True)
-        return model
+    """`model` made trainable by the recipe's method: with adapters, or its own weights."""
     import torch
 
-    assert isinstance(method, AdapterConfig), "a rule refuses the others"
-    assert method.alpha is not None, "resolve() finds it"
+    from assay.models.methods.freeze import unfreeze
+    from assay.models.methods.passthrough import add_peft
+    from assay.models.methods.start import go_on_from
+
+    method = job.recipe.method
     torch.manual_seed(job.recipe.seed)
-    return add_lora(
+    if isinstance(method, (AdapterConfig, PeftConfig)) and goes_on(method.start_from):
+        return go_on_from(model, next(iter(_locate(job, method.start_from))))
+    if isinstance(method, PeftConfig):
+        return add_peft(model, method.config, base_name=job.base.name)
+    if isinstance(method, AdapterConfig):
+        return _add_adapter(job, method, model)
+    if isinstance(method, FreezeConfig):
+        return unfreeze(model, top_layers=method.top_layers, patterns=method.patterns)
+    model.requires_grad_(True)
+    return model
+
+
+def check_method(job: Job, model: Any) -> None:
+    """Whether the recipe's method fits `model`: asked before the baseline, which may take hours.
+
+    Raises:
+        ConfigError: names, ranks, layers or settings that do not fit this base.
+    """
+    from assay.models.adapters import check_rank, check_targets
+    from assay.models.methods.freeze import unfreeze
+    from assay.models.methods.passthrough import add_peft
+    from assay.models.methods.start import go_on_from
+
+    method = job.recipe.method
+    if isinstance(method, (AdapterConfig, PeftConfig)) and goes_on(method.start_from):
+        go_on_from(model, next(iter(_locate(job, method.start_from)))).unload()
+    elif isinstance(method, PeftConfig):
+        add_peft(model, method.config).unload()
+    elif isinstance(method, AdapterConfig):
+        check_targets(model, method.target_modules)
+        if "pissa" in method.all_flavours:
+            check_rank(model, method.target_modules, method.rank)
+    elif isinstance(method, FreezeConfig):
+        unfreeze(model, top_layers=method.top_layers, patterns=method.patterns)
+
+
+def choose_factor(job: Job) -> Callable[[str], float]:
+    """The multiple of the learning rate of each weight by its name: with LoRA+ that of every B."""
+    method = job.recipe.method
+    if not isinstance(method, AdapterConfig) or "lora_plus" not in method.all_flavours:
+        return lambda name: 1.0
+    ratio = float(getattr(method, "learning_rate_ratio", LORA_PLUS_RATIO))
+    return lambda name: ratio if ".lora_B." in name else 1.0
+
+
+def _add_adapter(job: Job, method: AdapterConfig, model: Any) -> Any:
+    from assay.models.adapters import add_lora
+    from assay.models.methods.start import add_start
+
+    assert method.alpha is not None, "resolve() finds it"
+    peft_model = add_lora(
         model,
         rank=method.rank,
         alpha=method.alpha,
@@ -30,15 +86,11 @@ def add_method(job: Job, model: Any) -> Any:
         flavours=method.all_flavours,
         base_name=job.base.name,
     )
+    if method.start_from is not None:
+        add_start(peft_model, _locate(job, method.start_from))
+    return peft_model
 
 
-def check_method(job: Job, model: Any) -> None:
-    """Whether the recipe's method fits `model`: asked before the baseline, which may take hours.
-
-    Raises:
-        ConfigError: names in `method.target_modules` that match no linear layer.
-    """
-    from assay.models.adapters import check_targets
-
-    if isinstance(job.recipe.method, AdapterConfig):
-        check_targets(model, job.recipe.method.target_modules)
+def _locate(job: Job, start_from: StartFrom) -> dict[Path, float]:
+    start = list_start(start_from)
+    return {locate_start(name, job.base_dir): weight for name, weight in start.items()}

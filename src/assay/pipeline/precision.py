@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from assay.config import Recipe
+from assay.config.sections.method import AdapterConfig
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ def choose_precision(recipe: Recipe, device_type: str | None = None) -> Precisio
     """`train.precision` on a device ("cpu", "cuda"; the GPU if there is one).
 
     "auto" is fp32 on a CPU, where it is exact; on a GPU bf16 for adapters, and mixed where the
-    base's own weights are trained, which small steps in bf16 would not move.
+    base's own weights change, which small steps in bf16 would not move.
     """
     import torch
 
@@ -36,4 +37,6 @@ def choose_precision(recipe: Recipe, device_type: str | None = None) -> Precisio
         return Precision(asked)
     if (device_type or ("cuda" if torch.cuda.is_available() else "cpu")) == "cpu":
         return Precision("fp32")
-    return Precision("mixed" if recipe.method.trains_base else "bf16")
+    method = recipe.method
+    rewrites = isinstance(method, AdapterConfig) and "pissa" in method.all_flavours
+    return Precision("mixed" if method.trains_base or rewrites else "bf16")

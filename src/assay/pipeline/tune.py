@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from assay.data.pack import PackedBatch
 from assay.pipeline.batches import TrainingRows, batch_source, build_rows
 from assay.pipeline.job import Job
+from assay.pipeline.method import choose_factor
 from assay.pipeline.precision import choose_precision
 from assay.pipeline.prepare import Prepared
 from assay.pipeline.trackers import open_trackers
@@ -151,7 +152,12 @@ def _optimizers(job: Job, model: Any) -> Any:
 
     config = job.recipe.train
     options: dict[str, Any] = {"name": config.optimizer, **config.optimizer_settings}
-    return build_optimizers(model, learning_rate=config.learning_rate or 0.0, **options)
+    return build_optimizers(
+        model,
+        learning_rate=config.learning_rate or 0.0,
+        get_factor=choose_factor(job),
+        **options,
+    )
 
 
 def fit_settings(job: Job, num_sequences: int) -> FitSettings:

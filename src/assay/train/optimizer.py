@@ -36,6 +36,7 @@ def build_optimizers(
     learning_rate: float,
     matrix_learning_rate: float | None = None,
     apart: bool = False,
+    get_factor: Callable[[str], float] = lambda name: 1.0,
     **settings: Any,
 ) -> list[Optimizer]:
     """Optimizers over the trainable parameters of `model`, in the order of their names.
@@ -45,6 +46,7 @@ def build_optimizers(
     `matrix_learning_rate`, scaled to match AdamW's update size (Liu et al. 2025), and embeddings,
     head and vectors AdamW. Each parameter group remembers its peak as ``peak_learning_rate``.
 
+    `get_factor` gives, by a parameter's name, the multiple of the learning rate it is stepped with.
     bfloat16 parameters are stepped in float32 (`assay.train.split_weights`), each by an optimizer
     of its own, as all are with `apart`; that changes nothing but memory.
 
@@ -55,19 +57,27 @@ def build_optimizers(
     named = [(n, p) for n, p in sorted(model.named_parameters()) if p.requires_grad]
     check_optimizer(name, named[0][1].device if named else torch.device("cpu"))
     complete = _complete(name, settings)
-    matrices = [p for n, p in named if name == "muon" and p.ndim == 2 and not _is_table(n)]
-    chosen = {id(p) for p in matrices}
-    rest = [p for _, p in named if id(p) not in chosen]
-    build_rest = partial(
-        _build, "adamw" if name == "muon" else name, learning_rate=learning_rate, settings=complete
-    )
-    build_matrices = partial(
-        _build, "muon", learning_rate=matrix_learning_rate or learning_rate, settings=complete
-    )
-    return [
-        *_build_all(rest, build_rest, apart=apart),
-        *_build_all(matrices, build_matrices, apart=apart),
-    ]
+    optimizers: list[Optimizer] = []
+    for factor in sorted({get_factor(n) for n, _ in named}):
+        alike = [(n, p) for n, p in named if get_factor(n) == factor]
+        is_matrix = {n: name == "muon" and p.ndim == 2 and not _is_table(n) for n, p in alike}
+        build_rest = partial(
+            _build,
+            "adamw" if name == "muon" else name,
+            learning_rate=learning_rate * factor,
+            settings=complete,
+        )
+        build_matrices = partial(
+            _build,
+            "muon",
+            learning_rate=(matrix_learning_rate or learning_rate) * factor,
+            settings=complete,
+        )
+        rest = [p for n, p in alike if not is_matrix[n]]
+        matrices = [p for n, p in alike if is_matrix[n]]
+        optimizers += _build_all(rest, build_rest, apart=apart)
+        optimizers += _build_all(matrices, build_matrices, apart=apart)
+    return optimizers
 
 
 def set_learning_rate(optimizers: Sequence[Optimizer], factor: float) -> float:

@@ -10,8 +10,10 @@ from assay.config.setting import REQUIRED, Section, setting
 from assay.config.shorthand import expand_block
 
 Flavour = Literal["rslora", "dora", "pissa", "lora_plus"]
-LoraType = Literal["lora", "rslora", "dora", "pissa", "lora_plus"]
-MethodType = Literal[LoraType, "qlora", "freeze", "full", "peft"]
+LoraType = Literal["lora", "rslora", "dora", "pissa"]
+MethodType = Literal[LoraType, "lora_plus", "qlora", "freeze", "full", "peft"]
+LORA_PLUS_RATIO = 16.0
+"""The published ratio of both learning rates (Hayou et al. 2024)."""
 Name = Annotated[str, Field(min_length=1)]
 StartFrom = str | list[Name] | dict[str, float] | None
 
@@ -92,6 +94,22 @@ class LoraConfig(AdapterConfig):
     )
 
 
+class LoraPlusConfig(AdapterConfig):
+    """Low-rank adapters whose B learns faster than their A (Hayou et al. 2024)."""
+
+    type: Literal["lora_plus"] = setting(
+        "lora_plus", "How the weights are changed.", reason="named by the recipe"
+    )
+    learning_rate_ratio: float = setting(
+        LORA_PLUS_RATIO,
+        "Learning rate of B as a multiple of that of A, which is train.learning_rate.",
+        unit="times",
+        reason="the published ratio; it is also that of the flavour lora_plus elsewhere",
+        ge=1,
+        le=10_000,
+    )
+
+
 class QloraConfig(AdapterConfig):
     """Adapters beside frozen weights that are held in few bits (Dettmers et al. 2023)."""
 
@@ -160,6 +178,7 @@ class PeftConfig(MethodSection):
 
 METHODS: dict[str, type[Section]] = {
     **dict.fromkeys(get_args(LoraType), LoraConfig),
+    "lora_plus": LoraPlusConfig,
     "qlora": QloraConfig,
     "freeze": FreezeConfig,
     "full": FullConfig,
@@ -176,6 +195,7 @@ def _get_tag(value: Any) -> str:
 Method = Annotated[
     Annotated[
         Annotated[LoraConfig, Tag("lora")]
+        | Annotated[LoraPlusConfig, Tag("lora_plus")]
         | Annotated[QloraConfig, Tag("qlora")]
         | Annotated[FreezeConfig, Tag("freeze")]
         | Annotated[FullConfig, Tag("full")]
@@ -186,6 +206,7 @@ Method = Annotated[
         expand_block("method"),
         json_schema_input_type=MethodType
         | LoraConfig
+        | LoraPlusConfig
         | QloraConfig
         | FreezeConfig
         | FullConfig

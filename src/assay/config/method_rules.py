@@ -1,0 +1,125 @@
+"""The combinations of a method's settings that cannot be meant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from assay.config.recipe import Recipe
+from assay.config.rule import Rule
+from assay.config.sections.method import AdapterConfig, PeftConfig, QloraConfig
+
+PROMPT_TYPES = (
+    "ADAPTION_PROMPT",
+    "CARTRIDGE",
+    "CPT",
+    "MULTITASK_PROMPT_TUNING",
+    "P_TUNING",
+    "PREFIX_TUNING",
+    "PROMPT_TUNING",
+)
+"""Methods that put something before or into each sequence, which packed sequences have not."""
+
+SCHEDULED_TYPES = ("ADALORA", "OSF", "POLY", "SHADOW", "XLORA")
+"""Methods that want more of a training loop than gradients: rank schedules, routers, task ids."""
+
+REWRITING_STARTS = ("pissa", "olora", "corda", "eva", "loftq", "lora_ga")
+"""Ways of PEFT to start an adapter that change the base, so that it would not fit the original."""
+
+
+def _get_config(recipe: Recipe, name: str) -> str:
+    method = recipe.method
+    found: Any = method.config.get(name) if isinstance(method, PeftConfig) else None
+    return str(found) if found is not None else ""
+
+
+def _get_flavours(recipe: Recipe) -> frozenset[str]:
+    method = recipe.method
+    return method.all_flavours if isinstance(method, AdapterConfig) else frozenset()
+
+
+def _has_doubled_flavour(recipe: Recipe) -> bool:
+    flavours = [*getattr(recipe.method, "flavours", []), recipe.method.type]
+    return len(set(flavours)) < len(flavours)
+
+
+METHOD_RULES = (
+    Rule(
+        ("method.target_modules", "method.type"),
+        lambda recipe: (
+            isinstance(recipe.method, AdapterConfig) and not recipe.method.target_modules
+        ),
+        "an empty list",
+        "all-linear, or at least one name ending",
+        "remove it to adapt all linear layers",
+    ),
+    Rule(
+        ("method.flavours", "method.type"),
+        _has_doubled_flavour,
+        "the same flavour twice",
+        "each flavour once, the method's own not among them",
+        "remove one",
+    ),
+    Rule(
+        ("method.flavours", "method.type"),
+        lambda recipe: isinstance(recipe.method, QloraConfig) and "pissa" in _get_flavours(recipe),
+        "pissa with qlora, whose base is in few bits",
+        "pissa with a base in full precision, which it takes the largest singular values out of",
+        "remove it, or set method.type to pissa",
+    ),
+    Rule(
+        ("train.precision", "method.type", "method.flavours"),
+        lambda recipe: recipe.train.precision == "bf16" and "pissa" in _get_flavours(recipe),
+        "bf16 with pissa, whose remainder of the base it would round",
+        "auto, fp32, mixed",
+        "write mixed",
+    ),
+    Rule(
+        ("method.start_from", "method.type", "method.flavours"),
+        lambda recipe: (
+            "pissa" in _get_flavours(recipe)
+            and getattr(recipe.method, "start_from", None) is not None
+        ),
+        "two starts: pissa, and method.start_from",
+        "one of them",
+        "remove one",
+    ),
+    Rule(
+        ("method.config", "method.type"),
+        lambda recipe: (
+            isinstance(recipe.method, PeftConfig) and not _get_config(recipe, "peft_type")
+        ),
+        "no peft_type",
+        "peft_type, and what that method has",
+        "add it, for example `peft_type: IA3`",
+    ),
+    Rule(
+        ("method.config", "method.type"),
+        lambda recipe: _get_config(recipe, "peft_type") in PROMPT_TYPES,
+        "a method that puts virtual tokens into each sequence, which packed ones have no place for",
+        "methods that change layers, such as IA3, VERA, OFT, LOHA, LN_TUNING",
+        "choose another method",
+    ),
+    Rule(
+        ("method.config", "method.type"),
+        lambda recipe: _get_config(recipe, "peft_type") in SCHEDULED_TYPES,
+        "a method that needs a training loop of its own (rank schedule, router or task ids)",
+        "methods that need gradients alone, such as IA3, VERA, OFT, LOHA, LN_TUNING",
+        "choose another method",
+    ),
+    Rule(
+        ("method.config", "method.type"),
+        lambda recipe: (
+            _get_config(recipe, "init_lora_weights").lower().startswith(REWRITING_STARTS)
+        ),
+        "a start that rewrites the base, which the adapter would then not fit",
+        "method.type pissa, which is converted back; or a start beside the base",
+        "remove init_lora_weights, or set method.type to pissa",
+    ),
+    Rule(
+        ("method.config", "method.type"),
+        lambda recipe: _get_config(recipe, "task_type") not in ("", "CAUSAL_LM"),
+        "another task than causal language models",
+        "task_type CAUSAL_LM",
+        "remove task_type",
+    ),
+)

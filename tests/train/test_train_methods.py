@@ -1,0 +1,198 @@
+"""Every method on a small Llama: exact gradients, whole files, exact resumption, exact merging."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from methods import (
+    METHODS,
+    WHOLE,
+    apply,
+    batches,
+    gradients,
+    largest_gap,
+    load_plainly,
+    logits,
+    plain_loss_sum,
+)
+from small_models import make_model, make_rows
+
+from assay.models.adapters import add_lora, merge_adapter, save_adapter, save_model
+from assay.models.forward import packed_mode
+from assay.models.methods.start import add_start, go_on_from
+from assay.train.checkpoint import Checkpoints, trainable_tensors
+from assay.train.fit import FitSettings, fit
+from assay.train.optimizer import build_optimizers
+from assay.train.sft import SftLoss
+
+ALL = pytest.mark.parametrize("method", METHODS)
+
+
+def train(model: Any, steps: int, folder: Path | None = None, **options: Any) -> None:
+    rows = [make_rows(4, seed=seed) for seed in range(8)]
+    with packed_mode(model):
+        fit(
+            model,
+            lambda step: batches(rows[step], 60),
+            SftLoss(),
+            build_optimizers(model, learning_rate=0.02),
+            FitSettings(num_steps=steps, schedule="constant", checkpoint_every_s=1e-9),
+            checkpoints=Checkpoints(folder) if folder else None,
+            **options,
+        )
+
+
+def save(method: str, wrapped: Any, folder: Path) -> None:
+    write = save_model if method in WHOLE else save_adapter
+    write(wrapped, folder, tokenizer_folder=folder / "none")
+
+
+@ALL
+def test_packed_loss_and_gradients_equal_plain_peft(method: str) -> None:
+    rows = make_rows(6)
+    wrapped, model = apply(method)
+    train(model, 1)
+    wrapped.train()
+    plain = plain_loss_sum(wrapped, rows)
+    plain.backward()
+    expected = gradients(model)
+    model.zero_grad()
+    with packed_mode(model):
+        (batch,) = batches(rows)
+        loss = SftLoss()(model, batch)
+        loss.backward()
+    torch.testing.assert_close(loss, plain, rtol=1e-5, atol=1e-5)
+    found = gradients(model)
+    assert found.keys() == expected.keys() == trainable_tensors(model).keys()
+    for name, grad in found.items():
+        torch.testing.assert_close(grad, expected[name], rtol=1e-4, atol=2e-5, msg=name)
+
+
+@ALL
+def test_what_was_saved_loads_onto_the_original_base_without_us(
+    method: str, tmp_path: Path
+) -> None:
+    rows = make_rows(3, seed=9)
+    wrapped, model = apply(method)
+    train(model, 2)
+    expected, untuned = logits(wrapped, rows), logits(make_model(), rows)
+    assert largest_gap(expected, untuned) > 1e-3
+    save(method, wrapped, tmp_path / "saved")
+    reloaded = load_plainly(method, "llama", tmp_path / "saved")
+    # What pissa saves has the base's rest plus its start in another order: the same but rounding.
+    assert largest_gap(logits(reloaded, rows), expected) <= (1e-5 if "pissa" in method else 0)
+    if method not in WHOLE:
+        merged = merge_adapter(reloaded)
+        assert not any("lora_" in name for name, _ in merged.named_parameters())
+        assert largest_gap(logits(merged, rows), expected) < 1e-5
+
+
+@ALL
+def test_resumed_equals_uninterrupted_bit_for_bit(method: str, tmp_path: Path) -> None:
+    _, whole = apply(method)
+    train(whole, 4)
+    _, cut = apply(method)
+    train(cut, 2, tmp_path)
+    _, resumed = apply(method)
+    train(resumed, 4, tmp_path, resume=True)
+    expected, found = trainable_tensors(whole), trainable_tensors(resumed)
+    assert expected.keys() == found.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    for (name, parameter), (_, other) in zip(
+        whole.named_parameters(), resumed.named_parameters(), strict=True
+    ):
+        assert torch.equal(parameter, other), name
+
+
+def test_freezing_trains_the_last_layers_and_the_patterns_alone() -> None:
+    _, model = apply("freeze")
+    trained = {name for name, p in model.named_parameters() if p.requires_grad}
+    names = {name for name, _ in model.named_parameters()}
+    assert trained == {name for name in names if "layers.1." in name or "norm" in name}
+
+
+def test_lora_plus_steps_b_by_the_multiple_of_a() -> None:
+    """AdamW's first step is the learning rate itself, whatever the gradient's size."""
+    _, model = apply("lora")
+    before = trainable_tensors(model)
+    optimizers = build_optimizers(
+        model,
+        learning_rate=1e-3,
+        get_factor=lambda name: 16.0 if ".lora_B." in name else 1.0,
+        epsilon=1e-16,
+    )
+    torch.manual_seed(0)
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.grad = torch.randn_like(parameter)
+    for optimizer in optimizers:
+        optimizer.step()
+    for name, tensor in trainable_tensors(model).items():
+        moved = (tensor - before[name]).abs()
+        rate = 16e-3 if ".lora_B." in name else 1e-3
+        torch.testing.assert_close(moved, torch.full_like(moved, rate), rtol=1e-3, atol=0, msg=name)
+
+
+def test_pissa_starts_at_the_base_with_its_largest_singular_values() -> None:
+    wrapped, model = apply("pissa")
+    rows = make_rows(2)
+    assert largest_gap(logits(wrapped, rows), logits(make_model(), rows)) < 1e-5
+    layer = model.model.layers[0].mlp.up_proj
+    product = layer.lora_B["default"].weight @ layer.lora_A["default"].weight * 2.0
+    original = make_model().model.layers[0].mlp.up_proj.weight
+    values = torch.linalg.svdvals(original)
+    torch.testing.assert_close(torch.linalg.svdvals(product)[:4], values[:4], rtol=1e-4, atol=1e-5)
+    rest = torch.linalg.svdvals(layer.get_base_layer().weight)
+    torch.testing.assert_close(rest[0], values[4], rtol=1e-4, atol=1e-5)
+
+
+def make_adapter(folder: Path, seed: int, **options: Any) -> Any:
+    """An adapter that does something, saved."""
+    torch.manual_seed(seed)
+    wrapped = add_lora(make_model(), **({"rank": 2, "alpha": 6.0} | options))
+    with torch.no_grad():
+        for name, parameter in wrapped.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(0, 0.1)
+    save_adapter(wrapped, folder, tokenizer_folder=folder / "none")
+    return wrapped.eval()
+
+
+@pytest.mark.parametrize("flavour", ["rslora", "dora"])
+def test_an_adapter_is_trained_on_as_it_is(tmp_path: Path, flavour: str) -> None:
+    rows = make_rows(3)
+    first = make_adapter(tmp_path / "a", 1, flavours=(flavour,))
+    wrapped = go_on_from(make_model(), tmp_path / "a")
+    assert largest_gap(logits(wrapped, rows), logits(first, rows)) == 0
+    model = wrapped.get_base_model()
+    assert trainable_tensors(model).keys() == {
+        name for name, _ in model.named_parameters() if "lora_" in name
+    }
+    train(model, 1)
+    assert largest_gap(logits(wrapped, rows), logits(first, rows)) > 1e-3
+
+
+def test_several_adapters_are_summed_exactly_into_a_fresh_one(tmp_path: Path) -> None:
+    """With other ranks, scales and layers each; a rank that is left over has no effect yet."""
+    make_adapter(tmp_path / "a", 1)
+    make_adapter(
+        tmp_path / "b", 2, rank=3, flavours=("rslora",), target_modules=["q_proj", "up_proj"]
+    )
+    start = {tmp_path / "a": 1.5, tmp_path / "b": -0.5}
+    torch.manual_seed(3)
+    wrapped = add_lora(make_model(), rank=6, alpha=12.0)
+    add_start(wrapped, start)
+    expected = make_model()
+    from peft import PeftModel
+
+    for folder, weight in start.items():
+        tuned = PeftModel.from_pretrained(make_model(), folder).merge_and_unload()
+        with torch.no_grad():
+            for target, base, other in zip(
+                expected.parameters(), make_model().parameters(), tuned.parameters(), strict=True
+            ):
+                target += weight * (other - base)
+    rows = make_rows(3)
+    assert largest_gap(logits(wrapped, rows), logits(expected, rows)) < 1e-5
+    assert largest_gap(logits(wrapped, rows), logits(make_model(), rows)) > 1e-2
