@@ -31,6 +31,7 @@ check: .venv/ready
 
 bench: .venv/ready
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks peers
 
 docs: .venv/ready
 	mkdir -p docs/reference

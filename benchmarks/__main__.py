@@ -121,6 +121,10 @@ BENCHMARKS = {f.__name__: f for f in (command_help, training_step, generation)}
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["peers"]:
+        from benchmarks.compare import main as compare_trainers
+
+        return compare_trainers(sys.argv[2:])
     import torch
 
     torch.set_num_threads(1)

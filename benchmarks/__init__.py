@@ -1,0 +1,1 @@
+"""Measures Assay against others and against its own parts: `python -m benchmarks`."""

@@ -1,0 +1,125 @@
+"""Results as a file per day and machine, and as the tables of docs/performance.md."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+PAGE = HERE.parent / "docs" / "performance.md"
+BEGIN, END = "<!-- benchmark: peers -->", "<!-- benchmark: end -->"
+COLUMNS = (
+    "trainer and setting",
+    "real tokens per CPU-second",
+    "ours ÷ it",
+    "per second",
+    "first step, s",
+    "peak memory, MB",
+    "needed FLOPs, share of matmul's rate (of the best rate)",
+    "loss first → last",
+    "gradient norm first → last",
+    "same losses",
+)
+
+
+def find_hardware() -> dict[str, Any]:
+    cpu = platform.processor() or platform.machine()
+    flags: list[str] = []
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        text = info.read_text("utf-8")
+        if model := re.search(r"model name\s*: (.+)", text):
+            cpu = model[1].strip()
+        if found := re.search(r"flags\s*: (.+)", text):
+            flags = [f for f in found[1].split() if f.startswith(("avx512", "amx", "avx2"))]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return {"cpu": cpu, "cores": os.cpu_count(), "memory_gib": round(memory, 1), "flags": flags}
+
+
+def load_results() -> dict[str, Any]:
+    """Today's results on this machine, to be added to, or an empty frame for them."""
+    hardware = find_hardware()
+    path = _results_path(hardware)
+    old: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    return {
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "hardware": hardware,
+        "python": platform.python_version(),
+        "commit": _commit(),
+        "workloads": old.get("workloads", {}),
+    }
+
+
+def save_results(results: dict[str, Any]) -> Path:
+    path = _results_path(results["hardware"])
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
+    return path
+
+
+def write_table(results: dict[str, Any], path: Path) -> None:
+    """Rewrite what stands between the markers of docs/performance.md; the rest is left alone."""
+    page = PAGE.read_text("utf-8") if PAGE.is_file() else "# Performance\n"
+    if BEGIN not in page:
+        page = f"{page.rstrip()}\n\n## Against other trainers\n\n{BEGIN}\n{END}\n"
+    before, rest = page.split(BEGIN, 1)
+    after = rest.split(END, 1)[1]
+    PAGE.write_text(f"{before}{BEGIN}\n{render_tables(results, path)}{END}{after}", "utf-8")
+
+
+def render_tables(results: dict[str, Any], path: Path) -> str:
+    machine = results["hardware"]
+    text = (
+        f"\nMeasured {results['date']} on {machine['cpu']}, one thread of {machine['cores']} cores;"
+        f" every figure, with versions: `benchmarks/results/{path.name}`.\n"
+    )
+    for name, workload in results["workloads"].items():
+        rates = workload["gflops_per_cpu_s"]
+        text += (
+            f"\n### {name}\n\n{workload['num_steps']} steps, {workload['num_tokens']:,} tokens,"
+            f" {workload['num_labels']:,} of them trained. Matrix products reach, in GFLOP per"
+            f" CPU-second: {', '.join(f'{rate:.0f} {name}' for name, rate in rates.items())}.\n\n"
+            f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|\n"
+        )
+        trainers = workload["trainers"]
+        for key in sorted(trainers, key=lambda k: -trainers[k].get("tokens_per_cpu_s", 0)):
+            text += _render_row(key, trainers[key])
+    return text + "\n"
+
+
+def _render_row(key: str, result: dict[str, Any]) -> str:
+    label = key.replace("_", " + ").replace(":", ", ")
+    if "failed" in result:
+        reason = result["failed"].replace("|", "/").replace("\n", " ")[:160]
+        return f"| {label} | not measured: {reason} |||||||||\n"
+    losses, norms = result["losses"], result["grad_norms"]
+    agreement = result["agreement"]
+    if "failed" in agreement:
+        same = "not measured"
+    else:
+        verdict = "yes" if agreement["agrees"] else "**losses differ**"
+        same = f"{verdict}, to {agreement['difference']:.0e} ({agreement['compared']})"
+    return (
+        f"| {label} | {result['tokens_per_cpu_s']:.0f} | {result['ours_is_times_faster']:.2f} |"
+        f" {result['tokens_per_s']:.0f} | {result['time_to_first_step_s']:.1f} |"
+        f" {result['peak_rss_mb']:,.0f} | {result['share_of_matmul_rate']:.0%}"
+        f" ({result['share_of_best_rate']:.0%}) |"
+        f" {losses[0]:.4f} → {losses[-1]:.4f} | {norms[0]:.3f} → {norms[-1]:.3f} | {same} |\n"
+    )
+
+
+def _results_path(hardware: dict[str, Any]) -> Path:
+    slug = re.sub(r"[^a-z0-9]+", "-", f"{hardware['cpu']} {hardware['cores']} cores".lower())
+    return HERE / "results" / f"{datetime.now(UTC):%Y-%m-%d}-{slug.strip('-')}.json"
+
+
+def _commit() -> str:
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=HERE)
+    return done.stdout.strip() or "unknown"
