@@ -15,7 +15,6 @@ from assay.release.gates import Gate
 from assay.release.keys import format_fingerprint
 from assay.release.measured import Measured, Suite, pair_models, task_suite
 from assay.release.report.source import ReportSource, read_source
-from assay.release.swept import read_sweep
 from assay.release.usage import render_usage
 from assay.runs import RunFolder
 from assay.runs.values import dig, flatten, mapping, number, text
@@ -199,8 +198,7 @@ def _origin(source: ReportSource) -> str:
     rows.append(f"- Assay {text(code.get('version')) or 'of unknown version'}")
     base_hash = dig(source.manifest, "base", "sha256")
     rows += [f"- Base SHA-256 `{base_hash}`"] if base_hash else []
-    tried = read_sweep(source.run)
-    rows += [f"- Sweep: {_plain(tried.sentence)}"] if tried else []
+    rows += [f"- Sweep: {_plain(source.sweep.sentence)}"] if source.sweep else []
     rows += [f"- Recipe: `recipe.yaml` (seed {wording.plain(number(source.recipe.get('seed')))})"]
     if source.signer:
         rows.append(f"- Signed by `{format_fingerprint(source.signer)}`")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from assay.errors import CheckpointError
 from assay.release.wording import plain
 from assay.runs import RunFolder
 from assay.runs.find import read_or_empty
@@ -43,13 +44,13 @@ class Sweep:
 
     @property
     def sentence(self) -> str:
-        """What was chosen, out of how many and by what, as one sentence."""
+        """What was chosen, out of how many and by what, in words."""
         if self.chosen is None:
             return ""
         return (
-            f"{self.chosen.label} was chosen out of {len(self.candidates)} candidates by"
-            f" {self.chosen_by} ({plain(self.chosen.loss)} on {plain(self.num_validation)} rows);"
-            " it alone was measured on the test rows."
+            f"Chosen out of {len(self.candidates)} candidates by {self.chosen_by}"
+            f" ({plain(self.chosen.loss)} on {plain(self.num_validation)} rows):"
+            f" {self.chosen.label}. It alone was measured on the test rows."
         )
 
 
@@ -65,6 +66,17 @@ def read_sweep(run: RunFolder) -> Sweep | None:
         text(known.get("chosen_by")),
         number(known.get("num_validation")),
     )
+
+
+def read_curves(run: RunFolder, sweep: Sweep) -> dict[str, list[dict[str, Any]]]:
+    """The metrics of each candidate by its name; those that cannot be read are empty."""
+    curves: dict[str, list[dict[str, Any]]] = {}
+    for one in sweep.candidates:
+        try:
+            curves[one.name] = RunFolder(run.path / "sweep" / one.name).read_metrics()
+        except CheckpointError:
+            curves[one.name] = []
+    return curves
 
 
 def _read_candidate(value: dict[str, Any], chosen: str) -> Tried:

@@ -81,12 +81,12 @@ def render_chart(
     best: float | None,
 ) -> Html:
     """Draw one chart; `steps` is the window, `best` the step of the checkpoint that was kept."""
-    frame = _frame(series, height=height, steps=steps)
+    frame = fit_frame(series, height=height, steps=steps)
     told = ", ".join(f"{one.label} {plain(one.points[-1][1])} at the end" for one in series)
     return tag(
         "svg",
         tag("title", told),
-        _grid(frame),
+        draw_grid(frame),
         _best(frame, best),
         join(_curve(frame, one) for one in series),
         tag("line", class_="cross", x1=0.0, x2=0.0, y1=_TOP, y2=height - _BOTTOM),
@@ -156,7 +156,8 @@ def _validation_key(metrics: list[dict[str, Any]]) -> str:
     return "eval/loss" if "eval/loss" in found or not found else found[0]
 
 
-def _frame(series: list[Series], *, height: float, steps: tuple[float, float]) -> Frame:
+def fit_frame(series: list[Series], *, height: float, steps: tuple[float, float]) -> Frame:
+    """The window of all curves, its values widened to round ticks."""
     values = [y for one in series for _, y in one.points]
     low, high = min(values), max(values)
     # From zero, unless that would squeeze the curve into the upper half.
@@ -169,7 +170,8 @@ def _num_ticks(height: float) -> int:
     return 2 if height < 150 else 5
 
 
-def _grid(frame: Frame) -> Html:
+def draw_grid(frame: Frame) -> Html:
+    """Lines and numbers of the values, and numbers of the steps."""
     rows = []
     for value in nice_ticks(frame.y0, frame.y1, about=_num_ticks(frame.height)):
         y = frame.y(value)
@@ -204,9 +206,9 @@ def _curve(frame: Frame, series: Series) -> Html:
         return tag("circle", cx=frame.x(x), cy=frame.y(y), r=4.0, class_=f"dot {series.kind}")
     if len(points) <= _SMOOTH_FROM or series.kind == "rate":
         dots = _dots(frame, series) if series.kind == "validation" else None
-        return join([_line(frame, points, f"curve {series.kind}"), dots])
-    faint = _line(frame, points, f"curve {series.kind} faint")
-    return join([faint, _line(frame, smooth(points), f"curve {series.kind}")])
+        return join([draw_line(frame, points, f"curve {series.kind}"), dots])
+    faint = draw_line(frame, points, f"curve {series.kind} faint")
+    return join([faint, draw_line(frame, smooth(points), f"curve {series.kind}")])
 
 
 def _dots(frame: Frame, series: Series) -> Html:
@@ -216,6 +218,7 @@ def _dots(frame: Frame, series: Series) -> Html:
     )
 
 
-def _line(frame: Frame, points: Iterable[Point], kind: str) -> Html:
+def draw_line(frame: Frame, points: Iterable[Point], kind: str) -> Html:
+    """One line through `points`; `kind` are its style classes."""
     path = " ".join(f"{frame.x(x):.1f},{frame.y(y):.1f}" for x, y in points)
     return tag("polyline", points=path, class_=kind)

@@ -18,6 +18,7 @@ from assay.release.report.section_items import render_items
 from assay.release.report.section_mask import render_mask
 from assay.release.report.section_origin import render_origin
 from assay.release.report.section_results import render_classes, render_results
+from assay.release.report.section_sweep import render_sweep
 from assay.release.report.section_training import render_training
 from assay.release.report.section_verdict import render_verdict
 from assay.release.report.source import ReportSource
@@ -30,6 +31,7 @@ _SECTIONS = (
     ("classes", "Classes", render_classes),
     ("items", "Examples", render_items),
     ("training", "Training", render_training),
+    ("sweep", "Sweep", render_sweep),
     ("mask", "Trained text", render_mask),
     ("data", "Data", render_data),
     ("origin", "Origin", render_origin),

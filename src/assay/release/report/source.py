@@ -11,6 +11,7 @@ from typing import Any
 from assay.errors import CheckpointError
 from assay.release.gates import Gate, read_gates
 from assay.release.measured import Suite, read_suites, task_suite
+from assay.release.swept import Sweep, read_curves, read_sweep
 from assay.runs import RunFolder, read_lines
 from assay.runs.find import read_or_empty, read_recipe
 from assay.runs.values import dig, mapping, number, sequence, text
@@ -18,7 +19,10 @@ from assay.runs.values import dig, mapping, number, sequence, text
 
 @dataclass(frozen=True)
 class ReportSource:
-    """A run's files as plain values. `signer` is the key id of who will sign, if it is known."""
+    """A run's files as plain values. `signer` is the key id of who will sign, if it is known.
+
+    `curves` are the metrics of each candidate of `sweep` by its name.
+    """
 
     run: RunFolder
     name: str
@@ -35,6 +39,8 @@ class ReportSource:
     metrics: list[dict[str, Any]]
     signer: str | None
     overrides: list[dict[str, Any]]
+    sweep: Sweep | None
+    curves: dict[str, list[dict[str, Any]]]
 
     @property
     def status(self) -> str:
@@ -77,6 +83,7 @@ def read_source(
     manifest, verdict = read_or_empty(run.manifest), read_or_empty(run.verdict)
     evaluation, release = read_or_empty(run.evaluation), read_or_empty(run.release)
     known = sequence(release.get("overrides")) if overrides is None else overrides
+    sweep = read_sweep(run)
     return ReportSource(
         run=run,
         name=text(manifest.get("name")) or run.name,
@@ -93,6 +100,8 @@ def read_source(
         metrics=_lines_or_empty(run, "metrics"),
         signer=signer,
         overrides=[mapping(entry) for entry in known],
+        sweep=sweep,
+        curves=read_curves(run, sweep) if sweep else {},
     )
 
 
