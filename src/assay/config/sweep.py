@@ -15,7 +15,6 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from assay.config.check import Checked, check_tree
-from assay.config.files import find_file_problems
 from assay.config.override import expand_short_forms
 from assay.config.recipe import Recipe
 from assay.config.resolve import resolve
@@ -64,18 +63,15 @@ def expand_sweep(recipe: Recipe) -> list[Candidate]:
     return candidates
 
 
-def find_sweep_problems(checked: Checked, root: Node, *, base_dir: FilePath) -> Iterator[Problem]:
-    """What is wrong with a recipe's sweep, each value located where it was written.
-
-    Files that a method names are looked for from `base_dir`.
-    """
+def find_sweep_problems(checked: Checked, root: Node) -> Iterator[Problem]:
+    """What is wrong with a recipe's sweep, each value located where it was written."""
     sweep = checked.recipe.sweep
     if not sweep or checked.is_wrong(("sweep",)):
         return
     yield from _find_wrong_keys(sweep, root)
     yield from _find_wrong_lists(sweep, root)
     yield from _find_misfits(checked, root)
-    yield from _find_wrong_candidates(checked, root, base_dir)
+    yield from _find_wrong_candidates(checked, root)
 
 
 def _find_wrong_keys(sweep: Mapping[str, list[Any]], root: Node) -> Iterator[Problem]:
@@ -166,31 +162,23 @@ def _find_misfits(checked: Checked, root: Node) -> Iterator[Problem]:
             yield build_problem(root, path, got=got, allowed=allowed, do=do)
 
 
-def _find_wrong_candidates(checked: Checked, root: Node, base_dir: FilePath) -> Iterator[Problem]:
+def _find_wrong_candidates(checked: Checked, root: Node) -> Iterator[Problem]:
     """What each combination adds to the problems of the recipe by itself, each said once."""
     plain = {name: node for name, node in root.value.items() if name != "sweep"}
-    alone = replace(root, value=plain)
-    known = {*checked.problems, *_find_problems(checked, alone, base_dir)}
+    known = {*checked.problems, *find_conflicts(checked, replace(root, value=plain))}
     for combination in _list_combinations(root.value["sweep"].value):
-        own = copy.deepcopy(alone)
+        own = copy.deepcopy(replace(root, value=plain))
         for key, value in combination.items():
             _put(own, key.split("."), value)
         expand_short_forms(own)
         candidate = check_tree(own)
-        found = [*candidate.problems, *_find_problems(candidate, own, base_dir)]
+        found = [*candidate.problems, *find_conflicts(candidate, own)]
         if "pissa" in getattr(candidate.recipe.method, "all_flavours", ()):
             found += _find_misfits(candidate, own)
         for problem in found:
             if problem not in known:
                 known.add(problem)
                 yield problem
-
-
-def _find_problems(checked: Checked, root: Node, base_dir: FilePath) -> list[Problem]:
-    return [
-        *find_conflicts(checked, root),
-        *find_file_problems(checked, root, base_dir=base_dir),
-    ]
 
 
 def _list_combinations(swept: Mapping[str, Node]) -> Iterator[dict[str, Node]]:

@@ -10,13 +10,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
-CHUNK_POSITIONS = 256
-"""Positions per chunk; 128 to 256 was the fastest range measured on CPU for a fused head."""
+from assay.models.fast.matmul import matmul, matmul_t
+
+MOST_POSITIONS = 256
+CHUNK_BYTES = {"cpu": 32 << 20, "cuda": 512 << 20}
+"""Of one chunk's float32 logits. Beyond 32 MiB the C library maps every buffer anew, and the pages
+it faults in cost more than the products: measured three times the softmax's time."""
+
+
+def choose_chunk(weight_VD: Tensor) -> int:
+    """Positions whose logits are held at one time, from the vocabulary and the device."""
+    most = CHUNK_BYTES.get(weight_VD.device.type, CHUNK_BYTES["cuda"]) // (4 * len(weight_VD))
+    return max(16, min(most, MOST_POSITIONS) if weight_VD.device.type == "cpu" else most)
 
 
 def compute_logits(hidden_CD: Tensor, weight_VD: Tensor, softcap: float | None) -> Tensor:
     """Logits in float32, shape (C, V), with the optional tanh soft cap of Gemma 2."""
-    logits_CV = (hidden_CD @ weight_VD.t()).float()
+    logits_CV = matmul_t(hidden_CD, weight_VD).float()
     return logits_CV if softcap is None else torch.tanh(logits_CV / softcap) * softcap
 
 
@@ -32,13 +42,24 @@ class ChunkGradients:
     def are_needed(self) -> bool:
         return self.hidden_ND is not None or self.weight_VD is not None
 
-    def add(self, part: slice, grad_CV: Tensor, hidden_CD: Tensor, weight_VD: Tensor) -> None:
-        """Take the gradient with respect to the logits of the positions of `part`."""
+    def add(
+        self,
+        part: slice,
+        grad_CV: Tensor,
+        scale_C: Tensor,
+        hidden_CD: Tensor,
+        weight_VD: Tensor,
+    ) -> None:
+        """Take the gradient with respect to the logits of the positions of `part`.
+
+        `scale_C` multiplies it; it is applied to rows of size D, which are shorter.
+        """
         grad_CV = grad_CV.to(hidden_CD.dtype)
+        scale_C1 = scale_C[:, None].to(hidden_CD.dtype)
         if self.hidden_ND is not None:
-            torch.mm(grad_CV, weight_VD, out=self.hidden_ND[part])
+            self.hidden_ND[part] = matmul(grad_CV, weight_VD).mul_(scale_C1)
         if self.weight_VD is not None:
-            self.weight_VD += grad_CV.t() @ hidden_CD
+            self.weight_VD += matmul(grad_CV.t(), hidden_CD * scale_C1)
 
     def save(self, ctx: Any, dtype: torch.dtype) -> None:
         """Keep them for `scale_gradients`; `dtype` is that of the head's weight."""
@@ -77,25 +98,24 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
             part = slice(start, start + chunk)
             hidden_CD, target_C, scale_C = hidden_ND[part], target_N[part], scale_N[part]
             logits_CV = compute_logits(hidden_CD, weight_VD, softcap)
-            norm_C = logits_CV.logsumexp(-1)
-            picked_C = logits_CV.gather(1, target_C[:, None]).squeeze(1)
-            loss_C = norm_C - picked_C
+            # One pass of a fused kernel; `logsumexp` takes ten times as long on a CPU.
+            logprobs_CV = logits_CV.log_softmax(-1)
+            loss_C = -logprobs_CV.gather(1, target_C[:, None]).squeeze(1)
             if label_smoothing:
-                uniform_C = norm_C - logits_CV.mean(-1)
+                uniform_C = -logprobs_CV.mean(-1)
                 loss_C = (1 - label_smoothing) * loss_C + label_smoothing * uniform_C
             total += (loss_C * scale_C).sum()
             if not grads.are_needed:
                 continue
             cap_CV = None if softcap is None else 1 - (logits_CV / softcap).square()
-            grad_CV = logits_CV.sub_(norm_C[:, None]).exp_()
+            grad_CV = logprobs_CV.exp_()
             if label_smoothing:
                 grad_CV -= label_smoothing / grad_CV.shape[1]
             rows = torch.arange(len(target_C), device=target_C.device)
             grad_CV[rows, target_C] -= 1 - label_smoothing
-            grad_CV *= scale_C[:, None]
             if cap_CV is not None:
                 grad_CV *= cap_CV
-            grads.add(part, grad_CV, hidden_CD, weight_VD)
+            grads.add(part, grad_CV, scale_C, hidden_CD, weight_VD)
         grads.save(ctx, weight_VD.dtype)
         return total
 
@@ -112,7 +132,7 @@ def compute_cross_entropy_sum(
     *,
     label_smoothing: float = 0.0,
     softcap: float | None = None,
-    chunk: int = CHUNK_POSITIONS,
+    chunk: int | None = None,
 ) -> Tensor:
     """Weighted sum of token losses at supervised positions.
 
@@ -127,7 +147,7 @@ def compute_cross_entropy_sum(
         scale_N: loss weights, float32, >= 0.
         label_smoothing: in [0, 1).
         softcap: Gemma 2's final logit soft cap, or None.
-        chunk: positions whose logits exist at one time.
+        chunk: positions whose logits exist at one time; by default as `choose_chunk` has it.
 
     Returns:
         A float32 scalar; differentiable with respect to `hidden_ND` and `weight_VD`.
@@ -136,7 +156,13 @@ def compute_cross_entropy_sum(
         # Autograd functions report a parameter as needing its gradient even then: as much work.
         hidden_ND, weight_VD = hidden_ND.detach(), weight_VD.detach()
     loss: Tensor = _ChunkedCrossEntropy.apply(  # type: ignore[no-untyped-call]
-        hidden_ND, weight_VD, target_N, scale_N, label_smoothing, softcap, chunk
+        hidden_ND,
+        weight_VD,
+        target_N,
+        scale_N,
+        label_smoothing,
+        softcap,
+        chunk or choose_chunk(weight_VD),
     )
     return loss
 
@@ -148,13 +174,13 @@ def compute_token_logprobs(
     target_N: Tensor,
     *,
     softcap: float | None = None,
-    chunk: int = CHUNK_POSITIONS,
+    chunk: int | None = None,
 ) -> Tensor:
     """Log-probability of each target, float32, shape (N,); no gradient."""
     parts = []
+    chunk = chunk or choose_chunk(weight_VD)
     for start in range(0, len(target_N), chunk):
         part = slice(start, start + chunk)
-        logits_CV = compute_logits(hidden_ND[part], weight_VD, softcap)
-        picked_C = logits_CV.gather(1, target_N[part, None]).squeeze(1)
-        parts.append(picked_C - logits_CV.logsumexp(-1))
+        logprobs_CV = compute_logits(hidden_ND[part], weight_VD, softcap).log_softmax(-1)
+        parts.append(logprobs_CV.gather(1, target_N[part, None]).squeeze(1))
     return torch.cat(parts) if parts else hidden_ND.new_zeros(0, dtype=torch.float32)

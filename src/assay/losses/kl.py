@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from assay.losses.cross_entropy import (
-    CHUNK_POSITIONS,
     ChunkGradients,
+    choose_chunk,
     compute_logits,
     scale_gradients,
 )
@@ -46,10 +46,10 @@ class _ChunkedKl(torch.autograd.Function):
             total += (kl_C * scale_C).sum()
             if not grads.are_needed:
                 continue
-            grad_CV = (logprobs_CV.exp_() - ref_probs_CV) * scale_C[:, None]
+            grad_CV = logprobs_CV.exp_().sub_(ref_probs_CV)
             if softcap is not None:
                 grad_CV *= 1 - (logits_CV / softcap).square()
-            grads.add(part, grad_CV, hidden_CD, weight_VD)
+            grads.add(part, grad_CV, scale_C, hidden_CD, weight_VD)
         grads.save(ctx, weight_VD.dtype)
         return total
 
@@ -66,7 +66,7 @@ def compute_kl_sum(
     scale_N: Tensor,
     *,
     softcap: float | None = None,
-    chunk: int = CHUNK_POSITIONS,
+    chunk: int | None = None,
 ) -> Tensor:
     """Weighted sum of the divergences of the model from a reference at supervised positions.
 
@@ -81,7 +81,7 @@ def compute_kl_sum(
         ref_weight_VD: its output head's weight, of the dtype of `ref_hidden_ND`; no gradient.
         scale_N: loss weights, float32, >= 0.
         softcap: Gemma 2's final logit soft cap, or None.
-        chunk: positions whose logits exist at one time.
+        chunk: positions whose logits exist at one time; by default as `choose_chunk` has it.
 
     Returns:
         A float32 scalar in nats, >= 0 but for rounding; differentiable with respect to
@@ -94,6 +94,6 @@ def compute_kl_sum(
         ref_weight_VD.detach(),
         scale_N,
         softcap,
-        chunk,
+        chunk or choose_chunk(weight_VD),
     )
     return loss

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from assay.data.pack import PackedBatch
 from assay.models.attention import PACKED_ATTENTION, register_packed_attention
+from assay.models.fast.path import fast_path
 
 
 @dataclass(frozen=True)
@@ -91,12 +92,16 @@ def compute_supervised_hidden(model: Any, batch: BatchTensors) -> Tensor:
 
 
 @contextmanager
-def packed_mode(model: Any) -> Iterator[None]:
-    """Give `model` the isolated attention for a while, and its own back again."""
+def packed_mode(model: Any) -> Iterator[str]:
+    """Give `model` the isolated attention and the fast path for a while, and its own back again.
+
+    Yields a line that says which layers keep their own forward pass and why; empty where none.
+    """
     register_packed_attention()
     before = model.config._attn_implementation
     model.set_attn_implementation(PACKED_ATTENTION)
     try:
-        yield
+        with fast_path(model) as left_out:
+            yield left_out
     finally:
         model.set_attn_implementation(before)

@@ -56,9 +56,7 @@ def train_and_measure(job: Job, prepared: Prepared, *, resume: bool) -> Measured
 
     recipe = job.recipe
     model = load_model(job.base, dtype=choose_precision(recipe).weights)
-    recipes = [one.recipe for one in expand_sweep(recipe)] if recipe.sweep else [recipe]
-    for own in recipes:
-        check_method(replace(job, recipe=own), model)
+    check_method(job, model)
     engine = LocalEngine(
         model,
         job.tokenizer,
@@ -67,7 +65,7 @@ def train_and_measure(job: Job, prepared: Prepared, *, resume: bool) -> Measured
     )
     job.progress.stage("baseline", f"baseline: {job.base.name} before tuning")
     baseline = measure_baseline(job, prepared, engine)
-    what = f"{len(recipes)} candidates" if recipe.sweep else recipe.method.type
+    what = f"{len(expand_sweep(recipe))} candidates" if recipe.sweep else recipe.method.type
     job.progress.stage("tune", f"tune: {what}, {len(prepared.train)} rows")
     training, wrapped = _tune_or_reload(job, prepared, model, resume=resume)
     engine.model = model = wrapped if recipe.method.trains_base else wrapped.get_base_model()

@@ -91,7 +91,10 @@ def training_mode(job: Job, model: Any) -> Iterator[None]:
     from assay.models.forward import packed_mode
     from assay.train.sft import neftune_noise
 
-    with packed_mode(model), neftune_noise(model, alpha=job.recipe.objective.neftune_alpha):
+    noise = neftune_noise(model, alpha=job.recipe.objective.neftune_alpha)
+    with packed_mode(model) as left_out, noise:
+        if left_out:
+            job.progress.note(left_out)
         yield
 
 
