@@ -8,6 +8,7 @@ AssayError                   exit 1   our bug, unless a subclass says otherwise
 ├── GenerationError          exit 1   sampling failed
 ├── EvaluationError          exit 1   a suite or metric failed to be measured
 ├── TrainingError            exit 1   a non-finite loss, a failed self-test
+│   └── LostRanksError       exit 1   another process of the same training is gone, or hangs
 ├── ReleaseError             exit 3   a run that may not be released, a signature that is wrong
 └── ResourceError            exit 4   out of memory or disk
 """
@@ -97,6 +98,10 @@ class EvaluationError(AssayError, RuntimeError):
 
 class TrainingError(AssayError, RuntimeError):
     """Training stopped itself: a non-finite loss or gradient, or a failed self-test."""
+
+
+class LostRanksError(TrainingError):
+    """A process that trains with others has lost one: it is gone, or hangs."""
 
 
 class ReleaseError(AssayError, RuntimeError):

@@ -187,7 +187,7 @@ def test_a_key_of_another_method_names_that_method(tmp_path: Path) -> None:
         ("method: {type: freeze, top_layers: 0}", "method.top_layers", "0"),
         ("train: {optimizer: schedule_free, schedule: wsd}", "train.schedule", "falling"),
         ("train: {techniques: [compile]}", "train.techniques", "not available yet"),
-        ("launch: {processes: 2}", "launch.processes", "not available yet"),
+        ("launch: {processes: 17}", "launch.processes", "more processes than train.batch_size"),
         ("method: {flavours: [dora, dora]}", "method.flavours", "twice"),
         ("method: {type: dora, flavours: [dora]}", "method.flavours", "twice"),
         ("train: {warmup_ratio: 0.1, warmup_steps: 3}", "train.warmup_steps", "both"),

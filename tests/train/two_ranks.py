@@ -20,7 +20,7 @@ from assay.train.fit import FitSettings, fit_steps
 from assay.train.optimizer import build_optimizers
 from assay.train.ranks import Ranks, end_process, open_ranks
 from assay.train.sft import SftLoss, compute_mean_loss
-from assay.train.shard import GatheredLoss, shard_model
+from assay.train.shard import GatheredLoss, make_mesh, shard_model
 
 ROWS = make_rows(24)
 METHODS, LAYOUTS = ("lora", "full"), ("whole", "sharded")
@@ -47,7 +47,8 @@ def build(method: str, ranks: Ranks, *, sharded: bool, kind: str = "llama") -> A
         torch.manual_seed(1)
         model = add_lora(model, rank=4, alpha=8.0).get_base_model()
     if sharded:
-        shard_model(model, num_ranks=ranks.num_ranks, device=CPU, whole_trainable=method == "lora")
+        mesh = make_mesh(ranks.num_ranks, CPU)
+        shard_model(model, mesh=mesh, whole_trainable=method == "lora")
     return model
 
 
@@ -104,7 +105,7 @@ def together(ranks: Ranks, folder: Path) -> dict[str, Any]:
 def main(arguments: Sequence[str]) -> None:
     torch.set_num_threads(1)
     name, folder = arguments[0], Path(arguments[1])
-    with open_ranks(CPU) as ranks:
+    with open_ranks(CPU, lambda: "") as (ranks, _):
         found = globals()[name](ranks, folder)
         if ranks.is_first:
             (folder / f"{name}.json").write_text(json.dumps(found), encoding="utf-8")

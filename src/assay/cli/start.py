@@ -42,8 +42,8 @@ def start(
     from assay.errors import UsageError
 
     if resume:
-        _refuse_changes(recipe, overrides, dry_run=dry_run)
-        return _finish(_resume(recipe, root, as_json=as_json), as_json=as_json)
+        recipe, overrides = _split_changes(recipe, overrides, dry_run=dry_run)
+        return _finish(_resume(recipe, overrides, root, as_json=as_json), as_json=as_json)
     if not recipe:
         raise UsageError("no recipe given; name a recipe file or folder, or make one: assay init")
     if root is not None:
@@ -79,20 +79,22 @@ def _print_plan(loaded: Loaded, *, as_json: bool) -> None:
     print_result(value, text=text, as_json=as_json)
 
 
-def _refuse_changes(recipe: str, overrides: list[str], *, dry_run: bool) -> None:
-    """A run that goes on keeps the recipe that it began with: refuse whatever would change it."""
+def _split_changes(recipe: str, overrides: list[str], *, dry_run: bool) -> tuple[str, list[str]]:
+    """The run to go on with, and in how many processes; refuses what would change its result."""
     import os
 
     if dry_run:
         raise _usage("--dry-run with --resume", "one of them", "leave one out")
-    is_override = "=" in recipe and not os.path.exists(recipe)
-    changes = [recipe, *overrides] if is_override else overrides
+    if "=" in recipe and not os.path.exists(recipe):
+        recipe, overrides = "", [recipe, *overrides]
+    changes = [one for one in overrides if not one.startswith("launch.processes=")]
     if changes:
         raise _usage(
             f"{' '.join(changes)} with --resume",
-            "the settings that the run began with",
+            "the settings that the run began with, but for launch.processes",
             "leave it out, or start a new run without --resume",
         )
+    return recipe, overrides
 
 
 def _usage(got: str, allowed: str, do: str) -> UsageError:
@@ -101,13 +103,13 @@ def _usage(got: str, allowed: str, do: str) -> UsageError:
     return UsageError(Problem(got, allowed, do, key="command line"))
 
 
-def _resume(wanted: str, root: str | None, *, as_json: bool) -> RunOutcome:
+def _resume(wanted: str, overrides: list[str], root: str | None, *, as_json: bool) -> RunOutcome:
     from assay.cli.live import open_progress
     from assay.pipeline import resume_run
 
     run = _find_interrupted(wanted, root)
     with open_progress(as_json=as_json) as progress:
-        return resume_run(run, progress=progress)
+        return resume_run(run, overrides, progress=progress)
 
 
 def _find_interrupted(wanted: str, root: str | None) -> RunFolder:

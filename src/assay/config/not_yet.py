@@ -28,10 +28,4 @@ NOT_YET = (
         "auto",
         lambda recipe: recipe.train.techniques != "auto",
     ),
-    _rule(
-        "launch.processes",
-        "several processes, which are not available yet",
-        "1",
-        lambda recipe: recipe.launch.processes > 1,
-    ),
 )

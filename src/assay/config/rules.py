@@ -108,6 +108,20 @@ RULES = (
         "leave the role of the task's rows out",
     ),
     Rule(
+        ("launch.processes", "train.batch_size"),
+        lambda recipe: recipe.launch.processes > recipe.train.batch_size,
+        "more processes than train.batch_size has sequences",
+        "at most one process for each sequence of a step",
+        "lower it, or raise train.batch_size",
+    ),
+    Rule(
+        ("launch.processes", "sweep"),
+        lambda recipe: recipe.launch.processes > 1 and bool(recipe.sweep),
+        "several processes with sweep",
+        "one process, on which the candidates take turns",
+        "set it to 1, or remove sweep",
+    ),
+    Rule(
         ("trackers",),
         lambda recipe: len(set(recipe.trackers)) < len(recipe.trackers),
         "the same tracker twice",

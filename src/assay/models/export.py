@@ -116,7 +116,7 @@ def check_integrity(base: BaseFiles, folder: Path, probe: Probe, *, adapter: boo
     again in the dtype it was tuned in it gives equal logits. One model is in memory at a time, if
     the caller let go of the tuned one.
     """
-    _free_memory()
+    free_memory()
     merge_difference, not_merged = None, "whole weights were saved, without an adapter"
     if adapter:
         reload_difference, merge_difference, not_merged = _compare_adapter(base, folder, probe)
@@ -142,7 +142,7 @@ def _compare_adapter(
     reload_difference = largest_difference(probe.logits, unmerged)
     if probe.dtype != "fp32" or base.quantization:
         del reloaded
-        _free_memory()
+        free_memory()
         reloaded = load_adapter(_load_exact(base), folder)
         unmerged = compute_logits(reloaded, probe.prompts)
     try:
@@ -167,12 +167,12 @@ def _logits_of(
     base: BaseFiles, folder: Path, prompts: Sequence[Sequence[int]], *, dtype: str = "fp32"
 ) -> list[torch.Tensor]:
     """Logits of a whole model that was saved in `folder`, loaded in `dtype`."""
-    _free_memory()
+    free_memory()
     whole = replace(base, folder=folder, quantization=None)
     return compute_logits(load_model(whole, dtype=dtype), prompts)
 
 
-def _free_memory() -> None:
+def free_memory() -> None:
     """Give back what a model held: PEFT's wrappers form cycles, and CUDA keeps freed blocks."""
     gc.collect()
     if torch.cuda.is_available():

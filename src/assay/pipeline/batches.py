@@ -10,47 +10,56 @@ from typing import Any
 
 from assay.data import TokenSequence
 from assay.data.pack import PackedBatch, build_batch, pack_lengths, plan_epoch
+from assay.data.share import build_filler, share_lengths
 from assay.pipeline.job import Job
-from assay.pipeline.prepare import Prepared
+from assay.pipeline.tokens import Sequences
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which part of every step one of several ranks takes.
+
+    With `is_even` all ranks have equally many micro-batches of each kind, some of them fillers:
+    where weights are spread over the ranks, each needs the others at every micro-batch.
+    """
+
+    rank: int = 0
+    num_ranks: int = 1
+    is_even: bool = False
+
+
+WHOLE = Share()
 
 
 @dataclass(frozen=True)
 class TrainingRows:
     """What a tuning reads: sequences to learn from, and packed batches to measure losses on.
 
-    `comparable` are training rows, as many as and of the kind of those in `validation`.
+    The batches are this rank's share; `sequences` and `num_validation` are of all ranks.
     """
 
     sequences: list[TokenSequence]
     validation: list[PackedBatch]
     comparable: list[PackedBatch]
+    num_validation: int
+    share: Share
 
 
-def build_rows(job: Job, prepared: Prepared) -> TrainingRows:
+def build_rows(job: Job, sequences: Sequences, share: Share = WHOLE) -> TrainingRows:
     """The rows of a tuning, packed once where they are only measured."""
     budget = job.recipe.train.micro_batch_tokens
     return TrainingRows(
-        prepared.train_sequences,
-        pack(prepared.validation_sequences, budget),
-        pack(comparable_sequences(prepared), budget),
+        sequences.train,
+        pack_share(sequences.validation, budget, share),
+        pack_share(sequences.comparable, budget, share),
+        len(sequences.validation),
+        share,
     )
 
 
-def comparable_sequences(prepared: Prepared) -> list[TokenSequence]:
-    """As many training sequences as there are for validation, of the sources it is drawn from.
-
-    Rows of a source with another role are of another kind: their loss would say nothing
-    about overfitting.
-    """
-    of_validation = {record.id for record in prepared.train if record.role == "task"}
-    sequences = prepared.train_sequences
-    alike = [s for s in sequences if s.record_id in of_validation] or sequences
-    return alike[: max(64, len(prepared.validation_sequences))]
-
-
-def batch_source(job: Job, sequences: Sequence[TokenSequence]) -> Any:
-    """Micro-batches as a pure function of the optimizer step."""
-    config, seed = job.recipe.train, job.recipe.seed
+def batch_source(job: Job, rows: TrainingRows) -> Any:
+    """Micro-batches of this rank as a pure function of the optimizer step."""
+    config, seed, sequences = job.recipe.train, job.recipe.seed, rows.sequences
     steps_per_epoch = math.ceil(len(sequences) / config.batch_size)
 
     @lru_cache(maxsize=1)
@@ -59,9 +68,33 @@ def batch_source(job: Job, sequences: Sequence[TokenSequence]) -> Any:
 
     def get_batches(step: int) -> list[PackedBatch]:
         indices = epoch_plan(step // steps_per_epoch)[step % steps_per_epoch]
-        return pack([sequences[i] for i in indices], config.micro_batch_tokens)
+        return pack_share([sequences[i] for i in indices], config.micro_batch_tokens, rows.share)
 
     return get_batches
+
+
+def pack_share(
+    sequences: Sequence[TokenSequence], token_budget: int, share: Share
+) -> list[PackedBatch]:
+    """This rank's share of `sequences`, each kind balanced by tokens, as micro-batches."""
+    batches = []
+    for is_anchored in (False, True):
+        alike = [s for s in sequences if s.is_anchored == is_anchored]
+        shares = share_lengths([len(s.input_ids) for s in alike], share.num_ranks)
+        own = pack([alike[i] for i in shares[share.rank]], token_budget)
+        if share.is_even:
+            most = max(
+                len(
+                    pack_lengths([len(alike[i].input_ids) for i in part], token_budget=token_budget)
+                )
+                for part in shares
+            )
+            own += [
+                build_filler(alike[0].input_ids, is_anchored=is_anchored)
+                for _ in range(most - len(own))
+            ]
+        batches += own
+    return batches
 
 
 def pack(sequences: Sequence[TokenSequence], token_budget: int) -> list[PackedBatch]:

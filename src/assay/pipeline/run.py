@@ -22,6 +22,7 @@ from assay.pipeline.check import (
 )
 from assay.pipeline.gate import load_gate_policy
 from assay.pipeline.job import Job
+from assay.pipeline.launch import check_processes
 from assay.pipeline.progress import PlainProgress, Progress
 from assay.pipeline.publish import is_published, is_released, publish
 from assay.pipeline.subject import check_packages, describe_base, find_recipe_base
@@ -87,11 +88,11 @@ def run_sweep(
 
 def _begin(loaded: Loaded, progress: Progress | None) -> RunOutcome:
     policy = _check_before(loaded)
-    run = _create_folder(loaded)
+    run = begin_run(loaded)
     return _run(loaded, run, policy, progress or PlainProgress(), resume=False)
 
 
-def _create_folder(loaded: Loaded) -> RunFolder:
+def begin_run(loaded: Loaded) -> RunFolder:
     """A new run folder under the recipe's `output`.
 
     Raises:
@@ -109,9 +110,12 @@ def _create_folder(loaded: Loaded) -> RunFolder:
     return run
 
 
-def resume_run(run: RunFolder, *, progress: Progress | None = None) -> RunOutcome:
+def resume_run(
+    run: RunFolder, overrides: Sequence[str] = (), *, progress: Progress | None = None
+) -> RunOutcome:
     """Go on with a run that was interrupted, from its newest checkpoint.
 
+    `overrides` may set the number of processes; whatever else decides the result stays as it was.
     A run that was judged and has no report, card or signature yet gets them from its stored files.
 
     Raises:
@@ -122,7 +126,7 @@ def resume_run(run: RunFolder, *, progress: Progress | None = None) -> RunOutcom
     if run.verdict.exists():
         return _publish_judged(run, progress)
     manifest = read_json(run.manifest)
-    loaded = load(run.recipe, base_dir=manifest.get("recipe_folder"))
+    loaded = load(run.recipe, overrides, base_dir=manifest.get("recipe_folder"))
     return _run(loaded, run, _check_before(loaded), progress, resume=True)
 
 
@@ -142,6 +146,7 @@ def _check_before(loaded: Loaded) -> Policy:
     """The gates' policy; it, packages and signing key are refused before anything is spent."""
     check_trackers(loaded.recipe.trackers)
     check_packages(loaded)
+    check_processes(loaded)
     if default_key_path().exists():
         load_or_make_key()
     return load_gate_policy(loaded)
@@ -157,21 +162,31 @@ def _run(
         progress.note(f"run {run.path}")
         _keep_num_threads(run, progress)
         progress.stage("data", f"data: {', '.join(source.path for source in recipe.data.train)}")
-        base = find_recipe_base(loaded, run)
-        _refuse_long_sequences(loaded, run, base.context_len)
-        job = Job(recipe, loaded.base_dir, run, base, progress)
-        run.update_manifest(
-            {
-                **describe_base(base),
-                "seeds": {"recipe": recipe.seed},
-                "method": recipe.method.type,
-            }
-        )
+        job = open_job(loaded, run, progress)
         prepared = prepare(job)
         from assay.pipeline.stages import finish, train_and_measure
 
         measured = train_and_measure(job, prepared, resume=resume)
         return finish(job, measured, policy)
+
+
+def open_job(loaded: Loaded, run: RunFolder, progress: Progress) -> Job:
+    """The job of a run: its base found, compared with the one it began with, and written down.
+
+    Raises:
+        ConfigError: no such base, or one whose context is too short.
+        CheckpointError: the base or its template has changed since the run began.
+    """
+    base = find_recipe_base(loaded, run)
+    _refuse_long_sequences(loaded, run, base.context_len)
+    run.update_manifest(
+        {
+            **describe_base(base),
+            "seeds": {"recipe": loaded.recipe.seed},
+            "method": loaded.recipe.method.type,
+        }
+    )
+    return Job(loaded.recipe, loaded.base_dir, run, base, progress)
 
 
 @contextmanager

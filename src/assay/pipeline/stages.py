@@ -18,15 +18,15 @@ from assay.pipeline.gate import judge_run
 from assay.pipeline.guards import describe_decoding, measure_suites
 from assay.pipeline.job import Job
 from assay.pipeline.measure import Answers, build_examiner
-from assay.pipeline.method import add_method, check_method
+from assay.pipeline.method import check_method
 from assay.pipeline.precision import choose_precision
 from assay.pipeline.prepare import Prepared
 from assay.pipeline.publish import publish
 from assay.pipeline.questions import SUITE_NAME
-from assay.pipeline.sweep import describe_choice, sweep
-from assay.pipeline.tune import Training, tune
+from assay.pipeline.sweep import describe_choice
+from assay.pipeline.tune import Training
+from assay.pipeline.tuned import tune_or_reload
 from assay.release import load_or_make_key
-from assay.runs import read_json
 from assay.runs.metrics import append_line
 
 if TYPE_CHECKING:
@@ -55,53 +55,26 @@ def train_and_measure(job: Job, prepared: Prepared, *, resume: bool) -> Measured
     from assay.models.export import take_probe
 
     recipe = job.recipe
-    model = load_model(job.base, dtype=choose_precision(recipe).weights)
-    check_method(job, model)
     engine = LocalEngine(
-        model,
+        load_model(job.base, dtype=choose_precision(recipe).weights),
         job.tokenizer,
         batch_size=recipe.evaluate.batch_size,
         context_len=job.base.context_len,
     )
+    check_method(job, engine.model)
     job.progress.stage("baseline", f"baseline: {job.base.name} before tuning")
     baseline = measure_baseline(job, prepared, engine)
     what = f"{len(expand_sweep(recipe))} candidates" if recipe.sweep else recipe.method.type
     job.progress.stage("tune", f"tune: {what}, {len(prepared.train)} rows")
-    training, wrapped = _tune_or_reload(job, prepared, model, resume=resume)
-    engine.model = model = wrapped if recipe.method.trains_base else wrapped.get_base_model()
+    training = tune_or_reload(job, prepared, engine, resume=resume)
     job.progress.stage("evaluate", "evaluate: the tuned model on the same items")
     examiner = build_examiner(job, engine, "tuned")
     tuned_validation = examiner.measure(baseline.validation, name=VALIDATION_NAME)
     tuned = examiner.measure(baseline.task.items, name=SUITE_NAME)
     tuned_suites = measure_suites(examiner, baseline.suites)
-    probe = take_probe(model, [s.input_ids for s in prepared.train_sequences[:INTEGRITY_SEQUENCES]])
+    samples = prepared.train_sequences[:INTEGRITY_SEQUENCES]
+    probe = take_probe(engine.model, [s.input_ids for s in samples])
     return Measured(baseline, tuned, tuned_validation, tuned_suites, training, probe)
-
-
-def _tune_or_reload(
-    job: Job, prepared: Prepared, model: Any, *, resume: bool
-) -> tuple[Training, Any]:
-    """Train and save; or, in a resumed run whose training had ended, load what it saved."""
-    from assay.models.adapters import load_adapter, save_adapter, save_model
-    from assay.models.base import load_model
-
-    whole, precision = job.recipe.method.trains_base, choose_precision(job.recipe)
-    done = read_json(job.run.manifest).get("training") if resume else None
-    if done:
-        if whole:
-            folder = replace(job.base, folder=job.tuned_folder)
-            return Training(**done), load_model(folder, dtype=precision.weights)
-        return Training(**done), load_adapter(model, job.tuned_folder)
-    if job.recipe.sweep:
-        training = sweep(job, prepared, model, resume=resume)
-        job.run.update_manifest({"training": training.to_dict()})
-        return training, load_adapter(model, job.tuned_folder)
-    wrapped = add_method(job, model)
-    training = tune(job, prepared, wrapped if whole else wrapped.get_base_model(), resume=resume)
-    save = save_model if whole else save_adapter
-    save(wrapped, job.tuned_folder, tokenizer_folder=job.base.folder)
-    job.run.update_manifest({"training": training.to_dict()})
-    return training, wrapped
 
 
 def finish(job: Job, measured: Measured, policy: Policy) -> RunOutcome:

@@ -22,6 +22,7 @@ from assay.pipeline.batches import TrainingRows, build_rows
 from assay.pipeline.job import Job
 from assay.pipeline.method import add_method
 from assay.pipeline.prepare import Prepared
+from assay.pipeline.tokens import select_sequences
 from assay.pipeline.trackers import open_trackers
 from assay.pipeline.tune import Training, fit_settings, self_test, training_mode, tune_steps
 from assay.runs import RunFolder, read_json, write_json
@@ -100,7 +101,7 @@ def sweep(job: Job, prepared: Prepared, base: Any, *, resume: bool) -> Training:
     names = {ended.candidate.name for ended in done}
     left = [one for one in candidates if one.name not in names]
     if left:
-        rows = build_rows(job, prepared)
+        rows = build_rows(job, select_sequences(prepared))
         entrants = _enter(job, prepared, rows, base, left, resume=resume)
         counts = {entrant.candidate.name: entrant.num_steps for entrant in entrants}
         with open_trackers(job) as track:
@@ -180,7 +181,7 @@ def _enter(
         model = AdaptedModel(base, partial(add_method, own, base))
         if not entrants:
             with model.in_place():
-                difference = self_test(job, prepared, base)
+                difference = self_test(job, rows, base)
         steps = tune_steps(own, rows, base, difference=difference, resume=resume)
         reached = max(Checkpoints(own.run.checkpoints).steps(), default=0) if resume else 0
         num_steps = fit_settings(own, len(rows.sequences)).num_steps

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from assay.data.pack import PackedBatch
-from assay.pipeline.batches import TrainingRows, batch_source, build_rows
+from assay.pipeline.batches import TrainingRows, batch_source
 from assay.pipeline.job import Job
 from assay.pipeline.method import choose_factor
 from assay.pipeline.precision import choose_precision
-from assay.pipeline.prepare import Prepared
 from assay.pipeline.trackers import open_trackers
 
 if TYPE_CHECKING:
     from assay.train.fit import FitSettings
+    from assay.train.ranks import Ranks
 
 SELF_TEST_SEQUENCES = 4
 
@@ -48,41 +48,54 @@ class Training:
         return asdict(self)
 
 
-def tune(job: Job, prepared: Prepared, model: Any, *, resume: bool) -> Training:
+def tune(
+    job: Job, rows: TrainingRows, model: Any, *, resume: bool, ranks: Ranks | None = None
+) -> Training:
     """Train `model` (a causal model, adapters included) in place and leave its best weights in it.
+
+    Of several `ranks` all call this, and the first writes metrics and checkpoints.
 
     Raises:
         TrainingError: the isolation self-test failed, or a loss was not finite.
     """
     from assay.train.fit import drain
+    from assay.train.ranks import ALONE
 
-    difference = self_test(job, prepared, model)
-    rows = build_rows(job, prepared)
+    ranks = ranks or ALONE
+    difference = self_test(job, rows, model)
     num_steps = fit_settings(job, len(rows.sequences)).num_steps
-    with training_mode(job, model), open_trackers(job) as track:
+    steps = tune_steps(job, rows, model, difference=difference, resume=resume, ranks=ranks)
+    with training_mode(job, model):
+        if not ranks.is_first:
+            return drain(steps, lambda record: None, ranks)
+        with open_trackers(job) as track:
 
-        def report(record: dict[str, Any]) -> None:
-            job.run.append_metrics(record)
-            track(record)
-            job.progress.step(record, num_steps)
+            def report(record: dict[str, Any]) -> None:
+                job.run.append_metrics(record)
+                track(record)
+                job.progress.step(record, num_steps)
 
-        return drain(tune_steps(job, rows, model, difference=difference, resume=resume), report)
+            return drain(steps, report, ranks)
 
 
-def self_test(job: Job, prepared: Prepared, model: Any) -> float:
+def self_test(job: Job, rows: TrainingRows, model: Any) -> float:
     """Largest difference of packed logits from separate ones, on the first training rows.
 
     Raises:
         TrainingError: it is more than rounding.
     """
-    from assay.models.selftest import check_isolation
+    import torch
 
-    samples = prepared.train_sequences[:SELF_TEST_SEQUENCES]
+    from assay.models.selftest import check_isolation
+    from assay.train.shard import run_gathered
+
+    samples = rows.sequences[:SELF_TEST_SEQUENCES]
     if len(samples) == 1:
         samples = samples * 2
-    difference = check_isolation(model, [s.input_ids for s in samples])
+    with torch.no_grad():
+        difference = run_gathered(model, check_isolation, [s.input_ids for s in samples])
     job.progress.note(f"isolation self-test: packed logits differ by {difference:.1e}")
-    return difference
+    return float(difference)
 
 
 @contextmanager
@@ -99,7 +112,13 @@ def training_mode(job: Job, model: Any) -> Iterator[None]:
 
 
 def tune_steps(
-    job: Job, rows: TrainingRows, model: Any, *, difference: float, resume: bool
+    job: Job,
+    rows: TrainingRows,
+    model: Any,
+    *,
+    difference: float,
+    resume: bool,
+    ranks: Ranks | None = None,
 ) -> Generator[dict[str, Any], None, Training]:
     """Train `model`, which must be in `training_mode`, one step each time it is advanced.
 
@@ -110,28 +129,32 @@ def tune_steps(
     from assay.defend.anchor import AnchoredLoss
     from assay.train.checkpoint import Checkpoints
     from assay.train.fit import fit_steps
+    from assay.train.ranks import ALONE
     from assay.train.sft import SftLoss, compute_mean_loss
+    from assay.train.shard import GatheredLoss
 
-    config, sequences = job.recipe.train, rows.sequences
-    settings = fit_settings(job, len(sequences))
+    config, ranks = job.recipe.train, ranks or ALONE
+    settings = fit_settings(job, len(rows.sequences))
+    measure = partial(compute_mean_loss, model, precision=settings.precision, ranks=ranks)
     torch.manual_seed(job.recipe.seed)
-    checkpoints = Checkpoints(job.run.checkpoints, keep=config.keep_checkpoints)
-    if resume:
+    checkpoints = Checkpoints(job.run.checkpoints, keep=config.keep_checkpoints, ranks=ranks)
+    if resume and ranks.is_first:
         job.run.drop_metrics_after(max(checkpoints.steps(), default=0))
-    before = compute_mean_loss(model, rows.validation, precision=settings.precision)
+    before = measure(rows.validation)
     result = yield from fit_steps(
         model,
-        batch_source(job, sequences),
-        AnchoredLoss(SftLoss(label_smoothing=job.recipe.objective.label_smoothing)),
+        batch_source(job, rows),
+        GatheredLoss(AnchoredLoss(SftLoss(label_smoothing=job.recipe.objective.label_smoothing))),
         _optimizers(job, model),
         settings,
-        validate=_validator(model, rows.validation, settings.precision),
+        validate=(lambda: measure(rows.validation)) if rows.num_validation else None,
         checkpoints=checkpoints,
         resume=resume,
+        ranks=ranks,
+        seed=job.recipe.seed,
     )
-    loss_train = compute_mean_loss(model, rows.comparable, precision=settings.precision)
-    loss_validation = compute_mean_loss(model, rows.validation, precision=settings.precision)
-    steps_per_epoch = math.ceil(len(sequences) / config.batch_size)
+    loss_train, loss_validation = measure(rows.comparable), measure(rows.validation)
+    steps_per_epoch = math.ceil(len(rows.sequences) / config.batch_size)
     return Training(
         num_steps=result.num_steps,
         num_tokens=result.num_tokens,
@@ -141,7 +164,7 @@ def tune_steps(
         loss_validation_base=before,
         best_step=result.best_step,
         best_epoch=result.best_step / steps_per_epoch,
-        num_validation=sum(len(batch.sequence_lengths) for batch in rows.validation),
+        num_validation=rows.num_validation,
         stopped_early=result.stopped_early,
         isolation_difference=difference,
         num_trainable=sum(p.numel() for p in model.parameters() if p.requires_grad),
@@ -183,14 +206,6 @@ def fit_settings(job: Job, num_sequences: int) -> FitSettings:
         patience=config.patience,
         checkpoint_every_s=config.checkpoint_every_s,
     )
-
-
-def _validator(model: Any, batches: Sequence[PackedBatch], precision: str) -> Any:
-    from assay.train.sft import compute_mean_loss
-
-    if not batches:
-        return None
-    return lambda: compute_mean_loss(model, batches, precision=precision)
 
 
 def _count_weights(parameter: Any) -> int:

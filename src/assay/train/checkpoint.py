@@ -140,6 +140,11 @@ class Checkpoints:
         restore_rng(RngState(rng, state.pop("python_rng")))
         return state
 
+    @property
+    def has_best(self) -> bool:
+        """Whether the weights of a best evaluation were kept."""
+        return has_tensors(self.folder / "best", "weights")
+
     def save_best(self, model: nn.Module) -> None:
         """Keep the trainable weights of the best evaluation so far."""
         with _replacing(self.folder / "best", self.ranks) as draft:
@@ -148,7 +153,7 @@ class Checkpoints:
     def load_best(self, model: nn.Module) -> bool:
         """Put the best weights back into `model`; False when none were kept."""
         folder = self.folder / "best"
-        if not has_tensors(folder, "weights"):
+        if not self.has_best:
             return False
         try:
             tensors = load_tensors(folder, "weights", model)

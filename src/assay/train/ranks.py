@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import random
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,12 +19,15 @@ from typing import NoReturn
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.rendezvous import rendezvous
 
 MAX_WAIT_S = 300.0
 """Longest that one process waits for the others before it gives up, in seconds.
 
 One that dies is noticed at once, since its connections close; this is for one that hangs.
 """
+MAX_PREPARE_S = 3600.0
+"""Longest that the other ranks wait for the first to prepare what all read, in seconds."""
 BUCKET_ELEMENTS = 1 << 24
 """Gradients are summed in float32 buckets of at most about this many elements (64 MiB)."""
 
@@ -97,20 +100,32 @@ ALONE = Ranks()
 
 
 @contextmanager
-def open_ranks(device: torch.device) -> Iterator[Ranks]:
+def open_ranks(device: torch.device, prepare: Callable[[], str]) -> Iterator[tuple[Ranks, str]]:
     """Join the processes that ``RANK``, ``WORLD_SIZE``, ``MASTER_ADDR`` and ``MASTER_PORT`` name.
 
     Without these variables this process is alone. Numbers travel by gloo, tensors on a GPU by NCCL.
+    `prepare` is called on the first rank alone, before they join; all are given its result.
     """
     num_ranks = int(os.environ.get("WORLD_SIZE", "1"))
     if num_ranks == 1:
-        yield ALONE
+        yield ALONE, prepare()
         return
+    store, rank, _ = next(rendezvous("env://", timeout=timedelta(seconds=MAX_WAIT_S)))
+    if rank == 0:
+        store.set("prepared", prepare())
+    store.wait(["prepared"], timedelta(seconds=MAX_PREPARE_S))
+    prepared = store.get("prepared").decode()
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-    dist.init_process_group(backend, timeout=timedelta(seconds=MAX_WAIT_S))
-    ranks = Ranks(dist.get_rank(), num_ranks)
+    dist.init_process_group(
+        backend,
+        store=store,
+        rank=rank,
+        world_size=num_ranks,
+        timeout=timedelta(seconds=MAX_WAIT_S),
+    )
+    ranks = Ranks(rank, num_ranks)
     try:
-        yield ranks
+        yield ranks, prepared
         ranks.wait()
     finally:
         dist.destroy_process_group()

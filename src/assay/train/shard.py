@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import MethodType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -20,26 +20,34 @@ from assay.errors import TrainingError
 from assay.train.ranks import is_sharded
 from assay.train.step import LossFunction
 
+if TYPE_CHECKING:
+    from torch.distributed.device_mesh import DeviceMesh
+
 _RUN = "run_gathered"
 
 
-def shard_model(model: Any, *, num_ranks: int, device: torch.device, whole_trainable: bool) -> None:
-    """Spread the weights of a causal language model over the ranks, in place.
+def make_mesh(num_ranks: int, device: torch.device) -> DeviceMesh:
+    """All ranks with a device of this kind each; collective."""
+    from torch.distributed.device_mesh import init_device_mesh
 
-    With `whole_trainable` the trainable weights are left as they are, on `device`; else they are
-    spread too, with their gradients and optimizer state. Gradients are summed over the ranks.
+    return init_device_mesh(device.type, (num_ranks,))
+
+
+def shard_model(model: Any, *, mesh: DeviceMesh, whole_trainable: bool) -> None:
+    """Spread the weights of a causal language model over `mesh`, in place; not collective.
+
+    With `whole_trainable` the trainable weights are left whole; else they are spread too, with
+    their gradients and optimizer state. Gradients are summed over the ranks.
 
     Raises:
         TrainingError: the model has no list of decoder layers.
     """
-    from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
 
     trainable = {p for p in model.parameters() if p.requires_grad}
     kept = trainable if whole_trainable else set()
     for parameter in kept:
-        parameter.data = parameter.data.to(device)
-    mesh = init_device_mesh(device.type, (num_ranks,))
+        parameter.data = parameter.data.to(mesh.device_type)
     for layer in find_layers(model):
         fully_shard(layer, mesh=mesh, ignored_params=kept)
     fully_shard(model, mesh=mesh, ignored_params=kept)
