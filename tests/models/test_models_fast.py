@@ -19,12 +19,20 @@ from transformers import (
     Qwen3Config,
     Qwen3ForCausalLM,
 )
+from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
+from assay.data.pack import build_batch
 from assay.models.fast.dora import compute_weight_norm
 from assay.models.fast.linear import Adapter, Layer, apply_layers
 from assay.models.fast.matmul import add_matmul, matmul, matmul_t
 from assay.models.fast.norm import rms_norm
 from assay.models.fast.path import fast_path
+from assay.models.forward import (
+    compute_hidden,
+    compute_supervised_hidden,
+    load_batch,
+    packed_mode,
+)
 
 SHAPE: dict[str, Any] = {
     "vocab_size": 61,
@@ -217,3 +225,46 @@ def test_products_equal_pytorchs_whatever_the_strides(
     torch.testing.assert_close(matmul(x, weight.t()), x @ weight.t(), **close)
     expected = total + x @ weight.t()
     torch.testing.assert_close(add_matmul(total.clone(), x, weight.t()), expected, **close)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_the_last_mlp_sees_supervised_positions_alone_and_gives_the_same(kind: str) -> None:
+    model = make_peft(kind)
+    rows = [[3, 17, 42, 8, 25], [60, 1, 9, 30], [5, 6]]
+    masks = [[0.0, 0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 1.0], [0.0, 1.0]]
+    batch = load_batch(build_batch(rows, masks), torch.device("cpu"))
+    with packed_mode(model):
+        expected = compute_hidden(model, batch)[batch.target_positions_N]
+        expected.square().sum().backward()
+    grads = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+    model.zero_grad()
+    seen: list[int] = []
+    hook = model.model.layers[-1].mlp.register_forward_hook(
+        lambda module, args, output: seen.append(output.shape[1])
+    )
+    with packed_mode(model):
+        found = compute_supervised_hidden(model, batch)
+        found.square().sum().backward()
+    hook.remove()
+    assert seen[-1] == 5
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    for name, parameter in model.named_parameters():
+        if parameter.grad is not None:
+            torch.testing.assert_close(parameter.grad, grads[name], rtol=1e-4, atol=1e-5, msg=name)
+
+
+def test_a_last_layer_of_another_form_is_left_alone() -> None:
+    """One that scales its residual, say: both ways are run once, and the layer's own is kept."""
+
+    class Scaled(LlamaDecoderLayer):
+        def forward(self, *args: Any, **kwargs: Any) -> Any:
+            return super().forward(*args, **kwargs) * 0.5
+
+    model = make_peft("llama")
+    model.model.layers[-1].__class__ = Scaled
+    batch = build_batch([[3, 17, 42, 8]], [[0.0, 0.0, 1.0, 1.0]])
+    tensors = load_batch(batch, torch.device("cpu"))
+    with packed_mode(model), torch.no_grad():
+        expected = compute_hidden(model, tensors)[tensors.target_positions_N]
+        found = compute_supervised_hidden(model, tensors)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from assay.data.pack import PackedBatch
 from assay.models.attention import PACKED_ATTENTION, register_packed_attention
+from assay.models.fast.last_layer import POSITIONS
 from assay.models.fast.path import fast_path
 
 
@@ -75,12 +76,17 @@ def get_head(model: Any) -> Head:
 
 def compute_hidden(model: Any, batch: BatchTensors) -> Tensor:
     """Final hidden states of every token, shape (T, D); `model` must be in `packed_mode`."""
+    return _run_decoder(model, batch)
+
+
+def _run_decoder(model: Any, batch: BatchTensors, **kwargs: Any) -> Tensor:
     output = model.base_model(
         input_ids=batch.input_ids_1T,
         position_ids=batch.position_ids_1T,
         attention_mask=None,
         use_cache=False,
         sequence_lengths=batch.sequence_lengths,
+        **kwargs,
     )
     hidden_1TD: Tensor = output.last_hidden_state
     return hidden_1TD[0]
@@ -88,7 +94,10 @@ def compute_hidden(model: Any, batch: BatchTensors) -> Tensor:
 
 def compute_supervised_hidden(model: Any, batch: BatchTensors) -> Tensor:
     """Hidden states of the supervised positions, shape (N, D)."""
-    return compute_hidden(model, batch)[batch.target_positions_N]
+    positions_N = batch.target_positions_N
+    hidden = _run_decoder(model, batch, **{POSITIONS: positions_N})
+    # The last layer, where it is of a common form, has left the other positions out already.
+    return hidden if len(hidden) == len(positions_N) else hidden[positions_N]
 
 
 @contextmanager

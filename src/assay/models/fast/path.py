@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from assay.models.fast.gate import GELU_TANH, SILU, gated_product
+from assay.models.fast.last_layer import build_forward, find_last_layer
 from assay.models.fast.layers import find_obstacle, run_layers
 from assay.models.fast.matmul import uses_onednn
 from assay.models.fast.norm import rms_norm
@@ -39,6 +40,9 @@ def fast_path(model: Any) -> Iterator[str]:
     _take_mlps(decoder, taken)
     _take_linears(decoder, taken, reasons)
     _take_norms(decoder, taken)
+    last = find_last_layer(decoder)
+    if last is not None and "forward" not in last.__dict__:
+        taken[last] = build_forward(last)
     for module, forward in taken.items():
         module.__dict__["forward"] = forward
     try:
