@@ -58,6 +58,7 @@ TRAINERS = (
     Trainer("litgpt", ("padded",), environment="litgpt"),
     Trainer("torchtune", ("padded", "packed"), environment="torchtune", reorders=("packed",)),
     Trainer("unsloth", ("default",), environment="unsloth"),
+    Trainer("axolotl", ("padded", "packed"), environment="axolotl", reorders=("packed",)),
 )
 
 

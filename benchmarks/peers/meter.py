@@ -75,8 +75,9 @@ class Meter:
 
         def collate_and_note(rows: Any) -> Any:
             batch = collate(rows)
+            flat = [row for r in rows for row in (r if isinstance(r, list) else [r])]
             labels = int((batch["labels"] != -100).sum())
-            self.saw(sum(map(_count_real_tokens, rows)), labels)
+            self.saw(sum(map(_count_real_tokens, flat)), labels)
             return batch
 
         return collate_and_note
