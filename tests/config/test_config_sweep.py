@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,13 @@ def test_what_no_sweep_goes_with_is_refused(tmp_path: Path, override: str, got: 
     (line,) = find_lines(path, override)
     assert line.endswith(got)
     assert MAX_CANDIDATES == 64
+
+
+def test_an_adapter_that_is_trained_on_keeps_its_settings(tmp_path: Path) -> None:
+    start = tmp_path / "start"
+    start.mkdir()
+    config = {"peft_type": "LORA", "r": 4, "lora_alpha": 8.0, "target_modules": ["q_proj"]}
+    (start / "adapter_config.json").write_text(json.dumps(config), encoding="utf-8")
+    (start / "adapter_model.safetensors").write_bytes(b"")
+    path = write(tmp_path, "method: {start_from: start}\nsweep:\n  rank: [4, 8]\n")
+    assert find_lines(path) == ["5 method.rank: 8, where the adapter has 4"]

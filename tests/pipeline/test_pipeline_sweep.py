@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,28 @@ def test_every_candidate_is_the_run_of_its_own(recipe: Path) -> None:
     choice = swept.evaluation["train"]["sweep"]
     assert (choice["num_candidates"], choice["num_validation"]) == (4, 12)
     assert swept.evaluation["train"]["loss_validation_best"] == min(losses)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["method=lora_plus", "method.flavours=[dora]", "train.optimizer=muon"],
+        ["method={type: peft, config: {peft_type: IA3}}", "train.optimizer=schedule_free"],
+        pytest.param(
+            ["method=qlora"],
+            marks=pytest.mark.skipif(not find_spec("bitsandbytes"), reason="no bitsandbytes"),
+        ),
+    ],
+)
+def test_candidates_of_every_kind_of_adapter_are_alone_on_the_base(
+    recipe: Path, more: list[str]
+) -> None:
+    more = [*more, "train.max_steps=3", "evaluate.max_items=4", "train.eval_every_steps=2"]
+    swept = run_sweep(recipe, ["sweep.train.learning_rate=[0.02, 0.001]", *more])
+    alone = run_recipe(recipe, ["train.learning_rate=0.001", *more])
+    second = read_candidate(swept.run, "c2")
+    assert_same_adapter(second.adapter, alone.run.adapter)
+    assert read_metrics(second) == read_metrics(alone.run)
 
 
 def test_a_candidate_that_diverges_is_named_and_not_chosen(

@@ -77,7 +77,7 @@ def load(
     checked = check_tree(root)
     problems += checked.problems
     problems += find_conflicts(checked, root)
-    problems += find_sweep_problems(checked, root)
+    problems += find_sweep_problems(checked, root, base_dir=base_dir)
     problems += find_file_problems(checked, root, base_dir=base_dir)
     problems += find_more(checked, root, base_dir) if find_more else []
     if problems:

@@ -15,6 +15,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from assay.config.check import Checked, check_tree
+from assay.config.files import find_file_problems
 from assay.config.override import expand_short_forms
 from assay.config.recipe import Recipe
 from assay.config.resolve import resolve
@@ -63,15 +64,18 @@ def expand_sweep(recipe: Recipe) -> list[Candidate]:
     return candidates
 
 
-def find_sweep_problems(checked: Checked, root: Node) -> Iterator[Problem]:
-    """What is wrong with a recipe's sweep, each value located where it was written."""
+def find_sweep_problems(checked: Checked, root: Node, *, base_dir: FilePath) -> Iterator[Problem]:
+    """What is wrong with a recipe's sweep, each value located where it was written.
+
+    Files that a method names are looked for from `base_dir`.
+    """
     sweep = checked.recipe.sweep
     if not sweep or checked.is_wrong(("sweep",)):
         return
     yield from _find_wrong_keys(sweep, root)
     yield from _find_wrong_lists(sweep, root)
     yield from _find_misfits(checked, root)
-    yield from _find_wrong_candidates(checked, root)
+    yield from _find_wrong_candidates(checked, root, base_dir)
 
 
 def _find_wrong_keys(sweep: Mapping[str, list[Any]], root: Node) -> Iterator[Problem]:
@@ -162,23 +166,31 @@ def _find_misfits(checked: Checked, root: Node) -> Iterator[Problem]:
             yield build_problem(root, path, got=got, allowed=allowed, do=do)
 
 
-def _find_wrong_candidates(checked: Checked, root: Node) -> Iterator[Problem]:
+def _find_wrong_candidates(checked: Checked, root: Node, base_dir: FilePath) -> Iterator[Problem]:
     """What each combination adds to the problems of the recipe by itself, each said once."""
     plain = {name: node for name, node in root.value.items() if name != "sweep"}
-    known = {*checked.problems, *find_conflicts(checked, replace(root, value=plain))}
+    alone = replace(root, value=plain)
+    known = {*checked.problems, *_find_problems(checked, alone, base_dir)}
     for combination in _list_combinations(root.value["sweep"].value):
-        own = copy.deepcopy(replace(root, value=plain))
+        own = copy.deepcopy(alone)
         for key, value in combination.items():
             _put(own, key.split("."), value)
         expand_short_forms(own)
         candidate = check_tree(own)
-        found = [*candidate.problems, *find_conflicts(candidate, own)]
+        found = [*candidate.problems, *_find_problems(candidate, own, base_dir)]
         if "pissa" in getattr(candidate.recipe.method, "all_flavours", ()):
             found += _find_misfits(candidate, own)
         for problem in found:
             if problem not in known:
                 known.add(problem)
                 yield problem
+
+
+def _find_problems(checked: Checked, root: Node, base_dir: FilePath) -> list[Problem]:
+    return [
+        *find_conflicts(checked, root),
+        *find_file_problems(checked, root, base_dir=base_dir),
+    ]
 
 
 def _list_combinations(swept: Mapping[str, Node]) -> Iterator[dict[str, Node]]:

@@ -61,10 +61,12 @@ def train_and_measure(job: Job, prepared: Prepared, *, resume: bool) -> Measured
         batch_size=recipe.evaluate.batch_size,
         context_len=job.base.context_len,
     )
-    check_method(job, engine.model)
+    recipes = [one.recipe for one in expand_sweep(recipe)] if recipe.sweep else [recipe]
+    for own in recipes:
+        check_method(replace(job, recipe=own), engine.model)
     job.progress.stage("baseline", f"baseline: {job.base.name} before tuning")
     baseline = measure_baseline(job, prepared, engine)
-    what = f"{len(expand_sweep(recipe))} candidates" if recipe.sweep else recipe.method.type
+    what = f"{len(recipes)} candidates" if recipe.sweep else recipe.method.type
     job.progress.stage("tune", f"tune: {what}, {len(prepared.train)} rows")
     training = tune_or_reload(job, prepared, engine, resume=resume)
     job.progress.stage("evaluate", "evaluate: the tuned model on the same items")
