@@ -96,6 +96,34 @@ def pack_lengths(lengths: Sequence[int], *, token_budget: int) -> list[list[int]
     return bins
 
 
+def split_batch(batch: PackedBatch, *, token_budget: int) -> list[PackedBatch]:
+    """The sequences of `batch` over batches of at most `token_budget` tokens, as `pack_lengths`.
+
+    A batch within the budget, or of a single sequence, comes back as it is. Targets and weights
+    are the same ones, so the loss sums add up to that of the whole.
+    """
+    if batch.num_tokens <= token_budget or len(batch.sequence_lengths) == 1:
+        return [batch]
+    ids, masks, start = [], [], 0
+    mask = [0.0] * (batch.num_tokens + 1)
+    for position, weight in zip(batch.target_positions, batch.target_weights, strict=True):
+        mask[position + 1] = weight
+    for length in batch.sequence_lengths:
+        end = start + length
+        ids.append(batch.input_ids[start:end])
+        masks.append([0.0, *mask[start + 1 : end]])
+        start = end
+    bins = pack_lengths(batch.sequence_lengths, token_budget=token_budget)
+    return [
+        build_batch(
+            [ids[i] for i in indices],
+            [masks[i] for i in indices],
+            is_anchored=batch.is_anchored,
+        )
+        for indices in bins
+    ]
+
+
 def plan_epoch(num_sequences: int, *, batch_size: int, seed: int, epoch: int) -> list[list[int]]:
     """Indices of the sequences of every optimizer step of an epoch, shuffled by seed and epoch.
 

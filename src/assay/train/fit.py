@@ -16,7 +16,10 @@ from typing import Any, TypeVar, cast
 from assay.data.pack import PackedBatch
 from assay.train.checkpoint import Checkpoints
 from assay.train.interrupt import held_interrupt
+from assay.train.memory import DoesNotFit
+from assay.train.mend import combine_budgets, run_within_memory
 from assay.train.optimizer import Optimizer, set_learning_rate
+from assay.train.phases import NO_PHASES, Phases
 from assay.train.ranks import ALONE, Ranks
 from assay.train.schedule import ScheduleName, compute_lr_factor
 from assay.train.schedule_free import average_weights, show_average
@@ -31,13 +34,18 @@ Report = Callable[[dict[str, Any]], None]
 
 @dataclass(frozen=True)
 class FitSettings:
-    """How long and how to train; steps are optimizer steps, `checkpoint_every_s` is seconds."""
+    """How long and how to train; steps are optimizer steps, `checkpoint_every_s` is seconds.
+
+    `token_budget` splits micro-batches of more tokens, where those given do not fit; 0 splits none.
+    """
 
     num_steps: int
     warmup_steps: int = 0
     schedule: ScheduleName = "cosine"
     max_grad_norm: float | None = 1.0
     precision: str = "fp32"
+    token_budget: int = 0
+    step_in_backward: bool = False
     eval_every_steps: int = 0
     patience: int | None = None
     checkpoint_every_s: float = 120.0
@@ -55,6 +63,7 @@ class FitState:
     evals_without_gain: int = 0
     last_loss: float = math.nan
     last_eval: float = math.nan
+    token_budget: int = 0
 
 
 @dataclass(frozen=True)
@@ -67,6 +76,7 @@ class FitResult:
     validation_loss: float
     best_step: int
     stopped_early: bool
+    token_budget: int = 0
 
 
 def fit(
@@ -82,6 +92,7 @@ def fit(
     resume: bool = False,
     ranks: Ranks = ALONE,
     seed: int = 0,
+    note: Callable[[str], None] = lambda line: None,
 ) -> FitResult:
     """Train `model` in place to the end, as `fit_steps` does, and hand each record to `report`.
 
@@ -102,6 +113,7 @@ def fit(
         resume=resume,
         ranks=ranks,
         seed=seed,
+        note=note,
     )
     return drain(steps, report, ranks)
 
@@ -134,6 +146,8 @@ def fit_steps(
     resume: bool = False,
     ranks: Ranks = ALONE,
     seed: int = 0,
+    phases: Phases = NO_PHASES,
+    note: Callable[[str], None] = lambda line: None,
 ) -> Generator[dict[str, Any], None, FitResult]:
     """Train `model` in place, one step each time it is advanced; yields the step's metrics record.
 
@@ -141,35 +155,48 @@ def fit_steps(
     the validation loss (lower is better); it runs every `eval_every_steps` steps and after the
     last. With `resume`, the newest checkpoint is restored first. Closing the generator between two
     steps saves a checkpoint. With several `ranks`, all of them call this alike, and what is drawn
-    at random while training follows from `seed`, step and rank.
+    at random while training follows from `seed`, step and rank. A step for which memory runs out is
+    done again in smaller micro-batches, and so are all after it; `note` gets a line about it.
 
     Raises:
+        ResourceError: memory ran out all the same; the checkpoint is of the step before.
         TrainingError: a non-finite loss or gradient; the weights are those of the step before.
         CheckpointError: nothing that can be resumed from.
     """
-    state = FitState()
+    state = FitState(token_budget=settings.token_budget)
     if resume and checkpoints and (saved := checkpoints.load(model, optimizers)):
         state = FitState(**saved)
+        state.token_budget = combine_budgets(state.token_budget, settings.token_budget)
+
+    def save() -> None:
+        if checkpoints:
+            with phases("checkpoint"):
+                checkpoints.save(model, optimizers, asdict(state))
+
     saved_at = time.monotonic()
     model.train()
     while not _is_finished(state, settings):
         ranks.seed_step(seed, state.step)
-        record = _run_step(model, get_batches, loss, optimizers, settings, state, ranks)
+        try:
+            record = _run_step(
+                model, get_batches, loss, optimizers, settings, state, ranks, phases, note
+            )
+        except DoesNotFit:
+            save()
+            raise
         if validate and _evaluation_is_due(state.step, settings):
-            with average_weights(optimizers):
+            with phases("evaluation"), average_weights(optimizers):
                 record["eval/loss"] = _evaluate(model, validate, state, checkpoints)
             record["eval/best_step"] = state.best_step
         try:
             yield record
         except GeneratorExit:
-            if checkpoints:
-                checkpoints.save(model, optimizers, asdict(state))
+            save()
             raise
         if checkpoints and ranks.any(_checkpoint_is_due(state.step, settings, saved_at)):
-            checkpoints.save(model, optimizers, asdict(state))
+            save()
             saved_at = time.monotonic()
-    if checkpoints:
-        checkpoints.save(model, optimizers, asdict(state))
+    save()
     if not (checkpoints and checkpoints.load_best(model)):
         show_average(optimizers)
     model.eval()
@@ -180,6 +207,7 @@ def fit_steps(
         validation_loss=state.best_loss if validate else math.nan,
         best_step=state.best_step if validate else state.step,
         stopped_early=_is_out_of_patience(state, settings),
+        token_budget=state.token_budget,
     )
 
 
@@ -191,6 +219,8 @@ def _run_step(
     settings: FitSettings,
     state: FitState,
     ranks: Ranks,
+    phases: Phases,
+    note: Callable[[str], None],
 ) -> dict[str, Any]:
     started = time.monotonic()
     factor = compute_lr_factor(
@@ -200,14 +230,25 @@ def _run_step(
         schedule=settings.schedule,
     )
     learning_rate = set_learning_rate(list(optimizers), factor)
-    result = train_step(
+    with phases("data"):
+        batches = get_batches(state.step)
+    result, state.token_budget = run_within_memory(
+        lambda parts: train_step(
+            model,
+            parts,
+            loss,
+            optimizers,
+            max_grad_norm=settings.max_grad_norm,
+            precision=settings.precision,
+            step_in_backward=settings.step_in_backward,
+            ranks=ranks,
+            phases=phases,
+        ),
+        batches,
         model,
-        get_batches(state.step),
-        loss,
-        optimizers,
-        max_grad_norm=settings.max_grad_norm,
-        precision=settings.precision,
-        ranks=ranks,
+        token_budget=state.token_budget,
+        can_redo=not settings.step_in_backward and ranks.num_ranks == 1,
+        note=note,
     )
     state.step += 1
     state.num_tokens += result.num_tokens

@@ -17,6 +17,16 @@ from assay.train.lion import Lion
 from assay.train.schedule_free import ScheduleFreeAdamW
 from assay.train.split_weights import SplitOptimizer
 
+STATE_BYTES_PER_WEIGHT = {
+    "adamw": 8,
+    "adamw_8bit": 2,
+    "paged_adamw_8bit": 0,
+    "adafactor": 0,
+    "lion": 4,
+    "muon": 4,
+    "schedule_free": 8,
+}
+
 
 class Optimizer(Protocol):
     """What the loop asks of an optimizer; `torch.optim.Optimizer` has it."""
@@ -86,6 +96,21 @@ def set_learning_rate(optimizers: Sequence[Optimizer], factor: float) -> float:
         for group in optimizer.param_groups:
             group["lr"] = group["peak_learning_rate"] * factor
     return float(optimizers[0].param_groups[0]["lr"])
+
+
+def list_parameters(optimizer: Optimizer) -> list[nn.Parameter]:
+    """The model's parameters that an optimizer moves."""
+    if isinstance(optimizer, SplitOptimizer):
+        return [optimizer.parameter]
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def estimate_state_bytes(name: str, parameters: Sequence[nn.Parameter]) -> int:
+    """About how many bytes the first step of an optimizer will take and keep.
+
+    Adafactor's factored moments and what is paged out are next to nothing.
+    """
+    return sum(STATE_BYTES_PER_WEIGHT[name] * parameter.numel() for parameter in parameters)
 
 
 def check_optimizer(name: str, device: torch.device) -> None:

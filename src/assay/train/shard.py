@@ -70,8 +70,9 @@ def find_layers(model: Any) -> list[nn.Module]:
     layers = max(lists, key=_count_weights, default=None)
     if layers is None:
         raise TrainingError(
-            f"{type(model).__name__} has no list of layers to spread over processes; train it with"
-            " launch.processes=1, or choose another base"
+            f"{type(model).__name__} has no list of layers, by which a model is spread over"
+            " processes and checkpointed; use launch.processes=1 without checkpoint_layers, or"
+            " choose another base"
         )
     return list(layers)
 
