@@ -18,8 +18,13 @@ ALLOCATION_FAILURES = (
     "not enough memory",
     "Cannot allocate memory",
     "CUBLAS_STATUS_ALLOC_FAILED",
+    "could not create a primitive",
+    "could not execute a primitive",
 )
-"""How PyTorch says without a class of its own that memory ran out."""
+"""How PyTorch and its libraries say without a class of their own that memory ran out.
+
+The last two are oneDNN's, which gives no reason; what else they may mean fails in any portion.
+"""
 CGROUP = Path("/sys/fs/cgroup")
 MEMBER = Path("/proc/self/cgroup")
 UNLIMITED = 1 << 60
