@@ -86,6 +86,7 @@ def self_test(job: Job, rows: TrainingRows, model: Any) -> float:
     """
     import torch
 
+    from assay.models.forward import packed_mode
     from assay.models.selftest import check_isolation
     from assay.train.shard import run_gathered
 
@@ -95,6 +96,9 @@ def self_test(job: Job, rows: TrainingRows, model: Any) -> float:
     with torch.no_grad():
         difference = run_gathered(model, check_isolation, [s.input_ids for s in samples])
     job.progress.note(f"isolation self-test: packed logits differ by {difference:.1e}")
+    with packed_mode(model) as left_out:
+        if left_out:
+            job.progress.note(left_out)
     return float(difference)
 
 
@@ -105,9 +109,7 @@ def training_mode(job: Job, model: Any) -> Iterator[None]:
     from assay.train.sft import neftune_noise
 
     noise = neftune_noise(model, alpha=job.recipe.objective.neftune_alpha)
-    with packed_mode(model) as left_out, noise:
-        if left_out:
-            job.progress.note(left_out)
+    with packed_mode(model), noise:
         yield
 
 

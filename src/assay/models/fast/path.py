@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +26,8 @@ Forward = Callable[..., Any]
 SIBLINGS = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"), ("w1", "w3"))
 """Layers that common architectures give the same input."""
 _PROBE_ROWS = 3
+_tried: WeakKeyDictionary[nn.Module, dict[Any, Any]] = WeakKeyDictionary()
+"""What trying the classes of a decoder's modules has shown: it is entered often, and asked once."""
 
 
 @contextmanager
@@ -118,7 +121,7 @@ def _share_input(modules: list[nn.Module]) -> dict[nn.Module, Forward]:
 
 def _take_mlps(decoder: nn.Module, taken: dict[nn.Module, Forward]) -> None:
     """MLPs that compute ``down(act(gate(x)) * up(x))``."""
-    acts: dict[type[nn.Module], str | None] = {}
+    acts: dict[Any, str | None] = _tried.setdefault(decoder, {})
     for module in decoder.modules():
         layers = [getattr(module, name, None) for name in ("gate_proj", "up_proj", "down_proj")]
         if not all(isinstance(one, nn.Module) and _is_served(one) for one in layers):
@@ -150,7 +153,7 @@ def _find_act(module: Any) -> str | None:
 
 
 def _take_norms(decoder: nn.Module, taken: dict[nn.Module, Forward]) -> None:
-    offsets: dict[type[nn.Module], float | None] = {}
+    offsets: dict[Any, float | None] = _tried.setdefault(decoder, {})
     for module in decoder.modules():
         weight = module._parameters.get("weight")
         eps = getattr(module, "variance_epsilon", getattr(module, "eps", None))
