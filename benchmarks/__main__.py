@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from benchmarks.sweep import sweep
+
 REPEATS = 5
 
 
@@ -117,7 +119,7 @@ def command_help() -> None:
     print(f"assay --help: {help_s:.2f} s, {help_s / bare_s:.1f} times a bare interpreter's start")
 
 
-BENCHMARKS = {f.__name__: f for f in (command_help, training_step, generation)}
+BENCHMARKS = {f.__name__: f for f in (command_help, training_step, generation, sweep)}
 
 
 def main() -> None:

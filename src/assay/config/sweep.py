@@ -152,13 +152,6 @@ def _find_misfits(checked: Checked, root: Node) -> Iterator[Problem]:
             "rows to choose on: the test rows confirm what was chosen",
             "give data.validation, or a data.validation_ratio above 0",
         ),
-        (
-            "launch.processes",
-            recipe.launch.processes > 1,
-            f"a sweep on {recipe.launch.processes} processes",
-            "one process, which holds all candidates",
-            "remove it, or train one value after another with `assay run`",
-        ),
     )
     for key, is_broken, got, allowed, do in misfits:
         path = to_path(key)

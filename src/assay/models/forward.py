@@ -106,11 +106,17 @@ def packed_mode(model: Any) -> Iterator[str]:
 
     Yields a line that says which layers keep their own forward pass and why; empty where none.
     """
+    with isolated_attention(model), fast_path(model) as left_out:
+        yield left_out
+
+
+@contextmanager
+def isolated_attention(model: Any) -> Iterator[None]:
+    """Give `model` the attention that keeps packed sequences apart for a while."""
     register_packed_attention()
     before = model.config._attn_implementation
     model.set_attn_implementation(PACKED_ATTENTION)
     try:
-        with fast_path(model) as left_out:
-            yield left_out
+        yield
     finally:
         model.set_attn_implementation(before)

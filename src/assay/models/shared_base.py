@@ -1,8 +1,9 @@
 """Several adapted models over one base in memory: each puts its own modules in, and out again.
 
-A method of adapters replaces modules of the base (a linear layer by one with an adapter beside it)
-and changes nothing else. So the base's tree and the replaced places are all that is to be kept:
-with an adapted model in place the tree is the very one that it has by itself.
+A method of adapters replaces modules of the base (a linear layer by one with an adapter beside it),
+and a mode of training replaces forward passes and adds hooks. Both change entries of the tables
+that a tree of modules consists of, and nothing else. So the changed entries are all that is to be
+kept: with an adapted model in place the tree is the very one that it has by itself.
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ from assay.errors import ConfigError, Problem
 
 ABSENT = object()
 """Stands for no entry at all."""
+TABLES = frozenset(name for name, value in vars(nn.Module()).items() if isinstance(value, dict))
+"""The tables of a module: its children, parameters, buffers, and hooks of every kind."""
 
 
 @dataclass(frozen=True)
 class Place:
     """One entry of a table of the base's tree: what the base has there, and what is put there."""
 
-    table: dict[str, Any]
-    name: str
+    table: dict[Any, Any]
+    name: Any
     bare: Any
     put: Any
 
@@ -33,7 +36,8 @@ class Place:
 class AdaptedModel:
     """A model adapted by `adapt`, apart from its base until `in_place`.
 
-    `wrapped` is what `adapt` returned; use it in place alone.
+    `wrapped` is what `adapt` returned; use it in place alone. What `adapt` changed besides goes in
+    and out with it.
 
     Raises:
         ConfigError: `adapt` changed the base's own weights, which others are to share.
@@ -75,7 +79,7 @@ class AdaptedModel:
             _put(place.table, place.name, place.bare)
 
 
-def _put(table: dict[str, Any], name: str, value: Any) -> None:
+def _put(table: dict[Any, Any], name: Any, value: Any) -> None:
     if value is ABSENT:
         table.pop(name, None)
     else:
@@ -87,12 +91,12 @@ def _mark(weight: Tensor) -> tuple[int, int]:
     return weight.data_ptr(), weight._version
 
 
-def _list_tables(base: nn.Module) -> Iterator[dict[str, Any]]:
-    """Every module's children and parameters, and the attributes of the model as a whole."""
+def _list_tables(base: nn.Module) -> Iterator[dict[Any, Any]]:
+    """Of every module its attributes, and the tables that those hold: children, weights, hooks."""
     for module in base.modules():
-        yield module._modules
-        yield module._parameters
-    yield vars(base)
+        attributes = vars(module)
+        yield attributes
+        yield from (attributes[name] for name in sorted(TABLES & attributes.keys()))
 
 
 def _describe_changed(number: int) -> Problem:

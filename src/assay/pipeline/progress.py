@@ -77,6 +77,28 @@ class PlainProgress:
         return f", {duration(elapsed / (done - first) * (total - done))} left"
 
 
+class SaidOnce:
+    """Progress that passes a note on only the first time: what concerns many alike."""
+
+    def __init__(self, to: Progress) -> None:
+        self.to = to
+        self._said: set[str] = set()
+
+    def stage(self, name: str, title: str) -> None:
+        self.to.stage(name, title)
+
+    def note(self, text: str) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            self.to.note(text)
+
+    def count(self, what: str, done: int, total: int) -> None:
+        self.to.count(what, done, total)
+
+    def step(self, record: dict[str, Any], num_steps: int) -> None:
+        self.to.step(record, num_steps)
+
+
 def describe_step(record: dict[str, Any], num_steps: int) -> str:
     """One line of a training step: loss, validation loss where measured, and rate."""
     which = f"{record['candidate']} " if "candidate" in record else ""

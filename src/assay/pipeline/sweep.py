@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from assay.pipeline.batches import TrainingRows, build_rows
 from assay.pipeline.job import Job
 from assay.pipeline.method import add_method
 from assay.pipeline.prepare import Prepared
+from assay.pipeline.progress import SaidOnce
 from assay.pipeline.tokens import select_sequences
 from assay.pipeline.trackers import open_trackers
 from assay.pipeline.tune import Training, fit_settings, self_test, training_mode, tune_steps
@@ -60,11 +61,15 @@ class Outcome:
 
 @dataclass
 class Entrant:
-    """A candidate while it trains: its job in its own folder, its model, and where it stands."""
+    """A candidate while it trains: its job in its own folder, its model, and where it stands.
+
+    `mode` is how its model trains; it is left in place of the model alone.
+    """
 
     candidate: Candidate
     job: Job
     model: AdaptedModel
+    mode: ExitStack
     steps: Generator[dict[str, Any], None, Training]
     step: int
     num_steps: int
@@ -75,7 +80,7 @@ class Entrant:
         """Everything as this candidate left it: modules, mode and random generators."""
         from assay.train.rng import capture_rng, restore_rng
 
-        with self.model.in_place() as wrapped, training_mode(self.job, self.model.base):
+        with self.model.in_place() as wrapped:
             if self.rng:
                 restore_rng(self.rng)
             try:
@@ -92,6 +97,7 @@ def sweep(job: Job, prepared: Prepared, base: Any, *, resume: bool) -> Training:
     Raises:
         TrainingError: the isolation self-test failed, or every candidate did.
     """
+    from assay.models.forward import isolated_attention
     from assay.train.fit import drain
 
     candidates = expand_sweep(job.recipe)
@@ -102,9 +108,10 @@ def sweep(job: Job, prepared: Prepared, base: Any, *, resume: bool) -> Training:
     left = [one for one in candidates if one.name not in names]
     if left:
         rows = build_rows(job, select_sequences(prepared))
-        entrants = _enter(job, prepared, rows, base, left, resume=resume)
-        counts = {entrant.candidate.name: entrant.num_steps for entrant in entrants}
-        with open_trackers(job) as track:
+        difference = _test_first(job, rows, base, left[0])
+        with isolated_attention(base), open_trackers(job) as track:
+            entrants = _enter(job, rows, base, left, difference=difference, resume=resume)
+            counts = {entrant.candidate.name: entrant.num_steps for entrant in entrants}
 
             def report(record: dict[str, Any]) -> None:
                 name = record["candidate"]
@@ -138,7 +145,7 @@ def take_turns(
                 yield record | {"candidate": entrant.candidate.name}
     finally:
         for entrant in running:
-            with entrant.turn():
+            with entrant.turn(), entrant.mode:
                 entrant.steps.close()
     return ended
 
@@ -157,17 +164,27 @@ def _advance(entrant: Entrant) -> tuple[dict[str, Any] | None, Outcome | None]:
         except TrainingError as error:
             outcome = Outcome(entrant.candidate, None, failed=str(error))
             job.progress.note(f"{entrant.candidate.name} ({entrant.candidate.label}): {error}")
+        entrant.mode.close()
     write_json(_outcome_file(job.run), outcome.to_dict())
     return None, outcome
 
 
+def _test_first(job: Job, rows: TrainingRows, base: Any, candidate: Candidate) -> float:
+    """The isolation self-test with fresh adapters of one candidate: attention is the base's."""
+    from assay.models.shared_base import AdaptedModel
+
+    own = replace(job, recipe=candidate.recipe)
+    with AdaptedModel(base, partial(add_method, own, base)).in_place():
+        return self_test(job, rows, base)
+
+
 def _enter(
     job: Job,
-    prepared: Prepared,
     rows: TrainingRows,
     base: Any,
     candidates: Sequence[Candidate],
     *,
+    difference: float,
     resume: bool,
 ) -> list[Entrant]:
     """An adapted model and a tuning for each candidate, none of which has begun."""
@@ -175,18 +192,22 @@ def _enter(
     from assay.train.checkpoint import Checkpoints
 
     entrants: list[Entrant] = []
-    difference = math.nan
+    progress = SaidOnce(job.progress)
     for candidate in candidates:
-        own = replace(job, recipe=candidate.recipe, run=_folder(job, candidate.name))
-        model = AdaptedModel(base, partial(add_method, own, base))
-        if not entrants:
-            with model.in_place():
-                difference = self_test(job, rows, base)
+        run, mode = _folder(job, candidate.name), ExitStack()
+        own = replace(job, recipe=candidate.recipe, run=run, progress=progress)
+        model = AdaptedModel(base, partial(_prepare_model, own, base, mode))
         steps = tune_steps(own, rows, base, difference=difference, resume=resume)
-        reached = max(Checkpoints(own.run.checkpoints).steps(), default=0) if resume else 0
+        reached = max(Checkpoints(run.checkpoints).steps(), default=0) if resume else 0
         num_steps = fit_settings(own, len(rows.sequences)).num_steps
-        entrants.append(Entrant(candidate, own, model, steps, reached, num_steps))
+        entrants.append(Entrant(candidate, own, model, mode, steps, reached, num_steps))
     return entrants
+
+
+def _prepare_model(job: Job, base: Any, mode: ExitStack) -> Any:
+    wrapped = add_method(job, base)
+    mode.enter_context(training_mode(job, base))
+    return wrapped
 
 
 def _choose(job: Job, outcomes: Sequence[Outcome]) -> Training:

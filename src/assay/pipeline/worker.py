@@ -92,12 +92,12 @@ def prepare_run(call: Call, progress: Progress, held: ExitStack) -> RunFolder:
     """The run to train, locked while `held` lasts, its token sequences on disk.
 
     Raises:
-        UsageError: settings for a run that has begun.
+        UsageError: settings for a run that has begun; a sweep.
         CheckpointError: another process writes the run, or its training has ended.
     """
     from assay.config import load
     from assay.errors import CheckpointError
-    from assay.pipeline.check import load_checked
+    from assay.pipeline.check import load_checked, refuse_sweep
     from assay.pipeline.run import begin_run, open_job
     from assay.runs import RunFolder, read_json
 
@@ -106,9 +106,11 @@ def prepare_run(call: Call, progress: Progress, held: ExitStack) -> RunFolder:
             raise UsageError(f"{' '.join(call.overrides)} for a run that has begun; leave it out")
         run = RunFolder.open(call.target)
         loaded = load(run.recipe, base_dir=read_json(run.manifest).get("recipe_folder"))
+        refuse_sweep(loaded)
     else:
         size = os.environ.get("WORLD_SIZE", "1")
         loaded = load_checked(call.target, [*call.overrides, f"launch.processes={size}"])
+        refuse_sweep(loaded)
         run = begin_run(loaded)
     if run.writer is None or run.writer.pid != os.getppid():
         held.enter_context(run.lock())
