@@ -115,3 +115,10 @@ def test_a_method_of_peft_goes_on_from_its_own_kind(tmp_path: Path) -> None:
     assert load_method(tmp_path, "{type: peft, config: {peft_type: IA3}, start_from: a}")
     (problem,) = find_problems(tmp_path, "{type: peft, config: {peft_type: VERA}, start_from: a}")
     assert problem.got == "peft_type: VERA, where the adapter has IA3"
+
+
+@pytest.mark.parametrize("nothing", ["[]", "{}"])
+def test_a_start_from_no_adapter_is_refused(tmp_path: Path, nothing: str) -> None:
+    (problem,) = find_problems(tmp_path, f"{{start_from: {nothing}}}")
+    assert problem.key == "method.start_from"
+    assert problem.got == "no adapter, or the same one twice"

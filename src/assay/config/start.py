@@ -82,7 +82,7 @@ def find_start_faults(method: Any, base_dir: Path) -> Iterator[Fault]:
     missing = [fault for name in start if (fault := _find_missing(name, base_dir))]
     yield from missing
     configs = read_start(method.start_from, base_dir)
-    if missing:
+    if missing or not start:
         return
     for name, config in zip(start, configs, strict=True):
         yield from _check_kind(method, name, config)
