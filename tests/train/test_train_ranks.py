@@ -58,6 +58,7 @@ def curves(tmp_path_factory: pytest.TempPathFactory) -> Curves:
             train(build(method, ALONE, sharded=False), ALONE, folder=path, stop_after=10)
     for optimizer in OPTIMIZERS:
         alone[optimizer] = train(build("full", ALONE, sharded=False), ALONE, optimizer=optimizer)
+    alone["anchored"] = train(build("lora", ALONE, sharded=False), ALONE, anchored=True)
     return Curves(launch("together", folder), folder, alone)
 
 
@@ -100,6 +101,29 @@ def test_two_ranks_resume_as_if_uninterrupted(curves: Curves, method: str, layou
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_optimizers_of_spread_weights_give_the_curve_of_one(curves: Curves, optimizer: str) -> None:
     assert_same_curve(curves.together[optimizer], curves.alone[optimizer])
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_rows_that_anchor_are_shared_out_too(curves: Curves, layout: str) -> None:
+    expected = curves.alone["anchored"]
+    assert expected[-1]["train/loss"] != curves.alone["lora"][-1]["train/loss"]
+    assert_same_curve(curves.together[f"anchored {layout}"], expected)
+
+
+def test_dropout_follows_from_seed_step_and_rank(curves: Curves) -> None:
+    first, second = curves.together["dropout"]
+    assert first == second
+    assert first[3]["train/loss"] != curves.together["lora whole"][3]["train/loss"]
+    drawn = curves.together["drawn"]
+    assert drawn[0] != drawn[1]
+
+
+def test_a_loss_that_is_not_finite_on_one_rank_stops_all_before_a_weight_moves(
+    curves: Curves,
+) -> None:
+    found = curves.together["not finite"]
+    assert "are not both finite" in found["said"]
+    assert found["after"] == found["before"]
 
 
 def test_shares_lose_nothing_and_are_balanced() -> None:

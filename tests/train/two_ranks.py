@@ -11,10 +11,13 @@ from typing import Any
 import torch
 from small_models import make_model, make_rows
 
-from assay.data.pack import PackedBatch, build_batch
-from assay.data.share import build_filler, share_lengths
+from assay.data import TokenSequence
+from assay.data.pack import PackedBatch
+from assay.defend.anchor import AnchoredLoss
+from assay.errors import TrainingError
 from assay.models.adapters import add_lora
 from assay.models.forward import packed_mode
+from assay.pipeline.batches import Share, pack_share
 from assay.train.checkpoint import Checkpoints
 from assay.train.fit import FitSettings, fit_steps
 from assay.train.optimizer import build_optimizers
@@ -28,27 +31,27 @@ OPTIMIZERS = ("lion", "schedule_free")
 CPU = torch.device("cpu")
 
 
-def get_share(step: int, ranks: Ranks, *, num_rows: int = 5) -> list[PackedBatch]:
-    """Two micro-batches of this rank's share; a filler where it has too few rows for two."""
-    rows = [ROWS[(num_rows * step + i) % len(ROWS)] for i in range(num_rows)]
-    share = share_lengths([len(ids) for ids, _ in rows], ranks.num_ranks)[ranks.rank]
-    parts = [[rows[i] for i in share[:2]], [rows[i] for i in share[2:]]]
-    return [
-        build_batch([ids for ids, _ in part], [m for _, m in part])
-        if part
-        else build_filler(rows[0][0])
-        for part in parts
+def get_share(step: int, ranks: Ranks, *, anchored: bool = False) -> list[PackedBatch]:
+    """Micro-batches of this rank's share of five rows; of every third step one rank has none."""
+    num_rows = 1 if step % 3 == 2 else 5
+    rows = [ROWS[(5 * step + i) % len(ROWS)] for i in range(num_rows)]
+    sequences = [
+        TokenSequence(ids, mask, f"{i}", "chat", "", is_anchored=anchored and i > 2)
+        for i, (ids, mask) in enumerate(rows)
     ]
+    return pack_share(sequences, 24, Share(ranks.rank, ranks.num_ranks))
 
 
-def build(method: str, ranks: Ranks, *, sharded: bool, kind: str = "llama") -> Any:
-    model = make_model(kind)
-    if method == "lora":
+def build(method: str, ranks: Ranks, *, sharded: bool) -> Any:
+    """A small model with all weights trained, or with adapters, some of them with dropout."""
+    model = make_model()
+    if method != "full":
         torch.manual_seed(1)
-        model = add_lora(model, rank=4, alpha=8.0).get_base_model()
+        dropout = 0.3 if method == "dropout" else 0.0
+        model = add_lora(model, rank=4, alpha=8.0, dropout=dropout).get_base_model()
     if sharded:
         mesh = make_mesh(ranks.num_ranks, CPU)
-        shard_model(model, mesh=mesh, whole_trainable=method == "lora")
+        shard_model(model, mesh=mesh, whole_trainable=method != "full")
     return model
 
 
@@ -60,13 +63,15 @@ def train(
     stop_after: int = 20,
     resume: bool = False,
     optimizer: Any = "adamw",
+    anchored: bool = False,
+    loss: Any = None,
 ) -> list[dict[str, Any]]:
     """The metrics of 20 steps, or of those up to `stop_after`, where a checkpoint is left."""
     with packed_mode(model):
         steps = fit_steps(
             model,
-            lambda step: get_share(step, ranks),
-            GatheredLoss(SftLoss()),
+            lambda step: get_share(step, ranks, anchored=anchored),
+            GatheredLoss(loss or AnchoredLoss(SftLoss())),
             build_optimizers(model, name=optimizer, learning_rate=1e-2),
             FitSettings(num_steps=20, warmup_steps=2, eval_every_steps=10),
             validate=lambda: compute_mean_loss(model, get_share(99, ranks), ranks=ranks),
@@ -99,7 +104,36 @@ def together(ranks: Ranks, folder: Path) -> dict[str, Any]:
     for optimizer in OPTIMIZERS:
         model = build("full", ranks, sharded=True)
         found[optimizer] = train(model, ranks, optimizer=optimizer)
+    for layout in LAYOUTS:
+        model = build("lora", ranks, sharded=layout == "sharded")
+        found[f"anchored {layout}"] = train(model, ranks, anchored=True)
+    found["dropout"] = [train(build("dropout", ranks, sharded=False), ranks) for _ in range(2)]
+    ranks.seed_step(0, step=0)
+    drawn = float(torch.rand(()))
+    found["drawn"] = [ranks.sum(drawn if ranks.rank == rank else 0.0) for rank in (0, 1)]
+    found["not finite"] = fail_on_one(ranks)
     return found
+
+
+def fail_on_one(ranks: Ranks) -> dict[str, Any]:
+    """What all ranks say and hold when the loss of one is not finite, in the third step."""
+    model = build("lora", ranks, sharded=False)
+    before = sum_weights(model, ranks)
+
+    def loss(model: Any, batch: PackedBatch) -> torch.Tensor:
+        return SftLoss()(model, batch) * (float("nan") if ranks.rank == 1 else 1.0)
+
+    try:
+        train(model, ranks, loss=loss)
+    except TrainingError as error:
+        said = str(error)
+    return {"said": said, "before": before, "after": sum_weights(model, ranks)}
+
+
+def sum_weights(model: Any, ranks: Ranks) -> list[float]:
+    """The sum of all absolute weights on each rank."""
+    own = sum(float(p.detach().double().abs().sum()) for p in model.parameters())
+    return [ranks.sum(own if ranks.rank == rank else 0.0)[0] for rank in (0, 1)]
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -25,18 +25,18 @@ def share_lengths(lengths: Sequence[int], num_shares: int) -> list[list[int]]:
     return [sorted(share) for share in shares]
 
 
-def build_filler(input_ids: Sequence[int], *, is_anchored: bool = False) -> PackedBatch:
+def build_filler(*, is_anchored: bool) -> PackedBatch:
     """A batch of two tokens that weighs nothing, for a rank that has to keep others company.
 
     Where weights are spread over the ranks, all of them run equally many micro-batches. Its loss
     and its gradient are zero.
     """
     return PackedBatch(
-        input_ids=list(input_ids[:2]),
+        input_ids=[0, 0],
         position_ids=[0, 1],
         sequence_lengths=[2],
         target_positions=[0],
-        target_ids=[input_ids[1]],
+        target_ids=[0],
         target_weights=[0.0],
         is_anchored=is_anchored,
     )

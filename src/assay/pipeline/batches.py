@@ -10,22 +10,17 @@ from typing import Any
 
 from assay.data import TokenSequence
 from assay.data.pack import PackedBatch, build_batch, pack_lengths, plan_epoch
-from assay.data.share import build_filler, share_lengths
+from assay.data.share import share_lengths
 from assay.pipeline.job import Job
 from assay.pipeline.tokens import Sequences
 
 
 @dataclass(frozen=True)
 class Share:
-    """Which part of every step one of several ranks takes.
-
-    With `is_even` all ranks have equally many micro-batches of each kind, some of them fillers:
-    where weights are spread over the ranks, each needs the others at every micro-batch.
-    """
+    """Which part of every step one of several ranks takes."""
 
     rank: int = 0
     num_ranks: int = 1
-    is_even: bool = False
 
 
 WHOLE = Share()
@@ -81,19 +76,7 @@ def pack_share(
     for is_anchored in (False, True):
         alike = [s for s in sequences if s.is_anchored == is_anchored]
         shares = share_lengths([len(s.input_ids) for s in alike], share.num_ranks)
-        own = pack([alike[i] for i in shares[share.rank]], token_budget)
-        if share.is_even:
-            most = max(
-                len(
-                    pack_lengths([len(alike[i].input_ids) for i in part], token_budget=token_budget)
-                )
-                for part in shares
-            )
-            own += [
-                build_filler(alike[0].input_ids, is_anchored=is_anchored)
-                for _ in range(most - len(own))
-            ]
-        batches += own
+        batches += pack([alike[i] for i in shares[share.rank]], token_budget)
     return batches
 
 

@@ -153,7 +153,7 @@ def _train(job: Job, call: Call, ranks: Ranks, device: torch.device) -> dict[str
     if ranks.num_ranks == 1:
         layout = replace(layout, weights="whole")
     job.progress.note(f"{ranks.num_ranks} processes, {layout.reason}")
-    share = Share(ranks.rank, ranks.num_ranks, layout.is_spread)
+    share = Share(ranks.rank, ranks.num_ranks)
     rows = build_rows(job, read_sequences(job.run), share)
     model = load_trained(job, layout, device, ranks)
     training = tune(job, rows, model, resume=True, ranks=ranks)

@@ -55,6 +55,14 @@ class Ranks:
         dist.all_reduce(total)
         return tuple(total.tolist())
 
+    def max(self, *values: int) -> tuple[int, ...]:
+        """The largest of each value among the ranks."""
+        if self.num_ranks == 1:
+            return values
+        largest = torch.tensor(values, dtype=torch.int64)
+        dist.all_reduce(largest, dist.ReduceOp.MAX)
+        return tuple(largest.tolist())
+
     def any(self, *flags: bool) -> bool:
         """Whether one of the flags of one of the ranks is set."""
         return any(self.sum(*map(float, flags))) if self.num_ranks > 1 else any(flags)

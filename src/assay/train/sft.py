@@ -13,7 +13,7 @@ from assay.data.pack import PackedBatch
 from assay.losses.cross_entropy import compute_cross_entropy_sum
 from assay.models.forward import compute_supervised_hidden, get_head, load_batch
 from assay.train.ranks import ALONE, Ranks
-from assay.train.shard import GatheredLoss
+from assay.train.shard import GatheredLoss, level_batches
 from assay.train.step import autocast
 
 
@@ -52,7 +52,7 @@ def compute_mean_loss(
     loss, total, weight = GatheredLoss(SftLoss()), 0.0, 0.0
     training = model.training
     model.eval()
-    for batch in batches:
+    for batch in level_batches(model, batches, ranks):
         if batch.target_ids:
             with autocast(precision, next(model.parameters()).device):
                 total += float(loss(model, batch))

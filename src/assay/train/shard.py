@@ -8,7 +8,7 @@ their checkpoints are those of one process.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import MethodType
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +16,14 @@ import torch
 from torch import Tensor, nn
 
 from assay.data.pack import PackedBatch
+from assay.data.share import build_filler
 from assay.errors import TrainingError
-from assay.train.ranks import is_sharded
-from assay.train.step import LossFunction
+from assay.train.ranks import Ranks, is_sharded
 
 if TYPE_CHECKING:
     from torch.distributed.device_mesh import DeviceMesh
+
+    from assay.train.step import LossFunction
 
 _RUN = "run_gathered"
 
@@ -75,6 +77,24 @@ def find_layers(model: Any) -> list[nn.Module]:
             " choose another base"
         )
     return list(layers)
+
+
+def level_batches(
+    model: Any, batches: Sequence[PackedBatch], ranks: Ranks
+) -> Sequence[PackedBatch]:
+    """`batches` with fillers, so that all ranks have equally many of each kind, in one order.
+
+    Where weights are spread, every pass of one rank needs the others; elsewhere nothing is added.
+    """
+    if not hasattr(model, _RUN):
+        return batches
+    kinds = [[b for b in batches if b.is_anchored == anchored] for anchored in (False, True)]
+    most = ranks.max(*map(len, kinds))
+    return [
+        batch
+        for anchored, own, number in zip((False, True), kinds, most, strict=True)
+        for batch in [*own, *[build_filler(is_anchored=anchored)] * (number - len(own))]
+    ]
 
 
 def run_gathered(model: Any, function: Callable[..., Any], *arguments: Any) -> Any:

@@ -21,6 +21,7 @@ from assay.train.memory import is_out_of_memory
 from assay.train.optimizer import Optimizer, list_parameters
 from assay.train.phases import NO_PHASES, Phases
 from assay.train.ranks import ALONE, Ranks, is_sharded
+from assay.train.shard import level_batches
 
 
 class LossFunction(Protocol):
@@ -63,6 +64,7 @@ def train_step(
             `step_in_backward` not below the layer where it was found.
         ResourceError: memory ran out while the optimizers moved, so that the step cannot be redone.
     """
+    batches = level_batches(model, batches, ranks)
     (weight,) = ranks.sum(sum(batch.loss_weight for batch in batches))
     if weight <= 0:
         raise TrainingError("a step without a supervised token: every loss weight is 0")
