@@ -10,6 +10,7 @@ from assay.models.adapters import add_lora
 from assay.models.base import find_base, load_model
 from assay.models.methods.freeze import unfreeze
 from assay.models.methods.passthrough import add_peft
+from assay.models.methods.targets import list_linear_names
 
 
 @pytest.fixture()
@@ -57,3 +58,22 @@ def test_what_peft_does_not_know_or_take_is_said_in_its_words(
     problem = problems_of(caught)[0]
     assert problem.key.startswith(key)
     assert problem.do.startswith(do)
+
+
+def test_what_kernels_read_raw_gets_no_adapter_and_experts_can_be_named() -> None:
+    import transformers as hf
+
+    mamba = hf.MambaForCausalLM(
+        hf.MambaConfig(vocab_size=61, hidden_size=32, state_size=8, num_hidden_layers=1)
+    )
+    assert list_linear_names(mamba) == ["backbone.layers.0.mixer.in_proj"]
+    with pytest.raises(ConfigError, match="matches no linear layer"):
+        add_lora(mamba, rank=4, alpha=8.0, target_modules=["dt_proj"])
+    shape = {"vocab_size": 61, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1}
+    config = hf.MixtralConfig(
+        **shape, num_attention_heads=4, num_key_value_heads=2, num_local_experts=2
+    )
+    mixtral = hf.MixtralForCausalLM(config)
+    named = add_lora(mixtral, rank=4, alpha=8.0, target_modules=["q_proj", "experts.gate_up_proj"])
+    trained = {name.split(".lora_")[0] for name, p in named.named_parameters() if p.requires_grad}
+    assert {name.split("layers.0.")[1] for name in trained} == {"self_attn.q_proj", "mlp.experts"}

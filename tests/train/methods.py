@@ -23,23 +23,34 @@ def _full(model: Any) -> Any:
     return model.requires_grad_(True)
 
 
+VERA_TARGETS = {"gpt2": ["c_attn"], "mamba": ["in_proj"]}
+IA3_TARGETS = {"gpt2": ["c_attn", "c_fc"], "mamba": ["in_proj"], "lfm2": ["q_proj", "w1"]}
+
+
+def _vera(model: Any) -> Any:
+    targets = VERA_TARGETS.get(model.config.model_type, ["q_proj", "v_proj"])
+    return add_peft(model, {"peft_type": "VERA", "r": 8, "target_modules": targets})
+
+
+def _ia3(model: Any) -> Any:
+    targets = IA3_TARGETS.get(model.config.model_type, ["k_proj", "v_proj"])
+    names = [name for name, _ in model.named_modules()]
+    targets += ["down_proj"] if any(name.endswith("mlp.down_proj") for name in names) else []
+    feedforward = [name for name in targets if name in ("down_proj", "c_fc", "w1")]
+    settings = {"target_modules": targets, "feedforward_modules": feedforward}
+    return add_peft(model, {"peft_type": "IA3", **settings})
+
+
 METHODS: dict[str, Callable[[Any], Any]] = {
     "lora": _lora(),
     "rslora": _lora("rslora"),
     "dora": _lora("dora"),
     "pissa": _lora("pissa"),
     "pissa with dora and rslora": _lora("pissa", "dora", "rslora"),
-    "freeze": lambda model: unfreeze(model, top_layers=1, patterns=["norm"]),
+    "freeze": lambda model: unfreeze(model, top_layers=1, patterns=["norm|ln_"]),
     "full": _full,
-    "peft vera": lambda model: add_peft(model, {"peft_type": "VERA", "r": 8}),
-    "peft ia3": lambda model: add_peft(
-        model,
-        {
-            "peft_type": "IA3",
-            "target_modules": ["k_proj", "v_proj", "down_proj"],
-            "feedforward_modules": ["down_proj"],
-        },
-    ),
+    "peft vera": _vera,
+    "peft ia3": _ia3,
 }
 WHOLE = {"freeze", "full"}
 

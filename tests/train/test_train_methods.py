@@ -50,8 +50,12 @@ def save(method: str, wrapped: Any, folder: Path) -> None:
 
 @ALL
 def test_packed_loss_and_gradients_equal_plain_peft(method: str) -> None:
+    check_gradients(method, "llama")
+
+
+def check_gradients(method: str, kind: str) -> None:
     rows = make_rows(6)
-    wrapped, model = apply(method)
+    wrapped, model = apply(method, kind)
     train(model, 1)
     wrapped.train()
     plain = plain_loss_sum(wrapped, rows)
@@ -90,12 +94,16 @@ def test_what_was_saved_loads_onto_the_original_base_without_us(
 
 @ALL
 def test_resumed_equals_uninterrupted_bit_for_bit(method: str, tmp_path: Path) -> None:
-    _, whole = apply(method)
+    check_resumption(method, "llama", tmp_path)
+
+
+def check_resumption(method: str, kind: str, folder: Path) -> None:
+    _, whole = apply(method, kind)
     train(whole, 4)
-    _, cut = apply(method)
-    train(cut, 2, tmp_path)
-    _, resumed = apply(method)
-    train(resumed, 4, tmp_path, resume=True)
+    _, cut = apply(method, kind)
+    train(cut, 2, folder)
+    _, resumed = apply(method, kind)
+    train(resumed, 4, folder, resume=True)
     expected, found = trainable_tensors(whole), trainable_tensors(resumed)
     assert expected.keys() == found.keys()
     assert all(torch.equal(found[name], expected[name]) for name in expected)

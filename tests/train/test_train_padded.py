@@ -11,6 +11,7 @@ from small_models import SHAPE, make_rows
 
 from assay.data.pack import build_batch
 from assay.errors import TrainingError
+from assay.models import forward
 from assay.models.adapters import add_lora
 from assay.models.forward import packed_mode
 from assay.models.selftest import check_isolation
@@ -31,6 +32,10 @@ MODELS: dict[str, Callable[[], Any]] = {
     "qwen2, one windowed layer": lambda: tf.Qwen2ForCausalLM(tf.Qwen2Config(**BASE, **QWEN_LAYERS)),
     "qwen3": lambda: tf.Qwen3ForCausalLM(tf.Qwen3Config(**BASE, head_dim=8)),
     "mistral, windowed": lambda: tf.MistralForCausalLM(tf.MistralConfig(**BASE, sliding_window=6)),
+    "gemma2, capped": lambda: tf.Gemma2ForCausalLM(
+        tf.Gemma2Config(**BASE, head_dim=8, attn_logit_softcapping=2.0, final_logit_softcapping=0.5)
+    ),
+    "granite, scaled": lambda: tf.GraniteForCausalLM(tf.GraniteConfig(**BASE, logits_scaling=8.0)),
     "gemma": lambda: tf.GemmaForCausalLM(tf.GemmaConfig(**BASE, head_dim=8)),
 }
 
@@ -107,19 +112,11 @@ def test_the_self_test_accepts(kind: str) -> None:
 
 
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
-    "state that leaks": (
-        lambda: tf.MambaForCausalLM(
-            tf.MambaConfig(vocab_size=61, hidden_size=32, num_hidden_layers=2, state_size=4)
+    "a router loss": (
+        lambda: tf.MixtralForCausalLM(
+            tf.MixtralConfig(**BASE, num_local_experts=2, output_router_logits=True)
         ),
-        "isolation self-test failed",
-    ),
-    "capped attention": (
-        lambda: tf.Gemma2ForCausalLM(tf.Gemma2Config(**BASE, head_dim=8)),
-        "does not support soft caps on attention scores",
-    ),
-    "scaled logits": (
-        lambda: tf.GraniteForCausalLM(tf.GraniteConfig(**BASE, logits_scaling=8.0)),
-        "logits_scaling = 8.0",
+        "router loss",
     ),
     "a head with a bias": (
         lambda: tf.PhiForCausalLM(tf.PhiConfig(**BASE)),
@@ -138,14 +135,25 @@ def test_the_self_test_refuses_what_it_cannot_reproduce(kind: str) -> None:
     assert model.training
 
 
+def test_state_that_leaks_from_a_model_that_does_not_say_so_is_caught(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = tf.MambaConfig(vocab_size=61, hidden_size=32, num_hidden_layers=2, state_size=4)
+    torch.manual_seed(0)
+    model = tf.MambaForCausalLM(config)
+    monkeypatch.setattr(forward, "is_packable", lambda model: True)
+    with pytest.raises(TrainingError, match="isolation self-test failed"):
+        check_isolation(model, sequences())
+
+
 def test_an_attention_that_ignores_borders_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plain causal attention over the whole batch, as a user's own modeling code might do it."""
     model = make("llama")
     decoder = model.model
-    forward = decoder.forward
+    whole = decoder.forward
 
     def forgetful(*args: Any, sequence_lengths: Any = None, **kwargs: Any) -> Any:
-        return forward(*args, sequence_lengths=None, **kwargs)
+        return whole(*args, sequence_lengths=None, **kwargs)
 
     monkeypatch.setattr(decoder, "forward", forgetful)
     with pytest.raises(TrainingError, match="isolation self-test failed"):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from assay.errors import ConfigError, Problem
 from assay.models.methods.pissa import has_start, remember_start, save_difference
+from assay.models.methods.targets import check_rank, check_targets, choose_targets
 from assay.models.quantize import import_bitsandbytes
 
 TOKENIZER_FILES = (
@@ -47,12 +47,13 @@ def add_lora(
     is_pissa = "pissa" in flavours
     if is_pissa:
         check_rank(model, target_modules, rank)
-    targets = target_modules if isinstance(target_modules, str) else list(target_modules)
+    targets = choose_targets(model, target_modules, flavours=flavours, dropout=dropout)
     config = LoraConfig(
         r=rank,
         lora_alpha=alpha,
         lora_dropout=dropout,
-        target_modules=targets,
+        target_modules=targets.modules,
+        target_parameters=targets.parameters,
         use_rslora="rslora" in flavours,
         use_dora="dora" in flavours,
         init_lora_weights="pissa" if is_pissa else True,
@@ -80,71 +81,6 @@ def set_base_name(peft_model: Any, base_name: str | None) -> Any:
     for config in peft_model.peft_config.values() if base_name else ():
         config.base_model_name_or_path = base_name
     return peft_model
-
-
-def check_targets(model: Any, target_modules: str | Sequence[str]) -> None:
-    """Whether each name is the end of the name of a linear layer of `model`, its head apart.
-
-    Raises:
-        ConfigError: the names that are not, all of them, each with the nearest that is.
-    """
-    if isinstance(target_modules, str):
-        return
-    names = _list_linear_names(model)
-    endings = list(dict.fromkeys(name.rsplit(".", 1)[-1] for name in names))
-    problems = []
-    for target in target_modules:
-        if any(f".{name}".endswith(f".{target}") for name in names):
-            continue
-        near = get_close_matches(target, [*endings, *names], n=1, cutoff=0.5)
-        problems.append(
-            Problem(
-                key="method.target_modules",
-                got=f"{target!r}, which matches no linear layer of this base",
-                allowed=f"all-linear, or ends of names such as {', '.join(endings[:12])}",
-                do=f"write {near[0]}" if near else "remove it, or write one of these",
-            )
-        )
-    if problems:
-        raise ConfigError(problems)
-
-
-def check_rank(model: Any, target_modules: str | Sequence[str], rank: int) -> None:
-    """Whether each adapted layer has `rank` singular values, which PiSSA begins with.
-
-    Raises:
-        ConfigError: the smallest layer has fewer.
-    """
-    wanted = None if isinstance(target_modules, str) else target_modules
-    names = [
-        name
-        for name in _list_linear_names(model)
-        if wanted is None or any(f".{name}".endswith(f".{target}") for target in wanted)
-    ]
-    smallest = min(names, key=lambda name: min(model.get_submodule(name).weight.shape))
-    num_values = min(model.get_submodule(smallest).weight.shape)
-    if rank > num_values:
-        raise ConfigError(
-            Problem(
-                key="method.rank",
-                got=f"{rank} with pissa, where {smallest} has {num_values} singular values",
-                allowed=f"at most {num_values}",
-                do="lower it, or leave that layer out of method.target_modules",
-            )
-        )
-
-
-def _list_linear_names(model: Any) -> list[str]:
-    """Names of the linear layers but for the output head, which the loss reads as it is."""
-    from torch.nn import Linear
-    from transformers.pytorch_utils import Conv1D
-
-    head = model.get_output_embeddings()
-    return [
-        name
-        for name, module in model.named_modules()
-        if isinstance(module, Linear | Conv1D) and module is not head
-    ]
 
 
 @contextmanager

@@ -37,15 +37,13 @@ def packed_attention(
     dropout: float = 0.0,
     sliding_window: int | None = None,
     sequence_lengths: Sequence[int] | None = None,
+    softcap: float | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
     """Causal attention in which no token sees another sequence; returns shape (1, T, H, E).
 
-    Raises:
-        ValueError: the architecture caps its attention scores, as Gemma 2 does.
+    `softcap` is Gemma 2's tanh cap of the scores, which no fused kernel of PyTorch has.
     """
-    if kwargs.get("softcap") is not None:
-        raise ValueError("soft caps on attention scores")
     qkv_1 = (query_1HTE, key_1KTE, value_1KTE)
     runs = _runs(list(sequence_lengths or [query_1HTE.shape[2]]))
     sizes = [length * count for length, count in runs]
@@ -58,12 +56,18 @@ def packed_attention(
     with torch.autocast(device.type, enabled=False):
         for (length, count), qkv in zip(runs, parts, strict=True):
             query, key, value = (_split_sequences(x_HTE, count) for x_HTE in qkv)
+            dropout_p = dropout if module.training else 0.0
+            if softcap is not None:
+                mask_LL = _causal_mask(length, sliding_window or length, device)
+                out = _capped_attention((query, key, value), mask_LL, softcap, scaling, dropout_p)
+                outputs.append(out.transpose(1, 2).flatten(0, 1))
+                continue
             out = scaled_dot_product_attention(
                 query,
                 key,
                 value,
                 attn_mask=_window_mask(length, sliding_window, device),
-                dropout_p=dropout if module.training else 0.0,
+                dropout_p=dropout_p,
                 is_causal=not (sliding_window and length > sliding_window),
                 scale=scaling,
                 enable_gqa=query.shape[1] != key.shape[1],
@@ -89,10 +93,30 @@ def _split_sequences(x_HTE: Tensor, count: int) -> Tensor:
     return x_HTE.reshape(num_heads, count, num_tokens // count, size).transpose(0, 1)
 
 
+def _capped_attention(
+    qkv: tuple[Tensor, Tensor, Tensor],
+    mask_LL: Tensor,
+    softcap: float,
+    scaling: float | None,
+    dropout_p: float,
+) -> Tensor:
+    """softmax(cap * tanh(q k / cap)) v, written out; shape (count, heads, length, E)."""
+    query, key, value = qkv
+    groups = query.shape[1] // key.shape[1]
+    key, value = (x.repeat_interleave(groups, 1) for x in (key, value))
+    scores = query @ key.transpose(-1, -2) * (scaling or query.shape[-1] ** -0.5)
+    scores = torch.tanh(scores / softcap) * softcap
+    weights = scores.masked_fill(~mask_LL, float("-inf")).softmax(-1, dtype=torch.float32)
+    return torch.dropout(weights.to(value.dtype), dropout_p, dropout_p > 0) @ value
+
+
 def _window_mask(length: int, window: int | None, device: torch.device) -> Tensor | None:
-    """Causal sliding-window mask, True where a query may look; None where plain causal serves."""
-    if not window or length <= window:
-        return None
+    """Causal sliding-window mask; None where plain causal serves."""
+    return _causal_mask(length, window, device) if window and length > window else None
+
+
+def _causal_mask(length: int, window: int, device: torch.device) -> Tensor:
+    """True where a query may look: at itself and the `window` - 1 tokens before."""
     position = torch.arange(length, device=device)
     distance = position[:, None] - position[None, :]
     return (distance >= 0) & (distance < window)

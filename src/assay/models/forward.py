@@ -20,6 +20,9 @@ from assay.models.attention import PACKED_ATTENTION, register_packed_attention
 from assay.models.fast.last_layer import POSITIONS
 from assay.models.fast.path import fast_path
 
+ATTENTION_KINDS = frozenset({"full_attention", "sliding_attention", "chunked_attention"})
+"""Kinds of layers, by Transformers' names, whose only way from token to token is attention."""
+
 
 @dataclass(frozen=True)
 class BatchTensors:
@@ -58,38 +61,80 @@ def load_batch(batch: PackedBatch, device: torch.device) -> BatchTensors:
 
 
 def get_head(model: Any) -> Head:
-    """The head of a causal language model.
+    """The head of a causal language model, for hidden states as `compute_hidden` gives them.
 
     Raises:
-        ValueError: the head has a bias or is not a plain linear layer, or the architecture scales
-            its logits: the chunked loss would not be that of the model.
+        ValueError: the head has a bias or is not a plain linear layer, or the base's configuration
+            asks for a router loss: the chunked loss would not be that of the model.
     """
     head = model.get_output_embeddings()
     config = model.config.get_text_config()
     if not isinstance(head, nn.Linear) or head.bias is not None:
         raise ValueError(f"an output head of type {type(head).__name__} with bias or adapters")
-    for key in ("logit_scale", "logits_scaling"):
-        if getattr(config, key, None) not in (None, 1, 1.0):
-            raise ValueError(f"{key} = {getattr(config, key)} in the model's configuration")
+    if getattr(config, "output_router_logits", False):
+        raise ValueError(
+            "the router loss that output_router_logits in config.json asks for, which depends on"
+            " how rows are batched; set it to false"
+        )
     return Head(head.weight, getattr(config, "final_logit_softcapping", None))
 
 
+def is_packable(model: Any) -> bool:
+    """Whether sequences can share a forward pass: all that layers mix tokens by is attention.
+
+    Recurrent and convolutional layers carry state from one token to the next, whatever sequence it
+    is of; the attention of `packed_mode` cannot part them.
+    """
+    kinds = set(getattr(model.config.get_text_config(), "layer_types", None) or ())
+    return not getattr(model, "_is_stateful", False) and kinds <= ATTENTION_KINDS
+
+
 def compute_hidden(model: Any, batch: BatchTensors) -> Tensor:
-    """Final hidden states of every token, shape (T, D); `model` must be in `packed_mode`."""
+    """Final hidden states of every token, shape (T, D); `model` must be in `packed_mode`.
+
+    Where the architecture scales its logits, the hidden states are scaled instead. A model that is
+    not packable runs each sequence by itself.
+    """
     return _run_decoder(model, batch)
 
 
 def _run_decoder(model: Any, batch: BatchTensors, **kwargs: Any) -> Tensor:
+    ids, positions, lengths = batch.input_ids_1T, batch.position_ids_1T, batch.sequence_lengths
+    if is_packable(model):
+        hidden_TD = _run_pass(model, ids, positions, lengths, **kwargs)
+    else:
+        parts = zip(*(torch.split(x_1T, lengths, 1) for x_1T in (ids, positions)), strict=True)
+        alone = [
+            _run_pass(model, ids_1T, positions_1T, [ids_1T.shape[1]])
+            for ids_1T, positions_1T in parts
+        ]
+        hidden_TD = torch.cat(alone)
+    scale = _get_logit_scale(model)
+    return hidden_TD if scale == 1 else hidden_TD * scale
+
+
+def _run_pass(
+    model: Any, input_ids_1T: Tensor, position_ids_1T: Tensor, lengths: list[int], **kwargs: Any
+) -> Tensor:
     output = model.base_model(
-        input_ids=batch.input_ids_1T,
-        position_ids=batch.position_ids_1T,
+        input_ids=input_ids_1T,
+        position_ids=position_ids_1T,
         attention_mask=None,
         use_cache=False,
-        sequence_lengths=batch.sequence_lengths,
+        sequence_lengths=lengths,
         **kwargs,
     )
     hidden_1TD: Tensor = output.last_hidden_state
     return hidden_1TD[0]
+
+
+def _get_logit_scale(model: Any) -> float:
+    """What the architecture multiplies its logits by: Cohere, Falcon-H1; Granite divides."""
+    config = model.config.get_text_config()
+    scale = 1.0
+    for key in ("logit_scale", "lm_head_multiplier"):
+        scale *= getattr(config, key, None) or 1.0
+    return float(scale / (getattr(config, "logits_scaling", None) or 1.0))
 
 
 def compute_supervised_hidden(model: Any, batch: BatchTensors) -> Tensor:

@@ -45,10 +45,10 @@ def check_method(job: Job, model: Any) -> None:
     Raises:
         ConfigError: names, ranks, layers or settings that do not fit this base.
     """
-    from assay.models.adapters import check_rank, check_targets
     from assay.models.methods.freeze import unfreeze
     from assay.models.methods.passthrough import add_peft
     from assay.models.methods.start import go_on_from
+    from assay.models.methods.targets import check_rank, check_targets
 
     method = job.recipe.method
     if isinstance(method, (AdapterConfig, PeftConfig)) and goes_on(method.start_from):
@@ -59,6 +59,7 @@ def check_method(job: Job, model: Any) -> None:
         check_targets(model, method.target_modules)
         if "pissa" in method.all_flavours:
             check_rank(model, method.target_modules, method.rank)
+        _note_left_out(job, method, model)
     elif isinstance(method, FreezeConfig):
         unfreeze(model, top_layers=method.top_layers, patterns=method.patterns)
 
@@ -89,6 +90,14 @@ def _add_adapter(job: Job, method: AdapterConfig, model: Any) -> Any:
     if method.start_from is not None:
         add_start(peft_model, _locate(job, method.start_from))
     return peft_model
+
+
+def _note_left_out(job: Job, method: AdapterConfig, model: Any) -> None:
+    from assay.models.methods.targets import ALL_LINEAR, find_left_out
+
+    left_out = find_left_out(model, flavours=method.all_flavours, dropout=method.dropout)
+    if method.target_modules == ALL_LINEAR and left_out:
+        job.progress.note(f"the experts of this base stay frozen: they take no {left_out}")
 
 
 def _locate(job: Job, start_from: StartFrom) -> dict[Path, float]:

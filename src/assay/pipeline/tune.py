@@ -86,7 +86,7 @@ def self_test(job: Job, rows: TrainingRows, model: Any) -> float:
     """
     import torch
 
-    from assay.models.forward import packed_mode
+    from assay.models.forward import is_packable, packed_mode
     from assay.models.selftest import check_isolation
     from assay.train.shard import run_gathered
 
@@ -95,6 +95,8 @@ def self_test(job: Job, rows: TrainingRows, model: Any) -> float:
         samples = samples * 2
     with torch.no_grad():
         difference = run_gathered(model, check_isolation, [s.input_ids for s in samples])
+    if not is_packable(model):
+        job.progress.note("packing is off for this base: its layers carry state between tokens")
     job.progress.note(f"isolation self-test: packed logits differ by {difference:.1e}")
     with packed_mode(model) as left_out:
         if left_out:
