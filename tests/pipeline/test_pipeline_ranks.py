@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
+from assay.config import load
 from assay.errors import ConfigError, DataError, Problem, ResourceError, TrainingError
 from assay.pipeline import launch, resume_run, run_recipe
 from assay.pipeline.launch import train_on_ranks
@@ -133,6 +136,9 @@ def curve(run: RunFolder) -> list[dict[str, Any]]:
     return [{k: v for k, v in m.items() if k != "tokens_per_s"} for m in run.read_metrics()]
 
 
+SETTINGS = ["method.dropout=0", "train.max_steps=20", "train.eval_every_steps=5"]
+
+
 def kill_rank_1(step: int) -> None:
     """What the system does to a process for want of memory."""
     if step == 4:
@@ -141,9 +147,19 @@ def kill_rank_1(step: int) -> None:
                 os.kill(child.pid, signal.SIGKILL)
 
 
+def find_named(recipe: Path, name: str) -> RunFolder:
+    (summary,) = [one for one in list_runs(recipe.parent / "runs") if one.name == name]
+    return find_run(recipe.parent / "runs", summary.path)
+
+
+def assert_same_curve(run: RunFolder, other: RunFolder) -> None:
+    assert [record["step"] for record in curve(run)] == list(range(1, 21))
+    for found, expected in zip(curve(run), curve(other), strict=True):
+        assert found == pytest.approx(expected, rel=1e-4)
+
+
 def test_a_killed_rank_ends_the_run_and_two_resume_to_the_curve_of_one(recipe: Path) -> None:
-    settings = ["method.dropout=0", "train.max_steps=20", "train.eval_every_steps=5"]
-    alone = run_recipe(recipe, [*settings, "name=alone"])
+    alone = run_recipe(recipe, [*SETTINGS, "name=alone"])
     started: list[float] = []
 
     def act(step: int) -> None:
@@ -151,20 +167,60 @@ def test_a_killed_rank_ends_the_run_and_two_resume_to_the_curve_of_one(recipe: P
         started.append(time.monotonic())
 
     with pytest.raises(ResourceError, match="rank 1 of 2 was killed") as caught:
-        run_recipe(recipe, [*settings, "name=two", "launch.processes=2"], progress=Watcher(act))
+        run_recipe(recipe, [*SETTINGS, "name=two", "launch.processes=2"], progress=Watcher(act))
     assert time.monotonic() - started[-1] < 60
     assert caught.value.exit_code == 4
-    (summary,) = [one for one in list_runs(recipe.parent / "runs") if one.name == "two"]
-    run = find_run(recipe.parent / "runs", summary.path)
+    run = find_named(recipe, "two")
     assert not ended_file(run).exists()
     watcher = Watcher()
     resumed = resume_run(run, progress=watcher)
     assert "2 processes, weights whole" in "\n".join(watcher.notes)
-    assert [record["step"] for record in curve(run)] == list(range(1, 21))
-    for found, expected in zip(curve(run), curve(alone.run), strict=True):
-        assert found == pytest.approx(expected, rel=1e-4)
+    assert_same_curve(run, alone.run)
     training, other = (read_json(r.manifest)["training"] for r in (run, alone.run))
     assert training.pop("precision") == other.pop("precision") == "fp32"
     assert training == pytest.approx(other, rel=1e-4, abs=1e-6)
     gates = {gate["name"]: gate["outcome"] for gate in resumed.verdict["gates"]}
     assert gates["integrity/adapter_reloads"] == "pass"
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_of_two_goes_on_as_one(recipe: Path) -> None:
+    alone = run_recipe(recipe, [*SETTINGS, "name=alone"])
+
+    def interrupt(step: int) -> None:
+        if step == 4:
+            raise KeyboardInterrupt
+
+    settings = [*SETTINGS, "train.checkpoint_every_s=1000", "name=two", "launch.processes=2"]
+    with pytest.raises(KeyboardInterrupt):
+        run_recipe(recipe, settings, progress=Watcher(interrupt))
+    run = find_named(recipe, "two")
+    (checkpoint,) = run.checkpoints.glob("step-*")
+    assert 4 <= int(checkpoint.name.removeprefix("step-")) < 20
+    resume_run(run, ["launch.processes=1"])
+    assert_same_curve(run, alone.run)
+
+
+@pytest.mark.slow
+def test_torchrun_trains_all_weights_spread_and_the_run_goes_on_to_its_verdict(
+    recipe: Path,
+) -> None:
+    settings = ["method=full", "train.learning_rate=0.001", *SETTINGS[1:]]
+    alone = run_recipe(recipe, [*settings, "name=alone"])
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    worker = ["-m", "assay.pipeline.worker", str(recipe), *settings, "name=two"]
+    done = subprocess.run(
+        [*torchrun, *worker, "--weights", "spread"], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    run = find_named(recipe, "two")
+    assert f"assay run --resume {run.path}" in done.stderr
+    assert (run.checkpoints / "best" / "weights.shards").is_dir()
+    assert load(run.recipe, base_dir=recipe.parent).recipe.launch.processes == 2
+    assert_same_curve(run, alone.run)
+    resumed = resume_run(run)
+    gates = {gate["name"]: gate["outcome"] for gate in resumed.verdict["gates"]}
+    assert gates["integrity/adapter_reloads"] == "pass"
+    again = subprocess.run([*torchrun, *worker[:2], str(run.path)], capture_output=True, text=True)
+    assert again.returncode != 0
+    assert "its training has ended" in again.stderr
