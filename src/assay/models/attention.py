@@ -1,9 +1,10 @@
 """Attention over packed sequences, isolated from one another, for any Transformers model.
 
 It is registered with Transformers' attention interface under `PACKED_ATTENTION`; no mask is built,
-and the sequence lengths travel as a keyword of the forward call. One fused attention call per run
-of equal lengths: nested tensors and Flex attention have no backward pass on CPU, and a dense
-block-diagonal mask loses a quarter of the speed.
+and the sequence lengths travel as a keyword of the forward call. On a GPU in half precision one
+varlen call serves the whole batch, elsewhere one fused call each run of equal lengths: nested
+tensors and Flex attention have no backward pass on CPU, and a dense block-diagonal mask loses a
+quarter of the speed.
 
 Shape legend: H query heads, K key heads, T tokens of the batch, E head size.
 """
@@ -16,6 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
+
+from assay.models.fast.attend import SHORTEST, attend
+from assay.models.fast.varlen import HALF, AttentionOptions, attend_varlen, serves_varlen
 
 PACKED_ATTENTION = "assay_packed"
 
@@ -44,36 +48,63 @@ def packed_attention(
 
     `softcap` is Gemma 2's tanh cap of the scores, which no fused kernel of PyTorch has.
     """
-    qkv_1 = (query_1HTE, key_1KTE, value_1KTE)
-    runs = _runs(list(sequence_lengths or [query_1HTE.shape[2]]))
+    lengths = list(sequence_lengths or [query_1HTE.shape[2]])
+    dropout = dropout if module.training else 0.0
+    qkv = (query_1HTE[0], key_1KTE[0], value_1KTE[0])
+    scale = query_1HTE.shape[-1] ** -0.5 if scaling is None else scaling
+    options = AttentionOptions(scale, dropout, sliding_window, softcap)
+    with torch.autocast(query_1HTE.device.type, enabled=False):
+        if query_1HTE.is_cuda and query_1HTE.dtype in HALF and serves_varlen(options):
+            return attend_varlen(*qkv, lengths, options)[None], None
+        return _attend_runs(*qkv, lengths, options)[None], None
+
+
+def _attend_runs(
+    query_HTE: Tensor,
+    key_KTE: Tensor,
+    value_KTE: Tensor,
+    lengths: Sequence[int],
+    options: AttentionOptions,
+) -> Tensor:
+    """Sequence after sequence, neighbours of one length together; shape (T, H, E)."""
+    runs = _runs(lengths)
     sizes = [length * count for length, count in runs]
-    dtype, device = query_1HTE.dtype, query_1HTE.device
-    # On CPU the bfloat16 backward of fused attention is two to three times slower than float32's.
-    compute_dtype = torch.float32 if device.type == "cpu" else dtype
     # Splitting rather than slicing: the gradient of a slice is a zero tensor of the whole batch.
-    parts = zip(*(torch.split(x[0].to(compute_dtype), sizes, 1) for x in qkv_1), strict=True)
+    parts = zip(*(torch.split(x, sizes, 1) for x in (query_HTE, key_KTE, value_KTE)), strict=True)
     outputs = []
-    with torch.autocast(device.type, enabled=False):
-        for (length, count), qkv in zip(runs, parts, strict=True):
-            query, key, value = (_split_sequences(x_HTE, count) for x_HTE in qkv)
-            dropout_p = dropout if module.training else 0.0
-            if softcap is not None:
-                mask_LL = _causal_mask(length, sliding_window or length, device)
-                out = _capped_attention((query, key, value), mask_LL, softcap, scaling, dropout_p)
-                outputs.append(out.transpose(1, 2).flatten(0, 1))
-                continue
-            out = scaled_dot_product_attention(
-                query,
-                key,
-                value,
-                attn_mask=_window_mask(length, sliding_window, device),
-                dropout_p=dropout_p,
-                is_causal=not (sliding_window and length > sliding_window),
-                scale=scaling,
-                enable_gqa=query.shape[1] != key.shape[1],
-            )
-            outputs.append(out.transpose(1, 2).flatten(0, 1))
-    return torch.cat(outputs)[None].to(dtype), None
+    for (length, count), qkv in zip(runs, parts, strict=True):
+        query, key, value = (_split_sequences(x_HTE, count) for x_HTE in qkv)
+        out = _attend_alike(query, key, value, length, options)
+        outputs.append(out.transpose(1, 2).flatten(0, 1))
+    return torch.cat(outputs)
+
+
+def _attend_alike(
+    query: Tensor, key: Tensor, value: Tensor, length: int, options: AttentionOptions
+) -> Tensor:
+    """Sequences of one length, each of shape (heads, length, E), stacked."""
+    dtype, device, window = query.dtype, query.device, options.window
+    on_cpu = device.type == "cpu"
+    is_plain = options.softcap is None and not options.dropout
+    if on_cpu and dtype == torch.bfloat16 and length >= SHORTEST and is_plain:
+        each = zip(query, key, value, strict=True)
+        return torch.stack([attend(*qkv, scale=options.scale, window=window) for qkv in each])
+    compute_dtype = torch.float32 if on_cpu else dtype
+    query, key, value = (x.to(compute_dtype) for x in (query, key, value))
+    if options.softcap is not None:
+        mask_LL = _causal_mask(length, window or length, device)
+        return _capped_attention((query, key, value), mask_LL, options).to(dtype)
+    out = scaled_dot_product_attention(
+        query,
+        key,
+        value,
+        attn_mask=_window_mask(length, window, device),
+        dropout_p=options.dropout,
+        is_causal=not (window and length > window),
+        scale=options.scale,
+        enable_gqa=query.shape[1] != key.shape[1],
+    )
+    return out.to(dtype)
 
 
 def _runs(lengths: Sequence[int]) -> list[tuple[int, int]]:
@@ -94,20 +125,15 @@ def _split_sequences(x_HTE: Tensor, count: int) -> Tensor:
 
 
 def _capped_attention(
-    qkv: tuple[Tensor, Tensor, Tensor],
-    mask_LL: Tensor,
-    softcap: float,
-    scaling: float | None,
-    dropout_p: float,
+    qkv: tuple[Tensor, Tensor, Tensor], mask_LL: Tensor, options: AttentionOptions
 ) -> Tensor:
     """softmax(cap * tanh(q k / cap)) v, written out; shape (count, heads, length, E)."""
     query, key, value = qkv
-    groups = query.shape[1] // key.shape[1]
+    groups, cap = query.shape[1] // key.shape[1], options.softcap
     key, value = (x.repeat_interleave(groups, 1) for x in (key, value))
-    scores = query @ key.transpose(-1, -2) * (scaling or query.shape[-1] ** -0.5)
-    scores = torch.tanh(scores / softcap) * softcap
+    scores = torch.tanh(query @ key.transpose(-1, -2) * options.scale / cap) * cap
     weights = scores.masked_fill(~mask_LL, float("-inf")).softmax(-1, dtype=torch.float32)
-    return torch.dropout(weights.to(value.dtype), dropout_p, dropout_p > 0) @ value
+    return torch.dropout(weights.to(value.dtype), options.dropout, options.dropout > 0) @ value
 
 
 def _window_mask(length: int, window: int | None, device: torch.device) -> Tensor | None:
