@@ -93,7 +93,7 @@ def _attend_alike(
     query, key, value = (x.to(compute_dtype) for x in (query, key, value))
     if options.softcap is not None:
         mask_LL = _causal_mask(length, window or length, device)
-        return _capped_attention((query, key, value), mask_LL, options).to(dtype)
+        return _capped_attention((query, key, value), mask_LL, options.softcap, options).to(dtype)
     out = scaled_dot_product_attention(
         query,
         key,
@@ -125,11 +125,11 @@ def _split_sequences(x_HTE: Tensor, count: int) -> Tensor:
 
 
 def _capped_attention(
-    qkv: tuple[Tensor, Tensor, Tensor], mask_LL: Tensor, options: AttentionOptions
+    qkv: tuple[Tensor, Tensor, Tensor], mask_LL: Tensor, cap: float, options: AttentionOptions
 ) -> Tensor:
     """softmax(cap * tanh(q k / cap)) v, written out; shape (count, heads, length, E)."""
     query, key, value = qkv
-    groups, cap = query.shape[1] // key.shape[1], options.softcap
+    groups = query.shape[1] // key.shape[1]
     key, value = (x.repeat_interleave(groups, 1) for x in (key, value))
     scores = torch.tanh(query @ key.transpose(-1, -2) * options.scale / cap) * cap
     weights = scores.masked_fill(~mask_LL, float("-inf")).softmax(-1, dtype=torch.float32)
