@@ -127,6 +127,10 @@ def main() -> None:
         from benchmarks.compare import main as compare_trainers
 
         return compare_trainers(sys.argv[2:])
+    if sys.argv[1:2] == ["gpu"]:
+        from benchmarks.gpu import main as measure_gpu
+
+        return measure_gpu(sys.argv[2:])
     import torch
 
     torch.set_num_threads(1)

@@ -150,8 +150,12 @@ def _environment(folder: str, trainer: Trainer) -> dict[str, str]:
     one = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS")}
     offline = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HOME": folder}
     quiet = {"CUDA_VISIBLE_DEVICES": "", "WANDB_DISABLED": "true", "OMP_WAIT_POLICY": "PASSIVE"}
-    own = {"PYTHONPATH": str(HERE.parent / "src") if trainer.environment is None else ""}
+    own = {"PYTHONPATH": _own_path() if trainer.environment is None else ""}
     return os.environ | one | offline | quiet | own
+
+
+def _own_path() -> str:
+    return os.pathsep.join(str(HERE.parent / name) for name in ("src", ""))
 
 
 def _python(*arguments: str) -> str:

@@ -7,13 +7,16 @@ import os
 import platform
 import re
 import subprocess
+from contextlib import suppress
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "performance.md"
-BEGIN, END = "<!-- benchmark: peers -->", "<!-- benchmark: end -->"
+BEGIN, GPU_BEGIN = "<!-- benchmark: peers -->", "<!-- benchmark: gpu -->"
+END = "<!-- benchmark: end -->"
 COLUMNS = (
     "trainer and setting",
     "real tokens per CPU-second",
@@ -63,14 +66,57 @@ def save_results(results: dict[str, Any]) -> Path:
     return path
 
 
+def save_gpu_results(name: str, measured: dict[str, Any]) -> None:
+    """Add one workload of a GPU to today's results on it, and rewrite its table."""
+    done = [one for one in measured["trainers"].values() if "device" in one]
+    hardware = {"cpu": done[0]["device"] if done else "no GPU", "cores": 1}
+    path = _results_path(hardware, cores=False)
+    old: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    results = {
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "hardware": hardware["cpu"],
+        "versions": _installed("torch", "transformers", "peft", "trl", "liger-kernel", "unsloth"),
+        "commit": _commit(),
+        "workloads": old.get("workloads", {}) | {name: measured},
+    }
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
+    _write_between(GPU_BEGIN, "## On a GPU", _render_gpu(results, path))
+
+
 def write_table(results: dict[str, Any], path: Path) -> None:
     """Rewrite what stands between the markers of docs/performance.md; the rest is left alone."""
+    _write_between(BEGIN, "## Against other trainers", render_tables(results, path))
+
+
+def _write_between(begin: str, title: str, text: str) -> None:
     page = PAGE.read_text("utf-8") if PAGE.is_file() else "# Performance\n"
-    if BEGIN not in page:
-        page = f"{page.rstrip()}\n\n## Against other trainers\n\n{BEGIN}\n{END}\n"
-    before, rest = page.split(BEGIN, 1)
+    if begin not in page:
+        page = f"{page.rstrip()}\n\n{title}\n\n{begin}\n{END}\n"
+    before, rest = page.split(begin, 1)
     after = rest.split(END, 1)[1]
-    PAGE.write_text(f"{before}{BEGIN}\n{render_tables(results, path)}{END}{after}", "utf-8")
+    PAGE.write_text(f"{before}{begin}\n{text}{END}{after}", "utf-8")
+
+
+def _render_gpu(results: dict[str, Any], path: Path) -> str:
+    text = (
+        f"\nMeasured {results['date']} on one {results['hardware']}; every figure, with versions:"
+        f" `benchmarks/results/{path.name}`.\n\n| workload | trainer | tokens per second | ours"
+        " ÷ it | share of the matrix rate | peak memory, MiB | loss first → last |\n"
+        "|---|---|---|---|---|---|---|\n"
+    )
+    for name, workload in results["workloads"].items():
+        for trainer, one in workload["trainers"].items():
+            if "failed" in one:
+                reason = one["failed"].replace("|", "/")[:160]
+                text += f"| {name} | {trainer} | not measured: {reason} |||||\n"
+                continue
+            text += (
+                f"| {name} | {trainer} | {one['tokens_per_s']:,.0f} |"
+                f" {one['ours_is_times_faster']:.2f} | {one['mfu']:.0%} | {one['peak_mib']:,.0f} |"
+                f" {one['losses'][0]:.3f} → {one['losses'][-1]:.3f} |\n"
+            )
+    return text + "\n"
 
 
 def render_tables(results: dict[str, Any], path: Path) -> str:
@@ -114,8 +160,9 @@ def _render_row(key: str, result: dict[str, Any]) -> str:
     )
 
 
-def _results_path(hardware: dict[str, Any]) -> Path:
-    slug = re.sub(r"[^a-z0-9]+", "-", f"{hardware['cpu']} {hardware['cores']} cores".lower())
+def _results_path(hardware: dict[str, Any], *, cores: bool = True) -> Path:
+    name = f"{hardware['cpu']} {hardware['cores']} cores" if cores else hardware["cpu"]
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower())
     return HERE / "results" / f"{datetime.now(UTC):%Y-%m-%d}-{slug.strip('-')}.json"
 
 
@@ -123,3 +170,11 @@ def _commit() -> str:
     command = ["git", "rev-parse", "--short", "HEAD"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=HERE)
     return done.stdout.strip() or "unknown"
+
+
+def _installed(*packages: str) -> dict[str, str]:
+    found = {}
+    for package in packages:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
