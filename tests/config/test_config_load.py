@@ -201,11 +201,6 @@ def test_no_setting_of_method_and_training_is_ignored(
     assert got in problem.got
 
 
-def test_new_tokens_are_not_ignored(tmp_path: Path) -> None:
-    text = GOOD.replace("base: tiny", "base: {name: tiny, new_tokens: [<x>]}")
-    assert find_one(tmp_path, text).key == "base.new_tokens"
-
-
 def test_settings_of_an_optimizer_are_its_own_and_in_range(tmp_path: Path) -> None:
     text = GOOD + "train:\n  optimizer_settings: {beta: 1, betas: [0.9, 1.5], weight_decay: true}\n"
     problems = find_problems(tmp_path, text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,6 +58,12 @@ class ChatTokenizer:
     def decode(self, ids: Sequence[int], skip_special: bool = True) -> str:
         """Text of `ids`, by default without control tokens."""
         return self.backend.decode(list(ids), skip_special_tokens=skip_special)
+
+    def read_again(self, path: Path) -> ChatTokenizer:
+        """The same with the tokens of another ``tokenizer.json``, which has all of this one's."""
+        backend = _load_backend(path)
+        backend.post_processor = None
+        return replace(self, backend=backend)
 
     @property
     def template(self) -> str:

@@ -6,7 +6,8 @@ from typing import Any
 
 from assay.config.recipe import Recipe
 from assay.config.rule import Rule
-from assay.config.sections.method import AdapterConfig, PeftConfig, QloraConfig
+from assay.config.sections.method import AdapterConfig, FreezeConfig, PeftConfig, QloraConfig
+from assay.config.start import list_start
 
 PROMPT_TYPES = (
     "ADAPTION_PROMPT",
@@ -43,6 +44,32 @@ def _has_doubled_flavour(recipe: Recipe) -> bool:
 
 
 METHOD_RULES = (
+    Rule(
+        ("base.new_tokens",),
+        lambda recipe: len(set(recipe.base.new_tokens)) < len(recipe.base.new_tokens),
+        "the same token twice",
+        "each token once",
+        "remove one",
+    ),
+    Rule(
+        ("base.new_tokens", "method.type"),
+        lambda recipe: (
+            bool(recipe.base.new_tokens) and isinstance(recipe.method, (FreezeConfig, PeftConfig))
+        ),
+        "new tokens with a method that leaves embedding and head as they are",
+        "new tokens with full, or with a method of low-rank adapters, which trains their rows too",
+        "set method.type to lora",
+    ),
+    Rule(
+        ("base.new_tokens", "method.start_from"),
+        lambda recipe: (
+            bool(recipe.base.new_tokens)
+            and len(list_start(getattr(recipe.method, "start_from", None))) > 1
+        ),
+        "new tokens where several adapters are summed",
+        "new tokens of a fresh adapter, or of the one that is trained on",
+        "name one adapter",
+    ),
     Rule(
         ("method.target_modules", "method.type"),
         lambda recipe: (

@@ -17,12 +17,6 @@ def _rule(keys: str, got: str, allowed: str, broken: Callable[[Recipe], Any]) ->
 
 NOT_YET = (
     _rule(
-        "base.new_tokens",
-        "base.new_tokens, which is not available yet",
-        "",
-        lambda recipe: recipe.base.new_tokens,
-    ),
-    _rule(
         "train.techniques",
         "techniques, which are not available yet",
         "auto",

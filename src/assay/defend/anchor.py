@@ -36,6 +36,8 @@ class AnchoredLoss:
         head = get_head(model)
         tensors = load_batch(batch, head.weight_VD.device)
         with torch.no_grad(), adapters_off(model):
+            # Rows of new tokens are off with the adapters, so that the base has a head of its own.
+            ref_weight_VD = get_head(model).weight_VD
             ref_hidden_ND = compute_supervised_hidden(model, tensors)
         hidden_ND = compute_supervised_hidden(model, tensors)
         weight_VD = head.weight_VD.to(hidden_ND.dtype)
@@ -43,7 +45,7 @@ class AnchoredLoss:
             hidden_ND,
             weight_VD,
             ref_hidden_ND,
-            weight_VD,
+            ref_weight_VD.to(ref_hidden_ND.dtype),
             tensors.target_weights_N,
             softcap=head.softcap,
         )

@@ -11,6 +11,7 @@ from typing import Any
 from assay.errors import ConfigError, Problem
 from assay.models.methods.pissa import has_start, remember_start, save_difference
 from assay.models.methods.targets import check_rank, check_targets, choose_targets
+from assay.models.methods.token_rows import train_token_rows
 from assay.models.quantize import import_bitsandbytes
 
 TOKENIZER_FILES = (
@@ -27,12 +28,15 @@ def add_lora(
     dropout: float = 0.0,
     target_modules: str | Sequence[str] = "all-linear",
     flavours: Collection[str] = (),
+    new_token_ids: Sequence[int] = (),
     base_name: str | None = None,
 ) -> Any:
     """Wrap `model` with fresh LoRA adapters in float32 and freeze the rest (Hu et al. 2021).
 
     `flavours` are of rslora (Kalajdzievski 2023), dora (Liu et al. 2024) and pissa (Meng et al.
     2024), which rewrites the base: `save_adapter` saves what fits the original.
+
+    The rows of `new_token_ids` in embedding and head are trained beside the adapters.
 
     Returns the PEFT model; the wrapped causal model, in which the adapters now live, is its
     ``get_base_model()``. `base_name` is written into the adapter's configuration.
@@ -57,6 +61,7 @@ def add_lora(
         use_rslora="rslora" in flavours,
         use_dora="dora" in flavours,
         init_lora_weights="pissa" if is_pissa else True,
+        trainable_token_indices=train_token_rows(model, new_token_ids),
         task_type="CAUSAL_LM",
     )
     try:

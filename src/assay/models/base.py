@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +35,8 @@ class BaseFiles:
 
     `revision` is the commit of a Hub model; `context_len` is in tokens. `trust_remote_code` says
     whether Python code in `folder` may run when the model, or one tuned from it, is loaded, and
-    `quantization` in how few bits its linear layers are then held, if in few.
+    `quantization` in how few bits its linear layers are then held, if in few. `new_token_ids` are
+    of tokens that a recipe added (`assay.models.new_tokens`): their rows are made on loading.
     """
 
     name: str
@@ -45,6 +46,17 @@ class BaseFiles:
     context_len: int
     trust_remote_code: bool = False
     quantization: Quantization | None = None
+    tokenizer_folder: Path | None = None
+    new_token_ids: tuple[int, ...] = ()
+
+    def with_weights_of(self, folder: Path) -> BaseFiles:
+        """A whole model that was tuned from this base and saved in `folder`."""
+        return replace(self, folder=folder, quantization=None, new_token_ids=())
+
+    @property
+    def tokenizer_files(self) -> Path:
+        """The folder of the tokenizer's files; the base's own where no tokens were added."""
+        return self.tokenizer_folder or self.folder
 
     @cached_property
     def sha256(self) -> str:
@@ -127,6 +139,8 @@ def load_model(
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
+    from assay.models.new_tokens import add_rows
+
     logging.disable_progress_bar()
 
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -136,18 +150,22 @@ def load_model(
         "use_safetensors": True,
     }
     if base.quantization is None:
-        return AutoModelForCausalLM.from_pretrained(base.folder, **options).to(device).eval()
-    missing = find_missing_package()
-    if missing:
-        raise ConfigError(missing)
-    options["dtype"] = resolve_dtype(base.quantization.dtype, device)
-    model = AutoModelForCausalLM.from_pretrained(
-        base.folder,
-        **options,
-        device_map={"": device},
-        quantization_config=build_quantization_config(base.quantization, options["dtype"]),
-    )
-    return keep_trainable(model).eval()
+        model = AutoModelForCausalLM.from_pretrained(base.folder, **options).to(device)
+    else:
+        missing = find_missing_package()
+        if missing:
+            raise ConfigError(missing)
+        options["dtype"] = resolve_dtype(base.quantization.dtype, device)
+        quantized = AutoModelForCausalLM.from_pretrained(
+            base.folder,
+            **options,
+            device_map={"": device},
+            quantization_config=build_quantization_config(base.quantization, options["dtype"]),
+        )
+        model = keep_trainable(quantized)
+    if base.new_token_ids:
+        model = add_rows(model, base.new_token_ids)
+    return model.eval()
 
 
 def resolve_dtype(dtype: str, device: torch.device) -> torch.dtype:

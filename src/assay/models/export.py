@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +128,7 @@ def check_integrity(base: BaseFiles, folder: Path, probe: Probe, *, adapter: boo
         reload_difference=reload_difference,
         merged_equals_adapter=merge_difference is not None and merge_difference <= MERGE_TOLERANCE,
         merge_difference=merge_difference,
-        template_unchanged=_same_template(base.folder, folder),
+        template_unchanged=_same_template(base.tokenizer_files, folder),
         not_merged=not_merged,
     )
 
@@ -168,8 +168,7 @@ def _logits_of(
 ) -> list[torch.Tensor]:
     """Logits of a whole model that was saved in `folder`, loaded in `dtype`."""
     free_memory()
-    whole = replace(base, folder=folder, quantization=None)
-    return compute_logits(load_model(whole, dtype=dtype), prompts)
+    return compute_logits(load_model(base.with_weights_of(folder), dtype=dtype), prompts)
 
 
 def free_memory() -> None:

@@ -19,6 +19,7 @@ from assay.data.pack import PackedBatch
 from assay.models.attention import PACKED_ATTENTION, register_packed_attention
 from assay.models.fast.last_layer import POSITIONS
 from assay.models.fast.path import fast_path
+from assay.models.methods.token_rows import merge_head_rows
 
 ATTENTION_KINDS = frozenset({"full_attention", "sliding_attention", "chunked_attention"})
 """Kinds of layers, by Transformers' names, whose only way from token to token is attention."""
@@ -69,14 +70,16 @@ def get_head(model: Any) -> Head:
     """
     head = model.get_output_embeddings()
     config = model.config.get_text_config()
-    if not isinstance(head, nn.Linear) or head.bias is not None:
-        raise ValueError(f"an output head of type {type(head).__name__} with bias or adapters")
+    is_plain = isinstance(head, nn.Linear)
+    if is_plain and head.bias is not None:
+        raise ValueError("an output head with a bias")
     if getattr(config, "output_router_logits", False):
         raise ValueError(
             "the router loss that output_router_logits in config.json asks for, which depends on"
             " how rows are batched; set it to false"
         )
-    return Head(head.weight, getattr(config, "final_logit_softcapping", None))
+    weight_VD = head.weight if is_plain else merge_head_rows(head)
+    return Head(weight_VD, getattr(config, "final_logit_softcapping", None))
 
 
 def is_packable(model: Any) -> bool:

@@ -23,12 +23,11 @@ def add_method(job: Job, model: Any) -> Any:
 
     from assay.models.methods.freeze import unfreeze
     from assay.models.methods.passthrough import add_peft
-    from assay.models.methods.start import go_on_from
 
     method = job.recipe.method
     torch.manual_seed(job.recipe.seed)
     if isinstance(method, (AdapterConfig, PeftConfig)) and goes_on(method.start_from):
-        return go_on_from(model, next(iter(_locate(job, method.start_from))))
+        return _go_on(job, method.start_from, model)
     if isinstance(method, PeftConfig):
         return add_peft(model, method.config, base_name=job.base.name)
     if isinstance(method, AdapterConfig):
@@ -47,12 +46,11 @@ def check_method(job: Job, model: Any) -> None:
     """
     from assay.models.methods.freeze import unfreeze
     from assay.models.methods.passthrough import add_peft
-    from assay.models.methods.start import go_on_from
     from assay.models.methods.targets import check_rank, check_targets
 
     method = job.recipe.method
     if isinstance(method, (AdapterConfig, PeftConfig)) and goes_on(method.start_from):
-        go_on_from(model, next(iter(_locate(job, method.start_from)))).unload()
+        _go_on(job, method.start_from, model).unload()
     elif isinstance(method, PeftConfig):
         add_peft(model, method.config).unload()
     elif isinstance(method, AdapterConfig):
@@ -85,11 +83,19 @@ def _add_adapter(job: Job, method: AdapterConfig, model: Any) -> Any:
         dropout=method.dropout,
         target_modules=method.target_modules,
         flavours=method.all_flavours,
+        new_token_ids=job.base.new_token_ids,
         base_name=job.base.name,
     )
     if method.start_from is not None:
         add_start(peft_model, _locate(job, method.start_from))
     return peft_model
+
+
+def _go_on(job: Job, start_from: StartFrom, model: Any) -> Any:
+    from assay.models.methods.start import go_on_from
+
+    (folder,) = _locate(job, start_from)
+    return go_on_from(model, folder, new_token_ids=job.base.new_token_ids)
 
 
 def _note_left_out(job: Job, method: AdapterConfig, model: Any) -> None:

@@ -48,7 +48,7 @@ def load_subject(name: str, *, root: str = "runs", batch_size: int = 16) -> Subj
     else:
         base = find_run_base(run)
         if run.model.is_dir():
-            model = load_model(replace(base, folder=run.model))
+            model = load_model(base.with_weights_of(run.model))
         else:
             model = load_adapter(load_model(base), run.adapter).get_base_model()
     engine = LocalEngine(model, base.tokenizer, batch_size=batch_size, context_len=base.context_len)
@@ -100,6 +100,7 @@ def find_recipe_base(loaded: Loaded, run: RunFolder, *, verify: bool = True) -> 
         CheckpointError: the run began with another base or template; each hash is compared.
     """
     from assay.models.base import find_base
+    from assay.models.new_tokens import extend_base
 
     known, config = read_json(run.manifest), loaded.recipe.base
     base = find_base(
@@ -109,6 +110,8 @@ def find_recipe_base(loaded: Loaded, run: RunFolder, *, verify: bool = True) -> 
         base_dir=loaded.base_dir,
     )
     base = replace(base, quantization=read_quantization(loaded.recipe))
+    if config.new_tokens:
+        base = extend_base(base, config.new_tokens, run.tokenizer)
     for section, found in describe_base(base).items() if verify else ():
         if section in known and known[section].get("sha256") != found["sha256"]:
             what = "chat template" if section == "template" else "weights, config.json or tokenizer"

@@ -159,7 +159,7 @@ def _advance(entrant: Entrant) -> tuple[dict[str, Any] | None, Outcome | None]:
         try:
             return next(entrant.steps), None
         except StopIteration as end:
-            save_adapter(wrapped, job.tuned_folder, tokenizer_folder=job.base.folder)
+            save_adapter(wrapped, job.tuned_folder, tokenizer_folder=job.base.tokenizer_files)
             outcome = Outcome(entrant.candidate, end.value)
         except TrainingError as error:
             outcome = Outcome(entrant.candidate, None, failed=str(error))

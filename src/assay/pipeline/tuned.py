@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from assay.pipeline.batches import build_rows
@@ -52,7 +51,7 @@ def _tune(job: Job, prepared: Prepared, engine: LocalEngine, *, resume: bool) ->
         model = wrapped if whole else wrapped.get_base_model()
         training = tune(job, rows, model, resume=resume)
     save = save_model if whole else save_adapter
-    save(wrapped, job.tuned_folder, tokenizer_folder=job.base.folder)
+    save(wrapped, job.tuned_folder, tokenizer_folder=job.base.tokenizer_files)
     engine.model = wrapped if whole else wrapped.get_base_model()
     return training
 
@@ -82,5 +81,5 @@ def _reload(job: Job, base: Any) -> Any:
 
     if not job.recipe.method.trains_base:
         return load_adapter(base, job.tuned_folder).get_base_model()
-    saved = replace(job.base, folder=job.tuned_folder)
+    saved = job.base.with_weights_of(job.tuned_folder)
     return load_model(saved, dtype=choose_precision(job.recipe).weights)

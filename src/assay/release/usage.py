@@ -9,6 +9,10 @@ from pathlib import Path
 from assay.release.report.source import ReportSource
 from assay.runs.values import dig, text
 
+_GROW = """\
+if len(tokenizer) > len(base.get_input_embeddings().weight):
+    base.resize_token_embeddings(len(tokenizer))"""
+
 
 def render_usage(source: ReportSource) -> str:
     """Lines that leave `model` and `tokenizer`, with plain Transformers and PEFT."""
@@ -24,8 +28,12 @@ def render_usage(source: ReportSource) -> str:
             imports.append("from assay.models.base import tiny_folder")
         name, options = _base(source)
         folder, lines = "adapter", [_load("base", name, [*options, *quantized])]
+    tokenizer = f'tokenizer = AutoTokenizer.from_pretrained("{folder}")'
+    if source.is_adapter:
+        if dig(source.recipe, "base", "new_tokens"):
+            lines += [tokenizer, _GROW]
         lines.append('model = PeftModel.from_pretrained(base, "adapter")')
-    lines.append(f'tokenizer = AutoTokenizer.from_pretrained("{folder}")')
+    lines += [] if tokenizer in lines else [tokenizer]
     return "\n".join([*imports, "", *lines])
 
 

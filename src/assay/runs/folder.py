@@ -2,7 +2,7 @@
 
 <root>/<name>-<id>/
   recipe.yaml   manifest.json   metrics.jsonl   run.lock (while a process writes)
-  data/         checkpoints/    adapter/ or model/
+  data/         checkpoints/    adapter/ or model/   tokenizer/
   evaluation.json   evaluation/items.jsonl   verdict.json   report.html   README.md
   release.json      release.json.sig
 """
@@ -115,6 +115,11 @@ class RunFolder:
     @property
     def model(self) -> Path:
         return self.path / "model"
+
+    @property
+    def tokenizer(self) -> Path:
+        """The base's tokenizer with the recipe's new tokens; not there where it adds none."""
+        return self.path / "tokenizer"
 
     @property
     def data(self) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +13,30 @@ from torch import Tensor
 
 from assay.errors import ConfigError, Problem
 from assay.models.adapters import without_notices
+from assay.models.methods.token_rows import train_token_rows
 from assay.models.quantize import import_bitsandbytes
 
 _PREFIX = "base_model.model."
 
 
-def go_on_from(model: Any, folder: Path) -> Any:
+def go_on_from(model: Any, folder: Path, *, new_token_ids: Sequence[int] = ()) -> Any:
     """`model` with the adapter of `folder` as it is, made trainable; returns the PEFT model.
 
     Raises:
-        ConfigError: the adapter is of another base.
+        ConfigError: the adapter is of another base, or has rows for other tokens than
+            `new_token_ids`.
     """
+    config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    rows = config.get("trainable_token_indices")
+    if (rows or None) != train_token_rows(model, new_token_ids):
+        raise ConfigError(
+            Problem(
+                key="base.new_tokens",
+                got=f"new tokens {list(new_token_ids)}, where {folder} has rows for {rows}",
+                allowed="the new tokens that the adapter was tuned with, in their order",
+                do="give base.new_tokens as in the adapter's own recipe",
+            )
+        )
     import_bitsandbytes()
     from peft import PeftModel
 

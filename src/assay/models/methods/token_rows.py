@@ -1,0 +1,54 @@
+"""Which rows of embedding and head PEFT trains for new tokens, and the head with those rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+from assay.errors import ConfigError, Problem
+
+
+def train_token_rows(model: Any, token_ids: Sequence[int]) -> dict[str, list[int]] | None:
+    """PEFT's ``trainable_token_indices``: the rows by the name of their table; None without any.
+
+    Raises:
+        ConfigError: a head apart from the embedding has a bias, which PEFT would drop.
+    """
+    if not token_ids:
+        return None
+    head = model.get_output_embeddings()
+    if getattr(head, "bias", None) is not None:
+        raise ConfigError(
+            Problem(
+                key="base.new_tokens",
+                got="new tokens for a base whose output head has a bias",
+                allowed="adapters and new tokens where the head has none, or method full",
+                do="set method to full",
+            )
+        )
+    return {name: list(token_ids) for name in find_token_tables(model)}
+
+
+def find_token_tables(model: Any) -> list[str]:
+    """Names of the modules whose rows are tokens: the embedding, and the head where it is apart."""
+    table, head = model.get_input_embeddings(), model.get_output_embeddings()
+    wanted = [table] if head is None or head.weight is table.weight else [table, head]
+    return [name for name, module in model.named_modules() if any(module is w for w in wanted)]
+
+
+def merge_head_rows(head: Any) -> Tensor:
+    """The weight of a head whose new rows are trained apart, with these in their places.
+
+    Raises:
+        ValueError: the head is neither plain nor of this kind.
+    """
+    rows = getattr(head, "token_adapter", None)
+    if rows is None:
+        raise ValueError(f"an output head of type {type(head).__name__}")
+    if rows.disable_adapters or rows.merged:
+        weight: Tensor = rows.get_base_layer().weight
+        return weight
+    merged: Tensor = rows.get_merged_weights(rows.active_adapters)
+    return merged
