@@ -22,7 +22,7 @@ from assay.models.export import (
     take_probe,
 )
 from assay.models.forward import packed_mode
-from assay.models.quantize import Quantization, dequantize
+from assay.models.quantize import Quantization, count_weights, dequantize, unwrap_packed
 from assay.models.selftest import check_isolation
 from assay.train.optimizer import build_optimizers
 from assay.train.sft import SftLoss
@@ -40,12 +40,16 @@ def quantised(small_base: Path, kind: Any, double: bool = True, dtype: str = "fp
     return replace(base, quantization=Quantization(kind, double, dtype))
 
 
-def train_two_steps(model: Any, *, learning_rate: float = 0.02) -> list[float]:
+def train_two_steps(
+    model: Any, *, learning_rate: float = 0.02, flavours: tuple[Any, ...] = (), unwrap: bool = False
+) -> list[float]:
     """The losses of two steps on the same batch, whose gradients the second step leaves behind."""
     torch.manual_seed(1)
-    adapted = add_lora(model, rank=4, alpha=8.0)
+    adapted = add_lora(model, rank=4, alpha=8.0, flavours=flavours)
     batch = build_batch(PROMPTS, [[1.0] * len(ids) for ids in PROMPTS])
     inner = adapted.get_base_model()
+    if unwrap:
+        unwrap_packed(inner)
     optimizers = build_optimizers(inner, learning_rate=learning_rate)
     inner.train()
     with packed_mode(inner):
@@ -123,6 +127,21 @@ def save_peft(tuned: Any, base: BaseFiles, folder: Path) -> None:
             if name in weights:
                 parameter.copy_(weights[name])
     save_adapter(wrapped, folder, tokenizer_folder=base.folder)
+
+
+@pytest.mark.parametrize("flavours", [(), ("dora",)])
+def test_packed_weights_made_plain_train_as_the_weights_they_stand_for(
+    small_base: Path, flavours: tuple[Any, ...]
+) -> None:
+    """As they are spread over processes: integers, whose scales stay with their layers."""
+    base = quantised(small_base, "nf4")
+    twin, packed = dequantize(load_model(base)), load_model(base)
+    num_weights = count_weights(packed)
+    assert num_weights == count_weights(twin) == sum(p.numel() for p in twin.parameters())
+    expected = train_two_steps(twin, flavours=flavours)
+    losses = train_two_steps(packed, flavours=flavours, unwrap=True)
+    assert losses == pytest.approx(expected, rel=1e-5)
+    assert count_weights(packed) == count_weights(twin) > num_weights
 
 
 def test_a_quantised_base_is_the_same_base(small_base: Path) -> None:

@@ -202,10 +202,13 @@ def test_an_interrupted_run_of_two_goes_on_as_one(recipe: Path) -> None:
 
 
 @pytest.mark.slow
-def test_torchrun_trains_all_weights_spread_and_the_run_goes_on_to_its_verdict(
-    recipe: Path,
+@pytest.mark.parametrize("method", ["full", "qlora"])
+def test_torchrun_spreads_the_weights_and_the_run_goes_on_to_its_verdict(
+    recipe: Path, method: str
 ) -> None:
-    settings = ["method=full", "train.learning_rate=0.001", *SETTINGS[1:]]
+    if method == "qlora":
+        pytest.importorskip("bitsandbytes")
+    settings = [f"method={method}", "train.learning_rate=0.001", *SETTINGS[1:]]
     alone = run_recipe(recipe, [*settings, "name=alone"])
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
     worker = ["-m", "assay.pipeline.worker", str(recipe), *settings, "name=two"]
@@ -215,7 +218,7 @@ def test_torchrun_trains_all_weights_spread_and_the_run_goes_on_to_its_verdict(
     assert done.returncode == 0, done.stderr
     run = find_named(recipe, "two")
     assert f"assay run --resume {run.path}" in done.stderr
-    assert (run.checkpoints / "best" / "weights.shards").is_dir()
+    assert (run.checkpoints / "best" / "weights.shards").is_dir() == (method == "full")
     assert load(run.recipe, base_dir=recipe.parent).recipe.launch.processes == 2
     assert_same_curve(run, alone.run)
     resumed = resume_run(run)

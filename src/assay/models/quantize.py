@@ -7,6 +7,7 @@ tuning needs beside (a frozen base, adapters in float32) `add_lora` does for eve
 from __future__ import annotations
 
 import logging
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import import_module
@@ -95,6 +96,38 @@ def keep_trainable(model: Any) -> Any:
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
     return model
+
+
+def unwrap_packed(model: Any) -> None:
+    """Make four-bit weights plain integer parameters in place; their scales stay with the layers.
+
+    So they can be spread over processes (`assay.train.shard`) like any weight: what is gathered
+    again is no tensor of bitsandbytes', and its layers then look for the scales at themselves.
+    """
+    from torch import nn
+
+    for module in model.modules():
+        # Of the layer itself: PEFT's wrappers show its weight as if it were their own.
+        state = getattr(module._parameters.get("weight"), "quant_state", None)
+        if state is not None:
+            module.quant_state = state
+            module.weight = nn.Parameter(module.weight.data, requires_grad=False)
+
+
+def count_weights(model: Any) -> int:
+    """Weights of a model; one in four bits holds two in each element of its parameter."""
+    packed = {
+        id(module.weight): math.prod(state.shape)
+        for module in model.modules()
+        if module._parameters.get("weight") is not None
+        and (state := getattr(module.weight, "quant_state", getattr(module, "quant_state", None)))
+    }
+    return sum(packed.get(id(p), p.numel()) for p in model.parameters())
+
+
+def get_quant_state(layer: Any) -> Any:
+    """The scales of a four-bit layer, whose weight may have been gathered from its parts."""
+    return getattr(layer.weight, "quant_state", None) or layer.quant_state
 
 
 def dequantize(model: Any) -> Any:

@@ -63,6 +63,7 @@ def load_trained(job: Job, layout: Layout, device: torch.device, ranks: Ranks) -
     """
     import torch
 
+    from assay.models.quantize import unwrap_packed
     from assay.train.shard import make_mesh, shard_model
 
     if not layout.is_spread:
@@ -73,6 +74,7 @@ def load_trained(job: Job, layout: Layout, device: torch.device, ranks: Ranks) -
     for turn in range(ranks.num_ranks):
         if turn == ranks.rank:
             model = _load(job, torch.device("cpu"))
+            unwrap_packed(model)
             shard_model(model, mesh=mesh, whole_trainable=not job.recipe.method.trains_base)
         ranks.wait()
     if not job.recipe.method.trains_base:
@@ -91,13 +93,13 @@ def _load(job: Job, device: torch.device) -> Any:
 def _check_spread(job: Job) -> None:
     method, train = job.recipe.method, job.recipe.train
     problems = []
-    if isinstance(method, QloraConfig):
+    if isinstance(method, QloraConfig) and method.quantization == "int8":
         problems.append(
             Problem(
-                key="method.type",
-                got="qlora, whose weights are to be spread over processes",
-                allowed="qlora whose weights are whole on each process, or another method",
-                do="set launch.processes to 1, or method to lora",
+                key="method.quantization",
+                got="int8 for weights that are spread over processes",
+                allowed="nf4, or fp4",
+                do="set it to nf4",
             )
         )
     if method.trains_base and train.optimizer not in SPREAD_OPTIMIZERS:

@@ -131,6 +131,7 @@ def tune_steps(
     import torch
 
     from assay.defend.anchor import AnchoredLoss
+    from assay.models.quantize import count_weights
     from assay.train.checkpoint import Checkpoints
     from assay.train.fit import fit_steps
     from assay.train.ranks import ALONE
@@ -172,7 +173,7 @@ def tune_steps(
         stopped_early=result.stopped_early,
         isolation_difference=difference,
         num_trainable=sum(p.numel() for p in model.parameters() if p.requires_grad),
-        num_parameters=sum(_count_weights(p) for p in model.parameters()),
+        num_parameters=count_weights(model),
         precision=settings.precision,
     )
 
@@ -210,9 +211,3 @@ def fit_settings(job: Job, num_sequences: int) -> FitSettings:
         patience=config.patience,
         checkpoint_every_s=config.checkpoint_every_s,
     )
-
-
-def _count_weights(parameter: Any) -> int:
-    """Weights that a parameter stands for; one in four bits holds two in each of its elements."""
-    state = getattr(parameter, "quant_state", None)
-    return math.prod(state.shape) if state is not None else int(parameter.numel())

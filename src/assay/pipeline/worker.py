@@ -58,9 +58,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RuntimeError as error:
         traceback.print_exc()
         if num_ranks == 1 or not _is_lost(error):
-            raise
+            return EXIT_BUG
         _tell(call, LostRanksError(f"rank {rank} of {num_ranks} lost the others: {_first(error)}"))
         return LostRanksError.exit_code
+    except Exception:  # the one place where anything may end: the others wait for this process
+        traceback.print_exc()
+        return EXIT_BUG
 
 
 def work(call: Call) -> None:

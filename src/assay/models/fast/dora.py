@@ -5,6 +5,7 @@ Shape legend: M tokens, I inputs, O outputs, R rank.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,17 +14,18 @@ from torch import Tensor
 from assay.models.fast.matmul import matmul_t
 
 
-def apply_magnitude(module: Any, out_MO: Tensor) -> Tensor:
+def apply_magnitude(module: Any, load: Callable[[], Tensor], out_MO: Tensor) -> Tensor:
     """``magnitude / ||W + scale * B @ A|| * out + bias``; `out` where `module` has no magnitude.
 
-    Liu et al. 2024 (DoRA), equation 5; the norm is a constant to the gradient (section 4.3).
+    `load` gives the weight W, dequantised where it is quantised. Liu et al. 2024 (DoRA), equation
+    5; the norm is a constant to the gradient (section 4.3).
     """
     found = _find_magnitude(module)
     if found is None:
         return out_MO
     name, magnitude_O = found
     norm_O = compute_weight_norm(
-        module.get_base_layer().weight,
+        load(),
         module.lora_A[name].weight,
         module.lora_B[name].weight,
         module.scaling[name],

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from assay.models.fast.dora import apply_magnitude
 from assay.models.fast.linear import Adapter, Layer, apply_layers
+from assay.models.quantize import get_quant_state
 
 Reason = str
 """Why a module keeps its own forward pass; empty where it need not."""
@@ -53,10 +54,11 @@ def run_layers(modules: list[Any], x: Tensor) -> list[Tensor]:
     if any(find_obstacle(module) for module in modules):
         return [type(module).forward(module, x) for module in modules]
     x_MI = x.reshape(-1, x.shape[-1])
-    outputs = apply_layers(x_MI, [_describe(module) for module in modules])
+    layers = [_describe(module) for module in modules]
+    outputs = apply_layers(x_MI, layers)
     return [
-        apply_magnitude(module, out).reshape(*x.shape[:-1], -1)
-        for module, out in zip(modules, outputs, strict=True)
+        apply_magnitude(module, layer.load, out).reshape(*x.shape[:-1], -1)
+        for module, layer, out in zip(modules, layers, outputs, strict=True)
     ]
 
 
@@ -83,6 +85,6 @@ def _loader(base: Any) -> Callable[[], Tensor]:
         from bitsandbytes.functional import dequantize_4bit
 
         with torch.no_grad():
-            return dequantize_4bit(base.weight.data, base.weight.quant_state)  # type: ignore[no-any-return]
+            return dequantize_4bit(base.weight.data, get_quant_state(base))  # type: ignore[no-any-return]
 
     return dequantize
