@@ -1,6 +1,7 @@
 """QLoRA: a quantised base trains as its dequantised twin does, reloads equal and merges tightly."""
 
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from assay.models.export import (
     largest_difference,
     take_probe,
 )
+from assay.models.fast.path import fast_path
 from assay.models.forward import packed_mode
 from assay.models.quantize import Quantization, count_weights, dequantize, unwrap_packed
 from assay.models.selftest import check_isolation
@@ -157,3 +159,30 @@ def test_without_bitsandbytes_nothing_is_loaded(
     with pytest.raises(ConfigError, match="bitsandbytes, which is not installed") as caught:
         load_model(base)
     assert caught.value.problems[0].key == "method"
+
+
+@pytest.mark.parametrize(("kind", "double"), FOUR_BIT)
+def test_the_fast_path_gives_the_gradients_of_the_library_itself(
+    small_base: Path, kind: str, double: bool
+) -> None:
+    base = quantised(small_base, kind, double)
+    torch.manual_seed(1)
+    model = add_lora(load_model(base), rank=4, alpha=8.0).get_base_model().train()
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.1)
+    ids = torch.tensor([PROMPTS[1]])
+    found = []
+    for served in (False, True):
+        model.zero_grad()
+        with fast_path(model) if served else nullcontext():
+            logits = model(input_ids=ids, use_cache=False).logits
+        logits.square().mean().backward()
+        grads = {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+        found.append((logits.detach(), grads))
+    (expected, expected_grads), (logits, grads) = found
+    torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-4)
+    assert grads.keys() == expected_grads.keys()
+    for name, grad in grads.items():
+        difference = float((grad - expected_grads[name]).abs().max())
+        assert difference <= 1e-4 * float(expected_grads[name].abs().max()), name
