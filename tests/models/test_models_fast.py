@@ -22,7 +22,9 @@ from transformers import (
 from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
 from assay.data.pack import build_batch
+from assay.models.fast import kernels, norm
 from assay.models.fast.dora import compute_weight_norm
+from assay.models.fast.kernels import compiled_kernels
 from assay.models.fast.linear import Adapter, Layer, apply_layers
 from assay.models.fast.matmul import add_matmul, matmul, matmul_t
 from assay.models.fast.norm import rms_norm
@@ -268,3 +270,41 @@ def test_a_last_layer_of_another_form_is_left_alone() -> None:
         expected = compute_hidden(model, tensors)[tensors.target_positions_N]
         found = compute_supervised_hidden(model, tensors)
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def compare_compiled() -> None:
+    for kind in ("llama", "gemma3"):
+        model = make_peft(kind)
+        with fast_path(model):
+            expected, expected_grads = run(model)
+            with compiled_kernels():
+                found, grads = run(model)
+        torch.testing.assert_close(found, expected, rtol=2e-5, atol=2e-5)
+        for name, grad in grads.items():
+            torch.testing.assert_close(grad, expected_grads[name], rtol=1e-3, atol=1e-6, msg=name)
+
+
+def test_kernels_are_compiled_where_asked_and_nowhere_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With a backend that runs what was traced as it is: the tracing is what is tried."""
+    compiled: list[str] = []
+
+    def count(function: Any, **options: Any) -> Any:
+        compiled.append(function.__name__)
+        return torch_compile(function, **options)
+
+    torch_compile = torch.compile
+    monkeypatch.setattr(kernels, "BACKEND", "eager")
+    monkeypatch.setattr(torch, "compile", count)
+    monkeypatch.setattr(norm, "_normalise", kernels.kernel(norm._normalise.__wrapped__))  # type: ignore[attr-defined]
+    with fast_path(model := make_peft("llama")):
+        run(model)
+    assert compiled == []
+    compare_compiled()
+    assert compiled.count("_normalise") == 1
+
+
+@pytest.mark.slow
+def test_compiled_kernels_equal_plain_ones() -> None:
+    compare_compiled()

@@ -8,7 +8,27 @@ import torch
 from torch import Tensor
 from torch.nn.functional import gelu, silu
 
+from assay.models.fast.kernels import kernel
+
 SILU, GELU_TANH = "silu", "gelu_tanh"
+
+
+@kernel
+def _multiply(gate: Tensor, up: Tensor, act: str) -> Tensor:
+    return _activate(gate, act) * up
+
+
+@kernel
+def _grads(grad: Tensor, gate: Tensor, up: Tensor, act: str) -> tuple[Tensor, Tensor]:
+    if act == SILU:
+        grad_gate = torch.ops.aten.silu_backward(grad * up, gate)
+    else:
+        grad_gate = torch.ops.aten.gelu_backward(grad * up, gate, approximate="tanh")
+    return grad_gate, _activate(gate, act) * grad
+
+
+def _activate(gate: Tensor, act: str) -> Tensor:
+    return silu(gate) if act == SILU else gelu(gate, approximate="tanh")
 
 
 class _GatedProduct(torch.autograd.Function):
@@ -16,23 +36,13 @@ class _GatedProduct(torch.autograd.Function):
     def forward(ctx: Any, gate: Tensor, up: Tensor, act: str) -> Tensor:
         ctx.save_for_backward(gate, up)
         ctx.act = act
-        return _activate(gate, act).mul_(up)
+        out: Tensor = _multiply(gate, up, act)
+        return out
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Any, ...]:
         gate, up = ctx.saved_tensors
-        grad_up = _activate(gate, ctx.act).mul_(grads[0])
-        return _grad_of_act(grads[0] * up, gate, ctx.act), grad_up, None
-
-
-def _activate(gate: Tensor, act: str) -> Tensor:
-    return silu(gate) if act == SILU else gelu(gate, approximate="tanh")
-
-
-def _grad_of_act(grad: Tensor, gate: Tensor, act: str) -> Tensor:
-    if act == SILU:
-        return torch.ops.aten.silu_backward(grad, gate)  # type: ignore[no-any-return]
-    return torch.ops.aten.gelu_backward(grad, gate, approximate="tanh")  # type: ignore[no-any-return]
+        return *_grads(grads[0], gate, up, ctx.act), None
 
 
 def gated_product(gate: Tensor, up: Tensor, act: str) -> Tensor:

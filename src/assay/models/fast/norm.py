@@ -10,33 +10,49 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from assay.models.fast.kernels import kernel
+
+
+@kernel
+def _normalise(x: Tensor, weight_D: Tensor, offset: float, eps: float) -> tuple[Tensor, Tensor]:
+    """The output, and one over the root of each row's mean square."""
+    x32 = x.float()
+    mean = torch.linalg.vector_norm(x32, dim=-1, keepdim=True).square() / x.shape[-1]
+    rstd = (mean + eps).rsqrt()
+    normed = x32 * rstd
+    if offset:
+        return (normed * (weight_D.float() + offset)).to(x.dtype), rstd
+    return normed.to(x.dtype) * weight_D, rstd
+
+
+@kernel
+def _grad_of_input(
+    grad: Tensor, x: Tensor, rstd: Tensor, weight_D: Tensor, offset: float
+) -> Tensor:
+    normed = x.float() * rstd
+    scaled = grad.float() * (weight_D.float() + offset)
+    along = torch.linalg.vecdot(scaled, normed)[..., None] / x.shape[-1]
+    grad_x: Tensor = (scaled - normed * along) * rstd
+    return grad_x.to(x.dtype)
+
 
 class _RmsNorm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight_D: Tensor, offset: float, eps: float) -> Tensor:
-        x32 = x.float()
-        mean = torch.linalg.vector_norm(x32, dim=-1, keepdim=True).square_().div_(x.shape[-1])
-        rstd = mean.add_(eps).rsqrt_()
+        out, rstd = _normalise(x, weight_D, offset, eps)
         ctx.save_for_backward(x, rstd, weight_D)
         ctx.offset = offset
-        normed: Tensor = x32 * rstd
-        if offset:
-            return normed.mul_(weight_D.float() + offset).to(x.dtype)
-        return normed.to(x.dtype) * weight_D
+        return out
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Any, ...]:
         x, rstd, weight_D = ctx.saved_tensors
-        grad = grads[0].float()
-        normed = x.float() * rstd
-        grad_weight = None
-        if ctx.needs_input_grad[1]:
-            grad_weight = (grad * normed).flatten(0, -2).sum(0).to(weight_D.dtype)
-        grad_x = None
+        grad_x = grad_weight = None
         if ctx.needs_input_grad[0]:
-            scaled = grad * (weight_D.float() + ctx.offset)
-            along = torch.linalg.vecdot(scaled, normed)[..., None] / x.shape[-1]
-            grad_x = scaled.sub_(normed.mul_(along)).mul_(rstd).to(x.dtype)
+            grad_x = _grad_of_input(grads[0], x, rstd, weight_D, ctx.offset)
+        if ctx.needs_input_grad[1]:
+            along_D = (grads[0].float() * (x.float() * rstd)).flatten(0, -2).sum(0)
+            grad_weight = along_D.to(weight_D.dtype)
         return grad_x, grad_weight, None, None
 
 
