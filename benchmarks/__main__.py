@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from benchmarks.first_step import first_step
 from benchmarks.sweep import sweep
 
 REPEATS = 5
@@ -119,7 +120,7 @@ def command_help() -> None:
     print(f"assay --help: {help_s:.2f} s, {help_s / bare_s:.1f} times a bare interpreter's start")
 
 
-BENCHMARKS = {f.__name__: f for f in (command_help, training_step, generation, sweep)}
+BENCHMARKS = {f.__name__: f for f in (command_help, first_step, training_step, generation, sweep)}
 
 
 def main() -> None:

@@ -248,13 +248,14 @@ def test_call_ids_are_nine_letters_and_digits_where_the_template_asks(
 def test_messages_that_a_template_leaves_out_are_found(load_family: Load, tmp_path: Path) -> None:
     result = {"role": "tool", "content": '{"degrees": "18\\u00b0"}\n'}
     messages = [{"role": "system", "content": " Be\n kind. "}, *HELLO, result]
-    assert find_lost_messages(with_template(load_family, tmp_path, QWEN_LIKE), messages) == [2]
     quoting = "{{ messages[0].content|trim }} {{ messages[2].content|tojson }}"
-    assert find_lost_messages(with_template(load_family, tmp_path, quoting), messages) == [1]
+    for template, lost in ((QWEN_LIKE, [2]), (quoting, [1])):
+        text = render_text(with_template(load_family, tmp_path, template), messages)
+        assert find_lost_messages(messages, text) == lost
 
 
 @pytest.mark.parametrize("name", ["chatml", "llama3", "gemma", "mistral", "thinker", "tiny"])
 def test_no_family_leaves_out_what_it_knows(name: str, load_family: Load) -> None:
     said = {"role": "assistant", "content": "<think>so</think>yes", "reasoning_content": "why"}
     messages = [*HELLO, said, {"role": "user", "content": " Two\n\nlines. "}, said]
-    assert find_lost_messages(load_family(name), messages) == []
+    assert find_lost_messages(messages, render_text(load_family(name), messages)) == []

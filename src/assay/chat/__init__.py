@@ -5,8 +5,10 @@ It imports neither transformers nor torch, and knows nothing of files of data or
 
 from assay.chat.examples import (
     Boundary,
+    RenderedConversation,
     RenderedExample,
     render_completion,
+    render_conversation,
     render_example,
     render_plain,
 )
@@ -24,6 +26,7 @@ __all__ = [
     "Boundary",
     "ChatTokenizer",
     "Message",
+    "RenderedConversation",
     "RenderedExample",
     "Tool",
     "are_tools_lost",
@@ -33,6 +36,7 @@ __all__ = [
     "message_text",
     "message_weight",
     "render_completion",
+    "render_conversation",
     "render_example",
     "render_plain",
     "render_prompt",

@@ -45,6 +45,14 @@ class RenderedExample:
     num_changed_prompts: int = 0
 
 
+@dataclass(frozen=True)
+class RenderedConversation:
+    """The whole conversation by the base's template, and the examples that train its answers."""
+
+    text: str
+    examples: list[RenderedExample]
+
+
 def render_example(
     tokenizer: ChatTokenizer,
     messages: Sequence[Message],
@@ -52,7 +60,18 @@ def render_example(
     tools: Sequence[Tool] | None = None,
     **template_kwargs: Any,
 ) -> list[RenderedExample]:
-    """Examples that train every assistant message whose weight is not 0.
+    """The examples of `render_conversation`. Raises as it does."""
+    return render_conversation(tokenizer, messages, tools=tools, **template_kwargs).examples
+
+
+def render_conversation(
+    tokenizer: ChatTokenizer,
+    messages: Sequence[Message],
+    *,
+    tools: Sequence[Tool] | None = None,
+    **template_kwargs: Any,
+) -> RenderedConversation:
+    """Examples that train every assistant message whose weight is not 0, and the text of all.
 
     One example, unless the template renders earlier answers differently once the conversation
     goes on (it strips their reasoning, say): then one for each answer, rendered as the model will
@@ -68,17 +87,19 @@ def render_example(
     conversation = build_conversation(
         tokenizer, messages, tools=tools, template_kwargs=template_kwargs
     )
+    last = len(messages) - 1
     texts = {
         index: conversation.text_of(index + 1)
-        for index, message in enumerate(messages)
+        for index, message in enumerate(messages[:last])
         if message.get("role") == "assistant"
     }
+    texts[last] = text
     if all(text.startswith(beginning) for beginning in texts.values()):
         ends = {index: len(beginning) for index, beginning in texts.items()}
-        return [_build_example(conversation, text, ends)]
-    last = max(texts)
+        return RenderedConversation(text, [_build_example(conversation, text, ends)])
     trained = [index for index in texts if message_weight(messages[index]) > 0] or [last]
-    return [_build_example(conversation, texts[i], {i: len(texts[i])}) for i in trained]
+    examples = [_build_example(conversation, texts[i], {i: len(texts[i])}) for i in trained]
+    return RenderedConversation(text, examples)
 
 
 def render_plain(tokenizer: ChatTokenizer, text: str) -> RenderedExample:

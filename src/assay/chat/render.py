@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from assay.chat.messages import Message, Tool, build_template_messages, message_text
@@ -69,20 +69,14 @@ def render_prompt(
     return tokenizer.encode(text)
 
 
-def find_lost_messages(
-    tokenizer: ChatTokenizer, messages: Sequence[Message], *, tools: Sequence[Tool] | None = None
-) -> list[int]:
-    """Indices of the messages whose text the rendering of the conversation does not hold.
+def find_lost_messages(messages: Sequence[Message], text: str) -> list[int]:
+    """Indices of the messages whose text `text`, a rendering of them all, does not hold.
 
     A template may leave out a role that it does not know, and the model never sees the message.
     Answers are not looked at, since templates strip their reasoning. White space may differ, and
     a template may quote a message as JSON.
-
-    Raises:
-        DataError: no messages, or messages that the template refuses.
-        ConfigError: the base has no template.
     """
-    text = " ".join(render_text(tokenizer, messages, tools=tools).split())
+    text = " ".join(text.split())
     return [
         index
         for index, message in enumerate(messages)
@@ -92,23 +86,22 @@ def find_lost_messages(
 
 
 def are_tools_lost(
-    tokenizer: ChatTokenizer, messages: Sequence[Message], tools: Sequence[Tool] | None
+    tokenizer: ChatTokenizer, messages: Sequence[Message], tools: Sequence[Tool] | None, text: str
 ) -> bool:
-    """Whether the template leaves the offered tools out: with and without them the text is one.
+    """Whether `text`, the rendering with the offered tools, is the one without them too.
 
     Raises:
         DataError: no messages, or messages that the template refuses.
         ConfigError: the base has no template.
     """
-    return bool(tools) and render_text(tokenizer, messages, tools=tools) == render_text(
-        tokenizer, messages
-    )
+    return bool(tools) and text == render_text(tokenizer, messages)
 
 
-def _written_forms(text: str) -> list[str]:
+def _written_forms(text: str) -> Iterator[str]:
     """`text` as it is, and within JSON, each with single spaces."""
-    quoted = (json.dumps(text.strip(), ensure_ascii=ascii)[1:-1] for ascii in (False, True))
-    return [" ".join(form.split()) for form in (text, *quoted)]
+    yield " ".join(text.split())
+    for ascii in (False, True):
+        yield " ".join(json.dumps(text.strip(), ensure_ascii=ascii)[1:-1].split())
 
 
 def find_control_texts(tokenizer: ChatTokenizer, messages: Sequence[Message]) -> list[str]:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import unicodedata
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from assay.data.records import Message, Record, canonical_json
 
@@ -23,26 +23,34 @@ def compute_conversation_key(record: Record) -> str:
     return _digest([_normalise(message) for message in record.messages])
 
 
-def compute_answer_keys(record: Record) -> list[str]:
-    """One key for each assistant turn, the final one last: what was said before, and the answer.
+class TurnKeys(NamedTuple):
+    """Keys of each assistant turn of a record, the final one last; system prompts are left out.
 
-    The system prompt is left out: the same question with the same answer is the same item.
+    `prompts`: what was said before it; a record of plain text has none, and its key is the text's.
+    `answers`: that and the answer: the same question with the same answer is the same item.
     """
+
+    prompts: list[str]
+    answers: list[str]
+
+
+def compute_turn_keys(record: Record) -> TurnKeys:
+    """Both kinds of keys in one pass."""
     turns = _turns(record)
     chain = _chain(turns)
-    return [chain[end + 1] for end in _answer_ends(turns)]
+    ends = _answer_ends(turns)
+    answers = [chain[end + 1] for end in ends]
+    return TurnKeys(answers if record.kind == "text" else [chain[end] for end in ends], answers)
+
+
+def compute_answer_keys(record: Record) -> list[str]:
+    """The `TurnKeys.answers` of a record."""
+    return compute_turn_keys(record).answers
 
 
 def compute_prompt_keys(record: Record) -> list[str]:
-    """One key for each assistant turn, the final one last: what was said before it.
-
-    A record of plain text has no prompt; its key is that of the text.
-    """
-    if record.kind == "text":
-        return compute_answer_keys(record)
-    turns = _turns(record)
-    chain = _chain(turns)
-    return [chain[end] for end in _answer_ends(turns)]
+    """The `TurnKeys.prompts` of a record."""
+    return compute_turn_keys(record).prompts
 
 
 def _turns(record: Record) -> list[dict[str, Any]]:
@@ -52,7 +60,7 @@ def _turns(record: Record) -> list[dict[str, Any]]:
 
 def _chain(turns: Sequence[dict[str, Any]]) -> list[str]:
     """Entry i is the digest of the first i turns; each is made from the one before it."""
-    chain = [_digest([])]
+    chain = [_NOTHING_SAID]
     for turn in turns:
         chain.append(_digest([chain[-1], turn]))
     return chain
@@ -77,3 +85,6 @@ def fold_text(text: str | None) -> str:
 
 def _digest(value: Any) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+_NOTHING_SAID = _digest([])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
 from typing import NamedTuple
@@ -44,7 +44,10 @@ class Leak:
 
 def find_leaks(splits: Splits) -> list[Leak]:
     """Rows and groups that two splits share: every such row of either is named at least once."""
-    parts = splits.as_dict()
+    parts = {
+        name: [_Marked.build(record) for record in records]
+        for name, records in splits.as_dict().items()
+    }
     leaks: list[Leak] = []
     for first, second in _PAIRS:
         if parts[first] and parts[second]:
@@ -53,23 +56,21 @@ def find_leaks(splits: Splits) -> list[Leak]:
 
 
 def _between(
-    records: list[Record], split: str, held_out: list[Record], held_out_split: str
+    records: list[_Marked], split: str, held_out: list[_Marked], held_out_split: str
 ) -> Iterator[Leak]:
     """One leak for each leaking record, then one for each held-out row not named by those.
 
     Not every pair: a row that stands a thousand times on both sides would make a million.
     """
-    marks = [_mark(record, compute_answer_keys(record)) for record in records]
-    held_out_marks = [_mark(item, compute_answer_keys(item)[-1:]) for item in held_out]
-    items = _index(held_out, held_out_marks)
+    items = _index((item.record, item.final) for item in held_out)
     named: set[int] = set()
-    for record, own in zip(records, marks, strict=True):
+    for record, own, _ in records:
         mark = next((mark for mark in own if mark in items), None)
         if mark is not None:
             yield Leak(record, split, items[mark], held_out_split, mark.same)
             named.add(id(items[mark]))
-    firsts = _index(records, marks)
-    for item, own in zip(held_out, held_out_marks, strict=True):
+    firsts = _index((item.record, item.every) for item in records)
+    for item, _, own in held_out:
         mark = next((mark for mark in own if mark in firsts), None)
         if mark is not None and id(item) not in named:
             yield Leak(firsts[mark], split, item, held_out_split, mark.same)
@@ -82,19 +83,25 @@ class _Mark(NamedTuple):
     key: str
 
 
-def _mark(record: Record, answers: list[str]) -> list[_Mark]:
-    """The marks of a row, most telling first."""
-    marks = [_Mark("messages", compute_conversation_key(record))]
-    marks += [_Mark("prompt and answer", key) for key in answers]
-    if record.group is not None:
-        marks.append(_Mark(f"group {record.group!r}", record.group))
-    return marks
+class _Marked(NamedTuple):
+    """A record and its marks, most telling first: of every turn, and of the final one alone."""
+
+    record: Record
+    every: list[_Mark]
+    final: list[_Mark]
+
+    @classmethod
+    def build(cls, record: Record) -> _Marked:
+        whole = [_Mark("messages", compute_conversation_key(record))]
+        turns = [_Mark("prompt and answer", key) for key in compute_answer_keys(record)]
+        group = [] if record.group is None else [_Mark(f"group {record.group!r}", record.group)]
+        return cls(record, [*whole, *turns, *group], [*whole, *turns[-1:], *group])
 
 
-def _index(records: list[Record], marks: list[list[_Mark]]) -> dict[_Mark, Record]:
+def _index(marked: Iterable[tuple[Record, list[_Mark]]]) -> dict[_Mark, Record]:
     """The first record of each mark."""
     index: dict[_Mark, Record] = {}
-    for record, own in zip(records, marks, strict=True):
+    for record, own in marked:
         for mark in own:
             index.setdefault(mark, record)
     return index

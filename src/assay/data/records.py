@@ -26,6 +26,9 @@ Kind = Literal["chat", "completion", "text"]
 Role = Literal["task", "extra", "anchor"]
 
 ID_LENGTH = 16
+_CANONICAL = json.JSONEncoder(
+    ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str
+)
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,7 @@ def _show_index(index: int | None) -> str:
 
 def canonical_json(value: Any) -> str:
     """JSON that is equal for equal values: sorted keys, no spaces; foreign types as their text."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str)
+    return _CANONICAL.encode(value)
 
 
 def to_json_value(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from assay.data.records import Kind
 
@@ -14,7 +15,7 @@ class TokenSequence:
 
     Attributes:
         input_ids: T token ids.
-        loss_mask: T weights; above 0 where the token is a trained target.
+        loss_mask: T weights from 0; above 0 where the token is a trained target.
         record_id: id of the record; several sequences can share it.
         place: `file:line` of the record.
         num_turns: stretches of trained tokens, that is, trained answers.
@@ -37,10 +38,10 @@ class TokenSequence:
     num_straddling_tokens: int = 0
     is_anchored: bool = False
 
-    @property
+    @cached_property
     def num_trained_tokens(self) -> int:
         """Targets; the first token has nothing before it and is never one."""
-        return sum(weight > 0 for weight in self.loss_mask[1:])
+        return _flag_trained(self.loss_mask).count(1, 1)
 
 
 def keep_end(sequence: TokenSequence, *, max_seq_len: int) -> TokenSequence | None:
@@ -64,15 +65,18 @@ def keep_end(sequence: TokenSequence, *, max_seq_len: int) -> TokenSequence | No
 
 def find_runs(loss_mask: Sequence[float]) -> list[tuple[int, int]]:
     """Stretches `[start, end)` of trained tokens, in order."""
+    flags = _flag_trained(loss_mask) + b"\0"
     runs: list[tuple[int, int]] = []
-    start = None
-    for index, weight in enumerate([*loss_mask, 0.0]):
-        if weight > 0 and start is None:
-            start = index
-        elif weight <= 0 and start is not None:
-            runs.append((start, index))
-            start = None
+    end = 0
+    while (start := flags.find(1, end)) >= 0:
+        end = flags.find(0, start)
+        runs.append((start, end))
     return runs
+
+
+def _flag_trained(loss_mask: Sequence[float]) -> bytes:
+    """A byte a token, 1 where it is trained: searched and counted much faster than floats."""
+    return bytes(map(bool, loss_mask))
 
 
 def count_turns(sequence: TokenSequence, *, eos_ids: frozenset[int]) -> TokenSequence:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from assay.data.keys import compute_answer_keys, compute_prompt_keys
+from assay.data.keys import compute_turn_keys
 from assay.data.records import Record
 from assay.errors import DataError, Problem
 
@@ -85,8 +85,9 @@ def group_by_prompt(records: Sequence[Record]) -> PromptGroups:
 
     A turn with the same prompt and another answer joins nothing; see `count_shared_prompts`.
     """
-    prompts = [compute_prompt_keys(record)[-1] for record in records]
-    answers = [compute_answer_keys(record) for record in records]
+    turns = [compute_turn_keys(record) for record in records]
+    prompts = [keys.prompts[-1] for keys in turns]
+    answers = [keys.answers for keys in turns]
     asked = {keys[-1]: prompt for keys, prompt in zip(answers, prompts, strict=True)}
     longer: dict[str, set[str]] = defaultdict(set)
     for keys, prompt in zip(answers, prompts, strict=True):

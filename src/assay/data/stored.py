@@ -13,6 +13,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from assay.data.arrows import build_table
 from assay.data.records import Message, Record, canonical_json, compute_content_hash
 from assay.data.tool_rows import drop_nulls
 from assay.errors import DataError, Problem
@@ -31,12 +32,13 @@ def write_split(path: Path, records: Sequence[Record]) -> None:
     Raises:
         ResourceError: the disk is full.
     """
-    import pyarrow
     from pyarrow import parquet
 
+    schema = _schema()
     rows = [_to_row(record) for record in records]
+    table = build_table({name: [row[name] for row in rows] for name in schema.names}, schema)
     buffer = BytesIO()
-    parquet.write_table(pyarrow.Table.from_pylist(rows, schema=_schema()), buffer)
+    parquet.write_table(table, buffer)
     write_bytes(path, buffer.getvalue())
 
 

@@ -12,12 +12,13 @@ from typing import Literal
 
 from assay.chat import (
     ChatTokenizer,
+    RenderedConversation,
     RenderedExample,
     are_tools_lost,
     find_control_texts,
     find_lost_messages,
     render_completion,
-    render_example,
+    render_conversation,
     render_plain,
 )
 from assay.data.records import Record
@@ -136,7 +137,7 @@ class _Run:
 
     def add(self, record: Record) -> None:
         try:
-            examples = render_record(record, self.tokenizer)
+            rendered = render_record(record, self.tokenizer)
         except DataError as error:
             found = error.problems
             self.unrendered += [record.locate(one) for one in found]
@@ -147,12 +148,12 @@ class _Run:
         if controls:
             self.control_texts[record.place] = controls
         if record.kind == "chat":
-            lost = find_lost_messages(self.tokenizer, record.messages, tools=record.tools)
+            lost = find_lost_messages(record.messages, rendered.text)
             if lost:
                 self.lost_roles[record.place] = [record.messages[i]["role"] for i in lost]
-            if are_tools_lost(self.tokenizer, record.messages, record.tools):
+            if are_tools_lost(self.tokenizer, record.messages, record.tools, rendered.text):
                 self.lost_tools.append(record.place)
-        for example in examples:
+        for example in rendered.examples:
             self._add_example(record, example)
 
     def _add_example(self, record: Record, example: RenderedExample) -> None:
@@ -187,14 +188,16 @@ class _Run:
         return keep_end(build_sequence(record, example), max_seq_len=self.max_seq_len)
 
 
-def render_record(record: Record, tokenizer: ChatTokenizer) -> list[RenderedExample]:
-    """The examples of a record by its kind. Raises what `assay.chat` raises, without a place."""
+def render_record(record: Record, tokenizer: ChatTokenizer) -> RenderedConversation:
+    """A record's text and examples by its kind. Raises what `assay.chat` does, without a place."""
+    if record.kind == "chat":
+        return render_conversation(tokenizer, record.messages, tools=record.tools)
     if record.kind == "text":
-        return [render_plain(tokenizer, record.messages[0]["content"])]
-    if record.kind == "completion":
+        example = render_plain(tokenizer, record.messages[0]["content"])
+    else:
         prompt, answer = (message["content"] for message in record.messages)
-        return [render_completion(tokenizer, prompt, answer)]
-    return render_example(tokenizer, record.messages, tools=record.tools)
+        example = render_completion(tokenizer, prompt, answer)
+    return RenderedConversation(example.text, [example])
 
 
 def build_sequence(record: Record, example: RenderedExample) -> TokenSequence:
