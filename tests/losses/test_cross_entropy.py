@@ -21,16 +21,24 @@ def draw(num: int = 37, hidden: int = 8, vocab: int = 23) -> tuple[torch.Tensor,
 @pytest.mark.parametrize("chunk", [1, 7, 37, 256])
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("softcap", [None, 3.0])
+@pytest.mark.parametrize("biased", [False, True])
 def test_value_and_gradients_equal_pytorch(
-    chunk: int, smoothing: float, softcap: float | None
+    chunk: int, smoothing: float, softcap: float | None, biased: bool
 ) -> None:
     hidden, weight, target, scale = draw()
-    ours = [t.clone().requires_grad_() for t in (hidden, weight)]
-    theirs = [t.clone().requires_grad_() for t in (hidden, weight)]
+    bias = [torch.linspace(-1, 1, len(weight))] if biased else []
+    ours = [t.clone().requires_grad_() for t in (hidden, weight, *bias)]
+    theirs = [t.clone().requires_grad_() for t in (hidden, weight, *bias)]
     loss = compute_cross_entropy_sum(
-        *ours, target, scale, label_smoothing=smoothing, softcap=softcap, chunk=chunk
+        *ours[:2],
+        target,
+        scale,
+        label_smoothing=smoothing,
+        softcap=softcap,
+        bias_V=ours[2] if biased else None,
+        chunk=chunk,
     )
-    logits = theirs[0] @ theirs[1].t()
+    logits = theirs[0] @ theirs[1].t() + (theirs[2] if biased else 0.0)
     if softcap:
         logits = torch.tanh(logits / softcap) * softcap
     each = cross_entropy(logits, target, reduction="none", label_smoothing=smoothing)
@@ -57,3 +65,7 @@ def test_logprobs_are_the_log_softmax_of_the_targets() -> None:
     hidden, weight, target, _ = draw()
     expected = log_softmax(hidden @ weight.t(), -1).gather(1, target[:, None]).squeeze(1)
     torch.testing.assert_close(compute_token_logprobs(hidden, weight, target, chunk=5), expected)
+    bias = torch.linspace(-1, 1, len(weight))
+    expected = log_softmax(hidden @ weight.t() + bias, -1).gather(1, target[:, None]).squeeze(1)
+    found = compute_token_logprobs(hidden, weight, target, bias_V=bias, chunk=5)
+    torch.testing.assert_close(found, expected)

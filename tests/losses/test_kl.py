@@ -20,25 +20,35 @@ def _draw(seed: int, *, num: int = 37, hidden: int = 8, vocab: int = 23) -> tupl
 
 @pytest.mark.parametrize("chunk", [1, 7, 37, 256])
 @pytest.mark.parametrize("softcap", [None, 3.0])
-def test_value_and_gradients_equal_pytorch(chunk: int, softcap: float | None) -> None:
+@pytest.mark.parametrize("biased", [False, True])
+def test_value_and_gradients_equal_pytorch(chunk: int, softcap: float | None, biased: bool) -> None:
     hidden, weight = _draw(0)
     ref_hidden, ref_weight = (t.requires_grad_() for t in _draw(1))
     scale = torch.rand(37, generator=torch.Generator().manual_seed(2))
-    ours = [t.clone().requires_grad_() for t in (hidden, weight)]
-    theirs = [t.clone().requires_grad_() for t in (hidden, weight)]
-    loss = compute_kl_sum(*ours, ref_hidden, ref_weight, scale, softcap=softcap, chunk=chunk)
+    bias = torch.linspace(-1, 1, len(weight)) if biased else torch.zeros(len(weight))
+    ours = [t.clone().requires_grad_() for t in (hidden, weight, bias)]
+    theirs = [t.clone().requires_grad_() for t in (hidden, weight, bias)]
+    loss = compute_kl_sum(
+        *ours[:2],
+        ref_hidden,
+        ref_weight,
+        scale,
+        softcap=softcap,
+        bias_V=ours[2] if biased else None,
+        chunk=chunk,
+    )
 
-    def logprobs(hidden: Tensor, weight: Tensor) -> Tensor:
-        logits = hidden @ weight.t()
+    def logprobs(hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        logits = hidden @ weight.t() + bias
         return log_softmax(torch.tanh(logits / softcap) * softcap if softcap else logits, -1)
 
-    expected = logprobs(ref_hidden, ref_weight).detach()
+    expected = logprobs(ref_hidden, ref_weight, bias).detach()
     each = kl_div(logprobs(*theirs), expected, reduction="none", log_target=True).sum(-1)
     reference = (each * scale).sum()
     (loss / 3).backward()
     (reference / 3).backward()
     torch.testing.assert_close(loss, reference)
-    for a, b in zip(ours, theirs, strict=True):
+    for a, b in zip(ours[: 2 + biased], theirs[: 2 + biased], strict=True):
         torch.testing.assert_close(a.grad, b.grad)
     assert ref_hidden.grad is None and ref_weight.grad is None
 

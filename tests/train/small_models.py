@@ -38,6 +38,12 @@ def _build_gemma3() -> Any:
     return hf.Gemma3ForCausalLM(hf.Gemma3TextConfig(**HEADS_OF_8, **WINDOW, layer_types=kinds))
 
 
+def _build_phi() -> Any:
+    model = hf.PhiForCausalLM(hf.PhiConfig(**SHAPE))
+    torch.nn.init.normal_(model.lm_head.bias)
+    return model
+
+
 def _build_mixtral() -> Any:
     return hf.MixtralForCausalLM(hf.MixtralConfig(**SHAPE, **EXPERTS, num_local_experts=4))
 
@@ -58,6 +64,7 @@ KINDS: dict[str, Callable[[], Any]] = {
     "mistral with a window": _build_mistral,
     "gemma2 with soft caps": lambda: hf.Gemma2ForCausalLM(hf.Gemma2Config(**HEADS_OF_8, **WINDOW)),
     "gemma3": _build_gemma3,
+    "phi with a biased head": _build_phi,
     "gpt2": lambda: hf.GPT2LMHeadModel(hf.GPT2Config(**GPT2, n_positions=128, **NO_DROPOUT)),
     "cohere with a scale": lambda: hf.CohereForCausalLM(hf.CohereConfig(**SHAPE, **TOKENS)),
     "mixtral": _build_mixtral,

@@ -35,6 +35,7 @@ MODELS: dict[str, Callable[[], Any]] = {
     "gemma2, capped": lambda: tf.Gemma2ForCausalLM(
         tf.Gemma2Config(**BASE, head_dim=8, attn_logit_softcapping=2.0, final_logit_softcapping=0.5)
     ),
+    "phi, a head with a bias": lambda: tf.PhiForCausalLM(tf.PhiConfig(**BASE)),
     "granite, scaled": lambda: tf.GraniteForCausalLM(tf.GraniteConfig(**BASE, logits_scaling=8.0)),
     "gemma": lambda: tf.GemmaForCausalLM(tf.GemmaConfig(**BASE, head_dim=8)),
 }
@@ -117,10 +118,6 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
             tf.MixtralConfig(**BASE, num_local_experts=2, output_router_logits=True)
         ),
         "router loss",
-    ),
-    "a head with a bias": (
-        lambda: tf.PhiForCausalLM(tf.PhiConfig(**BASE)),
-        "bias",
     ),
 }
 

@@ -48,6 +48,7 @@ class AnchoredLoss:
             ref_weight_VD.to(ref_hidden_ND.dtype),
             tensors.target_weights_N,
             softcap=head.softcap,
+            bias_V=head.bias_V,
         )
 
 

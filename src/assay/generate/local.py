@@ -129,7 +129,11 @@ class LocalEngine:
                 hidden_ND = compute_supervised_hidden(self.model, tensors)
                 logprobs = (
                     compute_token_logprobs(
-                        hidden_ND, head.weight_VD, tensors.target_ids_N, softcap=head.softcap
+                        hidden_ND,
+                        head.weight_VD,
+                        tensors.target_ids_N,
+                        softcap=head.softcap,
+                        bias_V=head.bias_V,
                     )
                     * tensors.target_weights_N
                 )

@@ -24,23 +24,35 @@ def choose_chunk(weight_VD: Tensor) -> int:
     return max(16, min(most, MOST_POSITIONS) if weight_VD.device.type == "cpu" else most)
 
 
-def compute_logits(hidden_CD: Tensor, weight_VD: Tensor, softcap: float | None) -> Tensor:
-    """Logits in float32, shape (C, V), with the optional tanh soft cap of Gemma 2."""
+def compute_logits(
+    hidden_CD: Tensor, weight_VD: Tensor, softcap: float | None, bias_V: Tensor | None = None
+) -> Tensor:
+    """Logits in float32, shape (C, V), with Phi's optional bias and Gemma 2's tanh soft cap."""
     logits_CV = matmul_t(hidden_CD, weight_VD).float()
+    if bias_V is not None:
+        logits_CV += bias_V
     return logits_CV if softcap is None else torch.tanh(logits_CV / softcap) * softcap
 
 
 class ChunkGradients:
-    """What a chunked loss made in its forward pass: the gradients of hidden states and head."""
+    """What a chunked loss made in its forward pass: the gradients of hidden states and head.
 
-    def __init__(self, ctx: Any, hidden_ND: Tensor, weight_VD: Tensor) -> None:
-        needs_hidden, needs_weight = ctx.needs_input_grad[:2]
+    Hidden states and weight are the first two inputs of its function, the bias is the last.
+    """
+
+    def __init__(
+        self, ctx: Any, hidden_ND: Tensor, weight_VD: Tensor, bias_V: Tensor | None
+    ) -> None:
+        needs_hidden, needs_weight, *_, needs_bias = ctx.needs_input_grad
         self.hidden_ND = torch.empty_like(hidden_ND) if needs_hidden else None
         self.weight_VD = torch.zeros_like(weight_VD, dtype=torch.float32) if needs_weight else None
+        self.bias_V = None
+        if needs_bias and bias_V is not None:
+            self.bias_V = torch.zeros_like(bias_V, dtype=torch.float32)
 
     @property
     def are_needed(self) -> bool:
-        return self.hidden_ND is not None or self.weight_VD is not None
+        return any(grad is not None for grad in (self.hidden_ND, self.weight_VD, self.bias_V))
 
     def add(
         self,
@@ -54,6 +66,8 @@ class ChunkGradients:
 
         `scale_C` multiplies it; it is applied to rows of size D, which are shorter.
         """
+        if self.bias_V is not None:
+            self.bias_V += scale_C @ grad_CV
         grad_CV = grad_CV.to(hidden_CD.dtype)
         scale_C1 = scale_C[:, None].to(hidden_CD.dtype)
         if self.hidden_ND is not None:
@@ -63,19 +77,20 @@ class ChunkGradients:
 
     def save(self, ctx: Any, dtype: torch.dtype) -> None:
         """Keep them for `scale_gradients`; `dtype` is that of the head's weight."""
-        found = (self.hidden_ND, self.weight_VD)
+        found = (self.hidden_ND, self.weight_VD, self.bias_V)
         ctx.save_for_backward(*(grad for grad in found if grad is not None))
         ctx.weight_dtype = dtype
 
 
-def scale_gradients(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, Tensor | None]:
-    """The saved gradients of hidden states and head times that of the loss."""
+def scale_gradients(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+    """The saved gradients of hidden states, head and its bias times that of the loss."""
     saved = list(ctx.saved_tensors)
     grad_hidden = saved.pop(0) * upstream if ctx.needs_input_grad[0] else None
     grad_weight = None
     if ctx.needs_input_grad[1]:
         grad_weight = (saved.pop(0) * upstream).to(ctx.weight_dtype)
-    return grad_hidden, grad_weight
+    grad_bias = (saved.pop(0) * upstream).to(ctx.weight_dtype) if saved else None
+    return grad_hidden, grad_weight, grad_bias
 
 
 class _ChunkedCrossEntropy(torch.autograd.Function):
@@ -91,13 +106,14 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         label_smoothing: float,
         softcap: float | None,
         chunk: int,
+        bias_V: Tensor | None,
     ) -> Tensor:
-        grads = ChunkGradients(ctx, hidden_ND, weight_VD)
+        grads = ChunkGradients(ctx, hidden_ND, weight_VD, bias_V)
         total = hidden_ND.new_zeros((), dtype=torch.float32)
         for start in range(0, len(target_N), chunk):
             part = slice(start, start + chunk)
             hidden_CD, target_C, scale_C = hidden_ND[part], target_N[part], scale_N[part]
-            logits_CV = compute_logits(hidden_CD, weight_VD, softcap)
+            logits_CV = compute_logits(hidden_CD, weight_VD, softcap, bias_V)
             # One pass of a fused kernel; `logsumexp` takes ten times as long on a CPU.
             logprobs_CV = logits_CV.log_softmax(-1)
             loss_C = -logprobs_CV.gather(1, target_C[:, None]).squeeze(1)
@@ -121,7 +137,8 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
-        return *scale_gradients(ctx, grad_outputs[0]), None, None, None, None, None
+        grad_hidden, grad_weight, grad_bias = scale_gradients(ctx, grad_outputs[0])
+        return grad_hidden, grad_weight, None, None, None, None, None, grad_bias
 
 
 def compute_cross_entropy_sum(
@@ -132,6 +149,7 @@ def compute_cross_entropy_sum(
     *,
     label_smoothing: float = 0.0,
     softcap: float | None = None,
+    bias_V: Tensor | None = None,
     chunk: int | None = None,
 ) -> Tensor:
     """Weighted sum of token losses at supervised positions.
@@ -147,14 +165,16 @@ def compute_cross_entropy_sum(
         scale_N: loss weights, float32, >= 0.
         label_smoothing: in [0, 1).
         softcap: Gemma 2's final logit soft cap, or None.
+        bias_V: the output head's bias, or None.
         chunk: positions whose logits exist at one time; by default as `choose_chunk` has it.
 
     Returns:
-        A float32 scalar; differentiable with respect to `hidden_ND` and `weight_VD`.
+        A float32 scalar; differentiable with respect to `hidden_ND`, `weight_VD` and `bias_V`.
     """
     if not torch.is_grad_enabled():
         # Autograd functions report a parameter as needing its gradient even then: as much work.
         hidden_ND, weight_VD = hidden_ND.detach(), weight_VD.detach()
+        bias_V = None if bias_V is None else bias_V.detach()
     loss: Tensor = _ChunkedCrossEntropy.apply(  # type: ignore[no-untyped-call]
         hidden_ND,
         weight_VD,
@@ -163,6 +183,7 @@ def compute_cross_entropy_sum(
         label_smoothing,
         softcap,
         chunk or choose_chunk(weight_VD),
+        bias_V,
     )
     return loss
 
@@ -174,6 +195,7 @@ def compute_token_logprobs(
     target_N: Tensor,
     *,
     softcap: float | None = None,
+    bias_V: Tensor | None = None,
     chunk: int | None = None,
 ) -> Tensor:
     """Log-probability of each target, float32, shape (N,); no gradient."""
@@ -181,6 +203,7 @@ def compute_token_logprobs(
     chunk = chunk or choose_chunk(weight_VD)
     for start in range(0, len(target_N), chunk):
         part = slice(start, start + chunk)
-        logprobs_CV = compute_logits(hidden_ND[part], weight_VD, softcap).log_softmax(-1)
+        logits_CV = compute_logits(hidden_ND[part], weight_VD, softcap, bias_V)
+        logprobs_CV = logits_CV.log_softmax(-1)
         parts.append(logprobs_CV.gather(1, target_N[part, None]).squeeze(1))
     return torch.cat(parts) if parts else hidden_ND.new_zeros(0, dtype=torch.float32)

@@ -31,14 +31,15 @@ class _ChunkedKl(torch.autograd.Function):
         scale_N: Tensor,
         softcap: float | None,
         chunk: int,
+        bias_V: Tensor | None,
     ) -> Tensor:
-        grads = ChunkGradients(ctx, hidden_ND, weight_VD)
+        grads = ChunkGradients(ctx, hidden_ND, weight_VD, bias_V)
         total = hidden_ND.new_zeros((), dtype=torch.float32)
         for start in range(0, len(scale_N), chunk):
             part = slice(start, start + chunk)
             hidden_CD, scale_C = hidden_ND[part], scale_N[part]
-            logits_CV = compute_logits(hidden_CD, weight_VD, softcap)
-            ref_logits_CV = compute_logits(ref_hidden_ND[part], ref_weight_VD, softcap)
+            logits_CV = compute_logits(hidden_CD, weight_VD, softcap, bias_V)
+            ref_logits_CV = compute_logits(ref_hidden_ND[part], ref_weight_VD, softcap, bias_V)
             logprobs_CV = logits_CV.log_softmax(-1)
             ref_logprobs_CV = ref_logits_CV.log_softmax(-1)
             ref_probs_CV = ref_logprobs_CV.exp()
@@ -55,7 +56,8 @@ class _ChunkedKl(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
-        return *scale_gradients(ctx, grad_outputs[0]), None, None, None, None, None
+        grad_hidden, grad_weight, grad_bias = scale_gradients(ctx, grad_outputs[0])
+        return grad_hidden, grad_weight, None, None, None, None, None, grad_bias
 
 
 def compute_kl_sum(
@@ -66,6 +68,7 @@ def compute_kl_sum(
     scale_N: Tensor,
     *,
     softcap: float | None = None,
+    bias_V: Tensor | None = None,
     chunk: int | None = None,
 ) -> Tensor:
     """Weighted sum of the divergences of the model from a reference at supervised positions.
@@ -81,6 +84,7 @@ def compute_kl_sum(
         ref_weight_VD: its output head's weight, of the dtype of `ref_hidden_ND`; no gradient.
         scale_N: loss weights, float32, >= 0.
         softcap: Gemma 2's final logit soft cap, or None.
+        bias_V: the output head's bias, which the reference has too, or None.
         chunk: positions whose logits exist at one time; by default as `choose_chunk` has it.
 
     Returns:
@@ -95,5 +99,6 @@ def compute_kl_sum(
         scale_N,
         softcap,
         chunk or choose_chunk(weight_VD),
+        bias_V,
     )
     return loss

@@ -39,10 +39,11 @@ class BatchTensors:
 
 @dataclass(frozen=True)
 class Head:
-    """The output head: its weight, shape (V, D), and the model's own soft cap of the logits."""
+    """The output head: its weight, bias if any, and the model's own soft cap of the logits."""
 
     weight_VD: Tensor
     softcap: float | None
+    bias_V: Tensor | None = None
 
 
 def load_batch(batch: PackedBatch, device: torch.device) -> BatchTensors:
@@ -65,21 +66,21 @@ def get_head(model: Any) -> Head:
     """The head of a causal language model, for hidden states as `compute_hidden` gives them.
 
     Raises:
-        ValueError: the head has a bias or is not a plain linear layer, or the base's configuration
-            asks for a router loss: the chunked loss would not be that of the model.
+        ValueError: the head is neither a plain linear layer nor one with trained rows, or the
+            base's configuration asks for a router loss: the chunked loss would not be that of the
+            model.
     """
     head = model.get_output_embeddings()
     config = model.config.get_text_config()
     is_plain = isinstance(head, nn.Linear)
-    if is_plain and head.bias is not None:
-        raise ValueError("an output head with a bias")
     if getattr(config, "output_router_logits", False):
         raise ValueError(
             "the router loss that output_router_logits in config.json asks for, which depends on"
             " how rows are batched; set it to false"
         )
     weight_VD = head.weight if is_plain else merge_head_rows(head)
-    return Head(weight_VD, getattr(config, "final_logit_softcapping", None))
+    bias_V = head.bias if is_plain else None
+    return Head(weight_VD, getattr(config, "final_logit_softcapping", None), bias_V)
 
 
 def is_packable(model: Any) -> bool:

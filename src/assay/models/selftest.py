@@ -111,6 +111,8 @@ def _compute_packed(model: Any, sequences: Sequence[Sequence[int]], head: Head) 
 
 def _compute_logits(head: Head, hidden_TD: Tensor) -> Tensor:
     logits_TV = (hidden_TD.to(head.weight_VD.dtype) @ head.weight_VD.t()).float()
+    if head.bias_V is not None:
+        logits_TV += head.bias_V
     if head.softcap is None:
         return logits_TV
     return torch.tanh(logits_TV / head.softcap) * head.softcap

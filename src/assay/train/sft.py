@@ -34,6 +34,7 @@ class SftLoss:
             tensors.target_weights_N,
             label_smoothing=self.label_smoothing,
             softcap=head.softcap,
+            bias_V=head.bias_V,
         )
 
 
