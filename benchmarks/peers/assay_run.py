@@ -8,6 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import assay  # noqa: F401  before PyTorch, which reads limits that it sets while it is loaded
+
+# isort: split
 import peft  # noqa: F401  imported late by Assay, and no part of the time to the first step
 import torch
 from benchmarks.own import build_job, place_rows

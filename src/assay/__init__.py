@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,12 @@ if TYPE_CHECKING:
     from assay.pipeline import RunOutcome
 
 __version__ = "0.1.0"
+
+# On a CPU oneDNN, and PyTorch before it, keep a compiled product of about 1 MB for every shape met,
+# up to 1,024 each, and packed batches bring new shapes at every step; 64 hold a micro-batch's.
+# PyTorch reads the limits while it is loaded, so they are set before anything imports it.
+for _limit in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
+    os.environ.setdefault(_limit, "64")
 
 
 def run(recipe: str | Path, overrides: Sequence[str] = ()) -> RunOutcome:
