@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from small_models import KINDS
 from two_ranks import LAYOUTS, METHODS, OPTIMIZERS, build, train
 
 from assay.data.share import share_lengths
@@ -124,6 +125,15 @@ def test_a_loss_that_is_not_finite_on_one_rank_stops_all_before_a_weight_moves(
     found = curves.together["not finite"]
     assert "are not both finite" in found["said"]
     assert found["after"] == found["before"]
+
+
+@pytest.mark.slow
+def test_every_architecture_trains_with_spread_weights(tmp_path: Path) -> None:
+    together = launch("architectures", tmp_path)
+    for kind in KINDS:
+        for method in METHODS:
+            model = build(method, ALONE, sharded=False, kind=kind)
+            assert_same_curve(together[f"{kind} {method}"], train(model, ALONE, stop_after=10))
 
 
 def test_shares_lose_nothing_and_are_balanced() -> None:

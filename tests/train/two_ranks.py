@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from small_models import make_model, make_rows
+from small_models import KINDS, make_model, make_rows
 
 from assay.data import TokenSequence
 from assay.data.pack import PackedBatch
@@ -42,9 +42,9 @@ def get_share(step: int, ranks: Ranks, *, anchored: bool = False) -> list[Packed
     return pack_share(sequences, 24, Share(ranks.rank, ranks.num_ranks))
 
 
-def build(method: str, ranks: Ranks, *, sharded: bool) -> Any:
+def build(method: str, ranks: Ranks, *, sharded: bool, kind: str = "llama") -> Any:
     """A small model with all weights trained, or with adapters, some of them with dropout."""
-    model = make_model()
+    model = make_model(kind)
     if method != "full":
         torch.manual_seed(1)
         dropout = 0.3 if method == "dropout" else 0.0
@@ -112,6 +112,16 @@ def together(ranks: Ranks, folder: Path) -> dict[str, Any]:
     drawn = float(torch.rand(()))
     found["drawn"] = [ranks.sum(drawn if ranks.rank == rank else 0.0) for rank in (0, 1)]
     found["not finite"] = fail_on_one(ranks)
+    return found
+
+
+def architectures(ranks: Ranks, folder: Path) -> dict[str, Any]:
+    """The first steps of every small architecture with spread weights."""
+    found = {}
+    for kind in KINDS:
+        for method in METHODS:
+            model = build(method, ranks, sharded=True, kind=kind)
+            found[f"{kind} {method}"] = train(model, ranks, stop_after=10)
     return found
 
 

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from assay.data.pack import PackedBatch
+from assay.data.pack import PackedBatch, split_batch
 from assay.data.share import build_filler
 from assay.errors import TrainingError
+from assay.models.forward import is_packable
 from assay.train.ranks import Ranks, is_sharded
 
 if TYPE_CHECKING:
@@ -85,9 +86,12 @@ def level_batches(
     """`batches` with fillers, so that all ranks have equally many of each kind, in one order.
 
     Where weights are spread, every pass of one rank needs the others; elsewhere nothing is added.
+    A model that runs each sequence by itself gets each as a batch of its own.
     """
     if not hasattr(model, _RUN):
         return batches
+    if not is_packable(model):
+        batches = [part for batch in batches for part in split_batch(batch, token_budget=1)]
     kinds = [[b for b in batches if b.is_anchored == anchored] for anchored in (False, True)]
     most = ranks.max(*map(len, kinds))
     return [
