@@ -1,6 +1,7 @@
 """QLoRA: a quantised base trains as its dequantised twin does, reloads equal and merges tightly."""
 
 import json
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -85,6 +86,24 @@ def test_four_bits_train_as_the_weights_they_stand_for(
         torch.testing.assert_close(weight, twin[name], rtol=1e-3, atol=1e-4, msg=name)
 
 
+def test_flavours_on_four_bits_train_as_on_the_weights_they_stand_for(
+    small_base: Path, tmp_path: Path
+) -> None:
+    base, flavours = quantised(small_base, "nf4"), ("dora", "rslora")
+    model, plain = load_model(base), dequantize(load_model(base))
+    losses = train_two_steps(model, flavours=flavours)
+    assert losses == pytest.approx(train_two_steps(plain, flavours=flavours), rel=1e-5)
+    assert losses[1] < losses[0]
+    found, twin = adapter_weights(model), adapter_weights(plain)
+    assert any("magnitude" in name for name in found)
+    for name, weight in found.items():
+        torch.testing.assert_close(weight, twin[name], rtol=1e-3, atol=1e-4, msg=name)
+    save_peft(model.eval(), base, tmp_path, flavours=flavours)
+    integrity = check_integrity(base, tmp_path, take_probe(model, PROMPTS), adapter=True)
+    assert integrity.reload_difference == 0
+    assert integrity.merged_equals_adapter
+
+
 def find_plain(base: BaseFiles) -> Any:
     return load_model(replace(base, quantization=None))
 
@@ -119,10 +138,10 @@ def test_adapters_reload_equal_and_merge_within_the_tolerance(
         assert largest_difference(ours, unquantised) > FROM_QUANTISED[kind]
 
 
-def save_peft(tuned: Any, base: BaseFiles, folder: Path) -> None:
+def save_peft(tuned: Any, base: BaseFiles, folder: Path, *, flavours: Sequence[str] = ()) -> None:
     """Save the adapters of a causal model, wrapped in PEFT again with the same weights."""
     torch.manual_seed(1)
-    wrapped = add_lora(load_model(base), rank=4, alpha=8.0, base_name=base.name)
+    wrapped = add_lora(load_model(base), rank=4, alpha=8.0, flavours=flavours, base_name=base.name)
     weights = adapter_weights(tuned)
     with torch.no_grad():
         for name, parameter in wrapped.get_base_model().named_parameters():

@@ -48,3 +48,5 @@ def test_a_run_in_four_bits_keeps_its_integrity_and_exports(recipe: Path) -> Non
         root=str(outcome.run.path.parent),
     )
     assert exported.difference <= exported.tolerance
+    assert exported.requantised is not None
+    assert exported.tolerance < exported.requantised < 0.5

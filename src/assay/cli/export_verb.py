@@ -32,11 +32,14 @@ def export(
         f"wrote {exported.folder}\nlargest logit difference to the adapter"
         f" {exported.difference:.2g} (allowed {exported.tolerance:g}), chat template byte-equal"
     )
+    if exported.requantised is not None:
+        text += f"\nheld in few bits again, as its base was tuned: {exported.requantised:.2g}"
     value = {
         "folder": str(exported.folder),
         "form": to,
         "difference": exported.difference,
         "tolerance": exported.tolerance,
+        "requantised_difference": exported.requantised,
         "forms": list(FORMS),
     }
     print_result(value, text=text, as_json=as_json)

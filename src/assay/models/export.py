@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +98,21 @@ def export_merged(
     save_model(merged, target, tokenizer_folder=adapter)
     del with_adapter, merged
     return largest_difference(expected, _logits_of(base, target, prompts))
+
+
+def compute_requantised_gap(
+    base: BaseFiles, adapter: Path, merged: Path, *, prompts: Sequence[Sequence[int]]
+) -> float:
+    """How far logits of `merged` are from the adapter's where it is held in few bits as `base` is.
+
+    Merged weights have other values than the few that the base was held in, so they are rounded
+    anew, which no adapter made up for. `base` is quantised.
+    """
+    free_memory()
+    expected = compute_logits(load_adapter(load_model(base), adapter), prompts)
+    free_memory()
+    again = replace(base.with_weights_of(merged), quantization=base.quantization)
+    return largest_difference(expected, compute_logits(load_model(again), prompts))
 
 
 def take_probe(model: Any, sequences: Sequence[Sequence[int]]) -> Probe:

@@ -11,7 +11,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay.errors import Problem, ReleaseError, UsageError
+from assay.errors import ConfigError, Problem, ReleaseError, UsageError
 from assay.pipeline.subject import find_run_base, find_tuned_run
 from assay.runs.atomic import disk_full_named
 
@@ -23,11 +23,16 @@ PROBES = ("Hello.", "What can you do for me?", "Please list three things.")
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written and how far its logits are from the run's, at most `tolerance`."""
+    """What was written and how far its logits are from the run's, at most `tolerance`.
+
+    `requantised` is how far they are where it is held in few bits again as the run's base was;
+    None where that was not.
+    """
 
     folder: Path
     difference: float
     tolerance: float
+    requantised: float | None = None
 
 
 def export_run(
@@ -38,11 +43,11 @@ def export_run(
     `out` is the folder to write, by default the run's with the form's name behind it.
 
     Raises:
-        UsageError: an unknown form or dtype, a base instead of a run, a folder that exists, or one
-            within a run that is signed.
+        UsageError: an unknown form or dtype, a base instead of a run, a method that cannot be
+            merged, a folder that exists, or one within a run that is signed.
         ReleaseError: the logits differ by more than the tolerance; nothing is left behind.
     """
-    from assay.models.export import export_merged, merge_tolerance
+    from assay.models.export import compute_requantised_gap, export_merged, merge_tolerance
 
     wrong = [
         Problem(key=option, got=value, allowed=", ".join(allowed), do="choose one")
@@ -55,7 +60,7 @@ def export_run(
     if run is None:
         raise UsageError(f"{name} is a base, which needs no export; name a run")
     if run.model.is_dir():
-        raise UsageError(f"{run.path}: full tuning wrote whole weights; copy {run.model}")
+        raise UsageError(f"{run.path}: its method wrote whole weights; copy {run.model}")
     folder = run.path.resolve()
     target = Path(out) if out else folder.with_name(f"{folder.name}-{form}")
     if target.exists():
@@ -68,7 +73,11 @@ def export_run(
     draft = _make_draft(target)
     base = find_run_base(run)
     prompts = [base.tokenizer.encode(text) for text in PROBES]
-    difference = export_merged(base, run.adapter, draft, prompts=prompts, dtype=dtype)
+    try:
+        difference = export_merged(base, run.adapter, draft, prompts=prompts, dtype=dtype)
+    except ConfigError as error:
+        shutil.rmtree(draft)
+        raise UsageError(f"{run.path}: {error}; use its adapter as it is") from error
     tolerance = merge_tolerance(dtype)
     if not difference <= tolerance:
         shutil.rmtree(draft)
@@ -76,8 +85,11 @@ def export_run(
             f"{run.path}: merged logits differ from the adapter's by {difference:.3g}, more than"
             f" {tolerance:g}; nothing was written"
         )
+    requantised = None
+    if base.quantization is not None:
+        requantised = compute_requantised_gap(base, run.adapter, draft, prompts=prompts)
     draft.rename(target)
-    return Exported(target, difference, tolerance)
+    return Exported(target, difference, tolerance, requantised)
 
 
 def _make_draft(target: Path) -> Path:
