@@ -18,14 +18,25 @@ from assay.pipeline.tokens import Sequences
 from assay.runs import RunFolder
 
 
-def build_job(output: str, *, base: str, method: dict[str, Any], train: dict[str, Any]) -> Job:
-    """The job of a recipe that says this much; all else is as recipes have it."""
+def build_job(
+    output: str,
+    *,
+    base: str,
+    method: dict[str, Any],
+    train: dict[str, Any],
+    rows: Path | None = None,
+) -> Job:
+    """The job of a recipe that says this much; all else is as recipes have it.
+
+    Without `rows`, a file of prompts and completions, training is to be given tokens.
+    """
     folder = Path(output)
-    # Training is given tokens; the recipe must name some rows all the same.
-    (folder / "rows.jsonl").write_text('{"prompt": "w4", "completion": "w5"}\n' * 8, "utf-8")
+    if rows is None:
+        rows = folder / "rows.jsonl"  # a recipe must name some all the same
+        rows.write_text('{"prompt": "w4", "completion": "w5"}\n' * 8, "utf-8")
     recipe = {
         "base": base,
-        "data": {"train": "rows.jsonl"},
+        "data": {"train": str(rows), "validation_ratio": 0},
         "method": method,
         "train": train,
         "output": str(folder / "runs"),

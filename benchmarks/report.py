@@ -108,8 +108,7 @@ def _render_gpu(results: dict[str, Any], path: Path) -> str:
     for name, workload in results["workloads"].items():
         for trainer, one in workload["trainers"].items():
             if "failed" in one:
-                reason = one["failed"].replace("|", "/")[:160]
-                text += f"| {name} | {trainer} | not measured: {reason} |||||\n"
+                text += f"| {name} | {trainer} | not measured: {_reason(one)} |||||\n"
                 continue
             text += (
                 f"| {name} | {trainer} | {one['tokens_per_s']:,.0f} |"
@@ -126,24 +125,53 @@ def render_tables(results: dict[str, Any], path: Path) -> str:
         f" every figure, with versions: `benchmarks/results/{path.name}`.\n"
     )
     for name, workload in results["workloads"].items():
-        rates = workload["gflops_per_cpu_s"]
-        text += (
-            f"\n### {name}\n\n{workload['num_steps']} steps, {workload['num_tokens']:,} tokens,"
-            f" {workload['num_labels']:,} of them trained. Matrix products reach, in GFLOP per"
-            f" CPU-second: {', '.join(f'{rate:.0f} {name}' for name, rate in rates.items())}.\n\n"
-            f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|\n"
-        )
-        trainers = workload["trainers"]
-        for key in sorted(trainers, key=lambda k: -trainers[k].get("tokens_per_cpu_s", 0)):
-            text += _render_row(key, trainers[key])
+        text += f"\n### {name}\n\n"
+        text += _render_start(workload) if workload.get("num_rows") else _render_pace(workload)
     return text + "\n"
 
 
+def _render_pace(workload: dict[str, Any]) -> str:
+    rates, trainers = workload["gflops_per_cpu_s"], workload["trainers"]
+    text = (
+        f"{workload['num_steps']} steps, {workload['num_tokens']:,} tokens,"
+        f" {workload['num_labels']:,} of them trained. Matrix products reach, in GFLOP per"
+        f" CPU-second: {', '.join(f'{rate:.0f} {name}' for name, rate in rates.items())}.\n\n"
+        f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|\n"
+    )
+    for key in sorted(trainers, key=lambda k: -trainers[k].get("tokens_per_cpu_s", 0)):
+        text += _render_row(key, trainers[key])
+    return text
+
+
+def _render_start(workload: dict[str, Any]) -> str:
+    """From a file of text to the end of the first step: everything a run does before it."""
+    text = (
+        f"From {workload['num_rows']:,} rows of text to the end of the first step, imports apart.\n"
+        "\n| trainer and setting | CPU-seconds | seconds | peak memory, MB |\n|---|---|---|---|\n"
+    )
+    for key, one in workload["trainers"].items():
+        if "failed" in one:
+            text += f"| {_label(key)} | not measured: {_reason(one)} |||\n"
+            continue
+        text += (
+            f"| {_label(key)} | {one['time_to_first_step_cpu_s']:.1f} |"
+            f" {one['time_to_first_step_s']:.1f} | {one['peak_rss_mb']:,.0f} |\n"
+        )
+    return text
+
+
+def _label(key: str) -> str:
+    return key.replace("_", " + ").replace(":", ", ")
+
+
+def _reason(result: dict[str, Any]) -> str:
+    return str(result["failed"]).replace("|", "/").replace("\n", " ")[:160]
+
+
 def _render_row(key: str, result: dict[str, Any]) -> str:
-    label = key.replace("_", " + ").replace(":", ", ")
+    label = _label(key)
     if "failed" in result:
-        reason = result["failed"].replace("|", "/").replace("\n", " ")[:160]
-        return f"| {label} | not measured: {reason} |||||||||\n"
+        return f"| {label} | not measured: {_reason(result)} |||||||||\n"
     losses, norms = result["losses"], result["grad_norms"]
     agreement = result["agreement"]
     if "failed" in agreement:

@@ -7,6 +7,7 @@ import sys
 import venv
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 PEERS, ENVIRONMENTS = HERE / "peers", HERE / ".envs"
@@ -21,6 +22,7 @@ class Trainer:
     `environment` names a requirement file beside the script; None is this interpreter's own.
     `reorders`: settings that pack, so that a step holds other samples than ours; the tokens of
     all steps are the same. `bf16_settings` are measured in that precision instead of `settings`.
+    `from_text`: it can be timed from a file of text to its first step.
     """
 
     name: str
@@ -29,31 +31,37 @@ class Trainer:
     environment: str | None = None
     reorders: tuple[str, ...] = ()
     methods: tuple[str, ...] = EVERY_METHOD
+    from_text: bool = False
 
     @property
     def script(self) -> Path:
         return PEERS / f"{self.name}_run.py"
 
-    def choose_settings(self, method: str, precision: str) -> tuple[str, ...]:
+    def choose_settings(self, spec: dict[str, Any]) -> tuple[str, ...]:
+        method, precision = spec["method"], spec["precision"]
         if method not in self.methods:
             return ()
+        if spec["num_rows"]:
+            return ("from-text",) if self.from_text else ()
         return self.bf16_settings if precision == "bf16" and self.bf16_settings else self.settings
 
 
 TRAINERS = (
-    Trainer("assay", ("default",)),
+    Trainer("assay", ("default",), from_text=True),
     Trainer("transformers_peft", ("padded",)),
     Trainer(
         "trl",
         ("default", "padded", "padding-free", "packed"),
         ("default", "padded", "padding-free-autocast", "padding-free", "packed"),
         reorders=("packed", "packed-autocast"),
+        from_text=True,
     ),
     Trainer(
         "llamafactory",
         ("padded", "neat-packed"),
         environment="llamafactory",
         reorders=("neat-packed",),
+        from_text=True,
     ),
     Trainer("litgpt", ("padded",), environment="litgpt"),
     Trainer("torchtune", ("padded", "packed"), environment="torchtune", reorders=("packed",)),

@@ -65,10 +65,11 @@ class Workload:
     num_steps: int
     batch_size: int
     learning_rate: float
+    num_rows: int | None = None  # as text, of which the first steps are run; else as tokens
 
     @property
     def num_sequences(self) -> int:
-        return self.num_steps * self.batch_size
+        return self.num_rows or self.num_steps * self.batch_size
 
 
 WORKLOADS = {
@@ -80,6 +81,7 @@ WORKLOADS = {
     "full-bf16": Workload("m32", "chats", "full", "bf16", 5, 8, 3e-4),
     "qlora": Workload("m32", "chats", "qlora", "bf16", 5, 8, 1e-3),
     "long-fp32": Workload("m32", "documents", "lora", "fp32", 3, 2, 1e-3),
+    "start-fp32": Workload("m32", "chats", "lora", "fp32", 1, 8, 1e-3, num_rows=2000),
     "toy": Workload("toy", "chats", "lora", "fp32", 2, 4, 1e-3),
 }
 
@@ -120,6 +122,7 @@ def write_workload(name: str) -> dict[str, Any]:
     rows = make_sequences(workload.data, shape.vocab_size, workload.num_sequences)
     data = DATA / f"{workload.data}-{shape.vocab_size}-{workload.num_sequences}.jsonl"
     data.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    steps = rows[: workload.num_steps * workload.batch_size]
     return asdict(workload) | {
         "workload": name,
         "model": str(model),
@@ -130,9 +133,19 @@ def write_workload(name: str) -> dict[str, Any]:
         "alpha": ALPHA,
         "target_modules": list(TARGETS),
         "max_grad_norm": MAX_GRAD_NORM,
-        "num_tokens": sum(len(row["input_ids"]) for row in rows),
-        "num_labels": sum(label >= 0 for row in rows for label in row["labels"]),
+        "num_tokens": sum(len(row["input_ids"]) for row in steps),
+        "num_labels": sum(label >= 0 for row in steps for label in row["labels"]),
     }
+
+
+def write_text(rows: list[dict[str, list[int]]], path: Path, prompt: str, answer: str) -> None:
+    """Rows as JSON lines of a prompt and an answer in words, under the names a trainer reads."""
+    with path.open("w", encoding="utf-8") as file:
+        for row in rows:
+            words = [f"w{i}" for i in row["input_ids"]]
+            num_prompt = sum(label == -100 for label in row["labels"])
+            texts = " ".join(words[:num_prompt]), " ".join(words[num_prompt:])
+            file.write(json.dumps({prompt: texts[0], answer: texts[1]}) + "\n")
 
 
 def _write_model(shape: Shape, folder: Path) -> None:

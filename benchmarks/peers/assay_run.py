@@ -1,6 +1,7 @@
 """Runs Assay's tuning stage on a recipe, as `assay run` does, on tokens that are already there.
 
-``default`` is what a recipe gets that says no more than the workload does.
+``default`` is what a recipe gets that says no more than the workload does. ``from-text`` begins
+with a file of text: it is read, checked, tokenised and its masks are reported, as in every run.
 """
 
 from __future__ import annotations
@@ -14,14 +15,18 @@ import assay  # noqa: F401  before PyTorch, which reads limits that it sets whil
 import peft  # noqa: F401  imported late by Assay, and no part of the time to the first step
 import torch
 from benchmarks.own import build_job, place_rows
+from benchmarks.workloads import write_text
 from meter import Meter, read_rows, read_spec
 from safetensors.torch import load_file
 from transformers import LlamaForCausalLM  # noqa: F401  the same
 
 from assay.models.base import load_model
+from assay.pipeline.batches import build_rows
 from assay.pipeline.job import Job
 from assay.pipeline.method import add_method
 from assay.pipeline.precision import choose_precision
+from assay.pipeline.prepare import prepare
+from assay.pipeline.tokens import select_sequences
 from assay.pipeline.tune import self_test, training_mode, tune_steps
 from assay.train.fit import drain
 
@@ -39,7 +44,11 @@ def build_run(spec: dict[str, Any]) -> Job:
         "precision": spec["precision"],
     }
     method = {"type": spec["method"], **adapter}
-    return build_job(spec["output"], base=spec["model"], method=method, train=train)
+    text = None
+    if spec["setting"] == "from-text":
+        text = Path(spec["output"]) / "text.jsonl"
+        write_text(read_rows(spec), text, "prompt", "completion")
+    return build_job(spec["output"], base=spec["model"], method=method, train=train, rows=text)
 
 
 def load_subject(job: Job, spec: dict[str, Any]) -> Any:
@@ -57,10 +66,13 @@ def load_subject(job: Job, spec: dict[str, Any]) -> Any:
 
 def main() -> None:
     spec = read_spec()
-    meter = Meter(spec, watch_steps=False)
     job = build_run(spec)
+    meter = Meter(spec, watch_steps=False)
+    if spec["setting"] == "from-text":
+        rows = build_rows(job, select_sequences(prepare(job)))
+    else:
+        rows = place_rows(job, read_rows(spec), spec["data"])
     model = load_subject(job, spec)
-    rows = place_rows(job, read_rows(spec), spec["data"])
     difference = self_test(job, rows, model)
     torch.set_num_threads(1)
 

@@ -1,8 +1,9 @@
 """Runs LLaMA-Factory's own `run_exp` on the chats as text, which its tokenizer turns into our ids.
 
-``padded``: to the longest of the batch. ``neat-packed``: its packing with isolated attention, rows
-of 512 (or the longest sequence), two rows a step. Checkpointing is off, which is faster; where the
-workload is bf16 it computes under autocast, since it refuses bf16 weights on a CPU.
+``padded``, ``from-text``: to the longest of the batch. ``neat-packed``: its packing with isolated
+attention, rows of 512 (or the longest sequence), two rows a step. Checkpointing is off, which is
+faster; where the workload is bf16 it computes under autocast, since it refuses bf16 weights on a
+CPU.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from meter import Meter, read_rows, read_spec
 sys.modules["torchaudio"] = ModuleType("torchaudio")
 sys.modules["torchaudio"].__spec__ = ModuleSpec("torchaudio", None)
 
+from benchmarks.workloads import write_text  # noqa: E402
 from llamafactory.train.sft import workflow  # noqa: E402
 from llamafactory.train.tuner import run_exp  # noqa: E402
 
@@ -27,15 +29,8 @@ from llamafactory.train.tuner import run_exp  # noqa: E402
 def write_data(spec: dict[str, Any]) -> int:
     """The rows as prompt and answer in words; returns the length of the longest in tokens."""
     rows, folder = read_rows(spec), Path(spec["output"])
-    texts = []
-    for row in rows:
-        num_prompt = sum(label == -100 for label in row["labels"])
-        words = [f"w{i}" for i in row["input_ids"]]
-        texts.append(
-            {"instruction": " ".join(words[:num_prompt]), "output": " ".join(words[num_prompt:])}
-        )
-    (folder / "rows.json").write_text(json.dumps(texts), "utf-8")
-    info = {"rows": {"file_name": "rows.json", "columns": {"prompt": "instruction"}}}
+    write_text(rows, folder / "rows.jsonl", "instruction", "output")
+    info = {"rows": {"file_name": "rows.jsonl", "columns": {"prompt": "instruction"}}}
     info["rows"]["columns"]["response"] = "output"
     (folder / "dataset_info.json").write_text(json.dumps(info), "utf-8")
     return max(len(row["input_ids"]) for row in rows)
@@ -57,6 +52,7 @@ def settings(spec: dict[str, Any], longest: int) -> dict[str, Any]:
         "neat_packing": packed,
         "per_device_train_batch_size": spec["batch_size"],
         "gradient_accumulation_steps": 1,
+        "max_steps": spec["num_steps"] if spec["num_rows"] else -1,
         "num_train_epochs": 1,
         "learning_rate": spec["learning_rate"],
         "lr_scheduler_type": "constant",

@@ -4,15 +4,19 @@
 workload is bf16, float32 weights under autocast. ``padded``: weights in the workload's precision,
 no checkpointing. ``padding-free``: each batch as one row. ``packed``: its bin packing into rows of
 512 (or of the longest sequence), two rows a step. ``…-autocast``: the same under autocast.
+``from-text``: padded, beginning with a file of prompts and completions.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
+from benchmarks.workloads import write_text
 from datasets import Dataset
 from meter import Meter, read_rows, read_spec
+from transformers import AutoTokenizer
 from transformers_peft_run import load_subject
 from trl import SFTConfig, SFTTrainer
 
@@ -55,15 +59,24 @@ def is_autocast(spec: dict[str, Any]) -> bool:
     return spec["precision"] == "bf16" and (setting == "default" or "autocast" in setting)
 
 
+def load_rows(spec: dict[str, Any]) -> Any:
+    if spec["setting"] != "from-text":
+        return Dataset.from_list(read_rows(spec))
+    return Dataset.from_json(str(Path(spec["output"]) / "text.jsonl"))
+
+
 def main() -> None:
     spec = read_spec()
+    if spec["setting"] == "from-text":
+        write_text(read_rows(spec), Path(spec["output"]) / "text.jsonl", "prompt", "completion")
     meter = Meter(spec)
     arguments = SFTConfig(**settings(spec))
     weights = {"precision": "fp32"} if is_autocast(spec) else {}
     trainer = SFTTrainer(
         load_subject(spec | weights),
         args=arguments,
-        train_dataset=Dataset.from_list(read_rows(spec)),
+        train_dataset=load_rows(spec),
+        processing_class=AutoTokenizer.from_pretrained(spec["model"]),
     )
     trainer.data_collator = meter.watch_collator(trainer.data_collator)
     torch.set_num_threads(1)
