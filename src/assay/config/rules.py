@@ -115,6 +115,13 @@ RULES = (
         "lower it, or raise train.batch_size",
     ),
     Rule(
+        ("train.techniques", "launch.processes"),
+        lambda recipe: recipe.launch.processes > 1 and "step_per_layer" in recipe.train.techniques,
+        "step_per_layer on several processes, which sum their gradients before a weight moves",
+        "step_per_layer on one process",
+        "remove it: weights that are spread over processes need as little",
+    ),
+    Rule(
         ("launch.processes", "sweep"),
         lambda recipe: recipe.launch.processes > 1 and bool(recipe.sweep),
         "several processes with sweep",

@@ -37,6 +37,9 @@ class Layout:
         return self.weights == "spread"
 
 
+ON_ONE = Layout("whole", "on one process")
+
+
 def choose_layout(
     job: Job, *, device: torch.device, num_local: int, asked: Weights | None = None
 ) -> Layout:
@@ -45,8 +48,10 @@ def choose_layout(
     `num_local` processes share this machine's memory, on GPUs one GPU each.
 
     Raises:
-        ConfigError: the weights are to be spread, and the method or optimizer cannot have that.
+        ConfigError: the weights are to be spread, and the method or optimizer cannot have that; or
+            a run that was begun on one process has a technique for one alone.
     """
+    _check_techniques(job)
     needed, memory = _compute_needed_bytes(job), _find_memory_bytes(device, num_local)
     weights: Weights = asked or ("whole" if needed <= WHOLE_SHARE * memory else "spread")
     room = f"{needed / 1e9:.1f} of {memory / 1e9:.1f} GB are needed on each process"
@@ -90,6 +95,18 @@ def _load(job: Job, device: torch.device) -> Any:
     return wrapped if job.recipe.method.trains_base else wrapped.get_base_model()
 
 
+def _check_techniques(job: Job) -> None:
+    if "step_per_layer" in job.recipe.train.techniques:
+        raise ConfigError(
+            Problem(
+                key="train.techniques",
+                got="step_per_layer on several processes",
+                allowed="step_per_layer on one process",
+                do="go on with this run on one process",
+            )
+        )
+
+
 def _check_spread(job: Job) -> None:
     method, train = job.recipe.method, job.recipe.train
     problems = []
@@ -118,6 +135,15 @@ def _check_spread(job: Job) -> None:
                 got="bf16 for trained weights that are spread over processes",
                 allowed="mixed, or fp32",
                 do="set it to mixed",
+            )
+        )
+    if "offload_activations" in train.techniques:
+        problems.append(
+            Problem(
+                key="train.techniques",
+                got="offload_activations, which cannot tell gathered weights from activations",
+                allowed="checkpoint_layers where weights are spread over processes",
+                do="write checkpoint_layers in its place",
             )
         )
     if problems:

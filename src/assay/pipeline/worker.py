@@ -15,12 +15,12 @@ import time
 import traceback
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from assay.errors import EXIT_BUG, EXIT_CANCELLED, EXIT_OK, AssayError, LostRanksError, UsageError
-from assay.pipeline.layout import Weights, choose_layout, load_trained
+from assay.pipeline.layout import ON_ONE, Weights, choose_layout, load_trained
 from assay.pipeline.progress import PlainProgress, Progress
 from assay.pipeline.relay import NoProgress, RelayedProgress
 
@@ -152,10 +152,11 @@ def _train(job: Job, call: Call, ranks: Ranks, device: torch.device) -> dict[str
     from assay.train.checkpoint import Checkpoints
 
     num_local = int(os.environ.get("LOCAL_WORLD_SIZE", ranks.num_ranks))
-    layout = choose_layout(job, device=device, num_local=num_local, asked=call.weights)
     if ranks.num_ranks == 1:
-        layout = replace(layout, weights="whole")
-    job.progress.note(f"{ranks.num_ranks} processes, {layout.reason}")
+        layout = ON_ONE
+    else:
+        layout = choose_layout(job, device=device, num_local=num_local, asked=call.weights)
+        job.progress.note(f"{ranks.num_ranks} processes, {layout.reason}")
     share = Share(ranks.rank, ranks.num_ranks)
     rows = build_rows(job, read_sequences(job.run), share)
     model = load_trained(job, layout, device, ranks)
@@ -200,7 +201,8 @@ def _end_with_parent() -> None:
 
 
 def _first(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
+    """What happened, without gloo's advice."""
+    return str(error).strip().splitlines()[0].split(" This is typically")[0]
 
 
 def _is_lost(error: RuntimeError) -> bool:
