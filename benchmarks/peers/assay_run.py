@@ -81,6 +81,7 @@ def main() -> None:
         job.run.append_metrics(record)
 
     with training_mode(job, model):
+        meter.start()
         drain(tune_steps(job, rows, model, difference=difference, resume=False), report)
     more = {"layer_bytes": _count_layer_bytes(model), "recipe": job.recipe.train.model_dump()}
     meter.print_result("assay", "transformers", "peft", "bitsandbytes", **more)

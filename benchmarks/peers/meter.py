@@ -40,7 +40,8 @@ def read_rows(spec: dict[str, Any]) -> list[dict[str, list[int]]]:
 class Meter:
     """Create it after the trainer's imports and before it builds anything.
 
-    Without `watch_steps` the trainer's own loop says when a step is over, by `stepped`.
+    Without `watch_steps` the trainer's own loop says when it begins and when a step is over, by
+    `start` and `stepped`: one that runs layers by other calls than their own is not seen to begin.
     """
 
     def __init__(self, spec: dict[str, Any], *, watch_steps: bool = True) -> None:
@@ -53,12 +54,15 @@ class Meter:
         self.batches: list[tuple[int, int]] = []
         self._loss = 0.0
         self._norm: float | None = None
-        self._forward_hook = register_module_forward_pre_hook(self._before_forward)
         if watch_steps:
+            self._forward_hook = register_module_forward_pre_hook(self._before_forward)
             register_optimizer_step_pre_hook(self._before_step)
             register_optimizer_step_post_hook(self._after_step)
             self._watch_backward()
             self._watch_clipping()
+
+    def start(self) -> None:
+        self.started = _now()
 
     def stepped(self, loss: float, grad_norm: float) -> None:
         """Note that a step is over, with its mean loss and the gradient's norm before clipping."""
