@@ -6,6 +6,7 @@ baseline is left out, since it is as long as its answers are.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import random
@@ -125,6 +126,7 @@ def take_first_step(folder: Path) -> dict[str, dict[str, float]]:
     from assay.train import sft
 
     torch.set_num_threads(1)
+    gc.collect()  # else looking through what imports left falls into whichever phase is due
     loaded = load_checked(folder / "recipe.yaml", [f"output={json.dumps(str(folder / 'runs'))}"])
     run = begin_run(loaded)
     clock = _Clock()

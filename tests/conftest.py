@@ -1,11 +1,18 @@
-"""What tests of several units share: a base of two small random layers."""
+"""What tests of several units share: a base of two small random layers, a cache of their own."""
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
 TINY = Path(__file__).parents[1] / "src" / "assay" / "models" / "tiny"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test reads or writes the cache of whoever runs it."""
+    os.environ["ASSAY_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="session")

@@ -152,3 +152,20 @@ def test_half_of_the_rows_trained_leaves_the_held_out_rows(stage: Stage) -> None
     assert (len(half.train), len(whole.train)) == (14, 28)
     assert [r.id for r in half.test] == [r.id for r in whole.test]
     assert [r.id for r in half.validation] == [r.id for r in whole.validation]
+
+
+def test_tokens_come_from_the_cache_and_are_the_same(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("assay.data.render_rows.MIN_CACHED_CHARS", 1)
+    monkeypatch.setenv("ASSAY_CACHE", str(tmp_path / "cache"))
+    rows = [chat(n, long=n == 3) for n in range(20)]
+    rest = "  on_too_long: drop\n  allow: [truncated_rows]"
+    first = stage.run(rows, rest)
+    report = read_json(stage.folder_of_run.data_report)
+    assert not any("cache" in line for line in stage.notes.lines)
+    assert stage.run(rows, rest) == first
+    assert read_json(stage.folder_of_run.data_report) == report
+    assert f"tokens of 20 of 20 rows taken from {tmp_path / 'cache' / 'tokens'}" in (
+        stage.notes.lines
+    )

@@ -20,7 +20,7 @@ from assay.chat.render import (
     render_prompt,
     render_text,
 )
-from assay.chat.tokenizer import ChatTokenizer, load_chat_tokenizer
+from assay.chat.tokenizer import ChatTokenizer, load_chat_tokenizer, parse_chat_tokenizer
 
 __all__ = [
     "Boundary",
@@ -35,6 +35,7 @@ __all__ = [
     "load_chat_tokenizer",
     "message_text",
     "message_weight",
+    "parse_chat_tokenizer",
     "render_completion",
     "render_conversation",
     "render_example",

@@ -119,6 +119,17 @@ class ChatTokenizer:
         added = self.backend.get_added_tokens_decoder()
         return tuple(token.content for _, token in sorted(added.items()) if token.special)
 
+    def to_json(self) -> bytes:
+        """All of it, by which `parse_chat_tokenizer` builds an equal one in another process."""
+        parts = {
+            "backend": self.backend.to_str(),
+            "templates": dict(self.templates),
+            "special_tokens": dict(self.special_tokens),
+            "eos_ids": self.eos_ids,
+            "prefix_ids": self.prefix_ids,
+        }
+        return json.dumps(parts, sort_keys=True).encode("ascii")
+
     def special_id(self, key: str) -> int | None:
         """Id of a special token by name, e.g. ``bos_token``; None where the base has none."""
         text = self.special_tokens.get(key)
@@ -165,6 +176,20 @@ def load_chat_tokenizer(folder: str | Path) -> ChatTokenizer:
         special_tokens=special_tokens,
         eos_ids=_read_eos_ids(folder, backend, special_tokens),
         prefix_ids=prefix_ids,
+    )
+
+
+def parse_chat_tokenizer(content: bytes) -> ChatTokenizer:
+    """The tokenizer that `ChatTokenizer.to_json` wrote."""
+    from tokenizers import Tokenizer
+
+    parts = json.loads(content)
+    return ChatTokenizer(
+        backend=Tokenizer.from_str(parts["backend"]),
+        templates=parts["templates"],
+        special_tokens=parts["special_tokens"],
+        eos_ids=tuple(parts["eos_ids"]),
+        prefix_ids=tuple(parts["prefix_ids"]),
     )
 
 

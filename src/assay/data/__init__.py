@@ -9,10 +9,12 @@ from assay.data.prepare import PreparedData, RefusedData, prepare_data
 from assay.data.prompts import Prompt, to_prompt
 from assay.data.read import ReadResult, SourceCounts, read_sources
 from assay.data.records import Message, Record
+from assay.data.render_rows import RowRenderer
 from assay.data.report import build_report, render_problems, write_data, write_refusal
 from assay.data.sequences import TokenSequence
 from assay.data.split import Splits, split_records
 from assay.data.stored import compute_split_hash, read_split, write_split
+from assay.data.token_cache import open_token_cache
 from assay.data.tokens import Dropped, Tokenized, tokenize
 from assay.data.tool_offers import describe_unoffered_calls, find_unoffered_calls
 
@@ -27,6 +29,7 @@ __all__ = [
     "ReadResult",
     "Record",
     "RefusedData",
+    "RowRenderer",
     "SourceCounts",
     "Splits",
     "TokenSequence",
@@ -36,6 +39,7 @@ __all__ = [
     "describe_unoffered_calls",
     "find_unoffered_calls",
     "mask_report",
+    "open_token_cache",
     "prepare_data",
     "read_sources",
     "read_split",

@@ -6,28 +6,22 @@ when the whole of its last trained turn survives.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Literal
 
-from assay.chat import (
-    ChatTokenizer,
-    RenderedConversation,
-    RenderedExample,
-    are_tools_lost,
-    find_control_texts,
-    find_lost_messages,
-    render_completion,
-    render_conversation,
-    render_plain,
-)
+from assay.chat import ChatTokenizer
 from assay.data.records import Record
+from assay.data.render_rows import Rows, render_each
+from assay.data.rendered import Content, RenderedRow, RowExample, render_content
 from assay.data.sequences import TokenSequence, count_turns, keep_end
 from assay.errors import DataError, Problem
 
 OnTooLong = Literal["refuse", "drop", "keep_end"]
 OnBadRows = Literal["refuse", "drop"]
 DropReason = Literal["too_long", "template"]
+Render = Callable[[Sequence[Record], ChatTokenizer], Rows]
 
 
 @dataclass(frozen=True)
@@ -80,6 +74,7 @@ def tokenize(
     max_seq_len: int,
     on_too_long: OnTooLong,
     on_bad_rows: OnBadRows = "refuse",
+    render: Render = render_each,
 ) -> Tokenized:
     """Render and tokenise records. Pure: the same arguments give the same sequences.
 
@@ -92,14 +87,16 @@ def tokenize(
             and at least one token before it are among them, and drops the rest. An earlier answer
             that the cut divides is kept as context and not trained.
         on_bad_rows: what to do about rows that the template refuses.
+        render: renders each record in turn; by default here and now.
 
     Raises:
         DataError: rows that are too long, or that the template refuses, all of them, located.
         ConfigError: the base has no template and the records are chats.
     """
     run = _Run(tokenizer, max_seq_len, on_too_long)
-    for record in records:
-        run.add(record)
+    with closing(render(records, tokenizer)) as rows:
+        for record, row in zip(records, rows, strict=True):
+            run.add(record, row)
     refused = run.too_long + (run.unrendered if on_bad_rows == "refuse" else [])
     if refused:
         raise DataError(refused)
@@ -125,6 +122,7 @@ class _Run:
         self.max_seq_len = max_seq_len
         self.on_too_long = on_too_long
         self.unknown_id = _find_unknown_id(tokenizer)
+        self.eos_ids = frozenset(tokenizer.eos_ids)
         self.sequences: list[TokenSequence] = []
         self.dropped: list[Dropped] = []
         self.example: MarkedText | None = None
@@ -135,49 +133,44 @@ class _Run:
         self.too_long: list[Problem] = []
         self.unrendered: list[Problem] = []
 
-    def add(self, record: Record) -> None:
-        try:
-            rendered = render_record(record, self.tokenizer)
-        except DataError as error:
-            found = error.problems
-            self.unrendered += [record.locate(one) for one in found]
-            detail = "; ".join(one.got for one in found)
-            self.dropped.append(Dropped(record.id, record.place, "template", 0, detail))
+    def add(self, record: Record, row: RenderedRow) -> None:
+        place = record.place
+        if row.refusals:
+            self.unrendered += [record.locate(one) for one in row.refusals]
+            detail = "; ".join(one.got for one in row.refusals)
+            self.dropped.append(Dropped(record.id, place, "template", 0, detail))
             return
-        controls = find_control_texts(self.tokenizer, record.messages)
-        if controls:
-            self.control_texts[record.place] = controls
-        if record.kind == "chat":
-            lost = find_lost_messages(record.messages, rendered.text)
-            if lost:
-                self.lost_roles[record.place] = [record.messages[i]["role"] for i in lost]
-            if are_tools_lost(self.tokenizer, record.messages, record.tools, rendered.text):
-                self.lost_tools.append(record.place)
-        for example in rendered.examples:
-            self._add_example(record, example)
+        if row.control_texts:
+            self.control_texts[place] = row.control_texts
+        if row.lost_roles:
+            self.lost_roles[place] = row.lost_roles
+        if row.are_tools_lost:
+            self.lost_tools.append(place)
+        for number, example in enumerate(row.examples):
+            self._add_example(record, place, example, number)
 
-    def _add_example(self, record: Record, example: RenderedExample) -> None:
-        sequence: TokenSequence | None = build_sequence(record, example)
+    def _add_example(self, record: Record, place: str, example: RowExample, number: int) -> None:
+        whole = build_sequence(record, place, example)
         num_tokens = len(example.input_ids)
-        if num_tokens > self.max_seq_len:
-            sequence = self._shorten(record, example)
+        sequence = self._shorten(record, whole) if num_tokens > self.max_seq_len else whole
         if sequence is None:
-            self.dropped.append(Dropped(record.id, record.place, "too_long", num_tokens))
+            self.dropped.append(Dropped(record.id, place, "too_long", num_tokens))
             return
         unknown = self.unknown_id
         num_unknown = 0 if unknown is None else sequence.input_ids.count(unknown)
         if num_unknown:
-            self.unknown[record.place] = self.unknown.get(record.place, 0) + num_unknown
-        sequence = count_turns(sequence, eos_ids=frozenset(self.tokenizer.eos_ids))
+            self.unknown[place] = self.unknown.get(place, 0) + num_unknown
+        sequence = count_turns(sequence, eos_ids=self.eos_ids)
         is_shown = sequence.num_turns and not (sequence.is_truncated or sequence.is_anchored)
         if self.example is None and is_shown:
-            self.example = MarkedText(record.id, example.text, example.trained_spans)
+            shown = render_content(Content.of(record), self.tokenizer).examples[number]
+            self.example = MarkedText(record.id, shown.text, shown.trained_spans)
         self.sequences.append(sequence)
 
-    def _shorten(self, record: Record, example: RenderedExample) -> TokenSequence | None:
+    def _shorten(self, record: Record, sequence: TokenSequence) -> TokenSequence | None:
         if self.on_too_long == "refuse":
             problem = Problem(
-                f"{len(example.input_ids)} tokens",
+                f"{len(sequence.input_ids)} tokens",
                 f"at most {self.max_seq_len} (data.max_seq_len)",
                 "shorten the row, raise data.max_seq_len, or set data.on_too_long to drop or "
                 "keep_end",
@@ -185,31 +178,19 @@ class _Run:
             self.too_long.append(record.locate(problem))
         if self.on_too_long != "keep_end":
             return None
-        return keep_end(build_sequence(record, example), max_seq_len=self.max_seq_len)
+        return keep_end(sequence, max_seq_len=self.max_seq_len)
 
 
-def render_record(record: Record, tokenizer: ChatTokenizer) -> RenderedConversation:
-    """A record's text and examples by its kind. Raises what `assay.chat` does, without a place."""
-    if record.kind == "chat":
-        return render_conversation(tokenizer, record.messages, tools=record.tools)
-    if record.kind == "text":
-        example = render_plain(tokenizer, record.messages[0]["content"])
-    else:
-        prompt, answer = (message["content"] for message in record.messages)
-        example = render_completion(tokenizer, prompt, answer)
-    return RenderedConversation(example.text, [example])
-
-
-def build_sequence(record: Record, example: RenderedExample) -> TokenSequence:
+def build_sequence(record: Record, place: str, example: RowExample) -> TokenSequence:
     """The whole of an example as a sequence, its turns not yet counted."""
     return TokenSequence(
         input_ids=example.input_ids,
         loss_mask=example.loss_mask,
         record_id=record.id,
         kind=record.kind,
-        place=record.place,
-        is_inferred=example.boundary == "inferred",
-        num_straddling_tokens=len(example.straddling),
+        place=place,
+        is_inferred=example.is_inferred,
+        num_straddling_tokens=example.num_straddling_tokens,
         is_anchored=record.role == "anchor",
     )
 

@@ -14,6 +14,7 @@ from assay.data import (
     PreparedData,
     Record,
     RefusedData,
+    RowRenderer,
     Splits,
     Tokenized,
     TokenSequence,
@@ -21,6 +22,7 @@ from assay.data import (
     describe_unoffered_calls,
     find_unoffered_calls,
     mask_report,
+    open_token_cache,
     prepare_data,
     tokenize,
     write_data,
@@ -93,18 +95,27 @@ def _read_and_tokenize(job: Job) -> tuple[PreparedData, dict[str, Tokenized]]:
         problems += error.problems
         parts = error.records
     tokenized: dict[str, Tokenized] = {}
+    cache = open_token_cache(job.tokenizer)
+    render = RowRenderer(
+        cache, lambda done, total: job.progress.count("rows tokenised", done, total)
+    )
     for name, records in parts.items():
         try:
-            tokenized[name] = _tokenize(job, name, records)
+            tokenized[name] = _tokenize(job, name, records, render)
         except UsageError as error:
             problems += error.problems
+    if cache and render.num_cached:
+        num_rows = sum(len(records) for records in parts.values())
+        job.progress.note(
+            f"tokens of {render.num_cached:,} of {num_rows:,} rows taken from {cache.root}"
+        )
     problems += [*_find_prompt_problems(job, parts), *_find_suite_problems(job)]
     if data is None or problems:
         raise DataError(_order(problems))
     return data, tokenized
 
 
-def _tokenize(job: Job, split: str, records: Sequence[Record]) -> Tokenized:
+def _tokenize(job: Job, split: str, records: Sequence[Record], render: RowRenderer) -> Tokenized:
     """The sequences of one split.
 
     Test rows are never trained on, so none is shortened or left out for its length. Where rows that
@@ -119,6 +130,7 @@ def _tokenize(job: Job, split: str, records: Sequence[Record]) -> Tokenized:
         max_seq_len=sys.maxsize if any_length else job.max_seq_len,
         on_too_long=config.on_too_long,
         on_bad_rows=config.on_bad_rows,
+        render=render,
     )
 
 

@@ -1,0 +1,200 @@
+"""A row's content as tokens, and such rows as bytes; it knows no file, split or length limit.
+
+A row's rendering is decided by its content, the tokenizer and the template alone. So it can be made
+in another process, and kept from one run to the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from assay.chat import (
+    ChatTokenizer,
+    RenderedConversation,
+    are_tools_lost,
+    find_control_texts,
+    find_lost_messages,
+    render_completion,
+    render_conversation,
+    render_plain,
+)
+from assay.data.arrows import build_table
+from assay.data.records import Kind, Message, Record
+from assay.errors import DataError, Problem
+
+
+class Content(NamedTuple):
+    """What of a record is rendered."""
+
+    kind: Kind
+    messages: list[Message]
+    tools: list[dict[str, Any]] | None
+
+    @classmethod
+    def of(cls, record: Record) -> Content:
+        return cls(record.kind, record.messages, record.tools)
+
+
+@dataclass(frozen=True)
+class RowExample:
+    """One sequence of a row, whole: T token ids and T loss weights."""
+
+    input_ids: list[int]
+    loss_mask: list[float]
+    is_inferred: bool
+    num_straddling_tokens: int
+
+
+@dataclass(frozen=True)
+class RenderedRow:
+    """The sequences of a row, or why the template refuses it (problems without a place).
+
+    `control_texts` are control tokens spelled out in its messages; `lost_roles` the roles of the
+    messages, and `are_tools_lost` whether the tools, that the template leaves out.
+    """
+
+    examples: list[RowExample]
+    control_texts: list[str]
+    lost_roles: list[str]
+    are_tools_lost: bool
+    refusals: list[Problem]
+
+
+def render_row(content: Content, tokenizer: ChatTokenizer) -> RenderedRow:
+    """Render and tokenise one row.
+
+    Raises:
+        ConfigError: the base has no template and the row is a chat.
+    """
+    try:
+        rendered = render_content(content, tokenizer)
+    except DataError as error:
+        return RenderedRow([], [], [], False, error.problems)
+    kind, messages, tools = content
+    is_chat = kind == "chat"
+    lost = find_lost_messages(messages, rendered.text) if is_chat else []
+    return RenderedRow(
+        [
+            RowExample(
+                example.input_ids,
+                example.loss_mask,
+                example.boundary == "inferred",
+                len(example.straddling),
+            )
+            for example in rendered.examples
+        ],
+        control_texts=find_control_texts(tokenizer, messages),
+        lost_roles=[messages[index]["role"] for index in lost],
+        are_tools_lost=is_chat and are_tools_lost(tokenizer, messages, tools, rendered.text),
+        refusals=[],
+    )
+
+
+def render_content(content: Content, tokenizer: ChatTokenizer) -> RenderedConversation:
+    """A row's text and examples by its kind. Raises what `assay.chat` does, without a place."""
+    kind, messages, tools = content
+    if kind == "chat":
+        return render_conversation(tokenizer, messages, tools=tools)
+    if kind == "text":
+        example = render_plain(tokenizer, messages[0]["content"])
+    else:
+        prompt, answer = (message["content"] for message in messages)
+        example = render_completion(tokenizer, prompt, answer)
+    return RenderedConversation(example.text, [example])
+
+
+def encode_rows(rows: Sequence[RenderedRow]) -> bytes:
+    """Rows as an Arrow stream, compressed."""
+    import pyarrow as pa
+
+    columns: dict[str, list[Any]] = {
+        name: [[getattr(example, name) for example in row.examples] for row in rows]
+        for name in RowExample.__dataclass_fields__
+    }
+    for name in ("control_texts", "lost_roles", "are_tools_lost"):
+        columns[name] = [getattr(row, name) for row in rows]
+    columns["refusals"] = [[asdict(problem) for problem in row.refusals] for row in rows]
+    table = build_table(columns, _schema())
+    sink = pa.BufferOutputStream()
+    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    with pa.ipc.new_stream(sink, table.schema, options=options) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue())
+
+
+def decode_rows(content: bytes) -> list[RenderedRow]:
+    """What `encode_rows` made, equal to the last bit."""
+    import pyarrow as pa
+
+    (batch,) = pa.ipc.open_stream(content)
+    columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+    fields = [
+        _read_lists(columns["input_ids"], lambda part: _read_lists(part, _read_numbers("i"))),
+        _read_lists(columns["loss_mask"], lambda part: _read_lists(part, _read_numbers("d"))),
+        _read_lists(columns["is_inferred"], _read_numbers("b")),
+        _read_lists(columns["num_straddling_tokens"], _read_numbers("i")),
+    ]
+    rest = zip(
+        columns["control_texts"].to_pylist(),
+        columns["lost_roles"].to_pylist(),
+        _read_numbers("b")(columns["are_tools_lost"]),
+        columns["refusals"].to_pylist(),
+        strict=True,
+    )
+    return [
+        RenderedRow(
+            [
+                RowExample(ids, mask, bool(is_inferred), num_straddling)
+                for ids, mask, is_inferred, num_straddling in zip(*examples, strict=True)
+            ],
+            controls,
+            roles,
+            bool(lost),
+            [Problem(**problem) for problem in refusals],
+        )
+        for examples, (controls, roles, lost, refusals) in zip(
+            zip(*fields, strict=True), rest, strict=True
+        )
+    ]
+
+
+def _schema() -> Any:
+    import pyarrow as pa
+
+    problem = pa.struct([(name, pa.string()) for name in ("got", "allowed", "do", "key")])
+    return pa.schema(
+        [
+            ("input_ids", pa.list_(pa.list_(pa.int32()))),
+            ("loss_mask", pa.list_(pa.list_(pa.float64()))),
+            ("is_inferred", pa.list_(pa.int8())),
+            ("num_straddling_tokens", pa.list_(pa.int32())),
+            ("control_texts", pa.list_(pa.string())),
+            ("lost_roles", pa.list_(pa.string())),
+            ("are_tools_lost", pa.int8()),
+            ("refusals", pa.list_(problem)),
+        ]
+    )
+
+
+def _read_lists(array: Any, read: Any) -> list[Any]:
+    """Lists out of an Arrow list array; `read` reads its members. Much faster than `to_pylist`."""
+    members = read(array.values)
+    return [members[start:end] for start, end in pairwise(_read_buffer(array, "i", more=1))]
+
+
+def _read_numbers(code: str) -> Any:
+    return lambda array: _read_buffer(array, code)
+
+
+def _read_buffer(array: Any, code: str, *, more: int = 0) -> list[Any]:
+    """The numbers of an array's second buffer: its values, or one more of a list's offsets."""
+    buffer: Any = array.buffers()[1]
+    if not len(array) or buffer is None:
+        return []
+    numbers: Any = memoryview(buffer)
+    start = array.offset
+    found: list[Any] = numbers.cast(code)[start : start + len(array) + more].tolist()
+    return found
