@@ -6,7 +6,7 @@ BIN := .venv/bin
 # two busy programs on one machine from slowing each other several times over.
 test test-slow: export OMP_WAIT_POLICY = PASSIVE
 
-.PHONY: demo test test-slow check bench docs clean
+.PHONY: demo test test-slow check bench bench-all docs clean
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -31,6 +31,10 @@ check: .venv/ready
 
 bench: .venv/ready
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks peers --workload lora-fp32 lora-bf16 --repeats 1
+
+# Every workload, two rounds: some three hours.
+bench-all: .venv/ready
 	$(BIN)/python -m benchmarks peers
 
 docs: .venv/ready
@@ -39,4 +43,4 @@ docs: .venv/ready
 	$(BIN)/assay config explain > docs/reference/recipe.txt
 
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache benchmarks/.envs benchmarks/.data

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.rates import compute_needed_flops, find_best_rate
-from benchmarks.report import load_results, save_results, write_table
+from benchmarks.report import load_results, render_tables, save_results, write_table
 from benchmarks.trainers import HERE, TRAINERS, BuildError, Trainer, find_python
-from benchmarks.workloads import WORKLOADS
+from benchmarks.workloads import WORKLOADS, Shape
 
 MARK = "BENCHMARK-RESULT "
 TIMEOUT_S = 1200
@@ -56,6 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             continue
         path = save_results(results)
         write_table(results, path)
+        print(render_tables({**results, "workloads": {name: measured}}, path))
         print(f"written to {path.relative_to(HERE.parent)} and docs/performance.md")
 
 
@@ -95,6 +96,7 @@ def compare(name: str, *, only: Sequence[str], repeats: int) -> dict[str, Any]:
         **{key: spec[key] for key in shown},
         "gflops_per_cpu_s": ceiling,
         "needed_gflop": context["needed"] / 1e9,
+        "layer_weights": Shape(**spec["sizes"]).layer_weights,
         "trainers": trainers | failures,
     }
 

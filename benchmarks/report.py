@@ -86,7 +86,7 @@ def save_gpu_results(name: str, measured: dict[str, Any]) -> None:
 
 def write_table(results: dict[str, Any], path: Path) -> None:
     """Rewrite what stands between the markers of docs/performance.md; the rest is left alone."""
-    _write_between(BEGIN, "## Against other trainers", render_tables(results, path))
+    _write_between(BEGIN, "## Against other trainers, on a CPU", render_tables(results, path))
 
 
 def _write_between(begin: str, title: str, text: str) -> None:
@@ -140,6 +140,12 @@ def _render_pace(workload: dict[str, Any]) -> str:
     )
     for key in sorted(trainers, key=lambda k: -trainers[k].get("tokens_per_cpu_s", 0)):
         text += _render_row(key, trainers[key])
+    for key, one in trainers.items():
+        if workload["method"] == "qlora" and "layer_bytes" in one:
+            share = one["layer_bytes"] / (2 * workload["layer_weights"])
+            text += (
+                f"\n{_label(key)}, holds its layers in {share:.1%} of their bytes in bfloat16.\n"
+            )
     return text
 
 

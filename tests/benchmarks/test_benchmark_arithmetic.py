@@ -80,6 +80,7 @@ def test_what_could_not_run_stands_in_the_table_with_the_reason() -> None:
     from pathlib import Path
 
     workload = {
+        "method": "lora",
         "num_steps": 1,
         "num_tokens": 2,
         "num_labels": 1,
