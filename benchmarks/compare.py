@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.rates import compute_needed_flops, find_best_rate
-from benchmarks.report import load_results, render_tables, save_results, write_table
+from benchmarks.report import find_commit, load_results, render_tables, save_results, write_table
 from benchmarks.trainers import HERE, TRAINERS, BuildError, Trainer, find_python
 from benchmarks.workloads import WORKLOADS, Shape
 
@@ -186,6 +186,7 @@ def _summarise(
         "needed_gflops_per_cpu_s": pace_gflops,
         "share_of_matmul_rate": pace_gflops / ceiling[precision],
         "share_of_best_rate": pace_gflops / find_best_rate(ceiling, precision),
+        "commit": find_commit(),
         "num_runs": len(runs),
         "num_tokens": first["num_tokens"],
         "losses": first["losses"],

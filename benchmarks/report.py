@@ -54,7 +54,7 @@ def load_results() -> dict[str, Any]:
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "hardware": hardware,
         "python": platform.python_version(),
-        "commit": _commit(),
+        "commit": find_commit(),
         "workloads": old.get("workloads", {}),
     }
 
@@ -76,7 +76,7 @@ def save_gpu_results(name: str, measured: dict[str, Any]) -> None:
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "hardware": hardware["cpu"],
         "versions": _installed("torch", "transformers", "peft", "trl", "liger-kernel", "unsloth"),
-        "commit": _commit(),
+        "commit": find_commit(),
         "workloads": old.get("workloads", {}) | {name: measured},
     }
     path.parent.mkdir(exist_ok=True)
@@ -200,7 +200,8 @@ def _results_path(hardware: dict[str, Any], *, cores: bool = True) -> Path:
     return HERE / "results" / f"{datetime.now(UTC):%Y-%m-%d}-{slug.strip('-')}.json"
 
 
-def _commit() -> str:
+def find_commit() -> str:
+    """The revision that is measured."""
     command = ["git", "rev-parse", "--short", "HEAD"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=HERE)
     return done.stdout.strip() or "unknown"
