@@ -27,6 +27,8 @@ from assay.train.shard import GatheredLoss, make_mesh, shard_model
 
 ROWS = make_rows(24)
 METHODS, LAYOUTS = ("lora", "full"), ("whole", "sharded")
+RESUMED = ("lora whole", "full sharded")
+"""One of each kind of checkpoint: written by the first rank, or by all."""
 OPTIMIZERS = ("lion", "schedule_free")
 CPU = torch.device("cpu")
 
@@ -39,7 +41,7 @@ def get_share(step: int, ranks: Ranks, *, anchored: bool = False) -> list[Packed
         TokenSequence(ids, mask, f"{i}", "chat", "", is_anchored=anchored and i > 2)
         for i, (ids, mask) in enumerate(rows)
     ]
-    return pack_share(sequences, 24, Share(ranks.rank, ranks.num_ranks))
+    return pack_share(sequences, 48, Share(ranks.rank, ranks.num_ranks))
 
 
 def build(method: str, ranks: Ranks, *, sharded: bool, kind: str = "llama") -> Any:
@@ -96,6 +98,8 @@ def together(ranks: Ranks, folder: Path) -> dict[str, Any]:
         for layout in LAYOUTS:
             name, sharded = f"{method} {layout}", layout == "sharded"
             found[name] = train(build(method, ranks, sharded=sharded), ranks)
+            if name not in RESUMED:
+                continue
             model = build(method, ranks, sharded=sharded)
             train(model, ranks, folder=folder / f"together {name}", stop_after=10)
             model = build(method, ranks, sharded=sharded)
@@ -103,11 +107,13 @@ def together(ranks: Ranks, folder: Path) -> dict[str, Any]:
                 found[path.name] = train(model, ranks, folder=path, resume=True)
     for optimizer in OPTIMIZERS:
         model = build("full", ranks, sharded=True)
-        found[optimizer] = train(model, ranks, optimizer=optimizer)
+        found[optimizer] = train(model, ranks, optimizer=optimizer, stop_after=10)
     for layout in LAYOUTS:
         model = build("lora", ranks, sharded=layout == "sharded")
-        found[f"anchored {layout}"] = train(model, ranks, anchored=True)
-    found["dropout"] = [train(build("dropout", ranks, sharded=False), ranks) for _ in range(2)]
+        found[f"anchored {layout}"] = train(model, ranks, anchored=True, stop_after=10)
+    found["dropout"] = [
+        train(build("dropout", ranks, sharded=False), ranks, stop_after=5) for _ in range(2)
+    ]
     ranks.seed_step(0, step=0)
     drawn = float(torch.rand(()))
     found["drawn"] = [ranks.sum(drawn if ranks.rank == rank else 0.0) for rank in (0, 1)]
