@@ -186,6 +186,12 @@ def test_a_key_of_another_method_names_that_method(tmp_path: Path) -> None:
         ),
         ("method: {type: freeze, top_layers: 0}", "method.top_layers", "0"),
         ("train: {optimizer: schedule_free, schedule: wsd}", "train.schedule", "falling"),
+        ("train: {techniques: [step_per_layer], max_grad_norm: 1}", "train.max_grad_norm", "norm"),
+        (
+            "train: {techniques: [step_per_layer]}\nlaunch: {processes: 2}",
+            "train.techniques",
+            "several processes",
+        ),
         ("train: {techniques: [compile]}", "train.techniques", "not available yet"),
         ("launch: {processes: 17}", "launch.processes", "more processes than train.batch_size"),
         ("method: {flavours: [dora, dora]}", "method.flavours", "twice"),

@@ -103,6 +103,14 @@ def test_lion_has_a_fifth_of_the_rate_and_schedule_free_a_constant_one() -> None
     assert resolve(free, path=Path("a.yaml"))[0] == free
 
 
+def test_nothing_is_clipped_where_layers_step_by_themselves() -> None:
+    train = {"techniques": ["step_per_layer"]}
+    recipe, reasons = resolve(build_recipe(train=train), path=Path("a.yaml"))
+    assert recipe.train.max_grad_norm is None
+    assert "step_per_layer" in reasons["train.max_grad_norm"]
+    assert resolve(recipe, path=Path("a.yaml"))[0] == recipe
+
+
 def test_warmup_steps_replace_the_ratio() -> None:
     assert choose_warmup_ratio(None).value == 0.05
     assert choose_warmup_ratio(10).value is None

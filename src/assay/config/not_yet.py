@@ -15,11 +15,12 @@ def _rule(keys: str, got: str, allowed: str, broken: Callable[[Recipe], Any]) ->
     return Rule(names, lambda recipe: bool(broken(recipe)), got, allowed or "its default", do)
 
 
+TECHNIQUES_TO_COME = ("compile", "reuse_in_memory", "reuse_on_disk")
 NOT_YET = (
     _rule(
         "train.techniques",
-        "techniques, which are not available yet",
-        "auto",
-        lambda recipe: recipe.train.techniques != "auto",
+        "a technique that is not available yet",
+        "auto, or a list of checkpoint_layers, offload_activations, step_per_layer",
+        lambda recipe: set(TECHNIQUES_TO_COME) & set(recipe.train.techniques),
     ),
 )

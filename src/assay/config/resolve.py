@@ -196,6 +196,8 @@ def _resolve_optimizer(train: TrainConfig, reasons: dict[str, str]) -> dict[str,
     found = {}
     if train.optimizer == "schedule_free" and "schedule" not in train.model_fields_set:
         found["train.schedule"] = Choice("constant", "its average of weights replaces a schedule")
+    if "step_per_layer" in train.techniques and "max_grad_norm" not in train.model_fields_set:
+        found["train.max_grad_norm"] = Choice(None, "step_per_layer steps before the norm is known")
     if filled == given:
         return found
     return found | {key: Choice(filled, "")}

@@ -16,4 +16,22 @@ TRAIN_RULES = (
         "constant, since an average of the weights takes the schedule's place",
         "remove it, or set it to constant",
     ),
+    Rule(
+        ("train.max_grad_norm", "train.techniques"),
+        lambda recipe: (
+            "step_per_layer" in recipe.train.techniques
+            and "max_grad_norm" in recipe.train.model_fields_set
+            and recipe.train.max_grad_norm is not None
+        ),
+        "a limit on the gradient's norm with step_per_layer, which steps before the norm is known",
+        "null with step_per_layer",
+        "remove it, or take step_per_layer out of train.techniques",
+    ),
+    Rule(
+        ("train.techniques", "launch.processes"),
+        lambda recipe: "step_per_layer" in recipe.train.techniques and recipe.launch.processes > 1,
+        "step_per_layer on several processes, whose gradients are summed before a step",
+        "step_per_layer on one process",
+        "remove it, or set launch.processes to 1",
+    ),
 )

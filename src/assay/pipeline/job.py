@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from assay.config import Recipe
 from assay.pipeline.progress import Progress
 from assay.runs import RunFolder
+from assay.train.phases import NO_PHASES, Phases
 
 if TYPE_CHECKING:
     from assay.chat import ChatTokenizer
@@ -24,6 +25,7 @@ class Job:
     run: RunFolder
     base: BaseFiles
     progress: Progress
+    phases: Phases = NO_PHASES
 
     @property
     def tokenizer(self) -> ChatTokenizer:

@@ -19,6 +19,7 @@ from assay.pipeline.guards import describe_decoding, measure_suites
 from assay.pipeline.job import Job
 from assay.pipeline.measure import Answers, build_examiner
 from assay.pipeline.method import check_method
+from assay.pipeline.plan import check_device
 from assay.pipeline.precision import choose_precision
 from assay.pipeline.prepare import Prepared
 from assay.pipeline.publish import publish
@@ -64,6 +65,7 @@ def train_and_measure(job: Job, prepared: Prepared, *, resume: bool) -> Measured
     recipes = [one.recipe for one in expand_sweep(recipe)] if recipe.sweep else [recipe]
     for own in recipes:
         check_method(replace(job, recipe=own), engine.model)
+        check_device(replace(job, recipe=own), engine.model)
     job.progress.stage("baseline", f"baseline: {job.base.name} before tuning")
     baseline = measure_baseline(job, prepared, engine)
     what = f"{len(recipes)} candidates" if recipe.sweep else recipe.method.type

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from assay.pipeline.batches import TrainingRows, batch_source
 from assay.pipeline.job import Job
 from assay.pipeline.method import choose_factor
+from assay.pipeline.plan import list_techniques, plan_memory
 from assay.pipeline.precision import choose_precision
 from assay.pipeline.trackers import open_trackers
 
 if TYPE_CHECKING:
     from assay.train.fit import FitSettings
+    from assay.train.probe import MemoryPlan
     from assay.train.ranks import Ranks
+    from assay.train.step import LossFunction
 
 SELF_TEST_SEQUENCES = 4
 
@@ -27,6 +30,7 @@ class Training:
     """What training gave; losses are nats per trained token, of the released weights.
 
     `loss_validation_base` is the validation loss before step 0; `best_epoch` is a fraction.
+    `micro_batch_tokens` and `techniques` are those that it came to, for the sake of memory.
     """
 
     num_steps: int
@@ -43,6 +47,8 @@ class Training:
     num_trainable: int
     num_parameters: int
     precision: str
+    micro_batch_tokens: int = 0
+    techniques: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -64,8 +70,11 @@ def tune(
     ranks = ranks or ALONE
     difference = self_test(job, rows, model)
     num_steps = fit_settings(job, len(rows.sequences)).num_steps
-    steps = tune_steps(job, rows, model, difference=difference, resume=resume, ranks=ranks)
-    with training_mode(job, model):
+    plan = _plan(job, rows, model, ranks)
+    steps = tune_steps(
+        job, rows, model, difference=difference, resume=resume, ranks=ranks, plan=plan
+    )
+    with training_mode(job, model, plan.techniques):
         if not ranks.is_first:
             return drain(steps, lambda record: None, ranks)
         with open_trackers(job) as track:
@@ -104,14 +113,49 @@ def self_test(job: Job, rows: TrainingRows, model: Any) -> float:
     return float(difference)
 
 
+def _plan(job: Job, rows: TrainingRows, model: Any, ranks: Ranks) -> MemoryPlan:
+    """What is done to fit in memory; several ranks do what the recipe names, and try nothing.
+
+    Raises:
+        DoesNotFit: the longest row does not fit by itself.
+    """
+    from assay.train.probe import MemoryPlan
+
+    if ranks.num_ranks > 1:
+        return MemoryPlan(0, list_techniques(job))
+    return plan_memory(
+        job,
+        rows.sequences,
+        model,
+        build_loss(job),
+        lambda techniques: training_mode(job, model, techniques),
+        precision=choose_precision(job.recipe).name,
+    )
+
+
+def build_loss(job: Job) -> LossFunction:
+    """The recipe's objective, as the training core takes it."""
+    from assay.defend.anchor import AnchoredLoss
+    from assay.train.sft import SftLoss
+    from assay.train.shard import GatheredLoss
+
+    objective = job.recipe.objective
+    return GatheredLoss(AnchoredLoss(SftLoss(label_smoothing=objective.label_smoothing)))
+
+
 @contextmanager
-def training_mode(job: Job, model: Any) -> Iterator[None]:
-    """`model` as the recipe trains it: whatever holds for the model as a whole, for a while."""
+def training_mode(job: Job, model: Any, techniques: Sequence[str] | None = None) -> Iterator[None]:
+    """`model` as the recipe trains it: whatever holds for the model as a whole, for a while.
+
+    `techniques` are those of the recipe unless others were found to be needed.
+    """
     from assay.models.forward import packed_mode
     from assay.train.sft import neftune_noise
+    from assay.train.techniques import techniques_on
 
     noise = neftune_noise(model, alpha=job.recipe.objective.neftune_alpha)
-    with packed_mode(model), noise:
+    chosen = list_techniques(job) if techniques is None else techniques
+    with packed_mode(model), noise, techniques_on(model, chosen):
         yield
 
 
@@ -123,6 +167,7 @@ def tune_steps(
     difference: float,
     resume: bool,
     ranks: Ranks | None = None,
+    plan: MemoryPlan | None = None,
 ) -> Generator[dict[str, Any], None, Training]:
     """Train `model`, which must be in `training_mode`, one step each time it is advanced.
 
@@ -130,26 +175,27 @@ def tune_steps(
     """
     import torch
 
-    from assay.defend.anchor import AnchoredLoss
     from assay.models.quantize import count_weights
     from assay.train.checkpoint import Checkpoints
     from assay.train.fit import fit_steps
+    from assay.train.probe import MemoryPlan
     from assay.train.ranks import ALONE
-    from assay.train.sft import SftLoss, compute_mean_loss
-    from assay.train.shard import GatheredLoss
+    from assay.train.sft import compute_mean_loss
 
     config, ranks = job.recipe.train, ranks or ALONE
-    settings = fit_settings(job, len(rows.sequences))
+    plan = plan or MemoryPlan(0, list_techniques(job))
+    settings = replace(fit_settings(job, len(rows.sequences)), token_budget=plan.token_budget)
     measure = partial(compute_mean_loss, model, precision=settings.precision, ranks=ranks)
     torch.manual_seed(job.recipe.seed)
     checkpoints = Checkpoints(job.run.checkpoints, keep=config.keep_checkpoints, ranks=ranks)
     if resume and ranks.is_first:
         job.run.drop_metrics_after(max(checkpoints.steps(), default=0))
-    before = measure(rows.validation)
+    with job.phases("evaluation"):
+        before = measure(rows.validation)
     result = yield from fit_steps(
         model,
         batch_source(job, rows),
-        GatheredLoss(AnchoredLoss(SftLoss(label_smoothing=job.recipe.objective.label_smoothing))),
+        build_loss(job),
         _optimizers(job, model),
         settings,
         validate=(lambda: measure(rows.validation)) if rows.num_validation else None,
@@ -157,8 +203,11 @@ def tune_steps(
         resume=resume,
         ranks=ranks,
         seed=job.recipe.seed,
+        phases=job.phases,
+        note=job.progress.note,
     )
-    loss_train, loss_validation = measure(rows.comparable), measure(rows.validation)
+    with job.phases("evaluation"):
+        loss_train, loss_validation = measure(rows.comparable), measure(rows.validation)
     steps_per_epoch = math.ceil(len(rows.sequences) / config.batch_size)
     return Training(
         num_steps=result.num_steps,
@@ -175,6 +224,8 @@ def tune_steps(
         num_trainable=sum(p.numel() for p in model.parameters() if p.requires_grad),
         num_parameters=count_weights(model),
         precision=settings.precision,
+        micro_batch_tokens=result.token_budget or config.micro_batch_tokens,
+        techniques=list(plan.techniques),
     )
 
 
@@ -187,6 +238,7 @@ def _optimizers(job: Job, model: Any) -> Any:
         model,
         learning_rate=config.learning_rate or 0.0,
         get_factor=choose_factor(job),
+        apart="step_per_layer" in list_techniques(job),
         **options,
     )
 
@@ -207,6 +259,7 @@ def fit_settings(job: Job, num_sequences: int) -> FitSettings:
         schedule=config.schedule,
         max_grad_norm=config.max_grad_norm,
         precision=choose_precision(job.recipe).name,
+        step_in_backward="step_per_layer" in list_techniques(job),
         eval_every_steps=config.eval_every_steps or steps_per_epoch,
         patience=config.patience,
         checkpoint_every_s=config.checkpoint_every_s,

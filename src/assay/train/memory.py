@@ -70,18 +70,28 @@ def read_free_bytes(device: torch.device) -> int:
 def watch_peak(device: torch.device) -> Iterator[Peak]:
     """Measures the block: its `Peak` is known once it has ended."""
     peak = Peak()
-    if device.type == "cuda":
-        before = torch.cuda.memory_allocated(device)
-        torch.cuda.reset_peak_memory_stats(device)
-        yield peak
-        peak.num_bytes = torch.cuda.max_memory_allocated(device) - before
-        return
-    resident = psutil.Process().memory_info().rss
-    is_reset = _reset_high_water_mark()
+    is_cuda = device.type == "cuda"
+    before = torch.cuda.memory_allocated(device) if is_cuda else psutil.Process().memory_info().rss
+    is_known = reset_peak(device)
     yield peak
-    mark = _read_high_water_mark()
-    if is_reset and mark is not None:
-        peak.num_bytes = max(0, mark - resident)
+    most = read_peak_bytes(device) if is_known else None
+    if most is not None:
+        peak.num_bytes = max(0, most - before)
+
+
+def reset_peak(device: torch.device) -> bool:
+    """Forget the most bytes held so far; False where this system does not count them anew."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return True
+    return _reset_high_water_mark()
+
+
+def read_peak_bytes(device: torch.device) -> int | None:
+    """Most bytes that this process has held on `device` since `reset_peak`; None if not known."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    return _read_high_water_mark()
 
 
 def _reset_high_water_mark() -> bool:

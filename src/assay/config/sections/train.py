@@ -96,9 +96,9 @@ class TrainConfig(Section):
         reason="found by rule from the optimizer",
         factory=dict,
     )
-    max_grad_norm: float = setting(
+    max_grad_norm: float | None = setting(
         1.0,
-        "Gradients longer than this are scaled down to it.",
+        "Gradients longer than this are scaled down to it; null scales none.",
         reason="one odd batch cannot throw the weights away",
         gt=0,
     )
@@ -110,7 +110,8 @@ class TrainConfig(Section):
     )
     techniques: Literal["auto"] | list[Technique] = setting(
         "auto",
-        "What is done to save memory or time; the result does not change.",
+        "What is done to save memory or time; the result does not change. auto: checkpoint_layers "
+        "and, on a GPU, offload_activations, where the longest rows would not fit without.",
         reason="what the machine and the method ask for",
     )
     eval_every_steps: int | None = setting(

@@ -1,0 +1,105 @@
+"""What a tuning does to fit in memory: the recipe's techniques, or those that a probe finds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+from assay.data import TokenSequence
+from assay.data.pack import PackedBatch, build_batch
+from assay.pipeline.job import Job
+
+if TYPE_CHECKING:
+    from assay.train.probe import MemoryPlan
+    from assay.train.step import LossFunction
+
+CHEAPEST_FIRST: tuple[tuple[str, ...], ...] = (
+    (),
+    ("checkpoint_layers",),
+    ("checkpoint_layers", "offload_activations"),
+)
+
+
+def plan_memory(
+    job: Job,
+    sequences: Sequence[TokenSequence],
+    model: Any,
+    loss: LossFunction,
+    mode: Callable[[tuple[str, ...]], AbstractContextManager[Any]],
+    *,
+    precision: str,
+) -> MemoryPlan:
+    """Try the longest micro-batch of `sequences` on `model`, and say what is changed for it to fit.
+
+    `mode` puts the model into training mode with techniques.
+
+    Raises:
+        DoesNotFit: the longest row does not fit by itself.
+        ConfigError: a technique that this device does not have.
+    """
+    from assay.train.optimizer import estimate_state_bytes
+    from assay.train.probe import Probe, find_plan
+
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    config = job.recipe.train
+    probe = Probe(
+        model,
+        loss,
+        precision,
+        reserve_bytes=estimate_state_bytes(config.optimizer, trainable),
+        keep_gradients="step_per_layer" not in list_techniques(job),
+    )
+    longest = build_longest(
+        sequences, token_budget=config.micro_batch_tokens, batch_size=config.batch_size
+    )
+    plan = find_plan(longest, _list_stages(job, probe.device.type), mode, probe.try_batch)
+    if plan.reason:
+        job.progress.note(plan.reason)
+    return plan
+
+
+def check_device(job: Job, model: Any) -> None:
+    """Whether the device of `model` has what the recipe's training asks for: before the baseline.
+
+    Raises:
+        ConfigError: an optimizer or a technique that this device cannot have.
+    """
+    from assay.train.optimizer import check_optimizer
+    from assay.train.techniques import check_offloading
+
+    device = next(model.parameters()).device
+    check_optimizer(job.recipe.train.optimizer, device)
+    if "offload_activations" in list_techniques(job):
+        check_offloading(device)
+
+
+def list_techniques(job: Job) -> tuple[str, ...]:
+    """The techniques that the recipe names."""
+    asked = job.recipe.train.techniques
+    return () if asked == "auto" else tuple(asked)
+
+
+def build_longest(
+    sequences: Sequence[TokenSequence], *, token_budget: int, batch_size: int
+) -> PackedBatch:
+    """The largest micro-batch that a step may have: the longest row, filled up with long ones."""
+    ordered = sorted(sequences, key=lambda s: -len(s.input_ids))
+    chosen, room = [ordered[0]], token_budget - len(ordered[0].input_ids)
+    for sequence in ordered[1:]:
+        if len(chosen) == batch_size:
+            break
+        if len(sequence.input_ids) <= room:
+            chosen.append(sequence)
+            room -= len(sequence.input_ids)
+    return build_batch(
+        [s.input_ids for s in chosen],
+        [s.loss_mask for s in chosen],
+        is_anchored=any(s.is_anchored for s in chosen),
+    )
+
+
+def _list_stages(job: Job, device_type: str) -> Sequence[tuple[str, ...]]:
+    if job.recipe.train.techniques != "auto":
+        return (list_techniques(job),)
+    return CHEAPEST_FIRST if device_type == "cuda" else CHEAPEST_FIRST[:2]
