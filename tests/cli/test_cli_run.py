@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from assay.cli import main
-from assay.cli.start import _find_interrupted
+from assay.cli.start import find_interrupted
 from assay.errors import EXIT_USAGE, CheckpointError
 from assay.runs import RunFolder, write_json
 
@@ -39,26 +39,26 @@ def test_a_recipe_leads_to_its_newest_interrupted_run(desk: Path) -> None:
     make_run("desk", ended=True)
     shop = make_run("shop")
     for wanted in ("desk", "desk/", str(desk / "recipe.yaml"), interrupted.id, interrupted.path):
-        assert _find_interrupted(str(wanted), None).id == interrupted.id, wanted
-    assert _find_interrupted("", None).id == shop.id
+        assert find_interrupted(str(wanted), None).id == interrupted.id, wanted
+    assert find_interrupted("", None).id == shop.id
 
 
 def test_name_and_output_of_the_recipe_are_kept(desk: Path) -> None:
     (desk / "recipe.yaml").write_text(RECIPE + "name: MyDesk\noutput: out\n", encoding="utf-8")
     make_run("MyDesk")
     run = make_run("MyDesk", root="out")
-    assert _find_interrupted("desk", None).id == run.id
-    assert _find_interrupted("MyDesk", "out").id == run.id
+    assert find_interrupted("desk", None).id == run.id
+    assert find_interrupted("MyDesk", "out").id == run.id
     with pytest.raises(CheckpointError, match="elsewhere"):
-        _find_interrupted("desk", "elsewhere")
+        find_interrupted("desk", "elsewhere")
 
 
 def test_a_recipe_without_interrupted_runs_leads_to_its_newest() -> None:
     make_run("desk", ended=True)
     run = make_run("desk", ended=True)
-    assert _find_interrupted("desk", None).id == run.id
+    assert find_interrupted("desk", None).id == run.id
     with pytest.raises(CheckpointError, match="no interrupted run under runs/"):
-        _find_interrupted("", None)
+        find_interrupted("", None)
 
 
 @pytest.mark.parametrize(

@@ -39,26 +39,66 @@ def start(
     as_json: bool,
 ) -> int:
     """Do what the verb was asked for; returns the exit code."""
+    work = choose_work(
+        recipe,
+        overrides,
+        check=way.check,
+        dry_run=dry_run,
+        resume=resume,
+        root=root,
+        as_json=as_json,
+    )
+    if work is None:
+        return 0
+    if work.loaded is None:
+        return _finish(_resume(work.wanted, work.overrides, root, as_json=as_json), as_json=as_json)
+    from assay import pipeline
+    from assay.cli.live import open_progress
+
+    with open_progress(as_json=as_json) as progress:
+        outcome = getattr(pipeline, way.function)(work.loaded, progress=progress)
+    return _finish(outcome, as_json=as_json)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a recipe verb is to do: begin `loaded`, or go on with the run that `wanted` leads to."""
+
+    loaded: Loaded | None
+    wanted: str
+    overrides: list[str]
+
+
+def choose_work(
+    recipe: str,
+    overrides: list[str],
+    *,
+    check: Callable[[Loaded], None],
+    dry_run: bool,
+    resume: bool,
+    root: str | None,
+    as_json: bool,
+) -> Work | None:
+    """Read the arguments of a recipe verb; None where the plan was all that was asked for.
+
+    Raises:
+        UsageError: options that do not go together, or problems of the recipe.
+    """
     from assay.errors import UsageError
 
     if resume:
-        recipe, overrides = _split_changes(recipe, overrides, dry_run=dry_run)
-        return _finish(_resume(recipe, overrides, root, as_json=as_json), as_json=as_json)
+        wanted, changes = _split_changes(recipe, overrides, dry_run=dry_run)
+        return Work(None, wanted, changes)
     if not recipe:
         raise UsageError("no recipe given; name a recipe file or folder, or make one: assay init")
     if root is not None:
         raise _usage("--root without --resume", "--root with --resume", f"write output={root}")
     loaded = load_checked(recipe, overrides)
-    way.check(loaded)
+    check(loaded)
     if dry_run:
         _print_plan(loaded, as_json=as_json)
-        return 0
-    from assay import pipeline
-    from assay.cli.live import open_progress
-
-    with open_progress(as_json=as_json) as progress:
-        outcome = getattr(pipeline, way.function)(loaded, progress=progress)
-    return _finish(outcome, as_json=as_json)
+        return None
+    return Work(loaded, recipe, overrides)
 
 
 def _print_plan(loaded: Loaded, *, as_json: bool) -> None:
@@ -107,12 +147,12 @@ def _resume(wanted: str, overrides: list[str], root: str | None, *, as_json: boo
     from assay.cli.live import open_progress
     from assay.pipeline import resume_run
 
-    run = _find_interrupted(wanted, root)
+    run = find_interrupted(wanted, root)
     with open_progress(as_json=as_json) as progress:
         return resume_run(run, overrides, progress=progress)
 
 
-def _find_interrupted(wanted: str, root: str | None) -> RunFolder:
+def find_interrupted(wanted: str, root: str | None) -> RunFolder:
     """The run to go on with: the one named, else the newest interrupted one (of a recipe)."""
     from pathlib import Path
 

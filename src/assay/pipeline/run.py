@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from assay.config import Loaded, dump, load
 from assay.data import write_refusal
@@ -29,6 +29,10 @@ from assay.pipeline.subject import check_packages, describe_base, find_recipe_ba
 from assay.pipeline.trackers import check_trackers
 from assay.release import default_key_path, load_or_make_key
 from assay.runs import RunFolder, read_json
+from assay.train.phases import NO_PHASES, Phases
+
+if TYPE_CHECKING:
+    from assay.pipeline.prepare import Prepared
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ def run_sweep(
 
 
 def _begin(loaded: Loaded, progress: Progress | None) -> RunOutcome:
-    policy = _check_before(loaded)
+    policy = check_before(loaded)
     run = begin_run(loaded)
     return _run(loaded, run, policy, progress or PlainProgress(), resume=False)
 
@@ -116,6 +120,7 @@ def resume_run(
     """Go on with a run that was interrupted, from its newest checkpoint.
 
     `overrides` may set the number of processes; whatever else decides the result stays as it was.
+    A run that was only tuned is measured and judged, without training again.
     A run that was judged and has no report, card or signature yet gets them from its stored files.
 
     Raises:
@@ -126,8 +131,11 @@ def resume_run(
     if run.verdict.exists():
         return _publish_judged(run, progress)
     manifest = read_json(run.manifest)
+    if manifest.get("tuned"):
+        # From here on it is a run that was interrupted before its verdict.
+        run.update_manifest({"tuned": None})
     loaded = load(run.recipe, overrides, base_dir=manifest.get("recipe_folder"))
-    return _run(loaded, run, _check_before(loaded), progress, resume=True)
+    return _run(loaded, run, check_before(loaded), progress, resume=True)
 
 
 def _publish_judged(run: RunFolder, progress: Progress) -> RunOutcome:
@@ -142,7 +150,7 @@ def _publish_judged(run: RunFolder, progress: Progress) -> RunOutcome:
         return RunOutcome(run, read_json(run.verdict), read_json(run.evaluation), signer)
 
 
-def _check_before(loaded: Loaded) -> Policy:
+def check_before(loaded: Loaded) -> Policy:
     """The gates' policy; it, packages and signing key are refused before anything is spent."""
     check_trackers(loaded.recipe.trackers)
     check_packages(loaded)
@@ -155,19 +163,39 @@ def _check_before(loaded: Loaded) -> Policy:
 def _run(
     loaded: Loaded, run: RunFolder, policy: Policy, progress: Progress, *, resume: bool
 ) -> RunOutcome:
-    from assay.pipeline.prepare import prepare
-
-    recipe = loaded.recipe
-    with run.lock(), _resumable(run, progress, verb="sweep" if recipe.sweep else "run"):
-        progress.note(f"run {run.path}")
-        _keep_num_threads(run, progress)
-        progress.stage("data", f"data: {', '.join(source.path for source in recipe.data.train)}")
-        job = open_job(loaded, run, progress)
-        prepared = prepare(job)
+    verb = "sweep" if loaded.recipe.sweep else "run"
+    with opened_run(loaded, run, progress, verb=verb) as (job, prepared):
         from assay.pipeline.stages import finish, train_and_measure
 
         measured = train_and_measure(job, prepared, resume=resume)
         return finish(job, measured, policy)
+
+
+@contextmanager
+def opened_run(
+    loaded: Loaded,
+    run: RunFolder,
+    progress: Progress,
+    *,
+    verb: str,
+    phases: Phases = NO_PHASES,
+) -> Iterator[tuple[Job, Prepared]]:
+    """The run locked, its job, and its data prepared; `verb` is what it is gone on with.
+
+    Raises:
+        ConfigError, DataError, CheckpointError: see `open_job` and `assay.pipeline.prepare`.
+    """
+    from assay.pipeline.prepare import prepare
+
+    sources = loaded.recipe.data.train
+    with run.lock(), _resumable(run, progress, verb=verb):
+        progress.note(f"run {run.path}")
+        _keep_num_threads(run, progress)
+        progress.stage("data", f"data: {', '.join(source.path for source in sources)}")
+        job = replace(open_job(loaded, run, progress), phases=phases)
+        with phases("data"):
+            prepared = prepare(job)
+        yield job, prepared
 
 
 def open_job(loaded: Loaded, run: RunFolder, progress: Progress) -> Job:

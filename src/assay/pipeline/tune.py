@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +48,7 @@ class Training:
     num_parameters: int
     precision: str
     micro_batch_tokens: int = 0
-    techniques: list[str] = field(default_factory=list)
+    techniques: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -225,7 +225,7 @@ def tune_steps(
         num_parameters=count_weights(model),
         precision=settings.precision,
         micro_batch_tokens=result.token_budget or config.micro_batch_tokens,
-        techniques=list(plan.techniques),
+        techniques=", ".join(plan.techniques),
     )
 
 

@@ -17,17 +17,26 @@ from assay.runs.folder import RunFolder
 from assay.runs.ids import slug
 from assay.runs.values import dig, mapping, number, text
 
-STATUSES = ("released", "held", "overridden", "running", "refused", "unfinished", "unreadable")
+STATUSES = (
+    "released",
+    "held",
+    "overridden",
+    "tuned",
+    "running",
+    "refused",
+    "unfinished",
+    "unreadable",
+)
 
 
 @dataclass(frozen=True)
 class RunSummary:
     """One run in a line. `gain` is tuned minus base on the task suite, with its interval.
 
-    `status` is one of `STATUSES`: ``refused`` where the data were, ``unfinished`` where the run was
-    cut off before what follows its verdict too (report and card, or the signature). `signed` says
-    whether release.json lies beside its signature (not whether it verifies). What is not known is
-    an empty text or None.
+    `status` is one of `STATUSES`: ``tuned`` where no more than tuned weights was asked for,
+    ``refused`` where the data were, ``unfinished`` where the run was cut off before what follows
+    its verdict too (report and card, or the signature). `signed` says whether release.json lies
+    beside its signature (not whether it verifies). What is not known is an empty text or None.
     """
 
     id: str
@@ -97,7 +106,7 @@ def summarize(run: RunFolder) -> RunSummary:
         method=_named(recipe.get("method"), "type"),
         objective=_named(recipe.get("objective"), "type"),
         status=_status(run, verdict),
-        headline=text(verdict.get("headline")),
+        headline=text(verdict.get("headline")) or _headline(run, manifest),
         gain=number(gain.get("difference")),
         gain_low=number(gain.get("low")),
         gain_high=number(gain.get("high")),
@@ -150,6 +159,8 @@ def _task_suite(evaluation: dict[str, Any]) -> dict[str, Any]:
 def _status(run: RunFolder, verdict: dict[str, Any]) -> str:
     if run.writer is not None:
         return "running"
+    if not run.verdict.exists() and read_or_empty(run.manifest).get("tuned"):
+        return "tuned"
     if not run.verdict.exists():
         return "refused" if read_or_empty(run.data_report).get("refused") else "unfinished"
     status = verdict.get("status")
@@ -160,6 +171,13 @@ def _status(run: RunFolder, verdict: dict[str, Any]) -> str:
     if read_or_empty(run.release).get("overrides"):
         return "overridden"
     return status if run.report.exists() and run.card.exists() else "unfinished"
+
+
+def _headline(run: RunFolder, manifest: dict[str, Any]) -> str:
+    """What a run without a verdict says of itself, where it was only tuned."""
+    if not manifest.get("tuned"):
+        return ""
+    return f"tuned, not measured; judge it with: assay run --resume {run.path}"
 
 
 def _is_signed(run: RunFolder) -> bool:
