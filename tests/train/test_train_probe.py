@@ -14,7 +14,6 @@ from assay.data.pack import PackedBatch, build_batch
 from assay.errors import ResourceError, TrainingError
 from assay.models.forward import packed_mode
 from assay.train import probe as probe_module
-from assay.train.memory import Peak
 from assay.train.probe import SAMPLE_TOKENS, Probe, find_plan
 from assay.train.sft import SftLoss
 from assay.train.shard import find_layers
@@ -107,13 +106,10 @@ def test_on_a_cpu_portions_say_whether_the_whole_may_be_tried(
         seen.append(batch.num_tokens)
         return SftLoss()(model, make_batch(4))
 
-    @contextmanager
-    def watch(device: torch.device) -> Iterator[Peak]:
-        peak = Peak()
-        yield peak
-        peak.num_bytes = 500_000 + 1000 * seen[-1]
-
-    monkeypatch.setattr(probe_module, "watch_peak", watch)
+    monkeypatch.setattr(probe_module, "read_held_bytes", lambda device: 10**9)
+    monkeypatch.setattr(
+        probe_module, "read_peak_bytes", lambda device: 10**9 + 500_000 + 1000 * seen[-1]
+    )
     monkeypatch.setattr(probe_module, "read_free_bytes", lambda device: free)
     found = plan(start(), loss, make_batch(*[1024] * 4))
     assert found.token_budget == expected

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -34,13 +31,6 @@ class DoesNotFit(ResourceError):
     """A row that does not fit in memory by itself; weights and optimizer have not moved."""
 
 
-@dataclass
-class Peak:
-    """Most bytes that a piece of work held beyond what there was before; None if not known."""
-
-    num_bytes: int | None = None
-
-
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether `error` says that memory ran out: on a GPU or a CPU, of PyTorch or of Python."""
     if isinstance(error, ResourceError):
@@ -66,17 +56,11 @@ def read_free_bytes(device: torch.device) -> int:
     return min(int(psutil.virtual_memory().available), _read_cgroup_free_bytes())
 
 
-@contextmanager
-def watch_peak(device: torch.device) -> Iterator[Peak]:
-    """Measures the block: its `Peak` is known once it has ended."""
-    peak = Peak()
-    is_cuda = device.type == "cuda"
-    before = torch.cuda.memory_allocated(device) if is_cuda else psutil.Process().memory_info().rss
-    is_known = reset_peak(device)
-    yield peak
-    most = read_peak_bytes(device) if is_known else None
-    if most is not None:
-        peak.num_bytes = max(0, most - before)
+def read_held_bytes(device: torch.device) -> int:
+    """Bytes that this process holds on `device` now."""
+    if device.type == "cuda":
+        return int(torch.cuda.memory_allocated(device))
+    return int(psutil.Process().memory_info().rss)
 
 
 def reset_peak(device: torch.device) -> bool:

@@ -22,7 +22,9 @@ from assay.train.memory import (
     free_memory,
     is_out_of_memory,
     read_free_bytes,
-    watch_peak,
+    read_held_bytes,
+    read_peak_bytes,
+    reset_peak,
 )
 from assay.train.mend import WHAT_TO_DO
 from assay.train.rng import capture_rng, restore_rng
@@ -79,44 +81,52 @@ class Probe:
 
     def try_batch(self, batch: PackedBatch) -> Trial:
         """Whether `batch` fits; nothing is changed."""
+        held = read_held_bytes(self.device)
         free = read_free_bytes(self.device) - self.reserve_bytes
-        if self.device.type == "cpu" and batch.num_tokens > 2 * SAMPLE_TOKENS:
-            needed = self._predict(batch, free)
-            if needed is not None and needed <= EASY_SHARE * free:
-                return Trial(True, needed, free)
-            if needed is not None and needed > SAFE_SHARE * free:
-                return Trial(False, needed, free)
-        needed = self._measure(batch)
-        fits = needed is not None and (self.device.type != "cpu" or needed <= SAFE_SHARE * free)
-        return Trial(fits, needed, free)
+        if self.device.type == "cuda":
+            needed = self._measure(batch, held)
+            return Trial(needed is not None, needed, free)
+        if batch.num_tokens > 2 * SAMPLE_TOKENS:
+            needed = self._predict(batch, held, free)
+            if needed <= EASY_SHARE * free or needed > SAFE_SHARE * free:
+                return Trial(needed <= EASY_SHARE * free, needed, free)
+        needed = self._measure(batch, held)
+        return Trial(needed is not None and needed <= SAFE_SHARE * free, needed, free)
 
-    def _predict(self, batch: PackedBatch, free: int) -> int | None:
+    def _predict(self, batch: PackedBatch, held: int, free: int) -> int:
         """Bytes that `batch` needs, from portions of it; generous where they are far below `free`.
 
-        Memory grows linearly with tokens, over what gradients and the head's chunk take once.
+        Memory grows linearly with tokens, over what gradients and the head's chunk take once; what
+        the first portion leaves behind makes it look steeper, by up to 1.4 where it was measured.
         """
-        first = self._measure(_cut(batch, SAMPLE_TOKENS))
+        first = self._measure(_cut(batch, SAMPLE_TOKENS), held)
         if first is None:
             return free + 1
         generous = first * batch.num_tokens // SAMPLE_TOKENS
         if generous <= EASY_SHARE * free:
             return generous
-        second = self._measure(_cut(batch, 2 * SAMPLE_TOKENS))
+        second = self._measure(_cut(batch, 2 * SAMPLE_TOKENS), held)
         if second is None:
             return free + 1
         return first + (second - first) * (batch.num_tokens - SAMPLE_TOKENS) // SAMPLE_TOKENS
 
-    def _measure(self, batch: PackedBatch) -> int | None:
-        """Peak bytes of one forward and backward pass; None if memory ran out."""
+    def _measure(self, batch: PackedBatch, held: int) -> int | None:
+        """Most bytes beyond `held` in one forward and backward pass; None if memory ran out.
+
+        Beyond what was held before the first of several passes: what one of them frees the process
+        may keep, and take again unseen for the next.
+        """
         rng, training = capture_rng(), self.model.training
         self.model.train()
         try:
-            with watch_peak(self.device) as peak, self._reserved(), self._gradients_dropped():
+            is_known = reset_peak(self.device)
+            with self._reserved(), self._gradients_dropped():
                 with autocast(self.precision, self.device):
                     loss_sum = self.loss(self.model, batch)
                 loss_sum.backward()  # type: ignore[no-untyped-call]
                 del loss_sum
-            return peak.num_bytes or 0
+            peak = read_peak_bytes(self.device) if is_known else None
+            return max(0, peak - held) if peak is not None else 0
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
