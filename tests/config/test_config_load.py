@@ -219,6 +219,15 @@ def test_settings_of_an_optimizer_are_its_own_and_in_range(tmp_path: Path) -> No
     assert problems[1].allowed == "a list of 2: each from 0 to 1"
 
 
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [("adamw_torch_fused", "adamw"), ("adamw_bnb_8bit", "adamw_8bit"), ("lion_8bit", "lion")],
+)
+def test_an_optimizer_of_another_trainer_names_ours(tmp_path: Path, theirs: str, ours: str) -> None:
+    problem = find_one(tmp_path, f"{GOOD}train: {{optimizer: {theirs}}}\n")
+    assert problem.do == f"write {ours}"
+
+
 def test_half_precision_says_why_it_is_refused(tmp_path: Path) -> None:
     problem = find_one(tmp_path, GOOD + "train: {precision: fp16}\n")
     assert problem.allowed == "auto, fp32, bf16, mixed"

@@ -388,6 +388,25 @@ def test_gradients_do_not_pile_up_where_layers_step_by_themselves() -> None:
     assert max(held) == 1
 
 
+def test_running_out_of_memory_between_layers_that_moved_is_not_tried_again() -> None:
+    def fail(grad: Tensor) -> Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    model = make_model()
+    model.model.layers[0].mlp.up_proj.weight.register_hook(fail)
+    with pytest.raises(ResourceError, match="some layers have moved"):
+        run(model, SftLoss(), step_in_backward=True, apart=True, max_grad_norm=None)
+
+
+def test_running_out_of_memory_before_any_layer_moved_is_mended() -> None:
+    options = {"step_in_backward": True, "apart": True, "max_grad_norm": None}
+    mended, small = make_model(), make_model()
+    result, notes = run(mended, SmallDevice(60), **options)
+    run(small, SftLoss(), token_budget=result.token_budget, **options)
+    assert len(notes) == 1
+    assert_same(mended, small)
+
+
 def test_a_gradient_that_is_not_finite_stops_a_step_within_the_backward_pass() -> None:
     model = make_model()
     optimizers = build_optimizers(model, learning_rate=1e-2, apart=True)

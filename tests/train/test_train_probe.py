@@ -14,7 +14,7 @@ from assay.data.pack import PackedBatch, build_batch
 from assay.errors import ResourceError, TrainingError
 from assay.models.forward import packed_mode
 from assay.train import probe as probe_module
-from assay.train.probe import SAMPLE_TOKENS, Probe, find_plan
+from assay.train.probe import Probe, find_plan
 from assay.train.sft import SftLoss
 from assay.train.shard import find_layers
 from assay.train.techniques import techniques_on
@@ -91,9 +91,9 @@ def test_techniques_of_the_recipe_are_the_only_ones_tried() -> None:
 @pytest.mark.parametrize(
     ("free", "expected", "sizes"),
     [
-        (10**8, 0, [SAMPLE_TOKENS]),
-        (6 * 10**6, 0, [SAMPLE_TOKENS, 2 * SAMPLE_TOKENS, 4096]),
-        (4 * 10**6, 2048, [SAMPLE_TOKENS, 2 * SAMPLE_TOKENS, SAMPLE_TOKENS, 1024, 2048]),
+        (10**8, 0, [128]),
+        (6 * 10**6, 0, [128, 1024, 4096]),
+        (4 * 10**6, 2048, [128, 1024, 128, 2048]),
     ],
 )
 def test_on_a_cpu_portions_say_whether_the_whole_may_be_tried(

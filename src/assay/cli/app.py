@@ -164,6 +164,11 @@ def _explain(error: Exception) -> AssayError:
     # torch's own error has this name; importing torch to ask would cost seconds.
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return ResourceError(f"out of memory: {error}")
+    if isinstance(error, RuntimeError) and "torch" in sys.modules:
+        from assay.train.memory import is_out_of_memory
+
+        if is_out_of_memory(error):
+            return ResourceError(f"out of memory: {str(error).splitlines()[0]}")
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return ResourceError(f"the disk is full: {error}")
     return AssayError(_save_traceback(error))

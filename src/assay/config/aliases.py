@@ -67,9 +67,23 @@ _DIFFERENCES = {
 }
 """What our key means where a number of theirs cannot be copied."""
 
+_OPTIMIZERS = {
+    "adamw": "adam adamw_fused adamw_hf adamw_torch adamw_torch_8bit adamw_torch_fused",
+    "adamw_8bit": "adam8bit adam_8bit adamw8bit adamw_bnb_8bit",
+    "paged_adamw_8bit": "paged_adam_8bit paged_adamw paged_adamw_32bit pagedadamw8bit",
+    "lion": "lion_32bit lion_8bit paged_lion_32bit paged_lion_8bit",
+    "schedule_free": "adamw_schedule_free schedule_free_adamw schedulefree",
+}
+"""Each of our optimizers and the names that others have for it, or for what comes nearest."""
+
 _REFUSED = {
     ("train.precision", "fp16"): "write mixed or bf16: on a CPU the backward pass of fp16 takes 80 "
     "times as long, and its small range needs the loss scaled",
+    **{
+        ("train.optimizer", theirs): f"write {ours}"
+        for ours, names in _OPTIMIZERS.items()
+        for theirs in names.split()
+    },
 }
 """Values that others take, with what to write instead and why."""
 

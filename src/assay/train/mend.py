@@ -35,7 +35,7 @@ def run_within_memory(
 
     Raises:
         DoesNotFit: single rows do not fit either; the generators are as before.
-        ResourceError: memory ran out in work that is not to be redone.
+        ResourceError: memory ran out, and other processes wait for the work as it is.
     """
     rng = capture_rng()
     while True:
@@ -49,9 +49,8 @@ def run_within_memory(
             failure = str(error).splitlines()[0] if str(error) else "out of memory"
             if not can_redo:
                 raise ResourceError(
-                    f"out of memory ({failure}), in a step that has moved some weights already or"
-                    " is shared with other processes: lower train.micro_batch_tokens, and resume"
-                    " from the checkpoint before"
+                    f"out of memory ({failure}), in a step that other processes share: lower"
+                    " train.micro_batch_tokens, and resume from the checkpoint before"
                 ) from error
         # Outside of the handler, where the error no longer holds the tensors of its frames.
         _drop_gradients(model)

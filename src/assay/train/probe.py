@@ -30,8 +30,8 @@ from assay.train.mend import WHAT_TO_DO
 from assay.train.rng import capture_rng, restore_rng
 from assay.train.step import LossFunction, autocast
 
-SAMPLE_TOKENS = 512
-"""Tokens of the first portion that is measured on a CPU; the second has twice as many."""
+FIRST_TOKENS, SECOND_TOKENS = 128, 1024
+"""Tokens of portions that are measured on a CPU; the second only where the first leaves doubt."""
 EASY_SHARE = 0.6
 """Where a generous estimate stays below this share of what is free, no more is tried."""
 SAFE_SHARE = 0.95
@@ -86,29 +86,34 @@ class Probe:
         if self.device.type == "cuda":
             needed = self._measure(batch, held)
             return Trial(needed is not None, needed, free)
-        if batch.num_tokens > 2 * SAMPLE_TOKENS:
+        if batch.num_tokens > FIRST_TOKENS:
             needed = self._predict(batch, held, free)
-            if needed <= EASY_SHARE * free or needed > SAFE_SHARE * free:
+            if needed is not None and not EASY_SHARE * free < needed <= SAFE_SHARE * free:
                 return Trial(needed <= EASY_SHARE * free, needed, free)
         needed = self._measure(batch, held)
         return Trial(needed is not None and needed <= SAFE_SHARE * free, needed, free)
 
-    def _predict(self, batch: PackedBatch, held: int, free: int) -> int:
+    def _predict(self, batch: PackedBatch, held: int, free: int) -> int | None:
         """Bytes that `batch` needs, from portions of it; generous where they are far below `free`.
+
+        None where it is hardly more than those portions.
 
         Memory grows linearly with tokens, over what gradients and the head's chunk take once; what
         the first portion leaves behind makes it look steeper, by up to 1.4 where it was measured.
         """
-        first = self._measure(_cut(batch, SAMPLE_TOKENS), held)
+        first = self._measure(_cut(batch, FIRST_TOKENS), held)
         if first is None:
             return free + 1
-        generous = first * batch.num_tokens // SAMPLE_TOKENS
+        generous = first * batch.num_tokens // FIRST_TOKENS
         if generous <= EASY_SHARE * free:
             return generous
-        second = self._measure(_cut(batch, 2 * SAMPLE_TOKENS), held)
+        if batch.num_tokens <= 2 * SECOND_TOKENS:
+            return None
+        second = self._measure(_cut(batch, SECOND_TOKENS), held)
         if second is None:
             return free + 1
-        return first + (second - first) * (batch.num_tokens - SAMPLE_TOKENS) // SAMPLE_TOKENS
+        more = (second - first) * (batch.num_tokens - FIRST_TOKENS)
+        return first + more // (SECOND_TOKENS - FIRST_TOKENS)
 
     def _measure(self, batch: PackedBatch, held: int) -> int | None:
         """Most bytes beyond `held` in one forward and backward pass; None if memory ran out.

@@ -109,8 +109,16 @@ class _StepInBackward:
         self.squares: list[Tensor] = []
 
     def run(self, loss: Tensor) -> None:
-        with _hooks_on(self.owners, self._move):
-            loss.backward()  # type: ignore[no-untyped-call]
+        try:
+            with _hooks_on(self.owners, self._move):
+                loss.backward()  # type: ignore[no-untyped-call]
+        except (RuntimeError, MemoryError) as error:
+            if not (self.squares and is_out_of_memory(error)):
+                raise
+            raise ResourceError(
+                f"out of memory ({str(error).splitlines()[0]}) in a step of which some layers have"
+                " moved: lower train.micro_batch_tokens, and resume from the checkpoint before"
+            ) from error
 
     @property
     def grad_norm(self) -> float:
