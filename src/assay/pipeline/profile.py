@@ -76,7 +76,8 @@ class PhaseMeter:
         active = max(1, min(TRACED_STEPS, num_steps - warmup))
         schedule = torch.profiler.schedule(wait=0, warmup=warmup, active=active, repeat=1)
         with torch.profiler.profile(
-            schedule=schedule, on_trace_ready=self._write, profile_memory=True
+            schedule=schedule,
+            on_trace_ready=self._write,
         ) as self._profiler:
             yield
         self._profiler = None
