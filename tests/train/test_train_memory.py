@@ -205,7 +205,12 @@ def test_real_limits_of_the_operating_system_are_mended_or_named() -> None:
         [sys.executable, "-c", REAL, str(Path(__file__).parent)],
         capture_output=True,
         text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"},
+        env={
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "MALLOC_ARENA_MAX": "1",
+            "MALLOC_MMAP_THRESHOLD_": "65536",
+        },
         check=False,
     )
     assert done.returncode == 0, done.stderr

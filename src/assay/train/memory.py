@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import sys
 from pathlib import Path
 
 import psutil
@@ -41,10 +43,14 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def free_memory(device: torch.device) -> None:
-    """Give back what failed work has left behind."""
+    """Give back what failed work has left behind, to the device and to the system."""
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()
+    # What the C library keeps for itself is missing elsewhere, as for the code that oneDNN makes.
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim:
+        trim(0)
 
 
 def read_free_bytes(device: torch.device) -> int:
