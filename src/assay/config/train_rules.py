@@ -27,11 +27,4 @@ TRAIN_RULES = (
         "null with step_per_layer",
         "remove it, or take step_per_layer out of train.techniques",
     ),
-    Rule(
-        ("train.techniques", "launch.processes"),
-        lambda recipe: "step_per_layer" in recipe.train.techniques and recipe.launch.processes > 1,
-        "step_per_layer on several processes, whose gradients are summed before a step",
-        "step_per_layer on one process",
-        "remove it, or set launch.processes to 1",
-    ),
 )
