@@ -43,6 +43,7 @@ def read_training(run: RunFolder) -> dict[str, Any]:
     return training
 
 
+@pytest.mark.slow
 def test_checkpointed_layers_give_the_same_run(recipe: Path) -> None:
     plain, _ = run(recipe)
     other, _ = run(recipe, "train.techniques=[checkpoint_layers]")

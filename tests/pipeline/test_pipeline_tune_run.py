@@ -69,6 +69,7 @@ def test_a_tuning_can_be_used_and_is_judged_later(
         assert torch.equal(value, weights[name])
 
 
+@pytest.mark.slow
 def test_its_weights_are_those_of_the_whole_run(recipe: Path) -> None:
     tuned = run_tuning(load(recipe, FEW)).run
     whole = run_recipe(load(recipe, FEW)).run
