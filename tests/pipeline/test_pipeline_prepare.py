@@ -169,3 +169,23 @@ def test_tokens_come_from_the_cache_and_are_the_same(
     assert f"tokens of 20 of 20 rows taken from {tmp_path / 'cache' / 'tokens'}" in (
         stage.notes.lines
     )
+
+
+def test_of_very_many_rows_those_within_reach_are_rendered_and_counted(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("assay.data.reach.MIN_ROWS", 200)
+    rows, few = [chat(n) for n in range(300)], "train: {max_steps: 2, batch_size: 4}"
+    prepared = stage.run(rows, rest=few)
+    assert len(prepared.train) == len(prepared.train_sequences) == 10 + 64
+    assert len(prepared.validation) == len(prepared.test) == 30
+    report = read_json(stage.folder_of_run.data_report)
+    assert report["splits"]["train"]["num_records"] == report["masks"]["train"]["num_rows"] == 74
+    assert report["num_unreached_rows"] == 240 - 74
+    assert any(
+        line.startswith("train: 74 of 240 rows are within reach") for line in (stage.notes.lines)
+    )
+    assert stage.run(rows, rest=few).train == prepared.train
+    for rest in ("train: {max_steps: 40, batch_size: 4}", f"{few}\nsweep: {{seed: [1, 2]}}"):
+        assert len(stage.run(rows, rest=rest).train) == 240
+        assert read_json(stage.folder_of_run.data_report)["num_unreached_rows"] == 0

@@ -5,7 +5,7 @@ prepare_data ─▶ splits ─▶ tokenize ─▶ sequences ─▶ mask_report.c
 
 from assay.data.mask import MaskReport, mask_report
 from assay.data.pathologies import PATHOLOGIES, Pathology
-from assay.data.prepare import PreparedData, RefusedData, prepare_data
+from assay.data.prepare import PreparedData, RefusedData, keep_reached, prepare_data
 from assay.data.prompts import Prompt, to_prompt
 from assay.data.read import ReadResult, SourceCounts, read_sources
 from assay.data.records import Message, Record
@@ -38,6 +38,7 @@ __all__ = [
     "compute_split_hash",
     "describe_unoffered_calls",
     "find_unoffered_calls",
+    "keep_reached",
     "mask_report",
     "open_token_cache",
     "prepare_data",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Any
 
 # The code by which `array` knows a number of as many bits as Arrow's.
@@ -43,10 +43,13 @@ def build_array(values: Sequence[Any], kind: Any) -> Any:
 def _build_numbers(values: Sequence[Any], kind: Any) -> Any:
     import pyarrow as pa
 
-    mask = _build_mask(values)
-    numbers = values if mask is None else [0 if value is None else value for value in values]
-    buffer = pa.py_buffer(array(_CODES[str(kind)], numbers))
-    return pa.Array.from_buffers(kind, len(values), [mask, buffer])
+    code, mask = _CODES[str(kind)], None
+    try:
+        numbers = array(code, values)
+    except TypeError:  # most often there is no null: looking for one takes as long as all else
+        mask = _build_mask(values)
+        numbers = array(code, [0 if value is None else value for value in values])
+    return pa.Array.from_buffers(kind, len(values), [mask, pa.py_buffer(numbers)])
 
 
 def _build_strings(values: Sequence[str | None], kind: Any) -> Any:
@@ -61,7 +64,7 @@ def _build_lists(values: Sequence[Sequence[Any] | None], kind: Any) -> Any:
     import pyarrow as pa
 
     lists = [() if value is None else value for value in values]
-    members = build_array([item for items in lists for item in items], kind.value_type)
+    members = build_array(list(chain.from_iterable(lists)), kind.value_type)
     buffers = [_build_mask(values), _build_offsets(lists)]
     return pa.Array.from_buffers(kind, len(values), buffers, children=[members])
 

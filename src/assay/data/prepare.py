@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from assay.data.leak import Leak, count_shared_prompts, drop_leaks, find_leaks
 from assay.data.mix import mix_sources
+from assay.data.reach import select_reached
 from assay.data.read import ReadResult, read_sources
 from assay.data.records import Record
 from assay.data.split import Splits, split_records
@@ -26,7 +27,8 @@ class PreparedData:
     """Splits ready to be rendered, and what happened on the way.
 
     `reads` holds what was read for each split that names sources; `leaks` were dropped from
-    `splits`; `shared_prompts` counts held-out rows whose prompt is also trained on.
+    `splits`; `shared_prompts` counts held-out rows whose prompt is also trained on;
+    `num_unreached` are training rows that are not in `splits`, since no step would reach them.
     """
 
     splits: Splits
@@ -34,11 +36,20 @@ class PreparedData:
     leaks: list[Leak]
     shared_prompts: dict[str, int]
     seed: int
+    num_unreached: int = 0
 
     @property
     def dropped_rows(self) -> list[Problem]:
         """The problems of every row that `on_bad_rows: drop` left out."""
         return [problem for read in self.reads.values() for problem in read.problems]
+
+
+def keep_reached(data: PreparedData, *, num_needed: int) -> PreparedData:
+    """The data with no more training rows than a run that draws `num_needed` has use for."""
+    before = data.splits.train
+    train = select_reached(before, num_needed=num_needed, seed=data.seed)
+    splits = replace(data.splits, train=train)
+    return replace(data, splits=splits, num_unreached=len(before) - len(train))
 
 
 class RefusedData(DataError):

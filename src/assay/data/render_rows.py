@@ -1,7 +1,7 @@
 """Renders many rows, in chunks: from the cache, here, or in worker processes; never out of order.
 
 A few rows are rendered here and kept nowhere. The rules look at the amount of text alone, since
-that is what takes time: starting a process costs as much as rendering some megabytes.
+that is what takes time.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ CHUNK_ROWS = 1024
 CHUNK_CHARS = 1 << 20
 # Less text than this is rendered in about a tenth of a second.
 MIN_CACHED_CHARS = 1 << 18
-# A second or more of rendering against half a second in which a process starts.
-MIN_WORKER_CHARS = 1 << 22
+# More than a second of rendering, against a third of one for the start of a process.
+MIN_WORKER_CHARS = 1 << 20
 
 
 def render_each(records: Sequence[Record], tokenizer: ChatTokenizer) -> Rows:

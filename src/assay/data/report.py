@@ -39,6 +39,7 @@ def build_report(
         },
         "dropped_rows": [asdict(problem) for problem in prepared.dropped_rows],
         "num_dropped_rows": sum(read.num_bad_rows for read in prepared.reads.values()),
+        "num_unreached_rows": prepared.num_unreached,
         "dropped_leaks": [asdict(leak.to_problem()) for leak in prepared.leaks],
         "shared_prompts": prepared.shared_prompts,
         "masks": {name: mask.to_json() for name, mask in (masks or {}).items()},

@@ -21,6 +21,7 @@ from assay.data import (
     compute_split_hash,
     describe_unoffered_calls,
     find_unoffered_calls,
+    keep_reached,
     mask_report,
     open_token_cache,
     prepare_data,
@@ -89,7 +90,9 @@ def _read_and_tokenize(job: Job) -> tuple[PreparedData, dict[str, Tokenized]]:
     problems: list[Problem] = []
     data: PreparedData | None = None
     try:
-        data = prepare_data(job.recipe.data, base_dir=job.base_dir, seed=job.recipe.seed)
+        data = _keep_reached(
+            job, prepare_data(job.recipe.data, base_dir=job.base_dir, seed=job.recipe.seed)
+        )
         parts = data.splits.as_dict()
     except RefusedData as error:
         problems += error.problems
@@ -113,6 +116,25 @@ def _read_and_tokenize(job: Job) -> tuple[PreparedData, dict[str, Tokenized]]:
     if data is None or problems:
         raise DataError(_order(problems))
     return data, tokenized
+
+
+def _keep_reached(job: Job, data: PreparedData) -> PreparedData:
+    """Of very many rows those that `train.max_steps` reaches, and a line about the others.
+
+    All for a sweep: its candidates may take different numbers of steps, and each trains as alone.
+    """
+    train = job.recipe.train
+    if train.max_steps is None or job.recipe.sweep:
+        return data
+    kept = keep_reached(data, num_needed=train.max_steps * train.batch_size)
+    if kept.num_unreached:
+        num_rows = len(kept.splits.train)
+        job.progress.note(
+            f"train: {num_rows:,} of {num_rows + kept.num_unreached:,} rows are within reach of"
+            " train.max_steps; the others are not rendered, checked for their length, or counted,"
+            " and an epoch is of these"
+        )
+    return kept
 
 
 def _tokenize(job: Job, split: str, records: Sequence[Record], render: RowRenderer) -> Tokenized:

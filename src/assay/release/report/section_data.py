@@ -22,6 +22,7 @@ def render_data(source: ReportSource) -> Html:
     counts = [
         ("rows dropped as bad", data.get("num_dropped_rows")),
         ("rows dropped as leaks", len(sequence(data.get("dropped_leaks")))),
+        ("training rows beyond the reach of max_steps", data.get("num_unreached_rows") or None),
         *(
             (f"prompts of {key} also trained on", n)
             for key, n in flatten(data.get("shared_prompts"))
