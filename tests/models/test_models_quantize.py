@@ -52,7 +52,7 @@ def train_two_steps(
     batch = build_batch(PROMPTS, [[1.0] * len(ids) for ids in PROMPTS])
     inner = adapted.get_base_model()
     if unwrap:
-        unwrap_packed(inner)
+        unwrap_packed(inner, torch.device("cpu"))
     optimizers = build_optimizers(inner, learning_rate=learning_rate)
     inner.train()
     with packed_mode(inner):

@@ -98,11 +98,12 @@ def keep_trainable(model: Any) -> Any:
     return model
 
 
-def unwrap_packed(model: Any) -> None:
+def unwrap_packed(model: Any, device: torch.device) -> None:
     """Make four-bit weights plain integer parameters in place; their scales stay with the layers.
 
     So they can be spread over processes (`assay.train.shard`) like any weight: what is gathered
-    again is no tensor of bitsandbytes', and its layers then look for the scales at themselves.
+    again is no tensor of bitsandbytes', and its layers then look for the scales at themselves. The
+    scales go to `device`, where the weights will be.
     """
     from torch import nn
 
@@ -110,6 +111,7 @@ def unwrap_packed(model: Any) -> None:
         # Of the layer itself: PEFT's wrappers show its weight as if it were their own.
         state = getattr(module._parameters.get("weight"), "quant_state", None)
         if state is not None:
+            state.to(device)
             module.quant_state = state
             module.weight = nn.Parameter(module.weight.data, requires_grad=False)
 

@@ -79,7 +79,7 @@ def load_trained(job: Job, layout: Layout, device: torch.device, ranks: Ranks) -
     for turn in range(ranks.num_ranks):
         if turn == ranks.rank:
             model = _load(job, torch.device("cpu"))
-            unwrap_packed(model)
+            unwrap_packed(model, device)
             shard_model(model, mesh=mesh, whole_trainable=not job.recipe.method.trains_base)
         ranks.wait()
     if not job.recipe.method.trains_base:

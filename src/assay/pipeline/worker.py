@@ -19,8 +19,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from assay.errors import EXIT_BUG, EXIT_CANCELLED, EXIT_OK, AssayError, LostRanksError, UsageError
-from assay.pipeline.layout import ON_ONE, Weights, choose_layout, load_trained
+from assay.errors import (
+    EXIT_BUG,
+    EXIT_CANCELLED,
+    EXIT_OK,
+    AssayError,
+    LostRanksError,
+    Problem,
+    UsageError,
+)
+from assay.pipeline.layout import ON_ONE, Layout, Weights, choose_layout, load_trained
 from assay.pipeline.progress import PlainProgress, Progress
 from assay.pipeline.relay import NoProgress, RelayedProgress
 
@@ -156,6 +164,8 @@ def _train(job: Job, call: Call, ranks: Ranks, device: torch.device) -> dict[str
         layout = ON_ONE
     else:
         layout = choose_layout(job, device=device, num_local=num_local, asked=call.weights)
+        if ranks.any(layout.is_spread) and not layout.is_spread:
+            layout = Layout("spread", "weights spread: another process has less memory")
         job.progress.note(f"{ranks.num_ranks} processes, {layout.reason}")
     share = Share(ranks.rank, ranks.num_ranks)
     rows = build_rows(job, read_sequences(job.run), share)
@@ -168,12 +178,26 @@ def _train(job: Job, call: Call, ranks: Ranks, device: torch.device) -> dict[str
 
 
 def _find_device() -> torch.device:
-    """This rank's GPU where there are GPUs, else the CPU."""
+    """This rank's GPU where there are GPUs, else the CPU.
+
+    Raises:
+        UsageError: this machine has fewer GPUs than processes.
+    """
     import torch
 
     if not torch.cuda.is_available():
         return torch.device("cpu")
-    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    number, num_devices = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+    if number >= num_devices:
+        raise UsageError(
+            Problem(
+                got=f"process {number + 1} of a machine with {num_devices} GPUs",
+                allowed="one process for each GPU",
+                do=f"start {num_devices} processes on it",
+                key="LOCAL_RANK",
+            )
+        )
+    device = torch.device("cuda", number)
     torch.cuda.set_device(device)
     return device
 
