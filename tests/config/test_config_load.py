@@ -192,7 +192,22 @@ def test_a_key_of_another_method_names_that_method(tmp_path: Path) -> None:
             "train.techniques",
             "several processes",
         ),
-        ("train: {techniques: [compile]}", "train.techniques", "not available yet"),
+        ("train: {techniques: [reuse_in_memory, reuse_on_disk]}", "train.techniques", "and"),
+        (
+            "train: {techniques: [reuse_on_disk]}\nsweep: {rank: [4, 8]}",
+            "train.techniques",
+            "sweep",
+        ),
+        (
+            "train: {techniques: [reuse_on_disk]}\nobjective: {neftune_alpha: 5}",
+            "train.techniques",
+            "noise",
+        ),
+        (
+            "train: {techniques: [reuse_on_disk]}\nlaunch: {processes: 2}",
+            "train.techniques",
+            "other rows",
+        ),
         ("launch: {processes: 17}", "launch.processes", "more processes than train.batch_size"),
         ("method: {flavours: [dora, dora]}", "method.flavours", "twice"),
         ("method: {type: dora, flavours: [dora]}", "method.flavours", "twice"),

@@ -125,7 +125,7 @@ def test_unknown_sequences_are_computed_and_the_model_is_left_as_it_was() -> Non
 def test_equal_sequences_are_held_once() -> None:
     model = make("llama", 2)
     different = len(ROWS[0]) + len(ROWS[1]) + len(ROWS[2])
-    assert count_bytes(model, ROWS, torch.float32) == different * 32 * 4
+    assert count_bytes(model, ROWS) == different * 32 * 4
     assert len(fill(model)._hidden_TD) == different
 
 

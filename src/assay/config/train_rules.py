@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from assay.config.recipe import Recipe
 from assay.config.rule import Rule
+
+
+def _reuses(recipe: Recipe) -> bool:
+    return bool({"reuse_in_memory", "reuse_on_disk"} & set(recipe.train.techniques))
+
 
 TRAIN_RULES = (
     Rule(
@@ -26,5 +32,33 @@ TRAIN_RULES = (
         "a limit on the gradient's norm with step_per_layer, which steps before the norm is known",
         "null with step_per_layer",
         "remove it, or take step_per_layer out of train.techniques",
+    ),
+    Rule(
+        ("train.techniques",),
+        lambda recipe: {"reuse_in_memory", "reuse_on_disk"} <= set(recipe.train.techniques),
+        "reuse_in_memory and reuse_on_disk",
+        "one of them",
+        "remove one",
+    ),
+    Rule(
+        ("train.techniques", "launch.processes"),
+        lambda recipe: _reuses(recipe) and recipe.launch.processes > 1,
+        "reuse on several processes, which take other rows in every epoch",
+        "reuse on one process",
+        "remove it, or set launch.processes to 1",
+    ),
+    Rule(
+        ("train.techniques", "sweep"),
+        lambda recipe: _reuses(recipe) and bool(recipe.sweep),
+        "reuse in a sweep, whose candidates would each hold activations of their own",
+        "reuse outside of a sweep",
+        "remove it",
+    ),
+    Rule(
+        ("train.techniques", "objective.neftune_alpha"),
+        lambda recipe: _reuses(recipe) and recipe.objective.neftune_alpha > 0,
+        "reuse with objective.neftune_alpha, whose noise differs in every pass",
+        "one of them",
+        "remove one",
     ),
 )

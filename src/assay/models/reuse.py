@@ -75,11 +75,12 @@ class ActivationStore:
         return torch.cat(parts)
 
 
-def count_bytes(model: Any, sequences: Sequence[Sequence[int]], dtype: torch.dtype) -> int:
+def count_bytes(model: Any, sequences: Sequence[Sequence[int]]) -> int:
     """What a store of `sequences` would hold, in bytes; each different one counts once."""
     tokens = {_key(ids): len(ids) for ids in sequences}
     size: int = model.config.get_text_config().hidden_size
-    return sum(tokens.values()) * size * dtype.itemsize
+    itemsize: int = model.get_input_embeddings().weight.dtype.itemsize
+    return sum(tokens.values()) * size * itemsize
 
 
 @torch.no_grad()

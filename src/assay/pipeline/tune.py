@@ -14,6 +14,7 @@ from assay.pipeline.job import Job
 from assay.pipeline.method import choose_factor
 from assay.pipeline.plan import list_techniques, plan_memory
 from assay.pipeline.precision import choose_precision
+from assay.pipeline.reuse import activations_reused
 from assay.pipeline.trackers import open_trackers
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ def tune(
     steps = tune_steps(
         job, rows, model, difference=difference, resume=resume, ranks=ranks, plan=plan
     )
-    with training_mode(job, model, plan.techniques):
+    reuse = activations_reused(job, rows, model, num_steps=num_steps, num_ranks=ranks.num_ranks)
+    with training_mode(job, model, plan.techniques), reuse:
         if not ranks.is_first:
             return drain(steps, lambda record: None, ranks)
         with open_trackers(job) as track:

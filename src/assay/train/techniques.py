@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from assay.errors import ConfigError, Problem
+from assay.models.fast.kernels import compiled_kernels
 from assay.train.shard import find_layers
 
 MIN_OFFLOADED_BYTES = 1 << 20
@@ -34,6 +35,8 @@ def techniques_on(model: Any, techniques: Collection[str]) -> Iterator[None]:
             device = next(model.parameters()).device
             check_offloading(device)
             stack.enter_context(activations_offloaded(model, torch.device("cpu")))
+        if "compile" in techniques:
+            stack.enter_context(compiled_kernels())
         if "checkpoint_layers" in techniques:
             stack.enter_context(layers_checkpointed(model))
         yield
