@@ -91,7 +91,8 @@ class Probe:
             if needed is not None and not EASY_SHARE * free < needed <= SAFE_SHARE * free:
                 return Trial(needed <= EASY_SHARE * free, needed, free)
         needed = self._measure(batch, held)
-        return Trial(needed is not None and needed <= SAFE_SHARE * free, needed, free)
+        fits = needed is not None and free > 0 and needed <= SAFE_SHARE * free
+        return Trial(fits, needed, free)
 
     def _predict(self, batch: PackedBatch, held: int, free: int) -> int | None:
         """Bytes that `batch` needs, from portions of it; generous where they are far below `free`.
