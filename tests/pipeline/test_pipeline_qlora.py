@@ -27,6 +27,26 @@ def test_a_missing_bitsandbytes_is_the_recipes_problem_before_a_folder_is_made(
     assert not (recipe.parent / "runs").exists()
 
 
+def test_an_optimizer_in_eight_bits_needs_the_package_too(
+    recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quantize, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError) as caught:
+        run_recipe(load(recipe, ["train.optimizer=adamw_8bit"]))
+    (problem,) = caught.value.problems
+    assert problem.file == "override train.optimizer=adamw_8bit"
+    assert problem.do == "pip install bitsandbytes, or set train.optimizer to adamw"
+    assert not (recipe.parent / "runs").exists()
+
+
+def test_a_run_with_an_optimizer_in_eight_bits_ends_in_a_verdict(recipe: Path) -> None:
+    pytest.importorskip("bitsandbytes")
+    changes = ["train.optimizer=adamw_8bit", "train.max_steps=3", "evaluate.max_items=4"]
+    outcome = run_recipe(load(recipe, changes))
+    assert outcome.verdict["status"] in ("held", "released")
+    assert outcome.run.read_metrics()[-1]["step"] == 3
+
+
 def test_a_run_in_four_bits_keeps_its_integrity_and_exports(recipe: Path) -> None:
     pytest.importorskip("bitsandbytes")
     method = "method={type: qlora, rank: 4}"
