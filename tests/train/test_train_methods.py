@@ -18,8 +18,10 @@ from methods import (
 )
 from small_models import make_model, make_rows
 
+from assay.defend.anchor import adapters_off
 from assay.models.adapters import add_lora, merge_adapter, save_adapter, save_model
 from assay.models.forward import packed_mode
+from assay.models.methods.passthrough import add_peft
 from assay.models.methods.start import add_start, go_on_from
 from assay.train.checkpoint import Checkpoints, trainable_tensors
 from assay.train.fit import FitSettings, fit
@@ -139,6 +141,34 @@ def check_resumption(method: str, kind: str, folder: Path) -> None:
         whole.named_parameters(), resumed.named_parameters(), strict=True
     ):
         assert torch.equal(parameter, other), name
+
+
+def test_a_head_that_peft_trains_as_a_copy_is_the_one_of_the_loss(tmp_path: Path) -> None:
+    """And with the adapters off, as an anchor has it, the base's own head is."""
+    from peft import PeftModel
+
+    rows, settings = make_rows(4), {"peft_type": "LORA", "modules_to_save": ["lm_head"]}
+    torch.manual_seed(1)
+    wrapped = add_peft(make_model("qwen2"), settings | {"target_modules": ["q_proj"]})
+    model = wrapped.get_base_model()
+    train(model, 2)
+    plain = plain_loss_sum(wrapped, rows)
+    plain.backward()
+    expected = gradients(model)
+    assert any("lm_head" in name for name in expected)
+    model.zero_grad()
+    with packed_mode(model):
+        loss = SftLoss()(model, batches(rows)[0])
+        loss.backward()
+        with adapters_off(model), torch.no_grad():
+            of_base = SftLoss()(model, batches(rows)[0])
+    torch.testing.assert_close(loss, plain, rtol=1e-5, atol=1e-5)
+    for name, grad in gradients(model).items():
+        torch.testing.assert_close(grad, expected[name], rtol=1e-4, atol=2e-5, msg=name)
+    torch.testing.assert_close(of_base, plain_loss_sum(make_model("qwen2"), rows))
+    save("lora", wrapped, tmp_path)
+    again = PeftModel.from_pretrained(make_model("qwen2"), tmp_path).eval()
+    assert largest_gap(logits(again, rows), logits(wrapped.eval(), rows)) == 0
 
 
 def test_freezing_trains_the_last_layers_and_the_patterns_alone() -> None:

@@ -54,10 +54,15 @@ class AnchoredLoss:
 
 @contextmanager
 def adapters_off(model: Any) -> Iterator[None]:
-    """`model` as its base for a while: adapters, their dropout and NEFTune's noise are off."""
-    from peft.tuners.tuners_utils import BaseTunerLayer
+    """`model` as its base for a while: adapters, their dropout and NEFTune's noise are off.
 
-    layers = [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
+    So are the copies of whole modules that PEFT trains in their place.
+    """
+    from peft.tuners.tuners_utils import BaseTunerLayer
+    from peft.utils.other import AuxiliaryTrainingWrapper
+
+    kinds = (BaseTunerLayer, AuxiliaryTrainingWrapper)
+    layers = [module for module in model.modules() if isinstance(module, kinds)]
     training = model.training
     model.eval()
     for layer in layers:

@@ -19,7 +19,7 @@ from assay.data.pack import PackedBatch
 from assay.models.attention import PACKED_ATTENTION, register_packed_attention
 from assay.models.fast.last_layer import POSITIONS
 from assay.models.fast.path import fast_path
-from assay.models.methods.token_rows import merge_head_rows
+from assay.models.methods.token_rows import find_trained_head, merge_head_rows
 
 ATTENTION_KINDS = frozenset({"full_attention", "sliding_attention", "chunked_attention"})
 """Kinds of layers, by Transformers' names, whose only way from token to token is attention."""
@@ -66,11 +66,11 @@ def get_head(model: Any) -> Head:
     """The head of a causal language model, for hidden states as `compute_hidden` gives them.
 
     Raises:
-        ValueError: the head is neither a plain linear layer nor one with trained rows, or the
-            base's configuration asks for a router loss: the chunked loss would not be that of the
-            model.
+        ValueError: the head is neither a linear layer, nor a trained copy of one, nor one with
+            trained rows; or the base's configuration asks for a router loss: the chunked loss would
+            not be that of the model.
     """
-    head = model.get_output_embeddings()
+    head = find_trained_head(model.get_output_embeddings())
     config = model.config.get_text_config()
     is_plain = isinstance(head, nn.Linear)
     if getattr(config, "output_router_logits", False):

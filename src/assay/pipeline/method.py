@@ -14,6 +14,7 @@ from assay.config.sections.method import (
     StartFrom,
 )
 from assay.config.start import goes_on, list_start, locate_start
+from assay.errors import ConfigError, Problem
 from assay.pipeline.job import Job
 
 
@@ -42,24 +43,30 @@ def check_method(job: Job, model: Any) -> None:
     """Whether the recipe's method fits `model`: asked before the baseline, which may take hours.
 
     Raises:
-        ConfigError: names, ranks, layers or settings that do not fit this base.
+        ConfigError: names, ranks, layers or settings that do not fit this base; or a head that the
+            loss cannot be computed of.
     """
     from assay.models.methods.freeze import unfreeze
     from assay.models.methods.passthrough import add_peft
     from assay.models.methods.targets import check_rank, check_targets
+    from assay.models.methods.token_rows import train_token_rows
 
-    method = job.recipe.method
+    method, wrapped = job.recipe.method, None
     if isinstance(method, (AdapterConfig, PeftConfig)) and goes_on(method.start_from):
-        _go_on(job, method.start_from, model).unload()
+        wrapped = _go_on(job, method.start_from, model)
     elif isinstance(method, PeftConfig):
-        add_peft(model, method.config).unload()
+        wrapped = add_peft(model, method.config)
     elif isinstance(method, AdapterConfig):
         check_targets(model, method.target_modules)
+        train_token_rows(model, job.base.new_token_ids)
         if "pissa" in method.all_flavours:
             check_rank(model, method.target_modules, method.rank)
         _note_left_out(job, method, model)
     elif isinstance(method, FreezeConfig):
         unfreeze(model, top_layers=method.top_layers, patterns=method.patterns)
+    _check_head(model)
+    if wrapped is not None:
+        wrapped.unload()
 
 
 def choose_factor(job: Job) -> Callable[[str], float]:
@@ -89,6 +96,22 @@ def _add_adapter(job: Job, method: AdapterConfig, model: Any) -> Any:
     if method.start_from is not None:
         add_start(peft_model, _locate(job, method.start_from))
     return peft_model
+
+
+def _check_head(model: Any) -> None:
+    from assay.models.forward import get_head
+
+    try:
+        get_head(model)
+    except ValueError as error:
+        raise ConfigError(
+            Problem(
+                key="method",
+                got=str(error),
+                allowed="an output head that is a linear layer, whole or with trained rows",
+                do="leave the head out of the method's layers, or choose another base",
+            )
+        ) from error
 
 
 def _go_on(job: Job, start_from: StartFrom, model: Any) -> Any:

@@ -38,6 +38,15 @@ def find_token_tables(model: Any) -> list[str]:
     return [name for name, module in model.named_modules() if any(module is w for w in wanted)]
 
 
+def find_trained_head(head: Any) -> Any:
+    """The copy of a head that PEFT's ``modules_to_save`` trains in its place; else `head`."""
+    copies = getattr(head, "modules_to_save", None)
+    if copies is None:
+        return head
+    active = [name for name in head.active_adapters if name in copies]
+    return head.original_module if head.disable_adapters or not active else copies[active[0]]
+
+
 def merge_head_rows(head: Any) -> Tensor:
     """The weight of a head whose new rows are trained apart, with these in their places.
 
