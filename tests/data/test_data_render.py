@@ -71,6 +71,16 @@ def test_rows_read_back_from_bytes_equal(records: list[Record], picky: ChatToken
     assert [len(row.refusals) for row in rows[:7]] == [0] * 6 + [1]
 
 
+def test_a_row_that_stands_there_twice_is_rendered_once(
+    records: list[Record], picky: ChatTokenizer
+) -> None:
+    repeated = [*records, *records[:5], records[2]]
+    renderer = RowRenderer()
+    result = run(repeated, picky, render=renderer)
+    assert renderer.num_rows == len(records)
+    assert result == run([replace(one) for one in repeated], picky)
+
+
 def test_worker_processes_give_what_one_process_gives(
     records: list[Record], picky: ChatTokenizer
 ) -> None:

@@ -53,13 +53,15 @@ class RowRenderer:
         report: is told how many rows of how many are done, where that takes a while.
         num_cpus: processes at most; by default as many as this one may use CPUs.
         min_worker_chars: text for which another process is worth its start.
-        num_cached: rows that came from the cache so far.
+        num_rows: rows asked for so far.
+        num_cached: those that came from the cache.
     """
 
     cache: TokenCache | None = None
     report: Callable[[int, int], None] = lambda done, total: None
     num_cpus: int | None = None
     min_worker_chars: int = MIN_WORKER_CHARS
+    num_rows: int = 0
     num_cached: int = 0
 
     def __call__(self, records: Sequence[Record], tokenizer: ChatTokenizer) -> Rows:
@@ -69,6 +71,7 @@ class RowRenderer:
             ConfigError: the base has no template and a record is a chat.
             ResourceError: a worker process was lost.
         """
+        self.num_rows += len(records)
         num_chars = sum(len(message_text(one)) for record in records for one in record.messages)
         num_workers = min(num_chars // self.min_worker_chars, self.num_cpus or count_granted_cpus())
         if num_workers < 2 and (self.cache is None or num_chars < MIN_CACHED_CHARS):

@@ -94,7 +94,7 @@ def tokenize(
         ConfigError: the base has no template and the records are chats.
     """
     run = _Run(tokenizer, max_seq_len, on_too_long)
-    with closing(render(records, tokenizer)) as rows:
+    with closing(_render_once(records, tokenizer, render)) as rows:
         for record, row in zip(records, rows, strict=True):
             run.add(record, row)
     refused = run.too_long + (run.unrendered if on_bad_rows == "refuse" else [])
@@ -112,6 +112,21 @@ def tokenize(
         lost_tools=run.lost_tools,
         num_untemplated=_count_untemplated(records, tokenizer),
     )
+
+
+def _render_once(records: Sequence[Record], tokenizer: ChatTokenizer, render: Render) -> Rows:
+    """Each record rendered; one that stands there several times, by its source's weight, once."""
+    unique = {id(record): record for record in records}
+    with closing(render(list(unique.values()), tokenizer)) as rows:
+        if len(unique) == len(records):
+            yield from rows
+            return
+        fresh = zip(unique, rows, strict=True)
+        made: dict[int, RenderedRow] = {}
+        for record in records:
+            while id(record) not in made:
+                made.update([next(fresh)])
+            yield made[id(record)]
 
 
 class _Run:

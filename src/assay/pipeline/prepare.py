@@ -108,9 +108,8 @@ def _read_and_tokenize(job: Job) -> tuple[PreparedData, dict[str, Tokenized]]:
         except UsageError as error:
             problems += error.problems
     if cache and render.num_cached:
-        num_rows = sum(len(records) for records in parts.values())
         job.progress.note(
-            f"tokens of {render.num_cached:,} of {num_rows:,} rows taken from {cache.root}"
+            f"tokens of {render.num_cached:,} of {render.num_rows:,} rows taken from {cache.root}"
         )
     problems += [*_find_prompt_problems(job, parts), *_find_suite_problems(job)]
     if data is None or problems:
