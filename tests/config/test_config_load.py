@@ -194,11 +194,6 @@ def test_a_key_of_another_method_names_that_method(tmp_path: Path) -> None:
         ),
         ("train: {techniques: [reuse_in_memory, reuse_on_disk]}", "train.techniques", "and"),
         (
-            "train: {techniques: [reuse_on_disk]}\nsweep: {rank: [4, 8]}",
-            "train.techniques",
-            "sweep",
-        ),
-        (
             "train: {techniques: [reuse_on_disk]}\nobjective: {neftune_alpha: 5}",
             "train.techniques",
             "noise",

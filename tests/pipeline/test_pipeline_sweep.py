@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ from safetensors.torch import load_file
 from assay.errors import ConfigError, TrainingError
 from assay.pipeline import resume_run, run_recipe, run_sweep
 from assay.pipeline.job import Job
+from assay.pipeline.progress import PlainProgress
 from assay.pipeline.tune import tune_steps
+from assay.pipeline.worker import Call, prepare_run
 from assay.runs import RunFolder, find_run, read_json
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
@@ -69,6 +72,10 @@ def test_every_candidate_is_the_run_of_its_own(recipe: Path) -> None:
     [
         ["method=lora_plus", "method.flavours=[dora]", "train.optimizer=muon"],
         ["method={type: peft, config: {peft_type: IA3}}", "train.optimizer=schedule_free"],
+        [
+            "method={type: lora, target_modules: [layers.1.mlp.up_proj]}",
+            "train.techniques=[reuse_in_memory, checkpoint_layers]",
+        ],
         pytest.param(
             ["method=qlora"],
             marks=pytest.mark.skipif(not find_spec("bitsandbytes"), reason="no bitsandbytes"),
@@ -178,5 +185,8 @@ def test_ctrl_c_saves_every_candidate_and_says_how_to_go_on(recipe: Path) -> Non
 def test_a_sweep_is_asked_for_by_its_own_verb(recipe: Path) -> None:
     with pytest.raises(ConfigError, match="assay sweep"):
         run_recipe(recipe, SWEPT)
+    call = Call(str(recipe), SWEPT, weights=None, relayed=False)
+    with pytest.raises(ConfigError, match="assay sweep"), ExitStack() as held:
+        prepare_run(call, PlainProgress(), held)
     with pytest.raises(ConfigError, match=r"sweep.learning_rate=\[1e-4"):
         run_sweep(recipe)

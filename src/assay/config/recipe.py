@@ -43,7 +43,8 @@ class Recipe(Section):
     sweep: dict[str, list[Any]] = setting(
         None,
         "For `assay sweep`: keys, short or dotted, each with the values to try; every combination "
-        "is trained on one base, and the best validation loss is chosen.",
+        "is trained on one base and on the same rows (seed is of order and initialisation here), "
+        "and the best validation loss is chosen.",
         allowed="a map of keys to lists of values",
         reason="one run, with the values above",
         factory=dict,

@@ -48,13 +48,6 @@ TRAIN_RULES = (
         "remove it, or set launch.processes to 1",
     ),
     Rule(
-        ("train.techniques", "sweep"),
-        lambda recipe: _reuses(recipe) and bool(recipe.sweep),
-        "reuse in a sweep, whose candidates would each hold activations of their own",
-        "reuse outside of a sweep",
-        "remove it",
-    ),
-    Rule(
         ("train.techniques", "objective.neftune_alpha"),
         lambda recipe: _reuses(recipe) and recipe.objective.neftune_alpha > 0,
         "reuse with objective.neftune_alpha, whose noise differs in every pass",

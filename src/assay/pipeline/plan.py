@@ -29,10 +29,12 @@ def plan_memory(
     mode: Callable[[tuple[str, ...]], AbstractContextManager[Any]],
     *,
     precision: str,
+    num_tunings: int = 1,
 ) -> MemoryPlan:
     """Try the longest micro-batch of `sequences` on `model`, and say what is changed for it to fit.
 
-    `mode` puts the model into training mode with techniques.
+    `mode` puts the model into training mode with techniques. Room is left for the weights and
+    states of `num_tunings` that take turns on the model.
 
     Raises:
         DoesNotFit: the longest row does not fit by itself.
@@ -47,7 +49,8 @@ def plan_memory(
         model,
         loss,
         precision,
-        reserve_bytes=estimate_state_bytes(config.optimizer, trainable),
+        reserve_bytes=num_tunings * estimate_state_bytes(config.optimizer, trainable)
+        + (num_tunings - 1) * sum(p.numel() * p.element_size() for p in trainable),
         keep_gradients="step_per_layer" not in list_techniques(job),
     )
     longest = build_longest(

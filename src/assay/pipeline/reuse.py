@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,14 +23,24 @@ MEMORY_SHARE = 0.25
 """Of the memory that is free, what `auto` may spend on kept activations."""
 
 
+Stores = dict[tuple[int, str], "ActivationStore"]
+"""What was kept, by the number of frozen layers and the hash of the sequences in their order."""
+
+
 @contextmanager
 def activations_reused(
-    job: Job, rows: TrainingRows, model: Any, *, num_steps: int, num_ranks: int = 1
+    job: Job,
+    rows: TrainingRows,
+    model: Any,
+    *,
+    num_steps: int,
+    num_ranks: int = 1,
+    stores: Stores | None = None,
 ) -> Iterator[None]:
     """Begin passes of `model`, which must be in training mode, above its frozen layers for a while.
 
     As the recipe's techniques say; `auto` reuses in memory where rows are seen more than once and
-    the activations fit well.
+    the activations fit well. Several tunings of one base share what is kept by way of `stores`.
 
     Raises:
         ConfigError: reuse is asked for and no lower layer is frozen, or passes differ by chance.
@@ -44,8 +56,12 @@ def activations_reused(
         yield
         return
     file = job.run.checkpoints / "activations.bin" if "reuse_on_disk" in named else None
+    stores = {} if stores is None else stores
+    key = (depth, _hash(sequences))
+    if key not in stores:
+        stores[key] = _fill(job, model, depth, sequences, file)
     try:
-        with reused(model, _fill(job, model, depth, sequences, file)):
+        with reused(model, stores[key]):
             yield
     finally:
         if file:
@@ -114,6 +130,13 @@ def _list_sequences(job: Job, rows: TrainingRows, num_steps: int) -> list[list[i
     ]
     batches = [*reached, *rows.validation, *rows.comparable]
     return [ids for batch in batches for ids in _split(batch)]
+
+
+def _hash(sequences: list[list[int]]) -> str:
+    digest = sha256()
+    for ids in sequences:
+        digest.update(array("q", [len(ids), *ids]).tobytes())
+    return digest.hexdigest()
 
 
 def _split(batch: PackedBatch) -> list[list[int]]:

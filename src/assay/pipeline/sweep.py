@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -23,13 +23,22 @@ from assay.pipeline.job import Job
 from assay.pipeline.method import add_method
 from assay.pipeline.prepare import Prepared
 from assay.pipeline.progress import SaidOnce
+from assay.pipeline.reuse import Stores, activations_reused
 from assay.pipeline.tokens import select_sequences
 from assay.pipeline.trackers import open_trackers
-from assay.pipeline.tune import Training, fit_settings, self_test, training_mode, tune_steps
+from assay.pipeline.tune import (
+    Training,
+    fit_settings,
+    plan_tuning,
+    self_test,
+    training_mode,
+    tune_steps,
+)
 from assay.runs import RunFolder, read_json, write_json
 
 if TYPE_CHECKING:
     from assay.models.shared_base import AdaptedModel
+    from assay.train.probe import MemoryPlan
     from assay.train.rng import RngState
 
 CHOSEN_BY = "validation loss"
@@ -108,9 +117,9 @@ def sweep(job: Job, prepared: Prepared, base: Any, *, resume: bool) -> Training:
     left = [one for one in candidates if one.name not in names]
     if left:
         rows = build_rows(job, select_sequences(prepared))
-        difference = _test_first(job, rows, base, left[0])
+        trial = _try_largest(job, rows, base, left)
         with isolated_attention(base), open_trackers(job) as track:
-            entrants = _enter(job, rows, base, left, difference=difference, resume=resume)
+            entrants = _enter(job, rows, base, left, trial=trial, resume=resume)
             counts = {entrant.candidate.name: entrant.num_steps for entrant in entrants}
 
             def report(record: dict[str, Any]) -> None:
@@ -169,13 +178,28 @@ def _advance(entrant: Entrant) -> tuple[dict[str, Any] | None, Outcome | None]:
     return None, outcome
 
 
-def _test_first(job: Job, rows: TrainingRows, base: Any, candidate: Candidate) -> float:
-    """The isolation self-test with fresh adapters of one candidate: attention is the base's."""
-    from assay.models.shared_base import AdaptedModel
+@dataclass(frozen=True)
+class Trial:
+    """What was tried before any candidate begins, and holds for all: isolation, and memory."""
 
-    own = replace(job, recipe=candidate.recipe)
+    difference: float
+    plan: MemoryPlan
+
+
+def _try_largest(job: Job, rows: TrainingRows, base: Any, candidates: Sequence[Candidate]) -> Trial:
+    """The self-test, and what is done to fit in memory, with the candidate that needs the most."""
+    from assay.models.shared_base import AdaptedModel
+    from assay.train.ranks import ALONE
+
+    largest = max(
+        (one.recipe for one in candidates),
+        key=lambda recipe: (getattr(recipe.method, "rank", 0), recipe.train.batch_size),
+    )
+    own = replace(job, recipe=largest)
     with AdaptedModel(base, partial(add_method, own, base)).in_place():
-        return self_test(job, rows, base)
+        difference = self_test(own, rows, base)
+        plan = plan_tuning(own, rows, base, ALONE, num_tunings=len(candidates))
+    return Trial(difference, plan)
 
 
 def _enter(
@@ -184,7 +208,7 @@ def _enter(
     base: Any,
     candidates: Sequence[Candidate],
     *,
-    difference: float,
+    trial: Trial,
     resume: bool,
 ) -> list[Entrant]:
     """An adapted model and a tuning for each candidate, none of which has begun."""
@@ -192,21 +216,28 @@ def _enter(
     from assay.train.checkpoint import Checkpoints
 
     entrants: list[Entrant] = []
-    progress = SaidOnce(job.progress)
+    progress, stores = SaidOnce(job.progress), Stores()
     for candidate in candidates:
         run, mode = _folder(job, candidate.name), ExitStack()
         own = replace(job, recipe=candidate.recipe, run=run, progress=progress)
-        model = AdaptedModel(base, partial(_prepare_model, own, base, mode))
-        steps = tune_steps(own, rows, base, difference=difference, resume=resume)
-        reached = max(Checkpoints(run.checkpoints).steps(), default=0) if resume else 0
         num_steps = fit_settings(own, len(rows.sequences)).num_steps
+        reuse = activations_reused(own, rows, base, num_steps=num_steps, stores=stores)
+        training = training_mode(own, base, trial.plan.techniques)
+        model = AdaptedModel(base, partial(_prepare_model, own, base, mode, [training, reuse]))
+        steps = tune_steps(
+            own, rows, base, difference=trial.difference, resume=resume, plan=trial.plan
+        )
+        reached = max(Checkpoints(run.checkpoints).steps(), default=0) if resume else 0
         entrants.append(Entrant(candidate, own, model, mode, steps, reached, num_steps))
     return entrants
 
 
-def _prepare_model(job: Job, base: Any, mode: ExitStack) -> Any:
+def _prepare_model(
+    job: Job, base: Any, mode: ExitStack, contexts: Sequence[AbstractContextManager[None]]
+) -> Any:
     wrapped = add_method(job, base)
-    mode.enter_context(training_mode(job, base))
+    for context in contexts:
+        mode.enter_context(context)
     return wrapped
 
 

@@ -71,7 +71,7 @@ def tune(
     ranks = ranks or ALONE
     difference = self_test(job, rows, model)
     num_steps = fit_settings(job, len(rows.sequences)).num_steps
-    plan = _plan(job, rows, model, ranks)
+    plan = plan_tuning(job, rows, model, ranks)
     steps = tune_steps(
         job, rows, model, difference=difference, resume=resume, ranks=ranks, plan=plan
     )
@@ -115,7 +115,9 @@ def self_test(job: Job, rows: TrainingRows, model: Any) -> float:
     return float(difference)
 
 
-def _plan(job: Job, rows: TrainingRows, model: Any, ranks: Ranks) -> MemoryPlan:
+def plan_tuning(
+    job: Job, rows: TrainingRows, model: Any, ranks: Ranks, *, num_tunings: int = 1
+) -> MemoryPlan:
     """What is done to fit in memory; several ranks do what the recipe names, and try nothing.
 
     Raises:
@@ -132,6 +134,7 @@ def _plan(job: Job, rows: TrainingRows, model: Any, ranks: Ranks) -> MemoryPlan:
         build_loss(job),
         lambda techniques: training_mode(job, model, techniques),
         precision=choose_precision(job.recipe).name,
+        num_tunings=num_tunings,
     )
 
 
