@@ -1,5 +1,6 @@
 """Several processes train one run: how they are started, watched, interrupted and ended."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -11,12 +12,14 @@ from typing import Any
 
 import psutil
 import pytest
+from transformers import PreTrainedModel
 
 from assay.config import load
 from assay.errors import ConfigError, DataError, Problem, ResourceError, TrainingError
-from assay.pipeline import launch, resume_run, run_recipe
+from assay.pipeline import launch, resume_run, run_recipe, tuned
 from assay.pipeline.launch import train_on_ranks
 from assay.pipeline.progress import PlainProgress
+from assay.pipeline.tune_run import run_tuning
 from assay.pipeline.worker import ended_file
 from assay.runs import RunFolder, find_run, list_runs, read_json
 
@@ -130,6 +133,28 @@ def test_an_interruption_reaches_every_rank_once(launch_fake: Any, tmp_path: Pat
 def test_more_processes_than_sequences_of_a_step_are_refused(recipe: Path) -> None:
     with pytest.raises(ConfigError, match="at most one process for each sequence of a step"):
         run_recipe(recipe, ["train.batch_size=2", "launch.processes=3"])
+
+
+def count_models() -> int:
+    gc.collect()
+    return sum(issubclass(type(one), PreTrainedModel) for one in gc.get_objects())
+
+
+@pytest.mark.parametrize("start", [run_recipe, run_tuning])
+def test_no_model_is_in_this_process_while_the_others_train(
+    recipe: Path, monkeypatch: pytest.MonkeyPatch, start: Callable[..., Any]
+) -> None:
+    found: list[int] = []
+
+    def count_and_stop(run: RunFolder, **options: Any) -> None:
+        found.append(count_models())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tuned, "train_on_ranks", count_and_stop)
+    before = count_models()
+    with pytest.raises(KeyboardInterrupt):
+        start(recipe, ["launch.processes=2", "evaluate.shots=[0]", "evaluate.max_items=4"])
+    assert found == [before]
 
 
 def curve(run: RunFolder) -> list[dict[str, Any]]:

@@ -107,10 +107,15 @@ def _tune(
     meter = PhaseMeter(trace=run.path / "trace.json.gz") if profile else None
     phases = meter or NO_PHASES
     with opened_run(loaded, run, progress, verb="tune", phases=phases) as (job, prepared):
-        model = load_model(job.base, dtype=choose_precision(job.recipe).weights)
-        check_method(job, model)
-        check_device(job, model)
-        engine = LocalEngine(model, job.tokenizer, batch_size=1, context_len=job.base.context_len)
+        # Only the engine holds the model: for a tuning on several processes it lets go of it.
+        engine = LocalEngine(
+            load_model(job.base, dtype=choose_precision(job.recipe).weights),
+            job.tokenizer,
+            batch_size=1,
+            context_len=job.base.context_len,
+        )
+        check_method(job, engine.model)
+        check_device(job, engine.model)
         progress.stage("tune", f"tune: {job.recipe.method.type}, {len(prepared.train)} rows")
         num_steps = fit_settings(job, len(prepared.train_sequences)).num_steps
         with meter.running(num_steps=num_steps) if meter else nullcontext():
