@@ -142,7 +142,8 @@ class Meter:
         backward = torch.Tensor.backward
 
         def noting(tensor: Any, *args: Any, **kwargs: Any) -> Any:
-            self._loss += float(tensor.detach())
+            if self.started is not None:  # some try a backward pass out before they train
+                self._loss += float(tensor.detach())
             return backward(tensor, *args, **kwargs)
 
         torch.Tensor.backward = noting  # type: ignore[method-assign]
