@@ -139,7 +139,7 @@ def _render_pace(workload: dict[str, Any]) -> str:
         f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|\n"
     )
     for key in sorted(trainers, key=lambda k: -trainers[k].get("tokens_per_cpu_s", 0)):
-        text += _render_row(key, trainers[key])
+        text += _render_row(key, trainers[key], ours=_find_pace(trainers))
     for key, one in trainers.items():
         if workload["method"] == "qlora" and "layer_bytes" in one:
             share = one["layer_bytes"] / (2 * workload["layer_weights"])
@@ -174,7 +174,19 @@ def _reason(result: dict[str, Any]) -> str:
     return str(result["failed"]).replace("|", "/").replace("\n", " ")[:160]
 
 
-def _render_row(key: str, result: dict[str, Any]) -> str:
+def _find_pace(trainers: dict[str, Any]) -> float:
+    """Tokens per CPU-second of ours in the newest round."""
+    return next(float(v["tokens_per_cpu_s"]) for k, v in trainers.items() if k.startswith("assay:"))
+
+
+def _render_ratio(result: dict[str, Any], ours: float) -> str:
+    """How many times faster ours was in the same round, and how fast, if it was not as it is now."""
+    ratio = result["ours_is_times_faster"]
+    then = ratio * result["tokens_per_cpu_s"]
+    return f"{ratio:.2f}" + (f" (ours then {then:.0f})" if abs(then / ours - 1) > 0.05 else "")
+
+
+def _render_row(key: str, result: dict[str, Any], *, ours: float) -> str:
     label = _label(key)
     if "failed" in result:
         return f"| {label} | not measured: {_reason(result)} |||||||||\n"
@@ -186,7 +198,7 @@ def _render_row(key: str, result: dict[str, Any]) -> str:
         verdict = "yes" if agreement["agrees"] else "**losses differ**"
         same = f"{verdict}, to {agreement['difference']:.0e} ({agreement['compared']})"
     return (
-        f"| {label} | {result['tokens_per_cpu_s']:.0f} | {result['ours_is_times_faster']:.2f} |"
+        f"| {label} | {result['tokens_per_cpu_s']:.0f} | {_render_ratio(result, ours)} |"
         f" {result['tokens_per_s']:.0f} | {result['time_to_first_step_s']:.1f} |"
         f" {result['peak_rss_mb']:,.0f} | {result['share_of_matmul_rate']:.0%}"
         f" ({result['share_of_best_rate']:.0%}) |"

@@ -76,7 +76,22 @@ def test_packed_steps_are_compared_over_all_tokens() -> None:
     assert not compare_losses(dropped, ours, (dropped, ours), "fp32")["agrees"]
 
 
-def test_what_could_not_run_stands_in_the_table_with_the_reason() -> None:
+def measured(pace: float, ratio: float) -> dict[str, object]:
+    return {
+        "tokens_per_cpu_s": pace,
+        "tokens_per_s": pace,
+        "ours_is_times_faster": ratio,
+        "time_to_first_step_s": 1.0,
+        "peak_rss_mb": 100.0,
+        "share_of_matmul_rate": 0.5,
+        "share_of_best_rate": 0.25,
+        "losses": [2.0, 1.0],
+        "grad_norms": [1.0, 1.0],
+        "agreement": {"agrees": False, "difference": 0.01, "compared": "every step"},
+    }
+
+
+def test_the_table_tells_failures_differences_and_rounds_of_another_pace() -> None:
     from pathlib import Path
 
     workload = {
@@ -85,7 +100,12 @@ def test_what_could_not_run_stands_in_the_table_with_the_reason() -> None:
         "num_tokens": 2,
         "num_labels": 1,
         "gflops_per_cpu_s": {"fp32": 100.0},
-        "trainers": {"other:packed": {"failed": "exit 1: no module named x"}},
+        "trainers": {
+            "assay:default": measured(800.0, 1.0),
+            "new:padded": measured(200.0, 4.0),
+            "old:padded": measured(200.0, 3.0),
+            "other:packed": {"failed": "exit 1: no module named x"},
+        },
     }
     results = {
         "date": "2026-01-01",
@@ -94,3 +114,6 @@ def test_what_could_not_run_stands_in_the_table_with_the_reason() -> None:
     }
     text = render_tables(results, Path("r.json"))
     assert "| other, packed | not measured: exit 1: no module named x |" in text
+    assert "| new, padded | 200 | 4.00 |" in text
+    assert "| old, padded | 200 | 3.00 (ours then 600) |" in text
+    assert "**losses differ**, to 1e-02 (every step)" in text
