@@ -180,7 +180,7 @@ def _find_pace(trainers: dict[str, Any]) -> float:
 
 
 def _render_ratio(result: dict[str, Any], ours: float) -> str:
-    """How many times faster ours was in the same round, and how fast, if it was not as it is now."""
+    """How many times faster ours was in the same round; its pace then, if it is another now."""
     ratio = result["ours_is_times_faster"]
     then = ratio * result["tokens_per_cpu_s"]
     return f"{ratio:.2f}" + (f" (ours then {then:.0f})" if abs(then / ours - 1) > 0.05 else "")

@@ -91,7 +91,7 @@ class Meter:
         if self.started is None or not self.steps:
             raise RuntimeError("no training step was seen")
         cpu_s, wall_s = (b - a for a, b in zip(self.started, self.steps[-1], strict=True))
-        seen = self.batches[: len(self.steps)] or self._count_batches()
+        seen = (self.batches or self._count_batches())[: len(self.steps)]
         num_tokens = sum(tokens for tokens, _ in seen)
         first_cpu_s, first_s = (b - a for a, b in zip(self.created, self.steps[0], strict=True))
         result = {
