@@ -104,9 +104,22 @@ def test_what_fails_in_a_worker_is_raised_as_in_one_process(
     assert problems[0] == problems[1]
 
 
+# Answers the greeting, then dies while it is told something longer than a pipe holds.
+DIES_LISTENING = """
+import os, struct, sys
+(size,) = struct.unpack("<Q", sys.stdin.buffer.read(8))
+sys.stdin.buffer.read(size)
+sys.stdout.buffer.write(bytes(8))
+sys.stdout.buffer.flush()
+sys.stdin.buffer.read1(9)
+os.kill(os.getpid(), 9)
+"""
+
+
 @pytest.mark.parametrize(
     ("code", "said"),
     [
+        (DIES_LISTENING, "SIGKILL, most likely since memory ran out"),
         ("import os; os.kill(os.getpid(), 9)", "SIGKILL, most likely since memory ran out"),
         ("raise SystemExit('no such module')", "ended with 1: no such module"),
     ],
@@ -119,6 +132,7 @@ def test_a_lost_worker_ends_the_work_in_one_sentence(
     said: str,
 ) -> None:
     monkeypatch.setattr(pools, "_COMMAND", (sys.executable, "-c", code))
+    records[0].messages[0]["content"] *= 300_000
     with pytest.raises(ResourceError, match=said) as caught:
         run(records, picky, render=RowRenderer(num_cpus=2, min_worker_chars=1))
     assert "\n" not in str(caught.value)

@@ -6,6 +6,7 @@ main script or its threads is copied, and it loads no torch. Both sides send a l
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import struct
@@ -62,6 +63,15 @@ class _Worker:
             raise ResourceError(self._explain())
         return answer
 
+    def end(self) -> None:
+        """Stop the process, if it still runs, and forget what it was being told."""
+        self.process.kill()
+        assert self.process.stdin
+        with contextlib.suppress(OSError):  # half a message cannot be flushed to the dead
+            self.process.stdin.close()
+        with self.process, self.errors:
+            pass
+
     def _explain(self) -> str:
         code = self.process.wait()
         self.errors.seek(0)
@@ -101,9 +111,7 @@ class RenderPool:
             worker.process.kill()
         self._threads.shutdown(wait=True)
         for worker in self._workers:
-            worker.process.kill()
-            with worker.process, worker.errors:
-                pass
+            worker.end()
 
     def submit(self, payload: bytes) -> Future[bytes]:
         """The rows of a chunk as `encode_rows` gives them, some time.
