@@ -71,11 +71,13 @@ def test_what_cannot_be_spread_is_refused_all_at_once(make_job: Any) -> None:
         choose_layout(job, device=CPU, num_local=2, asked="spread")
 
 
-def test_a_step_in_backward_is_for_one_process(make_job: Any) -> None:
-    with pytest.raises(ConfigError, match="step_per_layer"):
-        make_job("method=full", "train.techniques=[step_per_layer]")
-    job = make_job("method=full")
-    train = job.recipe.train.model_copy(update={"techniques": ["step_per_layer"]})
+@pytest.mark.parametrize("technique", ["step_per_layer", "reuse_in_memory", "reuse_on_disk"])
+def test_some_techniques_are_for_one_process(make_job: Any, technique: str) -> None:
+    method = "method={type: freeze, top_layers: 1}"
+    with pytest.raises(ConfigError, match="several processes"):
+        make_job(method, f"train.techniques=[{technique}]")
+    job = make_job(method)
+    train = job.recipe.train.model_copy(update={"techniques": [technique]})
     begun = replace(job, recipe=job.recipe.model_copy(update={"train": train}))
     with pytest.raises(ConfigError, match="go on with this run on one process"):
         choose_layout(begun, device=CPU, num_local=2)

@@ -37,6 +37,8 @@ class Layout:
         return self.weights == "spread"
 
 
+ON_ONE_PROCESS = ("step_per_layer", "reuse_in_memory", "reuse_on_disk")
+"""Techniques that move weights, or keep rows, before the processes have come together."""
 ON_ONE = Layout("whole", "on one process")
 
 
@@ -96,15 +98,16 @@ def _load(job: Job, device: torch.device) -> Any:
 
 
 def _check_techniques(job: Job) -> None:
-    if "step_per_layer" in job.recipe.train.techniques:
-        raise ConfigError(
-            Problem(
-                key="train.techniques",
-                got="step_per_layer on several processes",
-                allowed="step_per_layer on one process",
-                do="go on with this run on one process",
+    for technique in ON_ONE_PROCESS:
+        if technique in job.recipe.train.techniques:
+            raise ConfigError(
+                Problem(
+                    key="train.techniques",
+                    got=f"{technique} on several processes",
+                    allowed=f"{technique} on one process",
+                    do="go on with this run on one process",
+                )
             )
-        )
 
 
 def _check_spread(job: Job) -> None:
