@@ -87,7 +87,7 @@ def test_a_recipe_overrides_thresholds():
     policy = override_thresholds(load_policy("strict"), {"refusal_margin": 0.1})
     assert policy.thresholds.refusal_margin == 0.1
     assert policy.thresholds.retention_margin == 0.03
-    with pytest.raises(ConfigError, match=r"gates\.refusal_margin"):
+    with pytest.raises(ConfigError, match=r"gates\.thresholds\.refusal_margin"):
         override_thresholds(policy, {"refusal_margin": -1})
     with pytest.raises(ConfigError, match="unknown name"):
         override_thresholds(policy, {"speed": 1})
