@@ -142,8 +142,9 @@ class Meter:
         backward = torch.Tensor.backward
 
         def noting(tensor: Any, *args: Any, **kwargs: Any) -> Any:
-            if self.started is not None:  # some try a backward pass out before they train
-                self._loss += float(tensor.detach())
+            # A step has one backward pass in every trainer here, and it is the last: some try
+            # another out before it.
+            self._loss = float(tensor.detach())
             return backward(tensor, *args, **kwargs)
 
         torch.Tensor.backward = noting  # type: ignore[method-assign]
