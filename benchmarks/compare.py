@@ -91,9 +91,10 @@ def compare(name: str, *, only: Sequence[str], repeats: int) -> dict[str, Any]:
         for key, found in runs.items()
         if key not in failures
     }
-    shown = ("data", "method", "precision", "num_rows", "num_steps", "num_tokens", "num_labels")
+    shown = ("method", "precision", "num_rows", "num_steps", "num_tokens", "num_labels")
     return {
         **{key: spec[key] for key in shown},
+        "data": Path(spec["data"]).name,
         "gflops_per_cpu_s": ceiling,
         "needed_gflop": context["needed"] / 1e9,
         "layer_weights": Shape(**spec["sizes"]).layer_weights,
