@@ -1,6 +1,8 @@
 """Kept activations of frozen layers: the same training, announced, resumed exactly, or refused."""
 
+import errno
 import io
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from assay.cli import main
 from assay.config import load
 from assay.errors import ConfigError
 from assay.pipeline.progress import PlainProgress
@@ -69,3 +72,17 @@ def test_where_no_layer_is_frozen_it_is_refused(recipe: Path) -> None:
     with pytest.raises(ConfigError, match="every layer is trained") as caught:
         run_tuning(loaded, progress=PlainProgress(io.StringIO()))
     assert caught.value.problems[0].key == "train.techniques"
+
+
+def test_a_full_disk_is_named_and_leaves_no_file(
+    recipe: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(descriptor: int, offset: int, size: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    code = main(["tune", str(recipe), *TOP, "train.techniques=[reuse_on_disk]", "name=full"])
+    assert code == 4
+    assert "the disk is full" in capsys.readouterr().err
+    (folder,) = recipe.parent.glob("runs/full-*")
+    assert not list(folder.glob("**/*.bin"))

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 import torch
+from methods import batches, gradients, plain_loss_sum
 from small_models import KINDS, STATEFUL, make_model, make_rows
 
-from assay.data.pack import PackedBatch, build_batch, pack_lengths
+from assay.data.pack import build_batch
 from assay.errors import TrainingError
 from assay.models import attention
 from assay.models.adapters import add_lora
@@ -25,25 +26,6 @@ Rows = list[tuple[list[int], list[float]]]
 @pytest.fixture(params=[kind for kind in KINDS if kind not in STATEFUL])
 def any_model(request: pytest.FixtureRequest) -> Any:
     return make_model(request.param)
-
-
-def batches(rows: Rows, budget: int) -> list[PackedBatch]:
-    bins = pack_lengths([len(ids) for ids, _ in rows], token_budget=budget)
-    return [build_batch([rows[i][0] for i in b], [rows[i][1] for i in b]) for b in bins]
-
-
-def plain_loss_sum(model: Any, rows: Rows) -> torch.Tensor:
-    """Each row by itself through the plain Transformers forward pass, full logits."""
-    total = torch.zeros(())
-    for ids, mask in rows:
-        logits = model(input_ids=torch.tensor([ids]), use_cache=False).logits[0, :-1].float()
-        each = torch.nn.functional.cross_entropy(logits, torch.tensor(ids[1:]), reduction="none")
-        total = total + (each * torch.tensor(mask[1:])).sum()
-    return total
-
-
-def gradients(model: Any) -> dict[str, torch.Tensor]:
-    return {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
 
 
 def test_packed_loss_and_gradients_equal_unpacked(any_model: Any) -> None:

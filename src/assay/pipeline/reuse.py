@@ -58,9 +58,9 @@ def activations_reused(
     file = job.run.checkpoints / "activations.bin" if "reuse_on_disk" in named else None
     stores = {} if stores is None else stores
     key = (depth, _hash(sequences))
-    if key not in stores:
-        stores[key] = _fill(job, model, depth, sequences, file)
     try:
+        if key not in stores:
+            stores[key] = _fill(job, model, depth, sequences, file)
         with reused(model, stores[key]):
             yield
     finally:

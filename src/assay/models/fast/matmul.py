@@ -1,7 +1,7 @@
 """Matrix products by the fastest exact kernel of this machine; nothing here knows a layer.
 
 Float32 products of PyTorch on a CPU are MKL's, which on processors of other makers leaves half of
-AVX-512 unused: measured on an AMD EPYC 9005, 108 GFLOP/s a core against oneDNN's 250. Both are
+AVX-512 unused: measured on an AMD EPYC (Zen 5), 108 GFLOP/s a core against oneDNN's 250. Both are
 plain float32; they add in another order.
 
 Shape legend: M rows, K inner size, N columns.
