@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from assay.losses.token_loss import choose_token_loss
 from assay.models.fast.matmul import matmul, matmul_t
 
 MOST_POSITIONS = 256
@@ -28,10 +29,14 @@ def compute_logits(
     hidden_CD: Tensor, weight_VD: Tensor, softcap: float | None, bias_V: Tensor | None = None
 ) -> Tensor:
     """Logits in float32, shape (C, V), with Phi's optional bias and Gemma 2's tanh soft cap."""
-    logits_CV = matmul_t(hidden_CD, weight_VD).float()
-    if bias_V is not None:
-        logits_CV += bias_V
+    logits_CV = _compute_raw_logits(hidden_CD, weight_VD, bias_V).float()
     return logits_CV if softcap is None else torch.tanh(logits_CV / softcap) * softcap
+
+
+def _compute_raw_logits(hidden_CD: Tensor, weight_VD: Tensor, bias_V: Tensor | None) -> Tensor:
+    """In the dtype of the product, in float32 where a bias is added."""
+    logits_CV = matmul_t(hidden_CD, weight_VD)
+    return logits_CV if bias_V is None else logits_CV.float().add_(bias_V)
 
 
 class ChunkGradients:
@@ -110,28 +115,20 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
     ) -> Tensor:
         grads = ChunkGradients(ctx, hidden_ND, weight_VD, bias_V)
         total = hidden_ND.new_zeros((), dtype=torch.float32)
+        compute = choose_token_loss(hidden_ND.device.type).function
         for start in range(0, len(target_N), chunk):
             part = slice(start, start + chunk)
             hidden_CD, target_C, scale_C = hidden_ND[part], target_N[part], scale_N[part]
-            logits_CV = compute_logits(hidden_CD, weight_VD, softcap, bias_V)
-            # One pass of a fused kernel; `logsumexp` takes ten times as long on a CPU.
-            logprobs_CV = logits_CV.log_softmax(-1)
-            loss_C = -logprobs_CV.gather(1, target_C[:, None]).squeeze(1)
-            if label_smoothing:
-                uniform_C = -logprobs_CV.mean(-1)
-                loss_C = (1 - label_smoothing) * loss_C + label_smoothing * uniform_C
-            total += (loss_C * scale_C).sum()
-            if not grads.are_needed:
-                continue
-            cap_CV = None if softcap is None else 1 - (logits_CV / softcap).square()
-            grad_CV = logprobs_CV.exp_()
-            if label_smoothing:
-                grad_CV -= label_smoothing / grad_CV.shape[1]
-            rows = torch.arange(len(target_C), device=target_C.device)
-            grad_CV[rows, target_C] -= 1 - label_smoothing
-            if cap_CV is not None:
-                grad_CV *= cap_CV
-            grads.add(part, grad_CV, scale_C, hidden_CD, weight_VD)
+            found = compute(  # which may let go of the raw logits as soon as it has its own
+                _compute_raw_logits(hidden_CD, weight_VD, bias_V),
+                target_C,
+                label_smoothing=label_smoothing,
+                softcap=softcap,
+                needs_grad=grads.are_needed,
+            )
+            total += (found.loss_C * scale_C).sum()
+            if found.grad_CV is not None:
+                grads.add(part, found.grad_CV, scale_C, hidden_CD, weight_VD)
         grads.save(ctx, weight_VD.dtype)
         return total
 

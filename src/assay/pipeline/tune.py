@@ -97,6 +97,7 @@ def self_test(job: Job, rows: TrainingRows, model: Any) -> float:
     """
     import torch
 
+    from assay.losses.token_loss import choose_token_loss
     from assay.models.forward import is_packable, packed_mode
     from assay.models.selftest import check_isolation
     from assay.train.shard import run_gathered
@@ -109,9 +110,10 @@ def self_test(job: Job, rows: TrainingRows, model: Any) -> float:
     if not is_packable(model):
         job.progress.note("packing is off for this base: its layers carry state between tokens")
     job.progress.note(f"isolation self-test: packed logits differ by {difference:.1e}")
+    head_loss = choose_token_loss(next(model.parameters()).device.type).line
     with packed_mode(model) as left_out:
-        if left_out:
-            job.progress.note(left_out)
+        if left_out or head_loss:
+            job.progress.note("; ".join(filter(None, (left_out, head_loss))))
     return float(difference)
 
 
