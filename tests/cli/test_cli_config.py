@@ -27,7 +27,7 @@ def test_help_names_the_verbs(capsys: pytest.CaptureFixture[str]) -> None:
     ]
     assert {"init", "config", "version"} <= set(verbs)
     assert verbs.index("init") == 0
-    assert verbs.index("run") == 1
+    assert verbs.index("data") == 1
 
 
 def test_version_as_option_verb_and_json(capsys: pytest.CaptureFixture[str]) -> None:

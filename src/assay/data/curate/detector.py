@@ -1,0 +1,85 @@
+"""The shape of a detector: pure functions over rows that look for one or several rules.
+
+A detector works in up to two passes. `scan` sees each batch once, wherever it is run, and finds
+what a row shows by itself. `sketch` makes of a batch the little that must be known of every row to
+find what only many rows show together (digests, signatures, counts), and `conclude` finds that,
+from the sketches of all batches, when every row has been read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from assay.data.curate.batch import Batch, CheckedRow
+from assay.data.curate.finding import Hit, Rule
+from assay.data.curate.settings import Settings
+from assay.data.records import Record
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Sketch = Mapping[str, Any]
+"""NumPy arrays by name; what `sketch` returns is kept on disk between the passes."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What only a model, a tokenizer or an optional package can tell; None is not at hand.
+
+    Attributes:
+        embed: records to the base's own hidden states, float32 of shape (records, D).
+        score: records to the base's mean loss of their trained tokens, float32 (records,), in nats.
+        fit: tunes the base on the first records and scores the second: as `score`.
+        tokenizer: the base's chat tokenizer (`assay.chat`).
+        traits: the base's persona vectors, trait to unit vector of shape (D,) as `embed` has it.
+    """
+
+    embed: Callable[[Sequence[Record]], np.ndarray[Any, Any]] | None = None
+    score: Callable[[Sequence[Record]], np.ndarray[Any, Any]] | None = None
+    fit: Callable[[Sequence[Record], Sequence[Record]], np.ndarray[Any, Any]] | None = None
+    tokenizer: Any = None
+    traits: Mapping[str, np.ndarray[Any, Any]] | None = None
+
+
+class Evidence(Protocol):
+    """What `conclude` can ask for; nothing of it holds all rows in memory."""
+
+    @property
+    def num_rows(self) -> int:
+        """Rows that could be read, of all parts."""
+
+    @property
+    def given(self) -> Given:
+        """What a model can tell."""
+
+    def sketches(self) -> Iterator[Sketch]:
+        """The detector's own sketches, in the order of the rows."""
+
+    def batches(self) -> Iterator[Batch]:
+        """All rows again, in order."""
+
+    def rows(self, numbers: Iterable[int]) -> dict[int, CheckedRow]:
+        """Single rows again, by number."""
+
+    def place(self, number: int) -> str:
+        """``file:line`` of a row."""
+
+
+@dataclass(frozen=True)
+class Detector:
+    """Functions of one module, and the rules they look for.
+
+    Attributes:
+        version: counts up when what it finds changes, so that kept results are made anew.
+        is_ready: why it cannot look now, or None; asked once before anything is read.
+    """
+
+    name: str
+    rules: tuple[Rule, ...]
+    scan: Callable[[Batch, Settings], Iterable[Hit]] | None = None
+    sketch: Callable[[Batch, Settings], Sketch] | None = None
+    conclude: Callable[[Evidence, Settings], Iterable[Hit]] | None = None
+    version: int = 1
+    is_ready: Callable[[Given, Settings], str | None] = field(default=lambda given, settings: None)
