@@ -135,7 +135,10 @@ def test_the_debug_switch_shows_the_traceback(
 def test_a_package_of_the_train_extra_that_is_missing_is_named() -> None:
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))
     extras = project["project"]["optional-dependencies"]
-    names = {re.split(r"[\[<>=]", one)[0] for one in [*extras["data"], *extras["train"]]}
+    names = {
+        re.split(r"[\[<>=]", one)[0].replace("-", "_")
+        for one in [*extras["data"], *extras["train"]]
+    }
     optional = {"backports.zstd"}  # only .zst files need it, and say so
     assert names - {"assay"} - optional == set(_TRAIN_PACKAGES)
     error = _explain(ModuleNotFoundError("No module named 'torch'", name="torch"))

