@@ -30,12 +30,12 @@ def test_an_unusable_row_is_an_error_that_can_be_accepted(tmp_path: Path) -> Non
     checked = check(tmp_path, rows)
     assert (checked.verdict, checked.counts) == (
         "refused",
-        {"unusable_row": {"findings": 1, "rows": 1}},
+        {"empty_answer": {"findings": 1, "rows": 1}},
     )
     assert next(checked.findings).line == 2
-    assert check(tmp_path, rows, accept=["unusable_row"]).verdict == "warnings"
-    assert check(tmp_path, rows, accept=["unusable_row"]).accepted == ("unusable_row",)
-    assert check(tmp_path, rows, rules={"unusable_row": "warning"}).verdict == "warnings"
+    assert check(tmp_path, rows, accept=["empty_answer"]).verdict == "warnings"
+    assert check(tmp_path, rows, accept=["empty_answer"]).accepted == ("empty_answer",)
+    assert check(tmp_path, rows, rules={"empty_answer": "warning"}).verdict == "warnings"
     assert check(tmp_path, [HELLO]).verdict == "clean"
 
 

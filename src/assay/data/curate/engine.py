@@ -14,7 +14,7 @@ from typing import Any
 
 from assay.data.curate.batch import Batch, CheckedRow
 from assay.data.curate.detector import Detector, Given, Sketch
-from assay.data.curate.detectors.reading import UNUSABLE_ROW
+from assay.data.curate.detectors.reading import name_problem
 from assay.data.curate.finding import Finding, Hit
 from assay.data.curate.parts import ReadRow
 from assay.data.curate.places import UNREAD, Places
@@ -76,7 +76,7 @@ class Engine:
             if read.record is None:
                 index = None
                 number = self.places.add(read.part, read.file, read.line, index, UNREAD)
-                hits += [Hit(number, UNUSABLE_ROW.name, _tell(one)) for one in read.problems]
+                hits += [Hit(number, name_problem(one), _tell(one)) for one in read.problems]
                 continue
             digest = compute_content_hash(read.record)
             number = self.places.add_record(read.part, read.record, digest)
