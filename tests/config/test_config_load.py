@@ -176,8 +176,9 @@ def test_a_key_of_another_method_names_that_method(tmp_path: Path) -> None:
         (
             "method: {type: peft, config: {peft_type: PREFIX_TUNING}}",
             "method.config",
-            "virtual tokens",
+            "no number of virtual tokens",
         ),
+        ("method: {type: peft, config: {peft_type: CPT}}", "method.config", "kinds of tokens"),
         ("method: {type: peft, config: {peft_type: ADALORA}}", "method.config", "training loop"),
         (
             "method: {type: peft, config: {peft_type: LORA, init_lora_weights: olora}}",

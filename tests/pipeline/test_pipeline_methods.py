@@ -22,8 +22,15 @@ METHODS = {
     "{type: peft, config: {peft_type: VERA, target_modules: [q_proj, v_proj]}}": "adapter",
     "{type: peft, config: {peft_type: IA3}}": "adapter",
     "{type: peft, config: {peft_type: LILY}}": "not mergeable",
+    "{type: peft, config: {peft_type: PROMPT_TUNING, num_virtual_tokens: 8}}": "not mergeable",
+    "{type: peft, config: {peft_type: PREFIX_TUNING, num_virtual_tokens: 8}}": "not mergeable",
+    "{type: peft, config: {peft_type: P_TUNING, num_virtual_tokens: 8}}": "not mergeable",
 }
-FAST = ("{type: dora, flavours: [rslora, pissa, lora_plus]}", "freeze")
+FAST = (
+    "{type: dora, flavours: [rslora, pissa, lora_plus]}",
+    "freeze",
+    "{type: peft, config: {peft_type: PREFIX_TUNING, num_virtual_tokens: 8}}",
+)
 
 
 @pytest.mark.parametrize(

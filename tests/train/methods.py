@@ -41,6 +41,15 @@ def _ia3(model: Any) -> Any:
     return add_peft(model, {"peft_type": "IA3", **settings})
 
 
+def _prompt(kind: str, **settings: Any) -> Callable[[Any], Any]:
+    def put_in(model: Any) -> Any:
+        heads = {"num_attention_heads": 1} if model.config.model_type == "mamba" else {}
+        common = {"peft_type": kind, "num_virtual_tokens": 5}
+        return add_peft(model, common | heads | settings)
+
+    return put_in
+
+
 METHODS: dict[str, Callable[[Any], Any]] = {
     "lora": _lora(),
     "rslora": _lora("rslora"),
@@ -51,8 +60,14 @@ METHODS: dict[str, Callable[[Any], Any]] = {
     "full": _full,
     "peft vera": _vera,
     "peft ia3": _ia3,
+    "peft prompt": _prompt("PROMPT_TUNING"),
+    "peft prefix": _prompt("PREFIX_TUNING"),
+    "peft p-tuning": _prompt("P_TUNING", encoder_hidden_size=16),
+    "peft cartridge": _prompt("CARTRIDGE"),
 }
 WHOLE = {"freeze", "full"}
+STATES = {"peft prefix", "peft cartridge"}
+VIRTUAL = {"peft prompt", "peft p-tuning", *STATES}
 
 
 def apply(method: str, kind: str = "llama") -> tuple[Any, Any]:
@@ -82,7 +97,9 @@ def plain_loss_sum(model: Any, rows: Rows) -> torch.Tensor:
     """Each row by itself through the plain forward pass, full logits."""
     total = torch.zeros(())
     for ids, mask in rows:
-        logits = model(input_ids=torch.tensor([ids]), use_cache=False).logits[0, :-1].float()
+        # PEFT's own pass gives the virtual tokens' logits too, before those of the row.
+        whole = model(input_ids=torch.tensor([ids]), use_cache=False).logits[0, -len(ids) :]
+        logits = whole[:-1].float()
         each = torch.nn.functional.cross_entropy(logits, torch.tensor(ids[1:]), reduction="none")
         total = total + (each * torch.tensor(mask[1:])).sum()
     return total
@@ -94,7 +111,7 @@ def gradients(model: Any) -> dict[str, torch.Tensor]:
 
 @torch.no_grad()
 def logits(model: Any, rows: Rows) -> list[torch.Tensor]:
-    return [model(input_ids=torch.tensor([ids])).logits[0].float() for ids, _ in rows]
+    return [model(input_ids=torch.tensor([ids])).logits[0, -len(ids) :].float() for ids, _ in rows]
 
 
 def largest_gap(a: list[torch.Tensor], b: list[torch.Tensor]) -> float:

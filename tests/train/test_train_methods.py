@@ -7,6 +7,7 @@ import pytest
 import torch
 from methods import (
     METHODS,
+    VIRTUAL,
     WHOLE,
     apply,
     batches,
@@ -19,8 +20,10 @@ from methods import (
 from small_models import make_model, make_rows
 
 from assay.defend.anchor import adapters_off
+from assay.errors import ConfigError
 from assay.models.adapters import add_lora, merge_adapter, save_adapter, save_model
 from assay.models.forward import packed_mode
+from assay.models.methods.freeze import unfreeze
 from assay.models.methods.passthrough import add_peft
 from assay.models.methods.start import add_start, go_on_from
 from assay.train.checkpoint import Checkpoints, trainable_tensors
@@ -116,7 +119,7 @@ def test_what_was_saved_loads_onto_the_original_base_without_us(
     reloaded = load_plainly(method, "llama", tmp_path / "saved")
     # What pissa saves has the base's rest plus its start in another order: the same but rounding.
     assert largest_gap(logits(reloaded, rows), expected) <= (1e-5 if "pissa" in method else 0)
-    if method not in WHOLE:
+    if method not in WHOLE | VIRTUAL:
         merged = merge_adapter(reloaded)
         assert not any("lora_" in name for name, _ in merged.named_parameters())
         assert largest_gap(logits(merged, rows), expected) < 1e-5
@@ -178,6 +181,28 @@ def test_freezing_trains_the_last_layers_and_the_patterns_alone() -> None:
     assert trained == {name for name in names if "layers.1." in name or "norm" in name}
 
 
+@pytest.mark.parametrize("kind", ["qwen2", "gpt2"])
+def test_bitfit_is_freezing_by_a_pattern(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ben Zaken et al. 2022: biases alone are trained, exactly; the others stay as they were."""
+
+    def unfreeze_biases(model: Any) -> Any:
+        return unfreeze(model, top_layers=None, patterns=[r"\.bias$"])
+
+    monkeypatch.setitem(METHODS, "bitfit", unfreeze_biases)
+    monkeypatch.setattr("methods.WHOLE", WHOLE | {"bitfit"})
+    check_gradients("bitfit", kind)
+    check_resumption("bitfit", kind, tmp_path)
+    _, model = apply("bitfit", kind)
+    train(model, 2)
+    for (name, tuned), (_, own) in zip(
+        model.named_parameters(), make_model(kind).named_parameters(), strict=True
+    ):
+        assert tuned.requires_grad == name.endswith(".bias")
+        assert torch.equal(tuned, own) != tuned.requires_grad, name
+
+
 def test_lora_plus_steps_b_by_the_multiple_of_a() -> None:
     """AdamW's first step is the learning rate itself, whatever the gradient's size."""
     _, model = apply("lora")
@@ -237,6 +262,31 @@ def test_an_adapter_is_trained_on_as_it_is(tmp_path: Path, flavour: str) -> None
     }
     train(model, 1)
     assert largest_gap(logits(wrapped, rows), logits(first, rows)) > 1e-3
+
+
+@pytest.mark.parametrize("kind", ["PROMPT_TUNING", "PREFIX_TUNING", "CARTRIDGE"])
+def test_virtual_tokens_are_trained_on_as_they_are(tmp_path: Path, kind: str) -> None:
+    rows, settings = make_rows(3), {"peft_type": kind, "num_virtual_tokens": 4}
+    first = add_peft(make_model(), settings)
+    train(first.get_base_model(), 1)
+    save("peft", first, tmp_path)
+    wrapped = go_on_from(make_model(), tmp_path)
+    assert largest_gap(logits(wrapped, rows), logits(first.eval(), rows)) == 0
+    train(wrapped.get_base_model(), 1)
+    assert largest_gap(logits(wrapped, rows), logits(first, rows)) > 1e-3
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"peft_type": "P_TUNING"}, {"peft_type": "PREFIX_TUNING", "prefix_projection": True}],
+)
+def test_what_an_encoder_made_cannot_be_trained_on(
+    tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    first = add_peft(make_model(), {"num_virtual_tokens": 4, "encoder_hidden_size": 8, **settings})
+    save("peft", first, tmp_path)
+    with pytest.raises(ConfigError, match="what its encoder made"):
+        go_on_from(make_model(), tmp_path)
 
 
 def test_several_adapters_are_summed_exactly_into_a_fresh_one(tmp_path: Path) -> None:

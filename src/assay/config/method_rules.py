@@ -9,16 +9,11 @@ from assay.config.rule import Rule
 from assay.config.sections.method import AdapterConfig, FreezeConfig, PeftConfig, QloraConfig
 from assay.config.start import list_start
 
-PROMPT_TYPES = (
-    "ADAPTION_PROMPT",
-    "CARTRIDGE",
-    "CPT",
-    "MULTITASK_PROMPT_TUNING",
-    "P_TUNING",
-    "PREFIX_TUNING",
-    "PROMPT_TUNING",
-)
-"""Methods that put something before or into each sequence, which packed sequences have not."""
+PROMPT_TYPES = ("ADAPTION_PROMPT", "CPT", "MULTITASK_PROMPT_TUNING")
+"""Methods that rewrite attention, or want to know of each token or row what it is or belongs to."""
+
+VIRTUAL_TYPES = ("CARTRIDGE", "P_TUNING", "PREFIX_TUNING", "PROMPT_TUNING")
+"""Methods that put virtual tokens before each sequence."""
 
 SCHEDULED_TYPES = ("ADALORA", "OSF", "POLY", "SHADOW", "XLORA")
 """Methods that want more of a training loop than gradients: rank schedules, routers, task ids."""
@@ -31,6 +26,16 @@ def _get_config(recipe: Recipe, name: str) -> str:
     method = recipe.method
     found: Any = method.config.get(name) if isinstance(method, PeftConfig) else None
     return str(found) if found is not None else ""
+
+
+def _lacks_virtual_tokens(recipe: Recipe) -> bool:
+    """Whether they are not counted; an adapter that is trained on has its own number."""
+    method = recipe.method
+    if not isinstance(method, PeftConfig) or method.start_from is not None:
+        return False
+    number: Any = method.config.get("num_virtual_tokens")
+    is_count = isinstance(number, int) and number > 0
+    return _get_config(recipe, "peft_type") in VIRTUAL_TYPES and not is_count
 
 
 def _get_flavours(recipe: Recipe) -> frozenset[str]:
@@ -122,9 +127,16 @@ METHOD_RULES = (
     Rule(
         ("method.config", "method.type"),
         lambda recipe: _get_config(recipe, "peft_type") in PROMPT_TYPES,
-        "a method that puts virtual tokens into each sequence, which packed ones have no place for",
-        "methods that change layers, such as IA3, VERA, OFT, LOHA, LN_TUNING",
+        "a method that needs attention of its own, kinds of tokens, or task ids",
+        "PROMPT_TUNING, P_TUNING or PREFIX_TUNING, or methods that change layers, such as IA3",
         "choose another method",
+    ),
+    Rule(
+        ("method.config", "method.type"),
+        _lacks_virtual_tokens,
+        "no number of virtual tokens",
+        "num_virtual_tokens, at least 1",
+        "add it, for example `num_virtual_tokens: 20`",
     ),
     Rule(
         ("method.config", "method.type"),

@@ -71,6 +71,17 @@ def describe_start(method: AdapterConfig, configs: list[dict[str, Any]]) -> dict
     return decided
 
 
+def count_virtual_tokens(method: Any, base_dir: Path) -> int:
+    """Tokens that `method` puts before each sequence; 0 for most methods."""
+    if not isinstance(method, PeftConfig):
+        return 0
+    configs = [method.config]
+    if method.start_from is not None:
+        configs += read_start(method.start_from, base_dir)
+    counts = [config.get("num_virtual_tokens") for config in configs]
+    return max((count for count in counts if isinstance(count, int)), default=0)
+
+
 def find_start_faults(method: Any, base_dir: Path) -> Iterator[Fault]:
     """Everything that keeps `method` from starting where it says; nothing where it starts fresh."""
     if not isinstance(method, (AdapterConfig, PeftConfig)) or method.start_from is None:

@@ -16,6 +16,7 @@ from torch import Tensor
 from assay.data.pack import PackedBatch
 from assay.losses.kl import compute_kl_sum
 from assay.models.forward import compute_supervised_hidden, get_head, load_batch
+from assay.models.methods.virtual_tokens import find_virtual_tokens
 
 
 class AnchoredLoss:
@@ -56,13 +57,15 @@ class AnchoredLoss:
 def adapters_off(model: Any) -> Iterator[None]:
     """`model` as its base for a while: adapters, their dropout and NEFTune's noise are off.
 
-    So are the copies of whole modules that PEFT trains in their place.
+    So are virtual tokens, and the copies of whole modules that PEFT trains in their place.
     """
     from peft.tuners.tuners_utils import BaseTunerLayer
     from peft.utils.other import AuxiliaryTrainingWrapper
 
     kinds = (BaseTunerLayer, AuxiliaryTrainingWrapper)
-    layers = [module for module in model.modules() if isinstance(module, kinds)]
+    layers: list[Any] = [module for module in model.modules() if isinstance(module, kinds)]
+    tokens = find_virtual_tokens(model)
+    layers += [] if tokens is None else [tokens]
     training = model.training
     model.eval()
     for layer in layers:

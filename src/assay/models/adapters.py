@@ -12,6 +12,7 @@ from assay.errors import ConfigError, Problem
 from assay.models.methods.pissa import has_start, remember_start, save_difference
 from assay.models.methods.targets import check_rank, check_targets, choose_targets
 from assay.models.methods.token_rows import train_token_rows
+from assay.models.methods.virtual_tokens import put_in_virtual_tokens
 from assay.models.quantize import import_bitsandbytes
 
 TOKENIZER_FILES = (
@@ -114,7 +115,7 @@ def load_adapter(model: Any, folder: Path) -> Any:
     from peft import PeftModel
 
     with without_notices():
-        return PeftModel.from_pretrained(model, folder).eval()
+        return put_in_virtual_tokens(PeftModel.from_pretrained(model, folder).eval())
 
 
 def merge_adapter(peft_model: Any) -> Any:
@@ -123,12 +124,15 @@ def merge_adapter(peft_model: Any) -> Any:
     Raises:
         ConfigError: the method's update is not one of weights, so that it cannot be merged.
     """
+    kind = peft_model.active_peft_config.peft_type
+    name = getattr(kind, "value", kind)
+    if peft_model.active_peft_config.is_prompt_learning:
+        raise ConfigError(f"{name} cannot be merged (virtual tokens are not part of any weight)")
     try:
         return peft_model.merge_and_unload()
     except (AttributeError, NotImplementedError, ValueError) as error:
-        kind = next(iter(peft_model.peft_config.values())).peft_type
         reason = str(error).strip().splitlines()[0]
-        raise ConfigError(f"{getattr(kind, 'value', kind)} cannot be merged ({reason})") from error
+        raise ConfigError(f"{name} cannot be merged ({reason})") from error
 
 
 def save_model(model: Any, folder: Path, *, tokenizer_folder: Path) -> None:

@@ -20,6 +20,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from assay.models.fast.attend import SHORTEST, attend
 from assay.models.fast.varlen import HALF, AttentionOptions, attend_varlen, serves_varlen
+from assay.models.methods.virtual_tokens import find_real_places, put_before_each
 
 PACKED_ATTENTION = "assay_packed"
 
@@ -50,13 +51,46 @@ def packed_attention(
     """
     lengths = list(sequence_lengths or [query_1HTE.shape[2]])
     dropout = dropout if module.training else 0.0
-    qkv = (query_1HTE[0], key_1KTE[0], value_1KTE[0])
     scale = query_1HTE.shape[-1] ** -0.5 if scaling is None else scaling
     options = AttentionOptions(scale, dropout, sliding_window, softcap)
+    qkv = (query_1HTE[0], key_1KTE[0], value_1KTE[0])
     with torch.autocast(query_1HTE.device.type, enabled=False):
-        if query_1HTE.is_cuda and query_1HTE.dtype in HALF and serves_varlen(options):
-            return attend_varlen(*qkv, lengths, options)[None], None
-        return _attend_runs(*qkv, lengths, options)[None], None
+        num_virtual = (key_1KTE.shape[2] - query_1HTE.shape[2]) // len(lengths)
+        if num_virtual:
+            return _attend_beyond(*qkv, lengths, num_virtual, options)[None], None
+        return _attend(*qkv, lengths, options)[None], None
+
+
+def _attend_beyond(
+    query_HTE: Tensor,
+    key_KUE: Tensor,
+    value_KUE: Tensor,
+    lengths: Sequence[int],
+    num_virtual: int,
+    options: AttentionOptions,
+) -> Tensor:
+    """Attention where `num_virtual` keys that no token asks from stand before each sequence.
+
+    Queries of zeros take their places, so that every kernel serves; what those get is dropped.
+    """
+    zeros = query_HTE.new_zeros(query_HTE.shape[0], num_virtual, query_HTE.shape[2])
+    query_HUE = put_before_each(zeros, query_HTE, lengths)
+    longer = [length + num_virtual for length in lengths]
+    out_UHE = _attend(query_HUE, key_KUE, value_KUE, longer, options)
+    return out_UHE[find_real_places(lengths, num_virtual, out_UHE.device)]
+
+
+def _attend(
+    query_HTE: Tensor,
+    key_KTE: Tensor,
+    value_KTE: Tensor,
+    lengths: Sequence[int],
+    options: AttentionOptions,
+) -> Tensor:
+    """Causal attention within each sequence by the best kernel that serves; shape (T, H, E)."""
+    if query_HTE.is_cuda and query_HTE.dtype in HALF and serves_varlen(options):
+        return attend_varlen(query_HTE, key_KTE, value_KTE, lengths, options)
+    return _attend_runs(query_HTE, key_KTE, value_KTE, lengths, options)
 
 
 def _attend_runs(

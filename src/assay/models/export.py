@@ -63,10 +63,16 @@ class Integrity:
 
 @torch.no_grad()
 def compute_logits(model: Any, prompts: Sequence[Sequence[int]]) -> list[torch.Tensor]:
-    """Logits of each prompt run alone, float32 on the CPU, shapes (T, V)."""
+    """Logits of each prompt run alone, float32 on the CPU, shapes (T, V).
+
+    PEFT's own pass has those of virtual tokens before them, which are left out.
+    """
     device = model.get_input_embeddings().weight.device
     return [
-        model(input_ids=torch.tensor([list(ids)], device=device)).logits[0].float().cpu()
+        model(input_ids=torch.tensor([list(ids)], device=device))
+        .logits[0][-len(ids) :]
+        .float()
+        .cpu()
         for ids in prompts
     ]
 

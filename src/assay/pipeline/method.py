@@ -47,7 +47,7 @@ def check_method(job: Job, model: Any) -> None:
             loss cannot be computed of.
     """
     from assay.models.methods.freeze import unfreeze
-    from assay.models.methods.passthrough import add_peft
+    from assay.models.methods.passthrough import add_peft, remove_peft
     from assay.models.methods.targets import check_rank, check_targets
     from assay.models.methods.token_rows import train_token_rows
 
@@ -66,7 +66,7 @@ def check_method(job: Job, model: Any) -> None:
         unfreeze(model, top_layers=method.top_layers, patterns=method.patterns)
     _check_head(model)
     if wrapped is not None:
-        wrapped.unload()
+        remove_peft(wrapped)
 
 
 def choose_factor(job: Job) -> Callable[[str], float]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assay.config import Loaded, Recipe, load
+from assay.config.start import count_virtual_tokens
 from assay.errors import CheckpointError, ConfigError
 from assay.pipeline.questions import usual_system_prompt
 from assay.runs import RunFolder, find_run, read_json
@@ -109,7 +110,9 @@ def find_recipe_base(loaded: Loaded, run: RunFolder, *, verify: bool = True) -> 
         trust_remote_code=config.trust_remote_code,
         base_dir=loaded.base_dir,
     )
-    base = replace(base, quantization=read_quantization(loaded.recipe))
+    # Virtual tokens stand in the context too, before every sequence.
+    context_len = base.context_len - count_virtual_tokens(loaded.recipe.method, loaded.base_dir)
+    base = replace(base, quantization=read_quantization(loaded.recipe), context_len=context_len)
     if config.new_tokens:
         base = extend_base(base, config.new_tokens, run.tokenizer)
     for section, found in describe_base(base).items() if verify else ():

@@ -9,6 +9,12 @@ from typing import Any
 
 from assay.errors import ConfigError, Problem
 from assay.models.adapters import set_base_name, without_notices
+from assay.models.forward import is_packable
+from assay.models.methods.virtual_tokens import (
+    STATE_TYPES,
+    put_in_virtual_tokens,
+    take_out_virtual_tokens,
+)
 from assay.models.quantize import import_bitsandbytes
 
 _OURS = frozenset(
@@ -24,6 +30,9 @@ def add_peft(model: Any, settings: Mapping[str, Any], *, base_name: str | None =
         ConfigError: see `build_peft_config`; or the method does not fit this base, in PEFT's words.
     """
     config = build_peft_config(settings)
+    if settings["peft_type"] in STATE_TYPES and not is_packable(model):
+        error = ValueError("keys and values, which layers that carry state have not")
+        raise _refuse(settings, error)
     from peft import get_peft_model
 
     try:
@@ -31,7 +40,15 @@ def add_peft(model: Any, settings: Mapping[str, Any], *, base_name: str | None =
             peft_model = get_peft_model(model, config, autocast_adapter_dtype=True)
     except (ImportError, NotImplementedError, TypeError, ValueError) as error:
         raise _refuse(settings, error) from error
-    return set_base_name(peft_model, base_name)
+    return put_in_virtual_tokens(set_base_name(peft_model, base_name))
+
+
+def remove_peft(peft_model: Any) -> None:
+    """Leave the base that `add_peft` wrapped as it was before."""
+    if peft_model.active_peft_config.is_prompt_learning:
+        take_out_virtual_tokens(peft_model.get_base_model())
+    else:
+        peft_model.unload()
 
 
 def build_peft_config(settings: Mapping[str, Any]) -> Any:

@@ -14,6 +14,7 @@ from torch import Tensor
 from assay.errors import ConfigError, Problem
 from assay.models.adapters import without_notices
 from assay.models.methods.token_rows import train_token_rows
+from assay.models.methods.virtual_tokens import put_in_virtual_tokens
 from assay.models.quantize import import_bitsandbytes
 
 _PREFIX = "base_model.model."
@@ -37,14 +38,30 @@ def go_on_from(model: Any, folder: Path, *, new_token_ids: Sequence[int] = ()) -
                 do="give base.new_tokens as in the adapter's own recipe",
             )
         )
-    import_bitsandbytes()
-    from peft import PeftModel
-
+    if config["peft_type"] == "P_TUNING" or config.get("prefix_projection"):
+        raise _refuse(f"{folder}, which has what its encoder made, and not the encoder")
     try:
         with without_notices():
-            return PeftModel.from_pretrained(model, folder, is_trainable=True)
+            peft_model = _load_trainable(model, folder)
     except (KeyError, RuntimeError, ValueError) as error:
         raise _refuse(f"{folder} ({str(error).strip().splitlines()[0]})") from error
+    return put_in_virtual_tokens(peft_model)
+
+
+def _load_trainable(model: Any, folder: Path) -> Any:
+    import_bitsandbytes()
+    from peft import PeftConfig, PeftModel, get_peft_model, set_peft_model_state_dict
+
+    config = PeftConfig.from_pretrained(folder)
+    if not config.is_prompt_learning:
+        return PeftModel.from_pretrained(model, folder, is_trainable=True)
+    # PEFT loads virtual tokens to be used alone; fresh ones, which these replace, can be trained.
+    config.inference_mode = False
+    if hasattr(config, "prompt_tuning_init"):
+        config.prompt_tuning_init = "RANDOM"
+    peft_model = get_peft_model(model, config)
+    set_peft_model_state_dict(peft_model, load_file(folder / "adapter_model.safetensors"))
+    return peft_model
 
 
 @torch.no_grad()
