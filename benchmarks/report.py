@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import re
 import subprocess
-from contextlib import suppress
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +74,6 @@ def save_gpu_results(name: str, measured: dict[str, Any]) -> None:
     results = {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "hardware": hardware["cpu"],
-        "versions": _installed("torch", "transformers", "peft", "trl", "liger-kernel", "unsloth"),
         "commit": find_commit(),
         "workloads": old.get("workloads", {}) | {name: measured},
     }
@@ -102,18 +100,19 @@ def _render_gpu(results: dict[str, Any], path: Path) -> str:
     text = (
         f"\nMeasured {results['date']} on one {results['hardware']}; every figure, with versions:"
         f" `benchmarks/results/{path.name}`.\n\n| workload | trainer | tokens per second | ours"
-        " ÷ it | share of the matrix rate | peak memory, MiB | loss first → last |\n"
-        "|---|---|---|---|---|---|---|\n"
+        " ÷ it | share of the matrix rate | peak memory, MiB | loss first → last | losses differ by"
+        " |\n|---|---|---|---|---|---|---|---|\n"
     )
     for name, workload in results["workloads"].items():
         for trainer, one in workload["trainers"].items():
             if "failed" in one:
-                text += f"| {name} | {trainer} | not measured: {_reason(one)} |||||\n"
+                text += f"| {name} | {trainer} | not measured: {_reason(one)} ||||||\n"
                 continue
             text += (
                 f"| {name} | {trainer} | {one['tokens_per_s']:,.0f} |"
-                f" {one['ours_is_times_faster']:.2f} | {one['mfu']:.0%} | {one['peak_mib']:,.0f} |"
-                f" {one['losses'][0]:.3f} → {one['losses'][-1]:.3f} |\n"
+                f" {one.get('ours_is_times_faster', math.nan):.2f} | {one['mfu']:.0%} |"
+                f" {one['peak_mib']:,.0f} | {one['losses'][0]:.3f} → {one['losses'][-1]:.3f} |"
+                f" {one.get('losses_differ_by', math.nan):.0e} |\n"
             )
     return text + "\n"
 
@@ -217,11 +216,3 @@ def find_commit() -> str:
     command = ["git", "rev-parse", "--short", "HEAD"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=HERE)
     return done.stdout.strip() or "unknown"
-
-
-def _installed(*packages: str) -> dict[str, str]:
-    found = {}
-    for package in packages:
-        with suppress(PackageNotFoundError):
-            found[package] = version(package)
-    return found

@@ -11,7 +11,58 @@ from typing import Any
 import torch
 from torch import nn
 
+from benchmarks.workloads import ALPHA, RANK, TARGETS
+
 STANDARD_DEVIATION = 0.02
+LEARNING_RATE = 1e-4
+
+
+def build_for(spec: dict[str, Any]) -> Any:
+    """The model of a workload, in the format that its weights are trained or frozen in."""
+    return build_model(
+        spec["sizes"],
+        dtype=torch.float32 if spec["method"] == "full" else torch.bfloat16,
+        device=torch.device(spec["device"]),
+        quantised=spec["method"] == "qlora",
+    )
+
+
+def build_with_peft(spec: dict[str, Any]) -> Any:
+    """The same with PEFT's adapters where the method has them, from the start that all take."""
+    model = build_for(spec)
+    if spec["method"] == "full":
+        return model
+    from peft import LoraConfig, get_peft_model
+
+    config = LoraConfig(
+        r=RANK,
+        lora_alpha=ALPHA,
+        target_modules=list(TARGETS),
+        task_type="CAUSAL_LM",
+        lora_dropout=0.0,
+    )
+    model.enable_input_require_grads()
+    wrapped = get_peft_model(model, config)
+    set_start(wrapped)
+    return wrapped
+
+
+@torch.no_grad()
+def set_start(model: Any) -> None:
+    """Give every adapter the same start, whoever made it, so that losses can be compared.
+
+    A is uniform by Kaiming's rule, from one seed in the order of names; B is 0 already.
+    """
+    generator = torch.Generator().manual_seed(1)
+    adapters = {
+        name.removeprefix("base_model.model."): parameter
+        for name, parameter in model.named_parameters()
+        if ".lora_A." in name
+    }
+    for name in sorted(adapters):
+        size = adapters[name].shape
+        drawn = (torch.rand(*size, generator=generator) * 2 - 1) / size[1] ** 0.5
+        adapters[name].copy_(drawn)
 
 
 def build_model(
