@@ -168,8 +168,6 @@ def test_a_key_of_another_method_names_that_method(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "key", "got"),
     [
-        ("method: {type: qlora, flavours: [pissa]}", "method.flavours", "pissa with qlora"),
-        ("method: pissa\ntrain: {precision: bf16}", "train.precision", "would round"),
         ("method: {start_from: a}", "method.start_from", "without a readable adapter_config"),
         ("method: peft", "method.config", "nothing"),
         ("method: {type: peft, config: {r: 1}}", "method.config", "no peft_type"),

@@ -39,6 +39,16 @@ def test_the_smallest_layer_bounds_the_rank_of_pissa(model: Any) -> None:
     assert add_lora(model, rank=16, alpha=8.0, flavours=["pissa"])
 
 
+def test_pissa_has_no_start_for_experts() -> None:
+    import transformers as hf
+
+    shape = {"vocab_size": 61, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1}
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "num_local_experts": 2}
+    mixture = hf.MixtralForCausalLM(hf.MixtralConfig(**shape, **heads))
+    with pytest.raises(ConfigError, match="experts with pissa"):
+        add_lora(mixture, rank=2, alpha=4.0, flavours=["pissa"], target_modules=["gate_up_proj"])
+
+
 @pytest.mark.parametrize(
     ("settings", "key", "do"),
     [

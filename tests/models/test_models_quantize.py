@@ -86,22 +86,39 @@ def test_four_bits_train_as_the_weights_they_stand_for(
         torch.testing.assert_close(weight, twin[name], rtol=1e-3, atol=1e-4, msg=name)
 
 
+@pytest.mark.parametrize("flavours", [("dora", "rslora"), ("pissa",), ("pissa", "dora", "rslora")])
 def test_flavours_on_four_bits_train_as_on_the_weights_they_stand_for(
-    small_base: Path, tmp_path: Path
+    small_base: Path, tmp_path: Path, flavours: tuple[str, ...]
 ) -> None:
-    base, flavours = quantised(small_base, "nf4"), ("dora", "rslora")
+    base = quantised(small_base, "nf4")
     model, plain = load_model(base), dequantize(load_model(base))
     losses = train_two_steps(model, flavours=flavours)
     assert losses == pytest.approx(train_two_steps(plain, flavours=flavours), rel=1e-5)
     assert losses[1] < losses[0]
     found, twin = adapter_weights(model), adapter_weights(plain)
-    assert any("magnitude" in name for name in found)
+    assert any("magnitude" in name for name in found) == ("dora" in flavours)
     for name, weight in found.items():
         torch.testing.assert_close(weight, twin[name], rtol=1e-3, atol=1e-4, msg=name)
     save_peft(model.eval(), base, tmp_path, flavours=flavours)
     integrity = check_integrity(base, tmp_path, take_probe(model, PROMPTS), adapter=True)
     assert integrity.reload_difference == 0
     assert integrity.merged_equals_adapter
+
+
+@pytest.mark.parametrize("kind", ["nf4", "fp4", "int8"])
+def test_pissa_starts_at_the_base_in_few_bits(small_base: Path, kind: str) -> None:
+    """Whose integers stay as they are; the start is of the values that they stand for."""
+    base = quantised(small_base, kind)
+    model, untuned = load_model(base), load_model(base)
+    before = compute_logits(untuned, PROMPTS)
+    wrapped = add_lora(model, rank=4, alpha=8.0, flavours=["pissa"])
+    assert largest_difference(compute_logits(wrapped, PROMPTS), before) < 1e-5
+    layer, own = (m.model.layers[0].mlp.up_proj for m in (model, untuned))
+    assert torch.equal(layer.get_base_layer().weight, own.weight)
+    plain = dequantize(load_model(base)).model.layers[0].mlp.up_proj.weight
+    product = layer.lora_B["default"].trained @ layer.lora_A["default"].trained * 2.0
+    values = torch.linalg.svdvals(plain)
+    torch.testing.assert_close(torch.linalg.svdvals(product)[:4], values[:4], rtol=1e-4, atol=1e-5)
 
 
 def find_plain(base: BaseFiles) -> Any:

@@ -93,6 +93,26 @@ def test_candidates_of_every_kind_of_adapter_are_alone_on_the_base(
     assert read_metrics(second) == read_metrics(alone.run)
 
 
+@pytest.mark.parametrize(
+    "method",
+    [
+        "{type: pissa, rank: 4}",
+        "{type: peft, config: {peft_type: PREFIX_TUNING, num_virtual_tokens: 4}}",
+    ],
+)
+def test_starts_and_tokens_beside_the_base_leave_it_to_the_others(
+    recipe: Path, method: str
+) -> None:
+    text = recipe.read_text("utf-8").replace("{type: lora, rank: 4, dropout: 0.1}", method)
+    recipe.write_text(text, encoding="utf-8")
+    few = ["train.max_steps=4", "evaluate.max_items=4", "evaluate.shots=[0]"]
+    swept = run_sweep(recipe, ["sweep.learning_rate=[0.002, 0.02]", *few])
+    alone = run_recipe(recipe, ["train.learning_rate=0.02", *few])
+    second = read_candidate(swept.run, "c2")
+    assert_same_adapter(second.adapter, alone.run.adapter)
+    assert read_metrics(second) == read_metrics(alone.run)
+
+
 def test_a_candidate_that_diverges_is_named_and_not_chosen(
     recipe: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

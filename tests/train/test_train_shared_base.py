@@ -87,5 +87,13 @@ def test_modes_and_hooks_of_one_do_not_reach_the_other() -> None:
 
 def test_a_start_that_rewrites_the_base_is_refused() -> None:
     base = make_model()
-    with pytest.raises(ConfigError, match="changes 14 weights of the base"):
-        AdaptedModel(base, lambda: adapt(base, rank=2, flavours=["pissa"]))
+
+    def adapt_and_write() -> Any:
+        wrapped = adapt(base, rank=2)
+        for layer in base.model.layers:
+            layer.mlp.up_proj.base_layer.weight.data.mul_(0.5)
+            layer.mlp.up_proj.base_layer.weight.data = torch.ones(48, 32)
+        return wrapped
+
+    with pytest.raises(ConfigError, match="changes 2 weights of the base"):
+        AdaptedModel(base, adapt_and_write)

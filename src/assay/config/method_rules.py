@@ -6,7 +6,7 @@ from typing import Any
 
 from assay.config.recipe import Recipe
 from assay.config.rule import Rule
-from assay.config.sections.method import AdapterConfig, FreezeConfig, PeftConfig, QloraConfig
+from assay.config.sections.method import AdapterConfig, FreezeConfig, PeftConfig
 from assay.config.start import list_start
 
 PROMPT_TYPES = ("ADAPTION_PROMPT", "CPT", "MULTITASK_PROMPT_TUNING")
@@ -92,20 +92,6 @@ METHOD_RULES = (
         "remove one",
     ),
     Rule(
-        ("method.flavours", "method.type"),
-        lambda recipe: isinstance(recipe.method, QloraConfig) and "pissa" in _get_flavours(recipe),
-        "pissa with qlora, whose base is in few bits",
-        "pissa with a base in full precision, which it takes the largest singular values out of",
-        "remove it, or set method.type to pissa",
-    ),
-    Rule(
-        ("train.precision", "method.type", "method.flavours"),
-        lambda recipe: recipe.train.precision == "bf16" and "pissa" in _get_flavours(recipe),
-        "bf16 with pissa, whose remainder of the base it would round",
-        "auto, fp32, mixed",
-        "write mixed",
-    ),
-    Rule(
         ("method.start_from", "method.type", "method.flavours"),
         lambda recipe: (
             "pissa" in _get_flavours(recipe)
@@ -151,7 +137,7 @@ METHOD_RULES = (
             _get_config(recipe, "init_lora_weights").lower().startswith(REWRITING_STARTS)
         ),
         "a start that rewrites the base, which the adapter would then not fit",
-        "method.type pissa, which is converted back; or a start beside the base",
+        "method.type pissa, whose start stands beside the base",
         "remove init_lora_weights, or set method.type to pissa",
     ),
     Rule(

@@ -139,13 +139,6 @@ def _find_misfits(checked: Checked, root: Node) -> Iterator[Problem]:
             "choose lora, or train one value after another with `assay run`",
         ),
         (
-            "method.flavours",
-            "pissa" in getattr(method, "all_flavours", ()),
-            "a sweep with pissa, which starts by changing the base's weights",
-            "adapters that leave the base as it is",
-            "choose lora, or train one value after another with `assay run`",
-        ),
-        (
             "data.validation_ratio",
             data.validation is None and data.validation_ratio == 0,
             "a sweep without validation rows",
@@ -171,8 +164,6 @@ def _find_wrong_candidates(checked: Checked, root: Node, base_dir: FilePath) -> 
         expand_short_forms(own)
         candidate = check_tree(own)
         found = [*candidate.problems, *_find_problems(candidate, own, base_dir)]
-        if "pissa" in getattr(candidate.recipe.method, "all_flavours", ()):
-            found += _find_misfits(candidate, own)
         for problem in found:
             if problem not in known:
                 known.add(problem)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from assay.errors import ConfigError, Problem
-from assay.models.methods.pissa import has_start, remember_start, save_difference
+from assay.models.methods.pissa import start_at_singular_values
 from assay.models.methods.targets import check_rank, check_targets, choose_targets
 from assay.models.methods.token_rows import train_token_rows
 from assay.models.methods.virtual_tokens import put_in_virtual_tokens
@@ -35,7 +35,7 @@ def add_lora(
     """Wrap `model` with fresh LoRA adapters in float32 and freeze the rest (Hu et al. 2021).
 
     `flavours` are of rslora (Kalajdzievski 2023), dora (Liu et al. 2024) and pissa (Meng et al.
-    2024), which rewrites the base: `save_adapter` saves what fits the original.
+    2024), whose adapter has twice the rank, half of it trained (`assay.models.methods.pissa`).
 
     The rows of `new_token_ids` in embedding and head are trained beside the adapters.
 
@@ -53,15 +53,16 @@ def add_lora(
     if is_pissa:
         check_rank(model, target_modules, rank)
     targets = choose_targets(model, target_modules, flavours=flavours, dropout=dropout)
+    rows = 2 * rank if is_pissa else rank
     config = LoraConfig(
-        r=rank,
-        lora_alpha=alpha,
+        r=rows,
+        # The scale is that of `rank`: alpha / rank, or alpha / the root of the rank.
+        lora_alpha=alpha * ((rows / rank) ** (0.5 if "rslora" in flavours else 1)),
         lora_dropout=dropout,
         target_modules=targets.modules,
         target_parameters=targets.parameters,
         use_rslora="rslora" in flavours,
         use_dora="dora" in flavours,
-        init_lora_weights="pissa" if is_pissa else True,
         trainable_token_indices=train_token_rows(model, new_token_ids),
         task_type="CAUSAL_LM",
     )
@@ -78,7 +79,7 @@ def add_lora(
             )
         ) from error
     if is_pissa:
-        remember_start(peft_model)
+        start_at_singular_values(peft_model, rank)
     return set_base_name(peft_model, base_name)
 
 
@@ -100,11 +101,8 @@ def without_notices() -> Iterator[None]:
 
 def save_adapter(peft_model: Any, folder: Path, *, tokenizer_folder: Path) -> None:
     """Write the adapter in PEFT's layout with the base's tokenizer and template beside it."""
-    if has_start(peft_model):
-        save_difference(peft_model, folder)
-    else:
-        # The automatic check for resized embeddings would look the base up on the Hub.
-        peft_model.save_pretrained(folder, save_embedding_layers=False)
+    # The automatic check for resized embeddings would look the base up on the Hub.
+    peft_model.save_pretrained(folder, save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)
     copy_tokenizer(tokenizer_folder, folder)
 

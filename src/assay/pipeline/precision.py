@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from assay.config import Recipe
-from assay.config.sections.method import AdapterConfig
 
 
 @dataclass(frozen=True)
@@ -37,6 +36,4 @@ def choose_precision(recipe: Recipe, device_type: str | None = None) -> Precisio
         return Precision(asked)
     if (device_type or ("cuda" if torch.cuda.is_available() else "cpu")) == "cpu":
         return Precision("fp32")
-    method = recipe.method
-    rewrites = isinstance(method, AdapterConfig) and "pissa" in method.all_flavours
-    return Precision("mixed" if method.trains_base or rewrites else "bf16")
+    return Precision("mixed" if recipe.method.trains_base else "bf16")

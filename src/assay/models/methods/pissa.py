@@ -1,59 +1,72 @@
 """PiSSA (Meng et al. 2024): adapters that start as the largest singular values of the base.
 
-PEFT takes those out of the base's weights, in which only the rest remains. What is saved must fit
-the base as it is, so the start is remembered and subtracted: W_rest + s B A = W + s (B A - B0 A0),
-an adapter of twice the rank beside the original W.
+The paper takes those out of the base's weights and trains beside the rest. Here they are taken out
+beside the base: W_rest + s B A = W + s (B A - B0 A0), an adapter of twice the rank whose second
+half, the start, is not trained. So the base stays as it is, in however few bits it is held, what is
+saved fits it, and several tunings can share it.
+
+Shape legend: R rank, I inputs, O outputs of a layer.
 """
 
 from __future__ import annotations
 
-import copy
-from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
-from torch import Tensor
-
-_START = "pissa_start"
+from torch import Tensor, nn
+from torch.nn.functional import linear
 
 
-def remember_start(peft_model: Any) -> None:
-    """Keep the adapter's weights as they are now, before any step."""
-    from peft import get_peft_model_state_dict
+@torch.no_grad()
+def start_at_singular_values(peft_model: Any, rank: int) -> None:
+    """Make each fresh LoRA layer of `peft_model`, of rank 2 `rank`, start as PiSSA's (section 3).
 
-    state = get_peft_model_state_dict(peft_model, save_embedding_layers=False)
-    start = {name: tensor.detach().clone() for name, tensor in state.items() if ".lora_" in name}
-    setattr(peft_model, _START, start)
+    The decomposition is of the values that the base's weights stand for, in float32.
+    """
+    from peft.tuners.lora import LoraLayer
 
-
-def has_start(peft_model: Any) -> bool:
-    """Whether the adapter began by rewriting the base, so that `save_difference` is due."""
-    return hasattr(peft_model, _START)
-
-
-def save_difference(peft_model: Any, folder: Path) -> None:
-    """Write, in PEFT's layout, the plain adapter of twice the rank that fits the original base."""
-    from peft import get_peft_model_state_dict
-
-    start: dict[str, Tensor] = getattr(peft_model, _START)
-    state = get_peft_model_state_dict(peft_model, save_embedding_layers=False)
-    folder.mkdir(parents=True, exist_ok=True)
-    joined = {name: _join(name, tensor, start).contiguous() for name, tensor in state.items()}
-    save_file(joined, folder / "adapter_model.safetensors", metadata={"format": "pt"})
-    config = copy.deepcopy(peft_model.peft_config["default"])
-    config.init_lora_weights = True
-    config.inference_mode = True
-    config.r *= 2
-    # The scale stays: alpha / rank, or alpha / the root of the rank.
-    config.lora_alpha *= 2**0.5 if config.use_rslora else 2
-    config.save_pretrained(folder)
+    for layer in peft_model.modules():
+        if isinstance(layer, LoraLayer) and "default" in layer.lora_A:
+            _start(layer, rank)
 
 
-def _join(name: str, tensor: Tensor, start: dict[str, Tensor]) -> Tensor:
-    """B A - B0 A0 = [B | -B0] [A ; A0]."""
-    if name.endswith("lora_A.weight"):
-        return torch.cat([tensor, start[name].to(tensor)])
-    if name.endswith("lora_B.weight"):
-        return torch.cat([tensor, -start[name].to(tensor)], dim=1)
-    return tensor
+def _start(layer: Any, rank: int) -> None:
+    from peft.utils.integrations import dequantize_module_weight
+
+    base = layer.get_base_layer()
+    weight = dequantize_module_weight(base).detach().float()
+    weight_OI = weight.T if getattr(layer, "fan_in_fan_out", False) else weight
+    left, values, right = torch.linalg.svd(weight_OI, full_matrices=False)
+    root_R = (values[:rank] / layer.scaling["default"]).sqrt()
+    a_RI, b_OR = root_R[:, None] * right[:rank], left[:, :rank] * root_R
+    layer.lora_A["default"] = HalfTrained(a_RI, a_RI, dim=0)
+    layer.lora_B["default"] = HalfTrained(b_OR, -b_OR, dim=1)
+
+
+class HalfTrained(nn.Module):
+    """A linear layer without bias whose weight is `trained` and `fixed` along `dim`.
+
+    It stands in for a layer of PEFT's, which reads its weight, and is saved as one weight.
+    """
+
+    bias = None
+
+    def __init__(self, trained: Tensor, fixed: Tensor, *, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+        self.trained = nn.Parameter(trained.clone().contiguous())
+        self.register_buffer("fixed", fixed.clone().contiguous(), persistent=False)
+
+    @property
+    def weight(self) -> Tensor:
+        """Both halves, of a gradient for the first alone."""
+        return torch.cat([self.trained, self.fixed], self.dim)  # type: ignore[list-item]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``x @ weight.T``, of any shape."""
+        return linear(x, self.weight)
+
+    def _save_to_state_dict(
+        self, destination: dict[str, Any], prefix: str, keep_vars: bool
+    ) -> None:
+        destination[prefix + "weight"] = self.weight if keep_vars else self.weight.detach()

@@ -85,16 +85,24 @@ def check_rank(model: Any, target_modules: str | Sequence[str], rank: int) -> No
     """Whether each adapted layer has `rank` singular values, which PiSSA begins with.
 
     Raises:
-        ConfigError: the smallest layer has fewer.
+        ConfigError: the smallest layer has fewer; or experts are named, whose weights are stacked.
     """
     wanted = None if isinstance(target_modules, str) else target_modules
+    if wanted is not None and choose_targets(model, wanted).parameters:
+        raise ConfigError(
+            Problem(
+                key="method.target_modules",
+                got="experts with pissa, which has no start for stacked weights",
+                allowed="linear layers outside of the experts with pissa",
+                do="leave them out, or set method.type to lora",
+            )
+        )
     names = [
         name
         for name in list_linear_names(model)
         if wanted is None or any(f".{name}".endswith(f".{target}") for target in wanted)
     ]
-    smallest = min(names, key=lambda name: min(model.get_submodule(name).weight.shape))
-    num_values = min(model.get_submodule(smallest).weight.shape)
+    num_values, smallest = min((_count_values(model.get_submodule(name)), name) for name in names)
     if rank > num_values:
         raise ConfigError(
             Problem(
@@ -104,6 +112,12 @@ def check_rank(model: Any, target_modules: str | Sequence[str], rank: int) -> No
                 do="lower it, or leave that layer out of method.target_modules",
             )
         )
+
+
+def _count_values(layer: Any) -> int:
+    """Singular values of a linear layer, also of one in four bits, whose own shape is flat."""
+    state = getattr(layer.weight, "quant_state", None)
+    return int(min(layer.weight.shape if state is None else state.shape))
 
 
 def list_linear_names(model: Any) -> list[str]:
