@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +15,9 @@ from small_models import KINDS
 from two_ranks import LAYOUTS, METHODS, OPTIMIZERS, RESUMED, build, train
 
 from assay.data.share import share_lengths
-from assay.train.ranks import ALONE
+from assay.train import probe
+from assay.train.ranks import ALONE, Ranks
+from assay.train.sft import SftLoss
 
 SCRIPT = Path(__file__).with_name("two_ranks.py")
 
@@ -123,6 +126,34 @@ def test_a_loss_that_is_not_finite_on_one_rank_stops_all_before_a_weight_moves(
     found = curves.together["not finite"]
     assert "are not both finite" in found["said"]
     assert found["after"] == found["before"]
+
+
+def test_memory_that_runs_out_on_one_rank_is_mended_on_all(curves: Curves) -> None:
+    found = curves.together["mended"]
+    assert found["failures"] >= 1
+    assert_same_curve(found["curve"], curves.alone["lora"])
+
+
+def test_a_row_that_does_not_fit_on_one_rank_ends_all_with_a_checkpoint(curves: Curves) -> None:
+    found = curves.together["too small"]
+    assert found["agreed"] == [2.0]
+    assert "then resume, nothing is lost" in found["said"]
+    assert found["left"] == ["step-0"]
+
+
+def test_ranks_come_to_one_plan(curves: Curves) -> None:
+    """The budget is halved on both until it fits the one with less memory."""
+    first, second, whole = curves.together["planned"]
+    halvings = [whole // 2**power for power in range(8)]
+    assert first == second == next(budget for budget in halvings if budget <= 30)
+
+
+def test_ranks_of_a_machine_share_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "read_free_bytes", lambda device: 1000)
+    model = build("lora", ALONE, sharded=False)
+    alone = probe.Probe(model, SftLoss(), "fp32", reserve_bytes=100)
+    assert alone._read_free() == 900
+    assert replace(alone, ranks=Ranks(0, 8, num_local=4))._read_free() == 150
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 from small_models import KINDS, make_model, make_rows
 
 from assay.data import TokenSequence
-from assay.data.pack import PackedBatch
+from assay.data.pack import PackedBatch, build_batch
 from assay.defend.anchor import AnchoredLoss
 from assay.errors import TrainingError
 from assay.models.adapters import add_lora
@@ -20,7 +20,9 @@ from assay.models.forward import packed_mode
 from assay.pipeline.batches import Share, pack_share
 from assay.train.checkpoint import Checkpoints
 from assay.train.fit import FitSettings, fit_steps
+from assay.train.memory import DoesNotFit
 from assay.train.optimizer import build_optimizers
+from assay.train.probe import Probe, find_plan
 from assay.train.ranks import Ranks, end_process, open_ranks
 from assay.train.sft import SftLoss, compute_mean_loss
 from assay.train.shard import GatheredLoss, make_mesh, shard_model
@@ -118,6 +120,9 @@ def together(ranks: Ranks, folder: Path) -> dict[str, Any]:
     drawn = float(torch.rand(()))
     found["drawn"] = [ranks.sum(drawn if ranks.rank == rank else 0.0) for rank in (0, 1)]
     found["not finite"] = fail_on_one(ranks)
+    found["mended"] = mend(ranks)
+    found["too small"] = mend_in_vain(ranks, folder / "too small")
+    found["planned"] = plan(ranks)
     return found
 
 
@@ -144,6 +149,50 @@ def fail_on_one(ranks: Ranks) -> dict[str, Any]:
     except TrainingError as error:
         said = str(error)
     return {"said": said, "before": before, "after": sum_weights(model, ranks)}
+
+
+class SmallMemory:
+    """A loss for which memory runs out on rank 1, above `limit` tokens of a micro-batch."""
+
+    def __init__(self, ranks: Ranks, limit: int) -> None:
+        self.ranks, self.limit, self.sizes = ranks, limit, list[int]()
+
+    def __call__(self, model: Any, batch: PackedBatch) -> torch.Tensor:
+        loss = SftLoss()(model, batch)
+        self.sizes.append(batch.num_tokens)
+        if self.ranks.rank == 1 and batch.num_tokens > self.limit:
+            raise torch.OutOfMemoryError("tried to allocate 1 GiB")
+        return loss
+
+
+def mend(ranks: Ranks) -> dict[str, Any]:
+    """A curve in which memory runs out on rank 1, and how often it did."""
+    loss = SmallMemory(ranks, 24)
+    curve = train(build("lora", ranks, sharded=False), ranks, loss=loss)
+    failures = sum(size > loss.limit for size in loss.sizes) if ranks.rank == 1 else 0
+    return {"curve": curve, "failures": ranks.max(failures)[0]}
+
+
+def mend_in_vain(ranks: Ranks, folder: Path) -> dict[str, Any]:
+    """What all ranks say where a row of one does not fit by itself, and the checkpoint left."""
+    model = build("lora", ranks, sharded=False)
+    try:
+        train(model, ranks, loss=SmallMemory(ranks, 0), folder=folder)
+    except DoesNotFit as error:
+        said = str(error)
+    agreed = ranks.sum(float("does not fit in memory by itself" in said))
+    return {"said": said, "agreed": agreed, "left": sorted(p.name for p in folder.iterdir())}
+
+
+def plan(ranks: Ranks) -> list[int]:
+    """The token budgets that the ranks find, one after the other, where rank 1 has less memory."""
+    model, rows = build("lora", ranks, sharded=False), ROWS[:8]
+    longest = build_batch([ids for ids, _ in rows], [mask for _, mask in rows])
+    probe = Probe(model, SmallMemory(ranks, 30), "fp32", ranks=ranks)
+    with packed_mode(model):
+        found = find_plan(longest, [()], lambda stage: nullcontext(), probe.try_batch)
+    budgets = (found.token_budget if rank == ranks.rank else 0 for rank in (0, 1))
+    return [*ranks.max(*budgets), longest.num_tokens]
 
 
 def sum_weights(model: Any, ranks: Ranks) -> list[float]:

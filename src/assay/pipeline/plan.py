@@ -12,6 +12,7 @@ from assay.pipeline.job import Job
 
 if TYPE_CHECKING:
     from assay.train.probe import MemoryPlan
+    from assay.train.ranks import Ranks
     from assay.train.step import LossFunction
 
 CHEAPEST_FIRST: tuple[tuple[str, ...], ...] = (
@@ -29,20 +30,25 @@ def plan_memory(
     mode: Callable[[tuple[str, ...]], AbstractContextManager[Any]],
     *,
     precision: str,
+    ranks: Ranks,
     num_tunings: int = 1,
 ) -> MemoryPlan:
     """Try the longest micro-batch of `sequences` on `model`, and say what is changed for it to fit.
 
     `mode` puts the model into training mode with techniques. Room is left for the weights and
-    states of `num_tunings` that take turns on the model.
+    states of `num_tunings` that take turns on the model. Several `ranks` come to one plan; where
+    weights are spread over them, what the recipe names is done, and nothing is tried.
 
     Raises:
         DoesNotFit: the longest row does not fit by itself.
         ConfigError: a technique that this device does not have.
     """
     from assay.train.optimizer import estimate_state_bytes
-    from assay.train.probe import Probe, find_plan
+    from assay.train.probe import MemoryPlan, Probe, find_plan
+    from assay.train.shard import is_spread
 
+    if is_spread(model):
+        return MemoryPlan(0, list_techniques(job))
     trainable = [p for p in model.parameters() if p.requires_grad]
     config = job.recipe.train
     probe = Probe(
@@ -52,6 +58,7 @@ def plan_memory(
         reserve_bytes=num_tunings * estimate_state_bytes(config.optimizer, trainable)
         + (num_tunings - 1) * sum(p.numel() * p.element_size() for p in trainable),
         keep_gradients="step_per_layer" not in list_techniques(job),
+        ranks=ranks,
     )
     longest = build_longest(
         sequences, token_budget=config.micro_batch_tokens, batch_size=config.batch_size

@@ -120,15 +120,11 @@ def self_test(job: Job, rows: TrainingRows, model: Any) -> float:
 def plan_tuning(
     job: Job, rows: TrainingRows, model: Any, ranks: Ranks, *, num_tunings: int = 1
 ) -> MemoryPlan:
-    """What is done to fit in memory; several ranks do what the recipe names, and try nothing.
+    """What is done to fit in memory; see `plan_memory`.
 
     Raises:
         DoesNotFit: the longest row does not fit by itself.
     """
-    from assay.train.probe import MemoryPlan
-
-    if ranks.num_ranks > 1:
-        return MemoryPlan(0, list_techniques(job))
     return plan_memory(
         job,
         rows.sequences,
@@ -136,6 +132,7 @@ def plan_tuning(
         build_loss(job),
         lambda techniques: training_mode(job, model, techniques),
         precision=choose_precision(job.recipe).name,
+        ranks=ranks,
         num_tunings=num_tunings,
     )
 

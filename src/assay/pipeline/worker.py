@@ -15,7 +15,8 @@ import time
 import traceback
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -28,7 +29,7 @@ from assay.errors import (
     Problem,
     UsageError,
 )
-from assay.pipeline.layout import ON_ONE, Layout, Weights, choose_layout, load_trained
+from assay.pipeline.layout import ON_ONE, Weights, choose_layout, load_trained
 from assay.pipeline.progress import PlainProgress, Progress
 from assay.pipeline.relay import NoProgress, RelayedProgress
 
@@ -159,13 +160,14 @@ def _train(job: Job, call: Call, ranks: Ranks, device: torch.device) -> dict[str
     from assay.pipeline.tune import tune
     from assay.train.checkpoint import Checkpoints
 
-    num_local = int(os.environ.get("LOCAL_WORLD_SIZE", ranks.num_ranks))
     if ranks.num_ranks == 1:
         layout = ON_ONE
     else:
-        layout = choose_layout(job, device=device, num_local=num_local, asked=call.weights)
+        choose = partial(choose_layout, job, device=device, num_local=ranks.num_local)
+        layout = choose(asked=call.weights)
         if ranks.any(layout.is_spread) and not layout.is_spread:
-            layout = Layout("spread", "weights spread: another process has less memory")
+            spread = choose(asked="spread")
+            layout = replace(spread, reason="weights spread: another process has less memory")
         job.progress.note(f"{ranks.num_ranks} processes, {layout.reason}")
     share = Share(ranks.rank, ranks.num_ranks)
     rows = build_rows(job, read_sequences(job.run), share)

@@ -247,7 +247,7 @@ def _run_step(
         batches,
         model,
         token_budget=state.token_budget,
-        can_redo=ranks.num_ranks == 1,
+        ranks=ranks,
         note=note,
     )
     state.step += 1

@@ -33,6 +33,10 @@ class DoesNotFit(ResourceError):
     """A row that does not fit in memory by itself; weights and optimizer have not moved."""
 
 
+class SharedShortage(MemoryError):
+    """Memory ran out on one of several ranks, and all have agreed to do the step anew."""
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether `error` says that memory ran out: on a GPU or a CPU, of PyTorch or of Python."""
     if isinstance(error, ResourceError):

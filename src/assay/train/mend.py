@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from assay.data.pack import PackedBatch, split_batch
 from assay.errors import ResourceError
-from assay.train.memory import DoesNotFit, free_memory, is_out_of_memory
+from assay.train.memory import DoesNotFit, SharedShortage, free_memory, is_out_of_memory
+from assay.train.ranks import ALONE, Ranks
 from assay.train.rng import capture_rng, restore_rng
 
 T = TypeVar("T")
@@ -24,18 +26,19 @@ def run_within_memory(
     model: Any,
     *,
     token_budget: int,
-    can_redo: bool,
+    ranks: Ranks = ALONE,
     note: Callable[[str], None],
 ) -> tuple[T, int]:
     """`work` of the batches, split by `token_budget` (0 splits none); and the budget that fitted.
 
     Where memory runs out, gradients are dropped, the random generators put back, the budget halved,
     and the whole is done anew. The dropout that is drawn then differs, as it does between any two
-    ways to split a step.
+    ways to split a step. Of several `ranks` all do so together, where `work` has them agree that
+    memory ran out on one of them (`SharedShortage`).
 
     Raises:
         DoesNotFit: single rows do not fit either; the generators are as before.
-        ResourceError: memory ran out, and other processes wait for the work as it is.
+        ResourceError: memory ran out where the ranks cannot agree on it any more.
     """
     rng = capture_rng()
     while True:
@@ -47,26 +50,46 @@ def run_within_memory(
             if not is_out_of_memory(error):
                 raise
             failure = str(error).splitlines()[0] if str(error) else "out of memory"
-            if not can_redo:
+            if ranks.num_ranks > 1 and not isinstance(error, SharedShortage):
                 raise ResourceError(
-                    f"out of memory ({failure}), in a step that other processes share: lower"
+                    f"out of memory ({failure}), while other processes wait for this one: lower"
                     " train.micro_batch_tokens, and resume from the checkpoint before"
                 ) from error
         # Outside of the handler, where the error no longer holds the tensors of its frames.
         _drop_gradients(model)
         restore_rng(rng)
         free_memory(next(model.parameters()).device)
-        largest = max(parts, key=lambda part: part.num_tokens)
-        if all(len(part.sequence_lengths) == 1 for part in parts):
+        (largest,) = ranks.max(max((part.num_tokens for part in parts), default=0))
+        if not ranks.any(any(len(part.sequence_lengths) > 1 for part in parts)):
             raise DoesNotFit(
-                f"a row of {largest.num_tokens:,} tokens does not fit in memory by itself"
+                f"a row of {largest:,} tokens does not fit in memory by itself"
                 f" ({failure}): {WHAT_TO_DO}; then resume, nothing is lost"
             )
-        token_budget = max(1, min(token_budget or largest.num_tokens, largest.num_tokens) // 2)
+        token_budget = max(1, min(token_budget or largest, largest) // 2)
         note(
-            f"memory ran out in micro-batches of {largest.num_tokens:,} tokens; going on, at equal"
+            f"memory ran out in micro-batches of {largest:,} tokens; going on, at equal"
             f" results, with at most {token_budget:,}"
         )
+
+
+@contextmanager
+def shortage_agreed(ranks: Ranks) -> Iterator[None]:
+    """Have all `ranks` fail alike, and before they wait for one another, where memory runs out.
+
+    For work in which no rank needs the others.
+
+    Raises:
+        SharedShortage: of several ranks, memory ran out within on this one or another.
+    """
+    failure = ""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if ranks.num_ranks == 1 or not is_out_of_memory(error):
+            raise
+        failure = str(error) or "out of memory"
+    if ranks.num_ranks > 1 and ranks.any(bool(failure)):
+        raise SharedShortage(failure or "on another process")
 
 
 def split_all(batches: Sequence[PackedBatch], token_budget: int) -> list[PackedBatch]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -27,6 +27,7 @@ from assay.train.memory import (
     reset_peak,
 )
 from assay.train.mend import WHAT_TO_DO
+from assay.train.ranks import ALONE, Ranks
 from assay.train.rng import capture_rng, restore_rng
 from assay.train.step import LossFunction, autocast
 
@@ -65,7 +66,8 @@ class Probe:
     """How a micro-batch is tried.
 
     `reserve_bytes` are those that the optimizer will take, and `keep_gradients` says whether the
-    gradients of all weights are held at once.
+    gradients of all weights are held at once. Of several `ranks`, each of which holds all weights,
+    all try at once, and what does not fit on one fits on none.
     """
 
     model: Any
@@ -73,6 +75,7 @@ class Probe:
     precision: str
     reserve_bytes: int = 0
     keep_gradients: bool = True
+    ranks: Ranks = ALONE
 
     @property
     def device(self) -> torch.device:
@@ -81,8 +84,18 @@ class Probe:
 
     def try_batch(self, batch: PackedBatch) -> Trial:
         """Whether `batch` fits; nothing is changed."""
-        held = read_held_bytes(self.device)
-        free = read_free_bytes(self.device) - self.reserve_bytes
+        held, free = read_held_bytes(self.device), self._read_free()
+        # Nobody takes memory before all have read how much there is.
+        self.ranks.wait()
+        trial = self._try(batch, held, free)
+        return replace(trial, fits=not self.ranks.any(not trial.fits))
+
+    def _read_free(self) -> int:
+        """This rank's share: a GPU is its own, a CPU's memory is that of all ranks of a machine."""
+        sharing = self.ranks.num_local if self.device.type == "cpu" else 1
+        return read_free_bytes(self.device) // sharing - self.reserve_bytes
+
+    def _try(self, batch: PackedBatch, held: int, free: int) -> Trial:
         if self.device.type == "cuda":
             needed = self._measure(batch, held)
             return Trial(needed is not None, needed, free)

@@ -36,11 +36,14 @@ BUCKET_ELEMENTS = 1 << 24
 class Ranks:
     """`num_ranks` processes, of which this is number `rank` (from 0).
 
+    `num_local` of them are on this machine, and share its memory.
+
     Every method but `seed_step` is collective: all ranks call it at the same place.
     """
 
     rank: int = 0
     num_ranks: int = 1
+    num_local: int = 1
 
     @property
     def is_first(self) -> bool:
@@ -73,9 +76,13 @@ class Ranks:
 
     def copy_from_first(self, tensors: Iterable[Tensor]) -> None:
         """Overwrite `tensors` in place by those of rank 0."""
+        for tensor in tensors:
+            self.copy_from(0, tensor)
+
+    def copy_from(self, rank: int, tensor: Tensor) -> None:
+        """Overwrite `tensor` in place by that of `rank`."""
         if self.num_ranks > 1:
-            for tensor in tensors:
-                dist.broadcast(tensor.detach(), src=0)
+            dist.broadcast(tensor.detach(), src=rank)
 
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Sum the gradients of `parameters`, which every rank holds whole, over the ranks in place.
@@ -131,7 +138,7 @@ def open_ranks(device: torch.device, prepare: Callable[[], str]) -> Iterator[tup
         world_size=num_ranks,
         timeout=timedelta(seconds=MAX_WAIT_S),
     )
-    ranks = Ranks(rank, num_ranks)
+    ranks = Ranks(rank, num_ranks, int(os.environ.get("LOCAL_WORLD_SIZE", num_ranks)))
     try:
         yield ranks, prepared
         ranks.wait()

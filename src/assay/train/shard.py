@@ -63,6 +63,11 @@ def shard_model(model: Any, *, mesh: DeviceMesh, whole_trainable: bool) -> None:
     register_fsdp_forward_method(model, _RUN)
 
 
+def is_spread(model: Any) -> bool:
+    """Whether `shard_model` has spread the weights of `model`."""
+    return hasattr(model, _RUN)
+
+
 def find_layers(model: Any) -> list[nn.Module]:
     """The decoder layers of a causal language model: its longest list of modules.
 
@@ -88,7 +93,7 @@ def level_batches(
     Where weights are spread, every pass of one rank needs the others; elsewhere nothing is added.
     A model that runs each sequence by itself gets each as a batch of its own.
     """
-    if not hasattr(model, _RUN):
+    if not is_spread(model):
         return batches
     if not is_packable(model):
         batches = [part for batch in batches for part in split_batch(batch, token_budget=1)]

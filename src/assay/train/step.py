@@ -18,10 +18,11 @@ from torch import Tensor
 from assay.data.pack import PackedBatch
 from assay.errors import ResourceError, TrainingError
 from assay.train.memory import is_out_of_memory
+from assay.train.mend import shortage_agreed
 from assay.train.optimizer import Optimizer, list_parameters
 from assay.train.phases import NO_PHASES, Phases
 from assay.train.ranks import ALONE, Ranks, is_sharded
-from assay.train.shard import level_batches
+from assay.train.shard import is_spread, level_batches
 
 
 class LossFunction(Protocol):
@@ -63,6 +64,7 @@ def train_step(
         TrainingError: the loss or the gradient is not finite; the optimizer has not moved, or with
             `step_in_backward` not below the layer where it was found.
         ResourceError: memory ran out while the optimizers moved, so that the step cannot be redone.
+        SharedShortage: memory ran out on one of the ranks; no weight has moved on any.
     """
     batches = level_batches(model, batches, ranks)
     (weight,) = ranks.sum(sum(batch.loss_weight for batch in batches))
@@ -73,19 +75,21 @@ def train_step(
     used = [batch for batch in batches if batch.target_ids]
     total = torch.zeros((), dtype=torch.float64, device=device)
     in_backward = _StepInBackward(optimizers) if step_in_backward else None
-    for index, batch in enumerate(used):
-        with phases("forward"), autocast(precision, device):
-            loss_sum = loss(model, batch)
-        total += loss_sum.detach()
-        is_last = index == len(used) - 1
-        with phases("backward"):
-            if in_backward and is_last:
-                _check_finite(float(total) / weight, 0.0, optimizers)
-                in_backward.run(loss_sum / weight)
-            else:
-                (loss_sum / weight).backward()  # type: ignore[no-untyped-call]
-        if after_micro_batch:
-            after_micro_batch()
+    # Where weights are spread, a pass of one rank needs the others: they cannot agree within it.
+    with shortage_agreed(ALONE if is_spread(model) else ranks):
+        for index, batch in enumerate(used):
+            with phases("forward"), autocast(precision, device):
+                loss_sum = loss(model, batch)
+            total += loss_sum.detach()
+            is_last = index == len(used) - 1
+            with phases("backward"):
+                if in_backward and is_last:
+                    _check_finite(float(total) / weight, 0.0, optimizers)
+                    in_backward.run(loss_sum / weight)
+                else:
+                    (loss_sum / weight).backward()  # type: ignore[no-untyped-call]
+            if after_micro_batch:
+                after_micro_batch()
     with phases("optimizer"):
         if in_backward:
             grad_norm = in_backward.grad_norm
