@@ -43,7 +43,7 @@ RECIPES = st.fixed_dictionaries(
             optional={
                 "system": optional(TEXT),
                 "test_ratio": RATIO,
-                "allow": st.just(["truncated_rows"]),
+                "accept": st.just(["truncated_rows"]),
             },
         ),
     },

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
 import jsonschema
 import pytest
@@ -11,7 +11,6 @@ from assay.config import explain, json_schema, leaf_keys
 from assay.config.explain import describe_keys
 from assay.config.files import COMPRESSIONS, READABLE
 from assay.config.keys import find_sections, is_list, walk_keys
-from assay.config.sections.data import MaskPathology
 from assay.config.sections.gates import POLICIES
 from assay.config.sections.method import METHODS
 from assay.config.setting import get_note
@@ -33,8 +32,8 @@ GOLDEN = [
     "data.on_bad_rows",
     "data.on_too_long",
     "data.max_seq_len",
-    "data.on_leak",
-    "data.allow",
+    "data.rules",
+    "data.accept",
     "method.type",
     "method.rank",
     "method.alpha",
@@ -214,11 +213,6 @@ def test_a_weight_is_explained_as_a_multiple() -> None:
     text = explain("data.train.weight")
     assert "1 once, 2 twice, 0.5 half of the rows" in text
     assert "relative" not in text
-
-
-def test_the_mask_pathologies_are_those_that_the_mask_report_can_name() -> None:
-    pathologies = pytest.importorskip("assay.data.pathologies")
-    assert get_args(MaskPathology) == pathologies.PATHOLOGIES
 
 
 def test_the_policies_are_those_that_the_gates_know() -> None:

@@ -78,7 +78,7 @@ def test_duplicate_across_groups_of_one_file_is_a_leak(tmp_path: Path) -> None:
     problems = refusal(tmp_path, group_by="who", test_ratio=0.5, validation_ratio=0)
     assert {problem.key for problem in problems} == {"data.test"}
     dropped = prepare_data(
-        config(group_by="who", test_ratio=0.5, validation_ratio=0, on_leak="drop"),
+        config(group_by="who", test_ratio=0.5, validation_ratio=0, rules={"leaked_row": "drop"}),
         base_dir=tmp_path,
         seed=0,
     )
@@ -123,14 +123,16 @@ def test_leak_between_given_validation_and_test_is_dropped_from_validation(tmp_p
     settings = {"validation": "val.jsonl", "test": "test.jsonl"}
     (problem,) = refusal(tmp_path, **settings)
     assert "val.jsonl:2 (validation)" in problem.got
-    prepared = prepare_data(config(**settings, on_leak="drop"), base_dir=tmp_path, seed=0)
+    prepared = prepare_data(
+        config(**settings, rules={"leaked_row": "drop"}), base_dir=tmp_path, seed=0
+    )
     assert [len(part) for part in prepared.splits.as_dict().values()] == [1, 1, 1]
 
 
 def test_dropping_every_row_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "train.jsonl", [chat("q", "a")])
     write(tmp_path / "test.jsonl", [chat("q", "a")])
-    settings = {"test": "test.jsonl", "validation_ratio": 0, "on_leak": "drop"}
+    settings = {"test": "test.jsonl", "validation_ratio": 0, "rules": {"leaked_row": "drop"}}
     (problem,) = refusal(tmp_path, **settings)
     assert (problem.key, problem.got) == ("data.train", "no usable row after dropping leaks")
 
@@ -256,7 +258,9 @@ def test_a_group_in_two_given_files_is_a_leak(tmp_path: Path) -> None:
     assert (problem.key, problem.line) == ("data.test", 1)
     assert problem.got.startswith("the same group 'customer 2' as ")
     assert problem.got.endswith("train.jsonl:3 (train)")
-    prepared = prepare_data(config(**settings, on_leak="drop"), base_dir=tmp_path, seed=0)
+    prepared = prepare_data(
+        config(**settings, rules={"leaked_row": "drop"}), base_dir=tmp_path, seed=0
+    )
     trained = {record.group for record in prepared.splits.train}
     assert trained == {f"customer {n}" for n in (0, 1, 3, 4, 5)}
     assert len(prepared.splits.test) == 2

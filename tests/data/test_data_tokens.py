@@ -225,7 +225,7 @@ def test_pathology_is_found_refused_and_allowed_by_name(
         report.check()
     (problem,) = caught.value.problems
     assert problem.got.startswith(f"{name}: ")
-    assert problem.key == "data.allow"
+    assert problem.key == "data.accept"
     report.check([name])
 
 
@@ -245,10 +245,9 @@ def test_dropping_every_row_leaves_nothing_to_train(tokenizer: ChatTokenizer, ch
     assert mask_report(result).pathologies == ["no_trained_tokens", "truncated_rows"]
 
 
-def test_allowing_an_unknown_name_is_refused(tokenizer: ChatTokenizer, chat: Chat) -> None:
-    report = mask_report(run([chat("hi", "yes")], tokenizer))
-    with pytest.raises(DataError, match="unknown pathology 'stop_token'"):
-        report.check(["stop_token"])
+def test_accepting_all_accepts_every_pathology(tokenizer: ChatTokenizer, chat: Chat) -> None:
+    for name in PATHOLOGIES:
+        mask_report(pathological(name, tokenizer, chat)).check(["all"])
 
 
 def test_marked_text_joins_to_the_text_again() -> None:

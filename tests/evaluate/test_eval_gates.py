@@ -34,6 +34,7 @@ def compared(difference, low, high, *, n=200, **values):
 
 
 EQUAL = compared(0.0, 0.0, 0.0)
+CLEAN = {"rows": {"train": 300, "suite:own": 50}, "accepted": {}}
 
 
 def kind_of(comparison, *, base=0.9, kind="retention"):
@@ -50,6 +51,7 @@ def evaluation_of(*, task=None, prompting=None, **pooled):
     }
     kinds = ("retention", "refusal", "over_refusal")
     return {
+        "data": CLEAN,
         "suites": {"task": task_suite},
         "pooled": {kind: pooled.get(kind, kind_of(EQUAL)) for kind in kinds},
         "train": {
@@ -72,6 +74,7 @@ def judge(evaluation, *, policy=STANDARD, integrity=SOUND):
 def test_a_sound_run_is_released():
     gates, verdict = judge(evaluation_of())
     assert list(gates) == [
+        "data",
         "task_gain",
         "prompting_gain",
         "overfit",
@@ -84,7 +87,7 @@ def test_a_sound_run_is_released():
     ]
     assert {gate.outcome for gate in gates.values()} == {"pass"}
     assert verdict.status == "released"
-    assert verdict.headline == "Released: all 8 required gates passed."
+    assert verdict.headline == "Released: all 9 required gates passed."
     json.dumps([gate.to_dict() for gate in gates.values()], allow_nan=False)
 
 
@@ -153,7 +156,7 @@ def test_losing_to_prompting_comes_first_and_holds_only_strict():
     assert gates["prompting_gain"].outcome == "fail"
     assert verdict.status == "released"
     assert verdict.headline == (
-        "Fine-tuning does not beat prompting alone. Released: all 8 required gates passed."
+        "Fine-tuning does not beat prompting alone. Released: all 9 required gates passed."
     )
     _, strict = judge(evaluation, policy=load_policy("strict"))
     assert strict.status == "held"
@@ -207,7 +210,7 @@ def test_nothing_measured_is_nothing_passed():
     gates, verdict = judge({}, integrity={})
     assert {gate.outcome for gate in gates.values()} == {"not_measured"}
     assert verdict.status == "held"
-    assert len(verdict.not_measured) == 8
+    assert len(verdict.not_measured) == 9
 
 
 def with_suites(**comparisons):
@@ -360,3 +363,26 @@ def test_the_verdict_names_what_holds():
     verdict = judge(evaluation)[1]
     assert verdict.headline == "Held: failed retention; not measured refusal."
     assert (verdict.failed, verdict.not_measured) == (["retention"], ["refusal"])
+
+
+@pytest.mark.parametrize(
+    ("policy", "accepted", "outcome"),
+    [
+        ("standard", 0, "pass"),
+        ("standard", 30, "pass"),
+        ("strict", 0, "pass"),
+        ("strict", 1, "fail"),
+    ],
+)
+def test_accepted_errors_are_shown_and_a_strict_policy_takes_none(policy, accepted, outcome):
+    rules = {"secret": {"findings": 2 * accepted, "rows": accepted}} if accepted else {}
+    data = {**CLEAN, "accepted": rules}
+    gates, _ = judge({**evaluation_of(), "data": data}, policy=load_policy(policy))
+    assert (gates["data"].outcome, gates["data"].n) == (outcome, 300)
+    assert gates["data"].statistic == pytest.approx(accepted / 300)
+    assert ("secret" in gates["data"].reason) == bool(accepted)
+
+
+def test_data_that_no_rule_looked_at_hold_the_release():
+    gates, verdict = judge({**evaluation_of(), "data": {}})
+    assert (gates["data"].outcome, verdict.status) == ("not_measured", "held")

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from assay.config import load
-from assay.errors import DataError, Problem
+from assay.errors import ConfigError, DataError, Problem
 from assay.models.base import find_base
 from assay.pipeline import PlainProgress
+from assay.pipeline.check import load_checked
 from assay.pipeline.job import Job
 from assay.pipeline.prepare import Prepared, prepare
 from assay.runs import RunFolder, read_json
@@ -105,7 +106,7 @@ def test_rows_of_a_test_file_may_be_longer_than_what_is_trained(stage: Stage) ->
 
 def test_rows_that_are_left_out_are_not_counted_as_trained(stage: Stage) -> None:
     rows = [chat(n, long=n % 3 == 0) for n in range(30)]
-    data = "  on_too_long: drop\n  allow: [truncated_rows]\n  test_ratio: 0.2"
+    data = "  on_too_long: drop\n  accept: [truncated_rows]\n  test_ratio: 0.2"
     prepared = stage.run(rows, data)
     trained = {sequence.record_id for sequence in prepared.train_sequences}
     assert {record.id for record in prepared.train} == trained
@@ -160,7 +161,7 @@ def test_tokens_come_from_the_cache_and_are_the_same(
     monkeypatch.setattr("assay.data.render_rows.MIN_CACHED_CHARS", 1)
     monkeypatch.setenv("ASSAY_CACHE", str(tmp_path / "cache"))
     rows = [chat(n, long=n == 3) for n in range(20)]
-    rest = "  on_too_long: drop\n  allow: [truncated_rows]"
+    rest = "  on_too_long: drop\n  accept: [truncated_rows]"
     first = stage.run(rows, rest)
     report = read_json(stage.folder_of_run.data_report)
     assert not any("cache" in line for line in stage.notes.lines)
@@ -189,3 +190,38 @@ def test_of_very_many_rows_those_within_reach_are_rendered_and_counted(
     for rest in ("train: {max_steps: 40, batch_size: 4}", f"{few}\nsweep: {{seed: [1, 2]}}"):
         assert len(stage.run(rows, rest=rest).train) == 240
         assert read_json(stage.folder_of_run.data_report)["num_unreached_rows"] == 0
+
+
+COPIES = [chat(0), *(chat(n) for n in range(30)), chat(0)]
+
+
+def test_an_error_of_a_rule_stops_the_run_unless_it_is_accepted_or_mended(stage: Stage) -> None:
+    held_out = "  validation_ratio: 0\n  test_ratio: 0.2\n  group_by: kind"
+    rows = [{**row, "kind": f"k{n % 5}"} for n, row in enumerate(COPIES)]
+    loud = f"{held_out}\n  rules: {{exact_duplicate: error, leaked_row: off}}"
+    rows = [{**row, "kind": "same"} if "0?" in str(row) else row for row in rows]
+    with pytest.raises(DataError) as caught:
+        stage.run(rows, loud)
+    assert all(one.got.startswith("exact_duplicate: ") for one in caught.value.problems)
+    assert {one.line for one in caught.value.problems} == {2, 32}
+    stage.run(rows, f"{loud}\n  accept: [exact_duplicate]")
+    findings = read_json(stage.folder_of_run.data_report)["findings"]
+    assert findings["accepted"] == {"exact_duplicate": {"findings": 2, "rows": 2}}
+    assert (stage.folder_of_run.data / findings["file"]).read_text().count("exact_duplicate") == 2
+    mended = stage.run(rows, f"{held_out}\n  rules: {{exact_duplicate: drop}}")
+    assert read_json(stage.folder_of_run.data_report)["findings"]["num_changed_rows"] == 2
+    assert len(mended.train) + len(mended.test) == 30
+
+
+def test_a_rule_that_there_is_not_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    write(tmp_path / "rows.jsonl", [chat(0)])
+    recipe = tmp_path / "recipe.yaml"
+    rules = "{exact_duplicates: off, exact_duplicate: {often: 2}}"
+    recipe.write_text(f"base: tiny\ndata:\n  train: rows.jsonl\n  rules: {rules}\n")
+    with pytest.raises(ConfigError) as caught:
+        load_checked(recipe)
+    found = [(one.line, one.key) for one in caught.value.problems]
+    assert found == [
+        (4, "data.rules.exact_duplicates"),
+        (4, "data.rules.exact_duplicate.often"),
+    ]

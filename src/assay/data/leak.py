@@ -36,7 +36,8 @@ class Leak:
             Problem(
                 f"the same {self.same} as {self.record.place} ({self.split})",
                 "rows and groups that stand in one split only",
-                f"remove one of the two, or set data.on_leak: drop (drops it from {self.split})",
+                f"remove one of the two, or set data.rules: {{leaked_row: drop}} (drops it from "
+                f"{self.split})",
                 key=f"data.{self.held_out_split}",
             )
         )

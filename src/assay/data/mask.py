@@ -8,12 +8,7 @@ from math import ceil
 from typing import Any
 
 from assay.data.mask_text import render_marked, split_marked
-from assay.data.pathologies import (
-    PATHOLOGIES,
-    Pathology,
-    find_pathologies,
-    find_untrained_rows,
-)
+from assay.data.pathologies import ALL, Pathology, find_pathologies, find_untrained_rows
 from assay.data.tokens import Tokenized
 from assay.errors import DataError, Problem
 
@@ -68,17 +63,15 @@ class MaskReport:
         """The report as plain JSON values."""
         return {**asdict(self), "pathologies": self.pathologies}
 
-    def check(self, allow: Sequence[str] = ()) -> None:
-        """Refuse pathologies that are not allowed by name.
+    def check(self, accept: Sequence[str] = ()) -> None:
+        """Refuse pathologies that are not accepted: by name, or by ``all``.
 
         Raises:
-            DataError: each pathology with its numbers and the key that allows it; and each name
-                in `allow` that no pathology has.
+            DataError: each pathology with its numbers and the key that accepts it.
         """
-        problems = [_unknown_name(name) for name in allow if name not in PATHOLOGIES]
-        problems += [_refusal(finding) for finding in self.findings if finding.name not in allow]
-        if problems:
-            raise DataError(problems)
+        stopping = [one for one in self.findings if one.name not in accept and ALL not in accept]
+        if stopping:
+            raise DataError([_refusal(finding) for finding in stopping])
 
     def render(self) -> str:
         """The report as lines for a terminal."""
@@ -137,14 +130,8 @@ def _refusal(finding: Pathology) -> Problem:
     return Problem(
         f"{finding.name}: {finding.detail}{where}",
         "a loss mask without pathologies",
-        f"correct the data, or add {finding.name} to data.allow",
-        key="data.allow",
-    )
-
-
-def _unknown_name(name: str) -> Problem:
-    return Problem(
-        f"unknown pathology {name!r}", ", ".join(PATHOLOGIES), "correct it", key="data.allow"
+        f"correct the data, or add {finding.name} to data.accept",
+        key="data.accept",
     )
 
 

@@ -1,6 +1,6 @@
 """Names what is wrong with a loss mask; it reads sequences and decides by fixed limits.
 
-Pathologies, each of which stops the run unless the recipe allows it by name (`data.allow`):
+Pathologies, each of which stops the run unless the recipe allows it by name (`data.accept`):
 
 no_trained_tokens       rows without one trained token
 stop_token_not_trained  a trained answer without a token at which generation stops
@@ -39,6 +39,8 @@ PATHOLOGIES = (
     "messages_not_rendered",
     "tools_not_rendered",
 )
+ALL = "all"
+"""What `data.accept` says instead of every name."""
 _MAX_PLACES = 20
 
 

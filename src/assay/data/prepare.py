@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from assay.data.curate.check import settle
+from assay.data.curate.detectors.leakage import LEAKED_ROW
 from assay.data.leak import Leak, count_shared_prompts, drop_leaks, find_leaks
 from assay.data.mix import mix_sources
 from assay.data.reach import select_reached
@@ -84,10 +86,13 @@ def prepare_data(config: DataConfig, *, base_dir: Path, seed: int) -> PreparedDa
         # With rows missing from a broken file, a split that is too small says nothing new.
         raise RefusedData(stopping or error.problems, records) from error
     leaks = find_leaks(splits)
-    if config.on_leak == "refuse":
+    settings = settle(config.rules, config.accept)
+    drops = settings.carries_out(LEAKED_ROW.name, "drop")
+    if leaks and not drops and not settings.accepts(LEAKED_ROW.name):
         stopping += [leak.to_problem() for leak in leaks]
     if stopping:
         raise RefusedData(stopping, records)
+    leaks = leaks if drops else []
     splits = drop_leaks(splits, leaks)
     if leaks:
         _refuse_emptied(splits, reads, " after dropping leaks")

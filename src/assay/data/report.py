@@ -20,12 +20,15 @@ _DEFAULT_LINES = 40
 
 
 def build_report(
-    prepared: PreparedData, masks: Mapping[str, MaskReport] | None = None
+    prepared: PreparedData,
+    masks: Mapping[str, MaskReport] | None = None,
+    findings: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """What became of the data, as plain JSON values.
 
     Args:
         masks: mask report of each split that was tokenised, by the split's name.
+        findings: what rules found, as the stage that checked has it.
     """
     return {
         "format": REPORT_FORMAT,
@@ -43,6 +46,7 @@ def build_report(
         "dropped_leaks": [asdict(leak.to_problem()) for leak in prepared.leaks],
         "shared_prompts": prepared.shared_prompts,
         "masks": {name: mask.to_json() for name, mask in (masks or {}).items()},
+        "findings": dict(findings or {}),
     }
 
 
@@ -59,18 +63,21 @@ def _describe_split(records: Sequence[Record]) -> dict[str, Any]:
 
 
 def write_data(
-    folder: Path, prepared: PreparedData, masks: Mapping[str, MaskReport] | None = None
+    folder: Path,
+    prepared: PreparedData,
+    masks: Mapping[str, MaskReport] | None = None,
+    findings: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Write `report.json` and `<split>.parquet` of each split with rows; return the report.
 
     Args:
         folder: the run's data folder.
-        masks: as for `build_report`.
+        masks, findings: as for `build_report`.
 
     Raises:
         ResourceError: the disk is full.
     """
-    report = build_report(prepared, masks)
+    report = build_report(prepared, masks, findings)
     for name, records in prepared.splits.as_dict().items():
         if records:
             path = folder / f"{name}.parquet"

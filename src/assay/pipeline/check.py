@@ -18,7 +18,7 @@ from assay.config.sweep import EXAMPLE
 from assay.config.swept_keys import SHORT
 from assay.config.tree import Node
 from assay.config.wording import locate_problem, to_path
-from assay.errors import ConfigError, Problem
+from assay.errors import ConfigError, DataError, Problem
 from assay.evaluate.gates import load_policy
 from assay.pipeline.installed import find_missing_trackers
 
@@ -71,6 +71,7 @@ def find_recipe_problems(checked: Checked, root: Node, base_dir: Path) -> Iterat
         *find_missing_trackers(recipe.trackers),
         *_find_context_problems(recipe, base_dir),
         *_find_output_problems(recipe),
+        *_find_rule_problems(recipe),
     ]
     for problem in found:
         if not checked.is_wrong(to_path(problem.key)):
@@ -105,6 +106,19 @@ def _find_policy_problems(recipe: Recipe, base_dir: Path) -> list[Problem]:
         load_policy(recipe.gates.policy, base_dir=base_dir)
     except ConfigError as error:
         return [problem for problem in error.problems if problem.key != "gates.policy"]
+    return []
+
+
+def _find_rule_problems(recipe: Recipe) -> list[Problem]:
+    """Rules, options and values of `data.rules` and `data.accept` that there are none of."""
+    if not recipe.data.rules and not recipe.data.accept:
+        return []  # the rules' packages are loaded for those alone who name one
+    from assay.data.curate import settle
+
+    try:
+        settle(recipe.data.rules, recipe.data.accept)
+    except DataError as error:
+        return error.problems
     return []
 
 

@@ -14,6 +14,7 @@ from assay.evaluate.gates import (
     override_thresholds,
 )
 from assay.pipeline.job import Job
+from assay.runs import read_json
 
 if TYPE_CHECKING:
     from assay.models.export import Probe
@@ -40,7 +41,8 @@ def judge_run(
 ) -> list[GateResult]:
     """Every gate; where the integrity check fails, its gates are not measured and say why."""
     values, failure = _check_integrity(job, probe)
-    gates = evaluate_gates(evaluation, values, policy)
+    findings = read_json(job.run.data_report).get("findings", {})
+    gates = evaluate_gates({**evaluation, "data": findings}, values, policy)
     return [
         replace(gate, reason=f"{gate.reason} The check failed: {failure}.")
         if failure and gate.name.startswith("integrity/")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from assay.data import (
     MaskReport,
@@ -31,6 +32,8 @@ from assay.data import (
 )
 from assay.errors import CheckpointError, DataError, Problem, UsageError
 from assay.evaluate.suites import load_suite
+from assay.pipeline.curated import apply_named_actions, check_data, find_stopping, summarise
+from assay.pipeline.guards import load_guards
 from assay.pipeline.job import Job
 from assay.runs import read_json
 
@@ -58,21 +61,21 @@ def prepare(job: Job) -> Prepared:
         CheckpointError: a resumed run whose data have changed since it began.
     """
     try:
-        data, tokenized = _read_and_tokenize(job)
+        data, tokenized, findings = _read_and_tokenize(job)
         masks = {
             name: mask_report(tokenized[name])
             for name in ("train", "validation")
             if tokenized[name].num_records
         }
         job.progress.note(masks["train"].render())
-        _check_masks(masks.values(), job.recipe.data.allow)
+        _check_masks(masks.values(), job.recipe.data.accept)
     except DataError as error:
         if not job.run.data_report.exists():
             write_refusal(job.run.data, error.problems)
         raise
     splits = _keep_used(data.splits, tokenized)
     _refuse_changed_data(job, splits.as_dict())
-    report = write_data(job.run.data, replace(data, splits=splits), masks)
+    report = write_data(job.run.data, replace(data, splits=splits), masks, findings)
     hashes = {name: split["sha256"] for name, split in report["splits"].items()}
     job.run.update_manifest({"data": hashes})
     _note_rows(job, before=data.splits, kept=splits)
@@ -85,8 +88,14 @@ def prepare(job: Job) -> Prepared:
     )
 
 
-def _read_and_tokenize(job: Job) -> tuple[PreparedData, dict[str, Tokenized]]:
-    """The splits and their sequences by split; or every problem of all rows as one `DataError`."""
+def _read_and_tokenize(
+    job: Job,
+) -> tuple[PreparedData, dict[str, Tokenized], dict[str, Any]]:
+    """The splits, their sequences by split, and what rules found in them.
+
+    Raises:
+        DataError: every problem of all rows together.
+    """
     problems: list[Problem] = []
     data: PreparedData | None = None
     try:
@@ -97,6 +106,13 @@ def _read_and_tokenize(job: Job) -> tuple[PreparedData, dict[str, Tokenized]]:
     except RefusedData as error:
         problems += error.problems
         parts = error.records
+    suite_problems = _find_suite_problems(job)
+    checked = check_data(job, parts, [] if suite_problems else load_guards(job).suites)
+    problems += find_stopping(checked)
+    num_changed = 0
+    if data is not None:
+        data, num_changed = apply_named_actions(data, checked)
+        parts = data.splits.as_dict()
     tokenized: dict[str, Tokenized] = {}
     cache = open_token_cache(job.tokenizer)
     render = RowRenderer(
@@ -111,10 +127,10 @@ def _read_and_tokenize(job: Job) -> tuple[PreparedData, dict[str, Tokenized]]:
         job.progress.note(
             f"tokens of {render.num_cached:,} of {render.num_rows:,} rows taken from {cache.root}"
         )
-    problems += [*_find_prompt_problems(job, parts), *_find_suite_problems(job)]
+    problems += [*_find_prompt_problems(job, parts), *suite_problems]
     if data is None or problems:
         raise DataError(_order(problems))
-    return data, tokenized
+    return data, tokenized, summarise(checked, num_changed=num_changed)
 
 
 def _keep_reached(job: Job, data: PreparedData) -> PreparedData:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
 
@@ -10,18 +10,6 @@ from assay.config.setting import REQUIRED, Section, setting
 from assay.config.shorthand import expand_block, expand_list
 
 SourceFormat = Literal["auto", "chat", "sharegpt", "alpaca", "completion", "text"]
-MaskPathology = Literal[
-    "no_trained_tokens",
-    "stop_token_not_trained",
-    "low_trained_share",
-    "all_tokens_trained",
-    "truncated_rows",
-    "inferred_boundary",
-    "unknown_tokens",
-    "special_tokens_in_text",
-    "messages_not_rendered",
-    "tools_not_rendered",
-]
 
 
 class SourceConfig(Section):
@@ -162,15 +150,19 @@ class DataConfig(Section):
         ge=16,
         le=4_194_304,
     )
-    on_leak: Literal["refuse", "drop"] = setting(
-        "refuse",
-        "What to do when the same row, or group of data.group_by, is in two splits: stop, or drop "
-        "it from the training rows.",
-        reason="a leaked row makes every held-out figure too good",
-    )
-    allow: list[MaskPathology] = setting(
+    rules: dict[str, Any] = setting(
         None,
-        "Pathologies of the loss mask that may stand, by the name that the mask report gives.",
-        reason="a pathological mask stops the run before the first step",
+        "What is done about findings, by rule (`assay data rules` lists them): a severity (info, "
+        "warning, error, off), an action that is carried out (drop, mask, repair, relabel, keep), "
+        "or a block of severity, action, allow (texts that are no finding) and the rule's own "
+        "options.",
+        reason="errors stop the run before anything is trained, warnings are in its report",
+        factory=dict,
+    )
+    accept: list[str] = setting(
+        None,
+        "Rules whose errors may stand, and pathologies of the loss mask, by name; or `all`. The "
+        "verdict says so.",
+        reason="an error in the data, or a pathological mask, stops the run before the first step",
         factory=list,
     )

@@ -16,6 +16,7 @@ from assay.data.curate.engine import Engine, Progress
 from assay.data.curate.finding import Finding
 from assay.data.curate.parts import Parts, ReadRow, read_parts
 from assay.data.curate.settings import Settings, resolve_settings
+from assay.data.pathologies import PATHOLOGIES
 
 Verdict = Literal["clean", "warnings", "refused"]
 
@@ -130,5 +131,11 @@ def _count(findings: Iterable[Finding]) -> dict[str, dict[str, int]]:
 
 
 def settle(given: Mapping[str, Any] | None, accept: Sequence[str] = ()) -> Settings:
-    """The settings of all rules from a recipe's `data.rules` and `data.accept`."""
-    return resolve_settings(list_rules().values(), given, accept=accept)
+    """The settings of all rules from a recipe's `data.rules` and `data.accept`.
+
+    `accept` may also name pathologies of the loss mask, which are no rules.
+
+    Raises:
+        DataError: unknown rules, options and values, all at once.
+    """
+    return resolve_settings(list_rules().values(), given, accept=accept, others=PATHOLOGIES)

@@ -10,10 +10,10 @@ from functools import cached_property
 from typing import Any
 
 from assay.data.curate.finding import ACTIONS, SEVERITIES, Action, Option, Rule, Severity
+from assay.data.pathologies import ALL
 from assay.errors import DataError, Problem
 
 OFF = "off"
-ALL = "all"
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,14 @@ class RuleSetting:
     """One rule as the user wants it. `severity` None is off.
 
     `allow` holds texts that are no finding: exact, or ``/regular expression/`` for a whole match.
+    `is_applied`: the user named the action, so a run carries it out instead of stopping.
     """
 
     severity: Severity | None
     action: Action
     allow: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
+    is_applied: bool = False
 
     def allows(self, text: str) -> bool:
         """Whether a text that the rule found stands on the allow-list."""
@@ -58,6 +60,10 @@ class Settings:
         """The value of a rule's option."""
         return self.rules[rule].options[name]
 
+    def carries_out(self, rule: str, action: Action) -> bool:
+        """Whether the user named this action, so that a run does it by itself."""
+        return self.rules[rule].is_applied and self.rules[rule].action == action
+
     def accepts(self, rule: str) -> bool:
         """Whether errors of this rule may stand."""
         return ALL in self.accept or rule in self.accept
@@ -68,6 +74,7 @@ def resolve_settings(
     given: Mapping[str, Any] | None = None,
     *,
     accept: Sequence[str] = (),
+    others: Sequence[str] = (),
     key: str = "data.rules",
 ) -> Settings:
     """The settings of all rules from what a recipe or the command line says.
@@ -76,6 +83,7 @@ def resolve_settings(
         given: `{rule: value}`, where value is a severity, an action, ``off``, or a mapping with
             any of `severity`, `action`, `allow` and the rule's own options.
         accept: rule names whose errors may stand, or ``all``.
+        others: further names that `accept` may hold, which somebody else reads.
         key: the recipe key that problems name.
 
     Raises:
@@ -90,8 +98,8 @@ def resolve_settings(
             continue
         resolved[name] = _resolve(known[name], value, f"{key}.{name}", problems)
     for name in accept:
-        if name != ALL and name not in known:
-            problems.append(_unknown("data.accept", name, [*known, ALL]))
+        if name != ALL and name not in known and name not in others:
+            problems.append(_unknown("data.accept", name, [*known, *others, ALL]))
     if problems:
         raise DataError(problems)
     return Settings(resolved, frozenset(accept))
@@ -126,7 +134,7 @@ def _resolve(rule: Rule, value: Any, key: str, problems: list[Problem]) -> RuleS
             options[name] = _read_option(member, options[name], place, problems)
         else:
             problems.append(_wrong(name, member, place, [*options]))
-    return RuleSetting(severity, action, allow, options)
+    return RuleSetting(severity, action, allow, options, "action" in members)
 
 
 def _expand(value: Any) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from assay.evaluate.gates.data import judge_data
 from assay.evaluate.gates.gain import judge_gain
 from assay.evaluate.gates.integrity import judge_integrity
 from assay.evaluate.gates.no_loss import decide_no_loss, judge_no_loss
@@ -48,6 +49,9 @@ def _judge(
     *,
     required: bool,
 ) -> list[GateResult]:
+    if gate == "data":
+        findings = evaluation.get("data", {})
+        return [judge_data(findings, required=required, thresholds=thresholds)]
     if gate == "integrity":
         return judge_integrity(integrity, required=required, thresholds=thresholds)
     if gate == "overfit":
@@ -100,6 +104,7 @@ __all__ = [
     "decide_no_loss",
     "decide_verdict",
     "evaluate_gates",
+    "judge_data",
     "judge_gain",
     "judge_integrity",
     "judge_no_loss",

@@ -13,6 +13,7 @@ from assay.errors import ConfigError, Problem
 Level = Literal["required", "advisory", "off"]
 LEVELS: dict[str, Level] = {"required": "required", "advisory": "advisory", "off": "off"}
 GATES = (
+    "data",
     "task_gain",
     "prompting_gain",
     "overfit",
@@ -47,6 +48,8 @@ class Thresholds:
         overfit_ratio: largest validation loss as a multiple of the training loss.
         overfit_gap: gap in nats per token up to which no ratio counts; e^-0.5 says that validation
             tokens are 39 % less probable than training tokens. Ratios of tiny losses mean nothing.
+        max_accepted_ratio: share of rows in which errors of one rule may stand that the recipe
+            accepts by name.
         merged_tolerance: largest absolute logit difference between merged model and adapter, for
             a difference that comes without a tolerance of its own (float32).
     """
@@ -64,6 +67,7 @@ class Thresholds:
     over_refusal_floor: float = 0.2
     overfit_ratio: float = 1.5
     overfit_gap: float = 0.5
+    max_accepted_ratio: float = 1.0
     merged_tolerance: float = 1e-3
 
 

@@ -8,7 +8,7 @@ from importlib import import_module
 from assay.data.curate.detector import Detector
 from assay.data.curate.finding import Rule
 
-MODULES = ("reading", "copies")
+MODULES = ("reading", "copies", "leakage")
 """Modules of this folder, in the order of the report; each holds `DETECTORS`."""
 
 

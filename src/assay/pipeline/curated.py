@@ -1,0 +1,140 @@
+"""What rules say of the data of a run: checked after the split, before anything is tokenised.
+
+Errors stop the run unless the recipe accepts their rule by name; actions that the recipe names are
+carried out; all findings are kept in the run's folder, and the gate ``data`` reads their outcome.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from assay.data import PreparedData, Record, Splits
+from assay.data.curate import Checked, Finding, check_rows, settle
+from assay.data.curate.parts import ReadRow
+from assay.errors import Problem
+from assay.evaluate.items import Item
+from assay.evaluate.suites import Suite
+from assay.pipeline.job import Job
+
+FINDINGS = "findings.jsonl"
+_DO = {
+    "drop": "remove the row",
+    "mask": "mask it",
+    "repair": "repair it",
+    "relabel": "correct the answer",
+    "keep": "look at it",
+}
+
+
+def check_data(job: Job, parts: Mapping[str, Sequence[Record]], suites: Sequence[Suite]) -> Checked:
+    """Every rule over the rows of all splits, and over the questions that the gates will ask.
+
+    Raises:
+        DataError: unknown rules and options in the recipe.
+        ResourceError: the disk is full.
+    """
+    config = job.recipe.data
+    work = job.run.data / "check"
+    checked = check_rows(
+        _list_rows(parts, suites),
+        settings=settle(config.rules, config.accept),
+        work=work,
+        progress=lambda done, total: job.progress.count("rows checked", done, total),
+    )
+    kept = job.run.data / FINDINGS
+    shutil.move(checked.file, kept)
+    shutil.rmtree(work)
+    checked = replace(checked, file=kept)
+    for line in describe(checked):
+        job.progress.note(line)
+    return checked
+
+
+def _list_rows(parts: Mapping[str, Sequence[Record]], suites: Sequence[Suite]) -> Iterator[ReadRow]:
+    for part, records in parts.items():
+        for record in records:
+            yield ReadRow(part, record)
+    for suite in suites:
+        for line, item in enumerate(suite.items, start=1):
+            yield ReadRow(f"suite:{suite.name}", _to_record(item, suite.name, line))
+
+
+def _to_record(item: Item, suite: str, line: int) -> Record:
+    """A suite's item as a row, the gold answer as its last turn where there is one."""
+    reference = item.reference
+    answer = reference if isinstance(reference, dict) else {"content": reference or ""}
+    messages = [*item.messages, {"role": "assistant", **answer}]
+    return Record(item.id, messages, item.tools, "chat", item.group, suite, line, suite)
+
+
+def find_stopping(checked: Checked) -> list[Problem]:
+    """Errors that the recipe neither accepts nor has an action for."""
+    return [
+        _to_problem(finding)
+        for finding in checked.findings
+        if finding.severity == "error" and not _may_stand(checked, finding)
+    ]
+
+
+def _may_stand(checked: Checked, finding: Finding) -> bool:
+    settings = checked.settings
+    return settings.accepts(finding.rule) or settings[finding.rule].is_applied
+
+
+def _to_problem(finding: Finding) -> Problem:
+    span = f" ({finding.span.path}: {finding.span.text})" if finding.span else ""
+    return Problem(
+        f"{finding.rule}: {finding.evidence}{span}",
+        "rows without it",
+        f"{_DO[finding.fix]}; or data.rules.{finding.rule}: {finding.fix}, which has it done; or "
+        f"data.accept: [{finding.rule}]",
+        file=finding.file,
+        line=finding.line,
+        key=finding.row,
+    )
+
+
+def apply_named_actions(data: PreparedData, checked: Checked) -> tuple[PreparedData, int]:
+    """The data with the actions that the recipe names carried out; and how many rows they changed.
+
+    Nothing is done to the rows of suites.
+    """
+    numbers: dict[int, str] = {}
+    for finding in checked.findings:
+        if checked.settings[finding.rule].is_applied and finding.fix == "drop":
+            numbers[finding.number] = finding.part
+    kept: dict[str, list[Record]] = {}
+    start = 0
+    for part, records in data.splits.as_dict().items():
+        kept[part] = [one for n, one in enumerate(records, start) if n not in numbers]
+        start += len(records)
+    changed = sum(not part.startswith("suite:") for part in numbers.values())
+    return replace(data, splits=Splits(**kept)), changed
+
+
+def summarise(checked: Checked, *, num_changed: int) -> dict[str, Any]:
+    """What data/report.json keeps of a check, and the gate ``data`` reads."""
+    accepted = {rule: checked.counts[rule] for rule in checked.accepted}
+    return {
+        "verdict": checked.verdict,
+        "rows": checked.num_rows,
+        "counts": checked.counts,
+        "accepted": accepted,
+        "not_measured": checked.not_measured,
+        "num_changed_rows": num_changed,
+        "file": FINDINGS,
+    }
+
+
+def describe(checked: Checked) -> Iterator[str]:
+    """A line for each severity that was found."""
+    found: dict[str, list[str]] = {}
+    for rule, count in checked.counts.items():
+        severity = checked.settings[rule].severity or "info"
+        found.setdefault(severity, []).append(f"{rule} ({count['rows']:,} rows)")
+    for severity in ("error", "warning", "info"):
+        if severity in found:
+            yield f"data: {severity}: {', '.join(found[severity])}"
