@@ -6,14 +6,22 @@ Used by data rules, suites and the server alike; it runs no tool and knows no mo
 from assay.tools.calls import ParsedAnswer, ToolCall, read_tool_calls
 from assay.tools.match import CallMatch, match_calls
 from assay.tools.parse import parse_tool_calls
-from assay.tools.validate import validate_call
+from assay.tools.validate import (
+    Validated,
+    find_unknown_arguments,
+    validate_arguments,
+    validate_call,
+)
 
 __all__ = [
     "CallMatch",
     "ParsedAnswer",
     "ToolCall",
+    "Validated",
+    "find_unknown_arguments",
     "match_calls",
     "parse_tool_calls",
     "read_tool_calls",
+    "validate_arguments",
     "validate_call",
 ]

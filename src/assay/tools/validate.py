@@ -4,10 +4,32 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from assay.tools.calls import ToolCall
+
+_OPEN = {
+    "additionalProperties",
+    "patternProperties",
+    "unevaluatedProperties",
+    "propertyNames",
+    "$ref",
+    "allOf",
+    "anyOf",
+    "oneOf",
+    "if",
+}
+
+
+@dataclass(frozen=True)
+class Validated:
+    """Problems of a call's arguments, each ``.path: what``; or why its schema cannot tell."""
+
+    problems: tuple[str, ...] = ()
+    schema_problem: str = ""
 
 
 def validate_call(call: ToolCall, tools: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -24,7 +46,10 @@ def validate_call(call: ToolCall, tools: Sequence[Mapping[str, Any]]) -> list[st
     schema = specs[call.name].get("parameters")
     if not schema:
         return []
-    return [f"{call.name}{problem}" for problem in _schema_problems(schema, call.arguments)]
+    checked = validate_arguments(call.arguments, schema)
+    if checked.schema_problem:
+        return [f"{call.name}: {checked.schema_problem}"]
+    return [f"{call.name}{problem}" for problem in checked.problems]
 
 
 def _spec_of(tool: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -39,28 +64,62 @@ def _describe_unknown(name: str, known: Sequence[str]) -> str:
     return f"{name}: no such tool, allowed {', '.join(known) or 'none'}"
 
 
-def _schema_problems(schema: Any, arguments: Mapping[str, Any]) -> Iterator[str]:
+def validate_arguments(arguments: Mapping[str, Any], schema: Any) -> Validated:
+    """What is wrong with a call's arguments; of no schema (None or empty) nothing is.
+
+    The same schema is compiled once.
+    """
+    if not schema:
+        return Validated()
+    validator = _compile(json.dumps(schema, sort_keys=True))
+    if isinstance(validator, str):
+        return Validated(schema_problem=validator)
+    return _validate(validator, arguments)
+
+
+def find_unknown_arguments(arguments: Mapping[str, Any], schema: Any) -> list[str]:
+    """Names of arguments that a schema with properties does not have, though it lets them pass.
+
+    A schema that says itself what more there may be (`additionalProperties`,
+    `patternProperties`), or that is put together of others, is taken at its word.
+    """
+    if not isinstance(schema, Mapping) or _OPEN & schema.keys():
+        return []
+    known = schema.get("properties")
+    if not isinstance(known, Mapping) or not known:
+        return []
+    return [name for name in arguments if name not in known]
+
+
+@lru_cache(maxsize=4096)
+def _compile(schema_json: str) -> Any:
+    """A validator; or, as text, why the schema is none."""
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import SchemaError
     from referencing import Registry
+
+    schema = json.loads(schema_json)
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        return f"its own parameters are not a JSON Schema: {error.message}"
+    # An explicit registry: the default one fetches unknown references from the network.
+    return Draft202012Validator(schema, registry=Registry())
+
+
+def _validate(validator: Any, arguments: Mapping[str, Any]) -> Validated:
     from referencing.exceptions import Unresolvable
 
     try:
-        Draft202012Validator.check_schema(schema)
-        # An explicit registry: the default one fetches unknown references from the network.
-        validator = Draft202012Validator(schema, registry=Registry())
         errors = sorted(validator.iter_errors(arguments), key=lambda error: error.json_path)
-    except SchemaError as error:
-        yield f": its own parameters are not a JSON Schema: {error.message}"
-        return
     except Unresolvable as error:
-        yield f": its parameters refer to a schema that is not at hand: {error}"
-        return
+        told = f"its parameters refer to a schema that is not at hand: {error}"
+        return Validated(schema_problem=told)
     except RecursionError:
-        yield ": its parameters refer to themselves without end"
-        return
-    for found in errors:
-        yield f"{found.json_path.removeprefix('$')}: {_describe(found)}"
+        return Validated(schema_problem="its parameters refer to themselves without end")
+    return Validated(
+        tuple(f"{error.json_path.removeprefix('$')}: {_describe(error)}" for error in errors)
+    )
 
 
 def _describe(error: Any) -> str:

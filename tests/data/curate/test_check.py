@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,8 @@ def test_findings_read_back_equal(tmp_path: Path) -> None:
     checked = check(tmp_path, [HELLO, HELLO])
     for finding in checked.findings:
         assert Finding.from_json(finding.to_json()) == finding
+        emptied = replace(finding, repaired="", label="", index=0)
+        assert Finding.from_json(emptied.to_json()) == emptied
 
 
 def test_every_wrong_setting_is_told_at_once() -> None:

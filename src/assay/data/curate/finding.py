@@ -117,8 +117,14 @@ class Finding:
         """As one JSON object; what is not there is left out, but for `span`."""
         value = asdict(self)
         value["related"] = list(self.related)
-        optional = ("index", "related", "cluster", "repaired", "label")
-        return {key: one for key, one in value.items() if one or key not in optional}
+        absent: dict[str, Any] = {
+            "index": None,
+            "related": [],
+            "cluster": "",
+            "repaired": None,
+            "label": None,
+        }
+        return {key: one for key, one in value.items() if key not in absent or one != absent[key]}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Finding:

@@ -8,7 +8,18 @@ from importlib import import_module
 from assay.data.curate.detector import Detector
 from assay.data.curate.finding import Rule
 
-MODULES = ("reading", "copies", "leakage")
+MODULES = (
+    "reading",
+    "form_turns",
+    "form_calls",
+    "form_encoding",
+    "form_leftovers",
+    "form_blanks",
+    "form_balance",
+    "form_echo",
+    "copies",
+    "leakage",
+)
 """Modules of this folder, in the order of the report; each holds `DETECTORS`."""
 
 

@@ -1,0 +1,103 @@
+"""Texts that went through the wrong encoding: mojibake, control characters, lost characters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from assay.data.curate.batch import Batch, Text
+from assay.data.curate.detector import Detector
+from assay.data.curate.finding import Hit, Rule, shorten
+from assay.data.curate.passages import MESSAGES, Passage, TextRule, compare, scan_texts
+from assay.data.curate.settings import Settings
+
+MOJIBAKE = Rule(
+    "mojibake",
+    "form",
+    "warning",
+    "repair",
+    "Text that was decoded with the wrong encoding, such as â€™ for an apostrophe: the model would "
+    "learn to write it.",
+)
+CONTROL_CHARACTER = Rule(
+    "control_character",
+    "form",
+    "warning",
+    "repair",
+    "Characters that no one sees or types, such as NUL, backspace or the colours of a terminal.",
+)
+LOST_CHARACTER = Rule(
+    "lost_character",
+    "form",
+    "warning",
+    "drop",
+    "The sign � (U+FFFD) where a decoder gave a character up: what stood there is gone.",
+)
+
+# What UTF-8 gives when read as Latin-1, Windows-1252, -1251, Mac Roman or code page 437: the first
+# character comes of a leading byte, the second of a continuation.
+_MOJIBAKE = (
+    r"[\x{c2}-\x{f4}][\x{80}-\x{bf}\x{152}\x{153}\x{160}\x{161}\x{178}\x{17d}\x{17e}\x{192}"
+    r"\x{2c6}\x{2dc}\x{2013}-\x{2122}]"
+    r"|[РСв][\x{a0}-\x{bf}\x{402}\x{403}\x{409}\x{40a}\x{40b}\x{40c}\x{40f}\x{452}\x{453}"
+    r"\x{459}\x{45a}\x{45b}\x{45c}\x{45f}\x{2013}-\x{2122}]"
+    r"|‚Ä[\x{a0}-\x{2122}]|√[\x{a0}-\x{2122}]|¬[†-\x{2122}©®]|ΓÇ[\x{a0}-\x{2600}]|├[\x{a0}-\x{2600}]"
+)
+_CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x{9f}]"
+_CONTROLS = re.compile("\x1b\\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_NAMED = {"\x00": "NUL", "\x08": "backspace", "\x0c": "form feed", "\x1b": "escape", "\x7f": "DEL"}
+
+
+def find_mojibake(text: Text) -> Iterator[Passage]:
+    """The part that ftfy would decode anew."""
+    import ftfy
+
+    fixed = ftfy.fix_encoding(text.text)
+    if fixed == text.text:
+        return
+    start, end, repaired = compare(text.text, fixed)
+    shown = shorten(repaired, limit=60)
+    yield Passage(start, end, f"decoded with the wrong encoding; meant was {shown!r}", repaired)
+
+
+def find_controls(text: Text) -> Iterator[Passage]:
+    """All control characters of a text as one passage; those of mojibake are left to that rule."""
+    found = [match for match in _CONTROLS.finditer(text.text) if not _is_misread(match, text.text)]
+    if not found:
+        return
+    start, end = found[0].start(), found[-1].end()
+    names = dict.fromkeys(_name_control(match[0]) for match in found)
+    evidence = f"{len(found)} control characters: {', '.join(list(names)[:5])}"
+    yield Passage(start, end, evidence, _CONTROLS.sub("", text.text[start:end]))
+
+
+def _is_misread(match: re.Match[str], text: str) -> bool:
+    return match[0] >= "\x80" and "\xc2" <= text[match.start() - 1 : match.start()] <= "\xf4"
+
+
+def _name_control(found: str) -> str:
+    if len(found) > 1:
+        return "terminal code"
+    return _NAMED.get(found, f"U+{ord(found):04X}")
+
+
+def find_lost(text: Text) -> Iterator[Passage]:
+    """The first � of a text, and how many there are."""
+    start = text.text.index("�")
+    count = text.text.count("�")
+    yield Passage(start, start + 1, f"{count} characters lost in decoding")
+
+
+RULES = (
+    TextRule(MOJIBAKE, MESSAGES, _MOJIBAKE, find_mojibake),
+    TextRule(CONTROL_CHARACTER, MESSAGES, _CONTROL, find_controls),
+    TextRule(LOST_CHARACTER, MESSAGES, r"\x{FFFD}", find_lost),
+)
+
+
+def scan(batch: Batch, settings: Settings) -> Iterable[Hit]:
+    """Hits of the rules of this module."""
+    return scan_texts(RULES, batch, settings)
+
+
+DETECTORS = (Detector("form_encoding", tuple(one.rule for one in RULES), scan=scan),)
