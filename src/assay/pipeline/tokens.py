@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from assay.data import TokenSequence
+from assay.data.arrows import build_table
 from assay.errors import CheckpointError
 from assay.pipeline.prepare import Prepared
 from assay.runs import RunFolder, read_json, sha256_file, write_bytes
@@ -46,18 +47,16 @@ def store_sequences(run: RunFolder, sequences: Sequences) -> None:
     Raises:
         ResourceError: the disk is full.
     """
-    import pyarrow
     from pyarrow import parquet
 
     comparable = {id(sequence) for sequence in sequences.comparable}
-    rows = [
-        {name: getattr(sequence, name) for name in COLUMNS}
-        | {"split": split, "is_comparable": id(sequence) in comparable}
-        for split, part in (("train", sequences.train), ("validation", sequences.validation))
-        for sequence in part
-    ]
+    rows = [*sequences.train, *sequences.validation]
+    columns: dict[str, list[Any]] = {n: [getattr(row, n) for row in rows] for n in COLUMNS}
+    columns["split"] = ["train"] * len(sequences.train)
+    columns["split"] += ["validation"] * len(sequences.validation)
+    columns["is_comparable"] = [id(row) in comparable for row in rows]
     buffer = BytesIO()
-    parquet.write_table(pyarrow.Table.from_pylist(rows), buffer, compression="zstd")
+    parquet.write_table(build_table(columns, _build_schema()), buffer, compression="zstd")
     write_bytes(_file(run), buffer.getvalue())
     run.update_manifest({"tokens": {"sha256": sha256_file(_file(run))}})
 
@@ -81,13 +80,20 @@ def read_sequences(run: RunFolder) -> Sequences:
         )
     from pyarrow import parquet
 
-    rows = parquet.read_table(_file(run)).to_pylist()
-    train = [_build(row) for row in rows if row["split"] == "train"]
-    flags = [row["is_comparable"] for row in rows if row["split"] == "train"]
+    table = parquet.read_table(_file(run)).cast(_build_schema())
+    columns = [_read_column(table[name]) for name in COLUMNS]
+    anchored = COLUMNS.index("is_anchored")
+    columns[anchored] = list(map(bool, columns[anchored]))
+    rows = [
+        TokenSequence(**dict(zip(COLUMNS, row, strict=True))) for row in zip(*columns, strict=True)
+    ]
+    num_train = table["split"].to_pylist().count("train")
+    flags = table["is_comparable"].to_pylist()
+    train = rows[:num_train]
     return Sequences(
         train,
-        [_build(row) for row in rows if row["split"] == "validation"],
-        [sequence for sequence, flag in zip(train, flags, strict=True) if flag],
+        rows[num_train:],
+        [row for row, flag in zip(train, flags[:num_train], strict=True) if flag],
     )
 
 
@@ -95,5 +101,25 @@ def _file(run: RunFolder) -> Path:
     return run.data / "tokens.parquet"
 
 
-def _build(row: dict[str, Any]) -> TokenSequence:
-    return TokenSequence(**{name: row[name] for name in COLUMNS})
+def _build_schema() -> Any:
+    import pyarrow as pa
+
+    kinds = {"input_ids": pa.list_(pa.int32()), "loss_mask": pa.list_(pa.float64())}
+    flags = dict.fromkeys(("is_anchored", "is_comparable"), pa.int8())
+    names = (*COLUMNS, "split", "is_comparable")
+    return pa.schema([(name, (kinds | flags).get(name, pa.string())) for name in names])
+
+
+def _read_column(column: Any) -> list[Any]:
+    """The values of a column; those of lists are looked up, so that equal ones are one object."""
+    import numpy as np
+    from pyarrow import types
+
+    whole = column.combine_chunks()
+    if not types.is_list(whole.type):
+        return list(whole.to_pylist())
+    encoded = whole.flatten().dictionary_encode()
+    known = np.array(encoded.dictionary.to_pylist(), dtype=object)
+    indices, ends = encoded.indices.to_numpy(), whole.value_lengths().to_numpy().cumsum().tolist()
+    starts = [0, *ends[:-1]]
+    return [known[indices[a:b]].tolist() for a, b in zip(starts, ends, strict=True)]
