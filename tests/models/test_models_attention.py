@@ -1,5 +1,6 @@
-"""Attention by blocks and by the varlen kernel against plain attention with a mask."""
+"""Attention in tiles and by the varlen kernel against plain attention with a mask."""
 
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -9,7 +10,9 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 from assay.models.fast import attend as attend_module
+from assay.models.fast import tiles
 from assay.models.fast.attend import attend
+from assay.models.fast.matmul import has_exact_bmm, onednn_products
 from assay.models.fast.varlen import AttentionOptions, attend_varlen, has_varlen
 
 
@@ -29,17 +32,37 @@ def make(length: int, dtype: torch.dtype, heads: int = 4, key_heads: int = 2) ->
     ]
 
 
+def attend_each(
+    inputs: list[Tensor], lengths: list[int], scale: float, window: int | None
+) -> Tensor:
+    """Plain attention, one sequence at a time, shape (T, H, E)."""
+    parts = zip(*(torch.split(x, lengths, 1) for x in inputs), strict=True)
+    return torch.cat([plain(*part, scale, window).transpose(0, 1) for part in parts])
+
+
+@pytest.fixture
+def small_tiles(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Tiles of a few tokens, so that short sequences have several."""
+    monkeypatch.setattr(tiles, "BLOCK", 6)
+    monkeypatch.setattr(tiles, "ROUND", 2)
+    tiles.plan_tiles.cache_clear()
+    yield
+    tiles.plan_tiles.cache_clear()
+
+
+@pytest.mark.parametrize("kept_bytes", [0, 64, 1 << 20])
 @pytest.mark.parametrize("window", [None, 1, 3, 50])
-@pytest.mark.parametrize("length", [1, 4, 5, 17])
-def test_blocks_give_what_plain_attention_gives(
-    length: int, window: int | None, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("lengths", [[1], [6], [17], [4, 4, 3], [13, 1, 20, 14, 5, 5]])
+@pytest.mark.usefixtures("small_tiles")
+def test_tiles_give_what_plain_attention_gives(
+    lengths: list[int], window: int | None, kept_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attend_module, "BLOCK", 4)
-    inputs = make(length, torch.float64)
-    expected = plain(*inputs, 0.3, window)
+    monkeypatch.setattr(attend_module, "KEPT_BYTES", kept_bytes)
+    inputs = make(sum(lengths), torch.float64)
+    expected = attend_each(inputs, lengths, 0.3, window)
     weights = torch.randn_like(expected)
     grads = torch.autograd.grad((expected * weights).sum(), inputs)
-    found = attend(*inputs, scale=0.3, window=window)
+    found = attend(*inputs, lengths, scale=0.3, window=window)
     found_grads = torch.autograd.grad((found * weights).sum(), inputs)
     # The softmax is float32 whatever the inputs are.
     close = {"rtol": 1e-5, "atol": 1e-5}
@@ -48,14 +71,48 @@ def test_blocks_give_what_plain_attention_gives(
         torch.testing.assert_close(a, b, **close)
 
 
-def test_in_bfloat16_blocks_are_as_near_the_truth_as_the_fused_kernel() -> None:
-    inputs = make(200, torch.bfloat16)
-    truth = plain(*(x.detach().double() for x in inputs), 8**-0.5, None)
-    stacked = [x.detach()[None] for x in inputs]
-    fused = scaled_dot_product_attention(*stacked, is_causal=True, enable_gqa=True)[0]
-    blocks = attend(*inputs, scale=8**-0.5, window=None).detach()
-    error, fused_error = (float((x.double() - truth).abs().max()) for x in (blocks, fused))
-    assert error <= 1.5 * fused_error < 0.01
+def test_tiles_of_many_sequences_are_worked_off_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiles, "MOST_SCORES", 4 * 32 * 32 * 2)
+    tiles.plan_tiles.cache_clear()
+    plan = tiles.plan_tiles((20,) * 5, 4, 2, None)
+    tiles.plan_tiles.cache_clear()
+    assert [len(group.tiles) for group in plan.groups] == [2, 2, 1]
+
+
+@pytest.mark.parametrize("lengths", [[200], [90, 110]])
+def test_in_bfloat16_tiles_are_as_near_the_truth_as_the_fused_kernel(lengths: list[int]) -> None:
+    inputs = make(sum(lengths), torch.bfloat16)
+    exact = [x.detach().double().requires_grad_() for x in inputs]
+    truth = attend_each(exact, lengths, 8**-0.5, None)
+    fused = torch.cat(
+        [
+            scaled_dot_product_attention(*(x[None] for x in part), is_causal=True, enable_gqa=True)
+            for part in zip(*(torch.split(x, lengths, 1) for x in inputs), strict=True)
+        ],
+        2,
+    )[0].transpose(0, 1)
+    found = attend(*inputs, lengths, scale=8**-0.5, window=None)
+    weights = torch.randn_like(truth).bfloat16()
+
+    def find_errors(out: Tensor, of: list[Tensor]) -> list[float]:
+        grads = torch.autograd.grad((out * weights).sum(), of)
+        true_grads = torch.autograd.grad((truth * weights).sum(), exact, retain_graph=True)
+        pairs = [(out, truth), *zip(grads, true_grads, strict=True)]
+        return [float((a.double() - b).detach().square().mean().sqrt()) for a, b in pairs]
+
+    errors, fused_errors = find_errors(found, inputs), find_errors(fused, inputs)
+    for error, fused_error in zip(errors, fused_errors, strict=True):
+        assert error <= 1.5 * fused_error < 0.03
+
+
+@pytest.mark.skipif(not has_exact_bmm(), reason="this machine's oneDNN rounds to bfloat16")
+def test_the_librarys_setting_is_changed_for_the_products_alone() -> None:
+    before = torch.backends.mkldnn.matmul.fp32_precision
+    with onednn_products(torch.float32):
+        assert torch.backends.mkldnn.matmul.fp32_precision == "bf16"
+    assert torch.backends.mkldnn.matmul.fp32_precision == before
+    with onednn_products(torch.float64):
+        assert torch.backends.mkldnn.matmul.fp32_precision == before
 
 
 def reference_kernel(

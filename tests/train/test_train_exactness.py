@@ -51,7 +51,12 @@ def test_the_self_test_passes_and_catches_contamination(
     sequences = [ids for ids, _ in make_rows(4)]
     assert check_isolation(any_model, sequences) < 1e-4
     assert check_isolation(any_model.to(torch.bfloat16), sequences) < 1e-2
-    monkeypatch.setattr(attention, "_runs", lambda lengths: [(sum(lengths), 1)])
+    attend = attention._attend
+
+    def attend_across(query: Any, key: Any, value: Any, lengths: list[int], options: Any) -> Any:
+        return attend(query, key, value, [sum(lengths)], options)
+
+    monkeypatch.setattr(attention, "_attend", attend_across)
     for dtype in (torch.bfloat16, torch.float32):
         with pytest.raises(TrainingError, match="packed and separate logits"):
             check_isolation(any_model.to(dtype), sequences)
@@ -89,14 +94,12 @@ def test_tiny_with_a_leak_or_another_attention_is_caught_in_either_dtype(
     """Scores that are scaled otherwise stand for an attention that the packed one does not know."""
     base = find_base("tiny")
     model = load_model(base, dtype=dtype)
-    sdpa = attention.scaled_dot_product_attention
+    attend = attention._attend
 
-    def scaled(query: torch.Tensor, *rest: Any, **options: Any) -> torch.Tensor:
-        return sdpa(query * scale, *rest, **options)
+    def attend_otherwise(query: Any, key: Any, value: Any, lengths: list[int], by: Any) -> Any:
+        return attend(query * scale, key, value, [sum(lengths)] if leak else lengths, by)
 
-    monkeypatch.setattr(attention, "scaled_dot_product_attention", scaled)
-    if leak:
-        monkeypatch.setattr(attention, "_runs", lambda lengths: [(sum(lengths), 1)])
+    monkeypatch.setattr(attention, "_attend", attend_otherwise)
     reason = "packed and separate logits" if leak else "with packed and with its own attention"
     with pytest.raises(TrainingError, match=reason):
         check_isolation(model, [base.tokenizer.encode(text) for text in TEXTS])

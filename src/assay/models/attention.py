@@ -2,9 +2,9 @@
 
 It is registered with Transformers' attention interface under `PACKED_ATTENTION`; no mask is built,
 and the sequence lengths travel as a keyword of the forward call. On a GPU in half precision one
-varlen call serves the whole batch, elsewhere one fused call each run of equal lengths: nested
-tensors and Flex attention have no backward pass on CPU, and a dense block-diagonal mask loses a
-quarter of the speed.
+varlen call serves the whole batch, on a CPU products over tiles of sequences (`fast/attend.py`),
+elsewhere one fused call each run of equal lengths: nested tensors and Flex attention have no
+backward pass on CPU, and a dense block-diagonal mask loses a quarter of the speed.
 
 Shape legend: H query heads, K key heads, T tokens of the batch, E head size.
 """
@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from assay.models.fast.attend import SHORTEST, attend
+from assay.models.fast.attend import attend
+from assay.models.fast.matmul import has_exact_bmm
 from assay.models.fast.varlen import HALF, AttentionOptions, attend_varlen, serves_varlen
 from assay.models.methods.virtual_tokens import find_real_places, put_before_each
 
@@ -90,7 +91,18 @@ def _attend(
     """Causal attention within each sequence by the best kernel that serves; shape (T, H, E)."""
     if query_HTE.is_cuda and query_HTE.dtype in HALF and serves_varlen(options):
         return attend_varlen(query_HTE, key_KTE, value_KTE, lengths, options)
+    if _serves_tiles(value_KTE, options):
+        return attend(
+            query_HTE, key_KTE, value_KTE, lengths, scale=options.scale, window=options.window
+        )
     return _attend_runs(query_HTE, key_KTE, value_KTE, lengths, options)
+
+
+def _serves_tiles(value: Tensor, options: AttentionOptions) -> bool:
+    """Whether attention in tiles computes what `options` ask for, and faster than a fused call."""
+    if value.device.type != "cpu" or options.softcap is not None or options.dropout:
+        return False
+    return value.dtype == torch.bfloat16 or (value.dtype == torch.float32 and has_exact_bmm())
 
 
 def _attend_runs(
@@ -118,12 +130,7 @@ def _attend_alike(
 ) -> Tensor:
     """Sequences of one length, each of shape (heads, length, E), stacked."""
     dtype, device, window = query.dtype, query.device, options.window
-    on_cpu = device.type == "cpu"
-    is_plain = options.softcap is None and not options.dropout
-    if on_cpu and dtype == torch.bfloat16 and length >= SHORTEST and is_plain:
-        each = zip(query, key, value, strict=True)
-        return torch.stack([attend(*qkv, scale=options.scale, window=window) for qkv in each])
-    compute_dtype = torch.float32 if on_cpu else dtype
+    compute_dtype = torch.float32 if device.type == "cpu" else dtype
     query, key, value = (x.to(compute_dtype) for x in (query, key, value))
     if options.softcap is not None:
         mask_LL = _causal_mask(length, window or length, device)

@@ -1,119 +1,158 @@
-"""Causal attention of one sequence in bfloat16 on a CPU: blocks of queries on what they may see.
+"""Causal attention of packed sequences on a CPU, written out in batched products of the library.
 
-There PyTorch's fused kernel is slower in bfloat16 than in float32, by two to three times in its
-backward pass. Here the products are batched ones of the library; scores of a block are made anew in
-the backward pass, so memory grows with the length, not with its square (Dao et al. 2022, section
-3.1). In float32 both are as fast.
+PyTorch's fused kernel computes in float32 with MKL there, and its backward pass takes half of the
+time of attention. Here scores are float32 too, but made by the faster library (`fast/matmul.py`);
+the other products are in the dtype of the inputs. Probabilities are kept for the backward pass
+where few keys are seen, and made anew elsewhere, so that memory grows with the length, not with its
+square (Dao et al. 2022, section 3.1).
 
-Shape legend: H query heads, K key heads, G = H / K, L tokens, B queries of a block, E head size,
-S keys that a block sees.
+Shape legend: H query heads, K key heads, G = H / K, T tokens of the batch, E head size, N tiles of
+a group (`fast/tiles.py`), R queries of a tile, S keys that it sees.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
-BLOCK = 128
-"""Queries of a block; 64 to 192 was the fastest range measured."""
-SHORTEST = 256
-"""Tokens below which a whole step gains nothing over PyTorch's fused kernel in float32."""
+from assay.models.fast.matmul import onednn_products
+from assay.models.fast.tiles import TileGroup, TilePlan, plan_tiles
+
+KEPT_BYTES = 512
+"""Most bytes of probabilities that are kept for each query of each head."""
 
 
-class _Block(NamedTuple):
-    """Queries ``[start, stop)`` and the first key they may see."""
+class _Rows:
+    """The rows of a tensor of shape (heads, T, E), token by token."""
 
-    start: int
-    stop: int
-    first: int
+    def __init__(self, x_HTE: Tensor) -> None:
+        self.heads, _, self.size = x_HTE.shape
+        # A view wherever the tensor is what a projection gave.
+        self.rows = x_HTE.transpose(0, 1).reshape(-1, self.size)
 
-
-def _list_blocks(length: int, window: int | None) -> Iterator[_Block]:
-    for start in range(0, length, BLOCK):
-        first = max(0, start - window + 1) if window else 0
-        yield _Block(start, min(start + BLOCK, length), first)
-
-
-def _compute_probs(
-    query_KGLE: Tensor, key_KLE: Tensor, block: _Block, scale: float, window: int | None
-) -> tuple[Tensor, Tensor]:
-    """The block's queries, shape (K, G * B, E), and float32 probabilities, (K, G * B, S)."""
-    heads, group, _, size = query_KGLE.shape
-    rows = block.stop - block.start
-    query = query_KGLE[:, :, block.start : block.stop].reshape(heads, group * rows, size)
-    # Scores in float32, as the fused kernel has them: rounded to bfloat16, they err by per cents.
-    keys = key_KLE[:, block.first : block.stop].float()
-    scores = torch.bmm(query.float(), keys.transpose(1, 2))
-    scores.mul_(scale)
-    place = torch.arange(block.first, block.stop)
-    distance = torch.arange(block.start, block.stop)[:, None] - place
-    hidden = distance < 0
-    if window:
-        hidden |= distance >= window
-    by_group = scores.view(heads, group, rows, -1)
-    by_group.masked_fill_(hidden, -math.inf)
-    return query, scores.softmax(-1)
+    def take(self, index: Tensor, key_heads: int, num_tiles: int) -> Tensor:
+        """Those of a group's tiles, shape (N * K, rows of a tile, E)."""
+        return self.rows.index_select(0, index).view(num_tiles * key_heads, -1, self.size)
 
 
-def _group(x_HLE: Tensor, key_heads: int) -> Tensor:
-    """A view with the query heads of each key head together, shape (K, G, L, E)."""
-    return x_HLE.view(key_heads, -1, *x_HLE.shape[1:])
+class _Inputs:
+    """Queries, keys and values, taken group by group."""
+
+    def __init__(self, query_HTE: Tensor, key_KTE: Tensor, value_KTE: Tensor) -> None:
+        self.query, self.key, self.value = _Rows(query_HTE), _Rows(key_KTE), _Rows(value_KTE)
+        self.dtype = query_HTE.dtype
+
+    def take(self, group: TileGroup) -> tuple[Tensor, Tensor, Tensor]:
+        shape = (self.key.heads, len(group.tiles))
+        return (
+            self.query.take(group.queries, *shape),
+            self.key.take(group.keys, *shape),
+            self.value.take(group.keys, *shape),
+        )
+
+
+def _compute_probs(query: Tensor, key: Tensor, mask: Tensor, scale: float) -> Tensor:
+    """Shape (N * K, G * R, S), in the dtype of the inputs.
+
+    Scores are float32, as the fused kernel has them: rounded to bfloat16, they err by per cents.
+    """
+    scores = torch.baddbmm(mask, query.float(), key.float().transpose(1, 2), alpha=scale)
+    return scores.softmax(-1).to(query.dtype)
 
 
 class _CausalAttention(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, query_HLE: Tensor, key_KLE: Tensor, value_KLE: Tensor, scale: float, window: Any
+        ctx: Any,
+        query_HTE: Tensor,
+        key_KTE: Tensor,
+        value_KTE: Tensor,
+        plan: TilePlan,
+        scale: float,
     ) -> Tensor:
-        heads = key_KLE.shape[0]
-        out_HLE = torch.empty_like(query_HLE, memory_format=torch.contiguous_format)
-        grouped, out = _group(query_HLE, heads), _group(out_HLE, heads)
-        for block in _list_blocks(query_HLE.shape[1], window):
-            _, probs = _compute_probs(grouped, key_KLE, block, scale, window)
-            seen = value_KLE[:, block.first : block.stop]
-            part = torch.bmm(probs.to(seen.dtype), seen)
-            out[:, :, block.start : block.stop] = part.view(*grouped.shape[:2], -1, part.shape[-1])
-        ctx.save_for_backward(query_HLE, key_KLE, value_KLE)
-        ctx.scale, ctx.window = scale, window
-        return out_HLE
+        inputs, parts = _Inputs(query_HTE, key_KTE, value_KTE), []
+        kept: list[Tensor | None] = []
+        for group in plan.groups:
+            query, key, value = inputs.take(group)
+            probs = _compute_probs(query, key, group.mask, scale)
+            parts.append(torch.bmm(probs, value).view(-1, inputs.value.size))
+            keeps = any(ctx.needs_input_grad) and group.seen * probs.itemsize <= KEPT_BYTES
+            kept.append(probs if keeps else None)
+        ctx.save_for_backward(query_HTE, key_KTE, value_KTE, *kept)
+        ctx.plan, ctx.scale = plan, scale
+        return _put_together(parts, plan.places).view(-1, len(query_HTE), inputs.value.size)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Any, ...]:
-        query_HLE, key_KLE, value_KLE = ctx.saved_tensors
-        dtype, heads = query_HLE.dtype, key_KLE.shape[0]
-        grouped, grad_out = _group(query_HLE, heads), _group(grads[0], heads)
-        grad_query = torch.empty_like(query_HLE, memory_format=torch.contiguous_format)
-        grad_grouped = _group(grad_query, heads)
-        grad_key, grad_value = torch.zeros_like(key_KLE), torch.zeros_like(value_KLE)
-        for block in _list_blocks(query_HLE.shape[1], ctx.window):
-            query, probs = _compute_probs(grouped, key_KLE, block, ctx.scale, ctx.window)
-            rows, keys = slice(block.start, block.stop), slice(block.first, block.stop)
-            grad = grad_out[:, :, rows].reshape(query.shape)
-            grad_value[:, keys] += torch.bmm(probs.to(dtype).transpose(1, 2), grad)
-            grad_probs = torch.bmm(grad, value_KLE[:, keys].transpose(1, 2)).float()
-            grad_scores = torch.ops.aten._softmax_backward_data(
-                grad_probs, probs, -1, torch.float32
-            )
-            grad_scores = grad_scores.mul_(ctx.scale).to(dtype)
-            part = torch.bmm(grad_scores, key_KLE[:, keys])
-            grad_grouped[:, :, rows] = part.view(*grouped.shape[:2], -1, part.shape[-1])
-            grad_key[:, keys] += torch.bmm(grad_scores.transpose(1, 2), query)
-        return grad_query, grad_key, grad_value, None, None
+        query_HTE, key_KTE, value_KTE, *kept = ctx.saved_tensors
+        inputs, scale = _Inputs(query_HTE, key_KTE, value_KTE), ctx.scale
+        grad_out = _Rows(grads[0].transpose(0, 1))
+        key_heads = inputs.key.heads
+        parts, grad_key, grad_value = [], _KeyGradient(key_KTE), _KeyGradient(value_KTE)
+        with onednn_products(inputs.dtype):
+            for group, probs in zip(ctx.plan.groups, kept, strict=True):
+                query, key, value = inputs.take(group)
+                if probs is None:
+                    probs = _compute_probs(query, key, group.mask, scale)
+                grad = grad_out.take(group.queries, key_heads, len(group.tiles))
+                grad.view(-1, grad.shape[-1]).index_fill_(0, group.filling, 0)
+                grad_value.add(group, torch.bmm(probs.transpose(1, 2), grad))
+                grad_probs = torch.bmm(grad, value.transpose(1, 2))
+                grad_scores = torch.ops.aten._softmax_backward_data(
+                    grad_probs, probs, -1, probs.dtype
+                ).mul_(scale)
+                parts.append(torch.bmm(grad_scores, key).view(-1, inputs.query.size))
+                grad_key.add(group, torch.bmm(grad_scores.transpose(1, 2), query))
+        grad_query_THE = _put_together(parts, ctx.plan.places).view((*grads[0].shape[:2], -1))
+        return grad_query_THE.transpose(0, 1), grad_key.total, grad_value.total, None, None
+
+
+def _put_together(parts: list[Tensor], places: Tensor) -> Tensor:
+    """The groups' rows in the order of (T, H)."""
+    return (parts[0] if len(parts) == 1 else torch.cat(parts)).index_select(0, places)
+
+
+class _KeyGradient:
+    """The gradient of keys or values, to which every tile that sees them adds."""
+
+    def __init__(self, like_KTE: Tensor) -> None:
+        heads, num_tokens, size = like_KTE.shape
+        self.total_TKE = like_KTE.new_zeros(num_tokens, heads, size)
+
+    def add(self, group: TileGroup, grad: Tensor) -> None:
+        by_tile = grad.view(len(group.tiles), -1, *grad.shape[1:])
+        for tile, grad_KSE in zip(group.tiles, by_tile, strict=True):
+            seen = tile.stop - tile.first
+            self.total_TKE[tile.first : tile.stop] += grad_KSE[:, :seen].transpose(0, 1)
+
+    @property
+    def total(self) -> Tensor:
+        """Shape (K, T, E)."""
+        return self.total_TKE.transpose(0, 1)
 
 
 def attend(
-    query_HLE: Tensor, key_KLE: Tensor, value_KLE: Tensor, *, scale: float, window: int | None
+    query_HTE: Tensor,
+    key_KTE: Tensor,
+    value_KTE: Tensor,
+    lengths: Sequence[int],
+    *,
+    scale: float,
+    window: int | None,
 ) -> Tensor:
-    """Causal attention of one sequence, shape (H, L, E), of any float dtype; softmax in float32.
+    """Causal attention within each of `lengths`, shape (T, H, E), in the dtype of the values.
 
-    Query head h looks at key head ``h // G`` (Ainslie et al. 2023); with `window` a query sees
-    itself and the ``window - 1`` tokens before it.
+    Softmax in float32. Query head h looks at key head ``h // G`` (Ainslie et al. 2023); with
+    `window` a query sees itself and the ``window - 1`` tokens before it.
     """
-    result: Tensor = _CausalAttention.apply(  # type: ignore[no-untyped-call]
-        query_HLE, key_KLE, value_KLE, scale, window
-    )
+    plan = plan_tiles(tuple(lengths), len(query_HTE), len(key_KTE), window)
+    # Under autocast, rotation by float32 angles leaves queries and keys in another.
+    query_HTE, key_KTE = query_HTE.to(value_KTE.dtype), key_KTE.to(value_KTE.dtype)
+    with onednn_products(value_KTE.dtype):
+        result: Tensor = _CausalAttention.apply(  # type: ignore[no-untyped-call]
+            query_HTE, key_KTE, value_KTE, plan, scale
+        )
     return result

@@ -9,6 +9,8 @@ Shape legend: M rows, K inner size, N columns.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 
 import torch
@@ -28,6 +30,42 @@ def _has_onednn() -> bool:
 def uses_onednn(x: Tensor) -> bool:
     """Whether a product with `x` goes to oneDNN: a rule of dtype and machine, never of timing."""
     return x.dtype == torch.float32 and x.device.type == "cpu" and x.numel() > 0 and _has_onednn()
+
+
+@lru_cache
+def has_exact_bmm() -> bool:
+    """Whether `onednn_products` leaves batched float32 products as exact as they are without.
+
+    Where the processor has tiles of bfloat16 (AMX), oneDNN rounds to them when it is let loose.
+    """
+    if not _has_onednn():
+        return False
+    x = torch.linspace(0.1, 1, 2 * 8 * 64).view(2, 8, 64)
+    with _let_onednn():
+        found = torch.bmm(x, x.transpose(1, 2))
+    return bool((found - x.double() @ x.double().transpose(1, 2)).abs().max() < 1e-4)
+
+
+@contextmanager
+def onednn_products(dtype: torch.dtype) -> Iterator[None]:
+    """Let oneDNN, not MKL, do batched products for a while, where that changes nothing.
+
+    PyTorch gives it batched float32 products only together with leave to round their inputs to
+    bfloat16: nothing changes where those are bfloat16 numbers, and where it makes no use of it.
+    """
+    serves = dtype == torch.bfloat16 and _has_onednn()
+    with _let_onednn() if serves or (dtype == torch.float32 and has_exact_bmm()) else nullcontext():
+        yield
+
+
+@contextmanager
+def _let_onednn() -> Iterator[None]:
+    products = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+    before, products.fp32_precision = products.fp32_precision, "bf16"
+    try:
+        yield
+    finally:
+        products.fp32_precision = before
 
 
 def matmul_t(x_MK: Tensor, weight_NK: Tensor, bias_N: Tensor | None = None) -> Tensor:
