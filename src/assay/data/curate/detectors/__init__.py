@@ -19,6 +19,8 @@ MODULES = (
     "form_echo",
     "copies",
     "leakage",
+    "poison_hidden",
+    "poison_text",
 )
 """Modules of this folder, in the order of the report; each holds `DETECTORS`."""
 
