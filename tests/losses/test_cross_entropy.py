@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy, log_softmax
 
+from assay.losses import cross_entropy as cross_entropy_module
 from assay.losses.cross_entropy import compute_cross_entropy_sum, compute_token_logprobs
 
 
@@ -69,3 +70,31 @@ def test_logprobs_are_the_log_softmax_of_the_targets() -> None:
     expected = log_softmax(hidden @ weight.t() + bias, -1).gather(1, target[:, None]).squeeze(1)
     found = compute_token_logprobs(hidden, weight, target, bias_V=bias, chunk=5)
     torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("chunk", [3, 256])
+def test_the_heads_gradient_is_whole_over_several_blocks_of_words(
+    monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    monkeypatch.setattr(cross_entropy_module, "BLOCK_WORDS", {"cpu": 10})
+    hidden, weight, target, scale = draw()  # 23 words: blocks of 10, 10 and 3
+    ours, theirs = (weight.clone().requires_grad_() for _ in range(2))
+    compute_cross_entropy_sum(hidden, ours, target, scale, chunk=chunk).backward()
+    each = cross_entropy(hidden @ theirs.t(), target, reduction="none")
+    (each * scale).sum().backward()
+    torch.testing.assert_close(ours.grad, theirs.grad)
+
+
+def test_no_supervised_position_gives_a_gradient_of_zeros() -> None:
+    hidden, weight, target, scale = draw()
+    weight.requires_grad_()
+    compute_cross_entropy_sum(hidden[:0], weight, target[:0], scale[:0]).backward()
+    assert torch.equal(weight.grad, torch.zeros_like(weight))
+
+
+def test_a_second_pass_through_one_graph_is_refused() -> None:
+    hidden, weight, target, scale = draw()
+    loss = compute_cross_entropy_sum(hidden, weight.requires_grad_(), target, scale)
+    loss.backward(retain_graph=True)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()

@@ -154,12 +154,14 @@ def training_mode(job: Job, model: Any, techniques: Sequence[str] | None = None)
     `techniques` are those of the recipe unless others were found to be needed.
     """
     from assay.models.forward import packed_mode
+    from assay.train.kept_memory import memory_kept
     from assay.train.sft import neftune_noise
     from assay.train.techniques import techniques_on
 
+    kept = memory_kept(next(model.parameters()).device)
     noise = neftune_noise(model, alpha=job.recipe.objective.neftune_alpha)
     chosen = list_techniques(job) if techniques is None else techniques
-    with packed_mode(model), noise, techniques_on(model, chosen):
+    with kept, packed_mode(model), noise, techniques_on(model, chosen):
         yield
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
-import sys
 from pathlib import Path
 
 import psutil
 import torch
 
 from assay.errors import ResourceError
+from assay.train.kept_memory import trim_memory
 
 ALLOCATION_FAILURES = (
     "can't allocate memory",
@@ -52,9 +51,7 @@ def free_memory(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.empty_cache()
     # What the C library keeps for itself is missing elsewhere, as for the code that oneDNN makes.
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-    if trim:
-        trim(0)
+    trim_memory()
 
 
 def read_free_bytes(device: torch.device) -> int:

@@ -17,6 +17,7 @@ import torch
 
 from assay.data.pack import PackedBatch, build_batch, split_batch
 from assay.errors import TrainingError
+from assay.train.kept_memory import trim_memory
 from assay.train.memory import (
     DoesNotFit,
     free_memory,
@@ -84,6 +85,7 @@ class Probe:
 
     def try_batch(self, batch: PackedBatch) -> Trial:
         """Whether `batch` fits; nothing is changed."""
+        trim_memory()  # what a try before has left in the process is not needed by the model
         held, free = read_held_bytes(self.device), self._read_free()
         # Nobody takes memory before all have read how much there is.
         self.ranks.wait()

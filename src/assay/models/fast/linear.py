@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from assay.models.fast.matmul import add_matmul, matmul, matmul_t
+from assay.models.fast.matmul import add_matmul, compute_weight_grad, matmul, matmul_t
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class _Layers(torch.autograd.Function):
         lows = iter(_split(low_MS, parts))
         found, low_grads = [], []
         for part, need, grad, scale in zip(parts, needs, grads, plan.scales, strict=True):
-            grad_w = matmul(grad.t(), x).to(part.trained.dtype) if need.trained else None
+            grad_w = compute_weight_grad(grad, x).to(part.trained.dtype) if need.trained else None
             grad_bias = grad.sum(0).to(part.bias.dtype) if need.bias else None
             grad_b = None
             if part.b is not None:

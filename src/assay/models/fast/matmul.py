@@ -91,6 +91,16 @@ def add_matmul(total_MN: Tensor, x_MK: Tensor, weight_KN: Tensor) -> Tensor:
     return total_MN.addmm_(x_MK, weight_KN)
 
 
+def compute_weight_grad(grad_MN: Tensor, x_MK: Tensor) -> Tensor:
+    """``grad.T @ x``, shape (N, K): the gradient of a weight from those of its outputs.
+
+    The kernel wants its first operand by rows, so one of the two is copied; the smaller is.
+    """
+    if uses_onednn(x_MK) and grad_MN.shape[1] > x_MK.shape[1]:
+        return matmul(x_MK.t(), grad_MN).t().contiguous()
+    return matmul(grad_MN.t(), x_MK)
+
+
 def _to_dense(matrix: Tensor) -> Tensor:
     """`matrix`, or its copy without gaps: slices can fall to a kernel 500 times slower."""
     rows, columns = matrix.shape
