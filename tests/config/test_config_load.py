@@ -197,11 +197,6 @@ def test_a_key_of_another_method_names_that_method(tmp_path: Path) -> None:
             "train.techniques",
             "noise",
         ),
-        (
-            "train: {techniques: [reuse_on_disk]}\nlaunch: {processes: 2}",
-            "train.techniques",
-            "other rows",
-        ),
         ("launch: {processes: 17}", "launch.processes", "more processes than train.batch_size"),
         ("method: {flavours: [dora, dora]}", "method.flavours", "twice"),
         ("method: {type: dora, flavours: [dora]}", "method.flavours", "twice"),

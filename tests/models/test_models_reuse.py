@@ -18,7 +18,8 @@ from transformers import (
 
 from assay.data.pack import build_batch
 from assay.models.forward import packed_mode
-from assay.models.reuse import ActivationStore, count_bytes, fill_store, find_frozen_depth, reused
+from assay.models.reuse import ActivationStore, find_frozen_depth, reused
+from assay.models.reuse_fill import count_bytes, fill_store
 from assay.train.sft import SftLoss
 
 SHAPE: dict[str, Any] = {

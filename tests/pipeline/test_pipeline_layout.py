@@ -71,8 +71,16 @@ def test_what_cannot_be_spread_is_refused_all_at_once(make_job: Any) -> None:
         choose_layout(job, device=CPU, num_local=2, asked="spread")
 
 
-@pytest.mark.parametrize("technique", ["step_per_layer", "reuse_in_memory", "reuse_on_disk"])
-def test_some_techniques_are_for_one_process(make_job: Any, technique: str) -> None:
+@pytest.mark.parametrize("technique", ["reuse_in_memory", "reuse_on_disk"])
+def test_reuse_needs_whole_weights(make_job: Any, technique: str) -> None:
+    job = make_job("method={type: freeze, top_layers: 1}", f"train.techniques=[{technique}]")
+    with pytest.raises(ConfigError, match=f"{technique}, whose passes end within the layers"):
+        choose_layout(job, device=CPU, num_local=2, asked="spread")
+    assert choose_layout(job, device=CPU, num_local=2, asked="whole").weights == "whole"
+
+
+def test_some_techniques_are_for_one_process(make_job: Any) -> None:
+    technique = "step_per_layer"
     method = "method={type: freeze, top_layers: 1}"
     with pytest.raises(ConfigError, match="several processes"):
         make_job(method, f"train.techniques=[{technique}]")

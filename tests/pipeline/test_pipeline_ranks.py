@@ -230,6 +230,21 @@ def test_an_interrupted_run_of_two_goes_on_as_one(recipe: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("technique", ["reuse_in_memory", "reuse_on_disk"])
+def test_two_reuse_frozen_layers_to_the_curve_of_one_that_does_not(
+    recipe: Path, technique: str
+) -> None:
+    settings = ["method={type: freeze, top_layers: 1}", "train.learning_rate=0.001", *SETTINGS[1:]]
+    plain = run_tuning(recipe, [*settings, "train.techniques=[]", "name=alone"])
+    watcher = Watcher()
+    two = [*settings, f"train.techniques=[{technique}]", "launch.processes=2", "name=two"]
+    run = run_tuning(recipe, two, progress=watcher).run
+    assert "of each process" in "\n".join(watcher.notes)
+    assert_same_curve(run, plain.run)
+    assert not list(run.checkpoints.glob("*.bin"))
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["full", "qlora"])
 def test_torchrun_spreads_the_weights_and_the_run_goes_on_to_its_verdict(
     recipe: Path, method: str

@@ -148,6 +148,14 @@ def test_ranks_come_to_one_plan(curves: Curves) -> None:
     assert first == second == next(budget for budget in halvings if budget <= 30)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_ranks_fill_a_store_together_with_the_bits_of_one(curves: Curves, dtype: str) -> None:
+    found = curves.together["reused"][dtype]
+    together, alone = found["losses"]
+    assert together == alone
+    assert found["tokens"][0] < 0.7 * found["tokens"][1], "the work is shared out"
+
+
 def test_ranks_of_a_machine_share_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probe, "read_free_bytes", lambda device: 1000)
     model = build("lora", ALONE, sharded=False)

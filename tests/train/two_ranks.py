@@ -17,13 +17,15 @@ from assay.defend.anchor import AnchoredLoss
 from assay.errors import TrainingError
 from assay.models.adapters import add_lora
 from assay.models.forward import packed_mode
+from assay.models.reuse import reused
+from assay.models.reuse_fill import fill_store
 from assay.pipeline.batches import Share, pack_share
 from assay.train.checkpoint import Checkpoints
 from assay.train.fit import FitSettings, fit_steps
 from assay.train.memory import DoesNotFit
 from assay.train.optimizer import build_optimizers
 from assay.train.probe import Probe, find_plan
-from assay.train.ranks import Ranks, end_process, open_ranks
+from assay.train.ranks import ALONE, Ranks, end_process, open_ranks
 from assay.train.sft import SftLoss, compute_mean_loss
 from assay.train.shard import GatheredLoss, make_mesh, shard_model
 
@@ -123,6 +125,7 @@ def together(ranks: Ranks, folder: Path) -> dict[str, Any]:
     found["mended"] = mend(ranks)
     found["too small"] = mend_in_vain(ranks, folder / "too small")
     found["planned"] = plan(ranks)
+    found["reused"] = {dtype: reuse(ranks, dtype) for dtype in ("float32", "bfloat16")}
     return found
 
 
@@ -193,6 +196,29 @@ def plan(ranks: Ranks) -> list[int]:
         found = find_plan(longest, [()], lambda stage: nullcontext(), probe.try_batch)
     budgets = (found.token_budget if rank == ranks.rank else 0 for rank in (0, 1))
     return [*ranks.max(*budgets), longest.num_tokens]
+
+
+def reuse(ranks: Ranks, dtype: str) -> dict[str, Any]:
+    """Losses of rows on states that the ranks filled together, and on those that each did alone.
+
+    Each has two rows of its own besides. ``tokens`` are those that all ran through the layers.
+    """
+    model = make_model("llama").to(getattr(torch, dtype))
+    rows, own = [ids for ids, _ in ROWS[:15]], [ids for ids, _ in ROWS[16 + 2 * ranks.rank :][:2]]
+    batches = [build_batch([ids], [mask]) for ids, mask in ROWS[:15]]
+    seen: list[int] = []
+    layer = model.model.layers[0]
+    layer.register_forward_hook(lambda module, args, output: seen.append(output.shape[1]))
+    found: dict[str, Any] = {"losses": [], "tokens": []}
+    with packed_mode(model), torch.no_grad():
+        for sharing in (ranks, ALONE):
+            seen.clear()
+            store = fill_store(model, rows, depth=1, token_budget=48, own=own, sharing=sharing)
+            found["tokens"] += ranks.sum(float(sum(seen)))
+            assert all(store.find(ids, [len(ids)]) is not None for ids in (*rows, *own))
+            with reused(model, store):
+                found["losses"].append([float(SftLoss()(model, batch)) for batch in batches])
+    return found
 
 
 def sum_weights(model: Any, ranks: Ranks) -> list[float]:

@@ -41,13 +41,6 @@ TRAIN_RULES = (
         "remove one",
     ),
     Rule(
-        ("train.techniques", "launch.processes"),
-        lambda recipe: _reuses(recipe) and recipe.launch.processes > 1,
-        "reuse on several processes, which take other rows in every epoch",
-        "reuse on one process",
-        "remove it, or set launch.processes to 1",
-    ),
-    Rule(
         ("train.techniques", "objective.neftune_alpha"),
         lambda recipe: _reuses(recipe) and recipe.objective.neftune_alpha > 0,
         "reuse with objective.neftune_alpha, whose noise differs in every pass",

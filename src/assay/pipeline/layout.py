@@ -37,8 +37,9 @@ class Layout:
         return self.weights == "spread"
 
 
-ON_ONE_PROCESS = ("step_per_layer", "reuse_in_memory", "reuse_on_disk")
-"""Techniques that move weights, or keep rows, before the processes have come together."""
+ON_ONE_PROCESS = ("step_per_layer",)
+"""Techniques that move weights before the processes have come together."""
+REUSE = ("reuse_in_memory", "reuse_on_disk")
 ON_ONE = Layout("whole", "on one process")
 
 
@@ -149,6 +150,16 @@ def _check_spread(job: Job) -> None:
                 do="write checkpoint_layers in its place",
             )
         )
+    problems += [
+        Problem(
+            key="train.techniques",
+            got=f"{technique}, whose passes end within the layers, for weights that are spread",
+            allowed=f"{technique} where every process holds all weights",
+            do="remove it",
+        )
+        for technique in REUSE
+        if technique in train.techniques
+    ]
     if problems:
         raise ConfigError(problems)
 

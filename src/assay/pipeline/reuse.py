@@ -6,21 +6,35 @@ import math
 from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assay.data.pack import PackedBatch
 from assay.errors import ConfigError, Problem
-from assay.pipeline.batches import TrainingRows, batch_source
+from assay.pipeline.batches import WHOLE, TrainingRows, batch_source
 from assay.pipeline.job import Job
 from assay.pipeline.plan import list_techniques
 
 if TYPE_CHECKING:
     from assay.models.reuse import ActivationStore
+    from assay.train.ranks import Ranks
 
 MEMORY_SHARE = 0.25
 """Of the memory that is free, what `auto` may spend on kept activations."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """Token ids of the sequences to keep: those of all ranks, and those that one measures alone."""
+
+    common: list[list[int]]
+    own: list[list[int]]
+
+    @property
+    def all(self) -> list[list[int]]:
+        return [*self.common, *self.own]
 
 
 Stores = dict[tuple[int, str], "ActivationStore"]
@@ -34,33 +48,37 @@ def activations_reused(
     model: Any,
     *,
     num_steps: int,
-    num_ranks: int = 1,
+    ranks: Ranks | None = None,
     stores: Stores | None = None,
 ) -> Iterator[None]:
     """Begin passes of `model`, which must be in training mode, above its frozen layers for a while.
 
     As the recipe's techniques say; `auto` reuses in memory where rows are seen more than once and
-    the activations fit well. Several tunings of one base share what is kept by way of `stores`.
+    the activations fit well. Several tunings of one base share what is kept by way of `stores`. Of
+    several `ranks`, whose rows of an epoch are others in the next, each keeps what all may need.
 
     Raises:
         ConfigError: reuse is asked for and no lower layer is frozen, or passes differ by chance.
     """
     from assay.models.reuse import find_frozen_depth, reused
+    from assay.train.ranks import ALONE
 
+    ranks = ranks or ALONE
     named = set(list_techniques(job)) & {"reuse_in_memory", "reuse_on_disk"}
     depth = find_frozen_depth(model)
     if named and not depth:
         raise ConfigError(_describe_refusal(sorted(named)[0]))
-    sequences = _list_sequences(job, rows, num_steps)
-    if not named and not _pays(job, rows, model, depth, sequences, num_steps, num_ranks):
+    known = _list_sequences(job, rows, num_steps)
+    if not named and not _pays(job, rows, model, depth, known, num_steps, ranks):
         yield
         return
-    file = job.run.checkpoints / "activations.bin" if "reuse_on_disk" in named else None
+    name = f"activations-{ranks.rank}.bin"
+    file = job.run.checkpoints / name if "reuse_on_disk" in named else None
     stores = {} if stores is None else stores
-    key = (depth, _hash(sequences))
+    key = (depth, _hash(known.all))
     try:
         if key not in stores:
-            stores[key] = _fill(job, model, depth, sequences, file)
+            stores[key] = _fill(job, model, depth, known, file, ranks)
         with reused(model, stores[key]):
             yield
     finally:
@@ -78,22 +96,25 @@ def _describe_refusal(technique: str) -> Problem:
 
 
 def _fill(
-    job: Job, model: Any, depth: int, sequences: list[list[int]], file: Path | None
+    job: Job, model: Any, depth: int, known: Known, file: Path | None, ranks: Ranks
 ) -> ActivationStore:
-    from assay.models.reuse import count_bytes, fill_store
+    from assay.models.reuse_fill import count_bytes, fill_store
     from assay.pipeline.precision import choose_precision
     from assay.train.step import autocast
 
     device = model.get_input_embeddings().weight.device
-    megabytes = count_bytes(model, sequences) / 1e6
+    megabytes = count_bytes(model, known.all) / 1e6
     where = "on disk" if file else "in memory"
+    where += " of each process" if ranks.num_ranks > 1 else ""
     job.progress.note(f"reusing what {depth} frozen layers give: {megabytes:,.0f} MB {where}")
     with autocast(choose_precision(job.recipe).name, device):
         return fill_store(
             model,
-            sequences,
+            known.common,
             depth=depth,
             token_budget=job.recipe.train.micro_batch_tokens,
+            own=known.own,
+            sharing=ranks,
             file=file,
             on_done=lambda done, total: job.progress.count("tokens through them", done, total),
         )
@@ -104,32 +125,37 @@ def _pays(
     rows: TrainingRows,
     model: Any,
     depth: int,
-    sequences: list[list[int]],
+    known: Known,
     num_steps: int,
-    num_ranks: int,
+    ranks: Ranks,
 ) -> bool:
-    """Whether `auto` reuses: rows come again, nothing is random, and memory is plenty."""
+    """Whether `auto` reuses: rows come again, nothing is random, and memory is plenty on all."""
     import psutil
 
-    from assay.models.reuse import count_bytes
+    from assay.models.reuse_fill import count_bytes
+    from assay.train.shard import is_spread
 
     config = job.recipe.train
     epochs = num_steps * config.batch_size / len(rows.sequences)
     is_random = job.recipe.objective.neftune_alpha > 0
-    if config.techniques != "auto" or not depth or num_ranks > 1 or is_random or epochs < 2:
+    if config.techniques != "auto" or not depth or is_spread(model) or is_random or epochs < 2:
         return False
-    return bool(count_bytes(model, sequences) <= MEMORY_SHARE * psutil.virtual_memory().available)
+    needed = ranks.num_local * count_bytes(model, known.all)
+    return not ranks.any(needed > MEMORY_SHARE * psutil.virtual_memory().available)
 
 
-def _list_sequences(job: Job, rows: TrainingRows, num_steps: int) -> list[list[int]]:
+def _list_sequences(job: Job, rows: TrainingRows, num_steps: int) -> Known:
     """Every sequence that the tuning reaches or measures, in an order that its rows decide."""
-    get_batches = batch_source(job, rows)
+    get_batches = batch_source(job, replace(rows, share=WHOLE))
     steps_per_epoch = math.ceil(len(rows.sequences) / job.recipe.train.batch_size)
     reached = [
         batch for step in range(min(num_steps, steps_per_epoch)) for batch in get_batches(step)
     ]
-    batches = [*reached, *rows.validation, *rows.comparable]
-    return [ids for batch in batches for ids in _split(batch)]
+    measured = [*rows.validation, *rows.comparable]
+    common, own = (
+        [ids for one in batches for ids in _split(one)] for batches in (reached, measured)
+    )
+    return Known(common, own)
 
 
 def _hash(sequences: list[list[int]]) -> str:

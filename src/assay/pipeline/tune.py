@@ -75,7 +75,7 @@ def tune(
     steps = tune_steps(
         job, rows, model, difference=difference, resume=resume, ranks=ranks, plan=plan
     )
-    reuse = activations_reused(job, rows, model, num_steps=num_steps, num_ranks=ranks.num_ranks)
+    reuse = activations_reused(job, rows, model, num_steps=num_steps, ranks=ranks)
     with training_mode(job, model, plan.techniques), reuse:
         if not ranks.is_first:
             return drain(steps, lambda record: None, ranks)
