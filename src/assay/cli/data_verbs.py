@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
-
 import typer
 
+from assay.cli.data_curating import register_curating
+from assay.cli.data_sources import (
+    AcceptOption,
+    FilesArgument,
+    RuleOption,
+    SuiteOption,
+    TestOption,
+    ValidationOption,
+    read_asked,
+)
 from assay.cli.output import JsonFlag, print_result
-
-if TYPE_CHECKING:
-    pass
-
-FilesArgument = Annotated[
-    list[str],
-    typer.Argument(metavar="FILE…", help="Files, folders, URLs or Hub ids; or one recipe."),
-]
-RuleOption = Annotated[
-    list[str] | None,
-    typer.Option("--rule", metavar="RULE=VALUE", help="A severity, an action, off; or RULE.OPTION"),
-]
-AcceptOption = Annotated[
-    list[str] | None,
-    typer.Option("--accept", metavar="RULE", help="Errors of this rule may stand; or all."),
-]
-SuiteOption = Annotated[
-    list[str] | None,
-    typer.Option("--suite", metavar="FILE", help="Rows that gates will ask; leaks are looked for."),
-]
-_WORST = 20
 
 
 def register(app: typer.Typer) -> None:
@@ -35,15 +22,14 @@ def register(app: typer.Typer) -> None:
     data = typer.Typer(help="Check data, mend them, and keep their versions.", no_args_is_help=True)
     data.command("check")(check)
     data.command("rules")(rules)
+    register_curating(data)
     app.add_typer(data, name="data")
 
 
 def check(
     files: FilesArgument,
-    validation: Annotated[
-        list[str] | None, typer.Option(help="Rows that choose the checkpoint; repeatable.")
-    ] = None,
-    test: Annotated[list[str] | None, typer.Option(help="Rows that confirm; repeatable.")] = None,
+    validation: ValidationOption = None,
+    test: TestOption = None,
     suite: SuiteOption = None,
     rule: RuleOption = None,
     accept: AcceptOption = None,
@@ -53,31 +39,21 @@ def check(
 
     Exit code 0: nothing that stops a run; 2: errors, which `assay run` would refuse.
     """
-    from pathlib import Path
-
+    from assay.cli.data_text import render_checked
     from assay.cli.live import open_progress
-    from assay.config import SourceConfig
-    from assay.data.curate import check_parts, settle
+    from assay.data.curate import check_parts
     from assay.errors import EXIT_OK, EXIT_USAGE
 
-    settings = settle(_read_rules(rule or []), accept or [])
-    given = {"train": files, "validation": validation, "test": test}
-    given |= {f"suite:{Path(path).stem}": [path] for path in suite or []}
-    parts = {
-        name: [SourceConfig(path=path) for path in paths] for name, paths in given.items() if paths
-    }
+    asked = read_asked(files, validation, test, suite, rule, accept)
     with open_progress(as_json=as_json) as progress:
         checked = check_parts(
-            parts,
-            base_dir=Path.cwd(),
-            settings=settings,
-            progress=lambda rows, total: progress.count("rows checked", rows, total),
+            asked.parts,
+            base_dir=asked.base_dir,
+            settings=asked.settings,
+            progress=lambda done, total: progress.count("rows checked", done, total),
         )
-    from assay.cli.data_text import render_checked
-
-    print_result(
-        checked.to_json() if as_json else {}, text=render_checked(checked), as_json=as_json
-    )
+    value = checked.to_json() if as_json else {}
+    print_result(value, text=render_checked(checked), as_json=as_json)
     return EXIT_USAGE if checked.verdict == "refused" else EXIT_OK
 
 
@@ -93,31 +69,3 @@ def rules(as_json: JsonFlag = False) -> None:
         for one in known
     ]
     print_result([asdict(one) for one in known], text="\n".join(lines), as_json=as_json)
-
-
-def _read_rules(given: list[str]) -> dict[str, Any]:
-    """`RULE=VALUE` and `RULE.OPTION=VALUE` as the mapping that a recipe holds."""
-    from assay.config.tree import parse_yaml, to_plain
-    from assay.errors import Problem, UsageError
-
-    read: dict[str, Any] = {}
-    for text in given:
-        name, mark, value = text.partition("=")
-        if not mark:
-            allowed = "RULE=VALUE or RULE.OPTION=VALUE"
-            raise UsageError(Problem(text, allowed, "write near_duplicate=off", key="--rule"))
-        rule, dot, option = name.partition(".")
-        node, problems = parse_yaml(f"value: {value}", file="--rule")
-        if problems:
-            raise UsageError(problems)
-        parsed = to_plain(node)["value"]
-        if dot:
-            read.setdefault(rule, {})
-            read[rule] = {**_as_members(read[rule]), option: parsed}
-        else:
-            read[rule] = parsed
-    return read
-
-
-def _as_members(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {"severity": value}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from assay.data.chat_rows import add_system, check_conversation, read_messages
@@ -15,8 +16,9 @@ from assay.data.plain_rows import (
     read_text_row,
 )
 from assay.data.records import Kind, Message, Record, Role, RowCheck, to_json_value
-from assay.data.shapes import SHAPES, rename_columns
+from assay.data.shapes import SHAPES, STORED, rename_columns
 from assay.data.sharegpt_rows import read_conversations
+from assay.data.stored import restore_record
 from assay.data.tool_rows import Tool, parse_if_text, read_tools
 
 
@@ -39,6 +41,11 @@ def convert_row(
         group_by: column (of the file) whose value is the record's group.
     """
     row = check.row
+    if shape == STORED:
+        stored = restore_record(
+            row.fields, source=source, weight=weight, role=role, group_by=group_by
+        )
+        return replace(stored, messages=add_system(stored.messages, system))
     fields = rename_columns(row.fields, columns)
     missing = [name for name in SHAPES[shape].required if name not in fields]
     for name in missing:

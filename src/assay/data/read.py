@@ -14,6 +14,7 @@ from assay.data.plain_rows import TEMPLATED, UNTEMPLATED, has_message_lists
 from assay.data.records import Record, Row, RowCheck, assign_ids
 from assay.data.shapes import (
     SAMPLE_ROWS,
+    STORED,
     check_mapping,
     find_unseen_columns,
     recognise_shape,
@@ -168,7 +169,11 @@ class _Reading:
             return [shape]
         self.shape = shape
         refusals = check_mapping(self.source.columns, file=file, shape=shape)
-        if self.group_by and not any(self.group_by in row.fields for row in sample):
+        if (
+            self.group_by
+            and shape != STORED
+            and not any(self.group_by in row.fields for row in sample)
+        ):
             refusals.append(_no_group_column(self.group_by, sample[0], file))
         fields = [rename_columns(row.fields, self.source.columns) for row in sample]
         if self.system and shape == "completion" and not all(map(has_message_lists, fields)):

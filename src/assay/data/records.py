@@ -12,7 +12,7 @@ import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date, time, timedelta
 from decimal import Decimal
@@ -154,19 +154,22 @@ def compute_content_hash(record: Record) -> str:
 
 
 def assign_ids(records: Iterable[Record]) -> list[Record]:
+    """All records as `iterate_named` gives them."""
+    return list(iterate_named(records))
+
+
+def iterate_named(records: Iterable[Record]) -> Iterator[Record]:
     """Name every record by its content; the n-th copy of the same content ends in `-n`.
 
     Ids do not depend on the order of different rows, so evaluation items keep their names when a
     file is shuffled or extended.
     """
     seen: Counter[str] = Counter()
-    named = []
     for record in records:
         digest = compute_content_hash(record)[:ID_LENGTH]
         seen[digest] += 1
         copy = f"-{seen[digest]}" if seen[digest] > 1 else ""
-        named.append(replace(record, id=digest + copy))
-    return named
+        yield replace(record, id=digest + copy)
 
 
 def describe(value: Any, *, limit: int = 60) -> str:

@@ -18,9 +18,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from assay.data.records import Row
+from assay.data.stored import is_stored
 from assay.errors import Problem
 
 SAMPLE_ROWS = 32
+STORED = "stored"
+"""The shape of rows that Assay wrote: versions of data, and the splits of runs."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,8 @@ def recognise_shape(
         named: the recipe's format; other than ``auto`` it is only checked against the rows.
     """
     sample = [rename_columns(row.fields, columns) for row in rows[:SAMPLE_ROWS]]
+    if named == "auto" and sample and all(map(is_stored, sample)):
+        return STORED
     if named != "auto":
         seen = any(all(name in fields for name in SHAPES[named].required) for fields in sample)
         return named if seen or not sample else _lacks_columns(named, rows, columns, file)
@@ -219,7 +224,7 @@ def _lacks_columns(
 
 def check_mapping(columns: Mapping[str, str], *, file: str, shape: str = "auto") -> list[Problem]:
     """Problems of a column mapping itself: fields that `shape` (for ``auto``: any) lacks."""
-    fields = FIELDS if shape == "auto" else SHAPES[shape].columns
+    fields = FIELDS if shape in ("auto", STORED) else SHAPES[shape].columns
     problems = []
     for name in columns:
         if name in fields:

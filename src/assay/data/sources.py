@@ -22,6 +22,7 @@ import fsspec
 from assay.data.columnar import HubDataset, load_hub_dataset, read_parquet
 from assay.data.lines import read_csv, read_json, read_jsonl, read_text
 from assay.data.records import Row
+from assay.data.versions import ROWS, VersionStore
 from assay.errors import DataError, Problem
 
 if TYPE_CHECKING:
@@ -87,6 +88,8 @@ def open_source(source: SourceConfig, *, base_dir: Path) -> Opened:
         return _open_hub(source)
     filesystem, path = _find_filesystem(target, shown)
     with _located(shown):
+        if not is_url and VersionStore.is_store(Path(target)):
+            return _open_version(VersionStore(Path(target)))
         is_folder = filesystem.isdir(path)
         if not is_folder and not filesystem.exists(path):
             raise DataError(_missing(shown, base_dir))
@@ -102,6 +105,24 @@ def open_source(source: SourceConfig, *, base_dir: Path) -> Opened:
         files=[label for _, label in readable],
         skipped=[label for name, label in pairs if (name, label) not in readable],
     )
+
+
+def _open_version(store: VersionStore) -> Opened:
+    """The current version; the first one is the files that it was made of, read as they are."""
+    version = store.current
+    if version.parent is not None:
+        path = store.folder(version.id) / ROWS
+        files = [(str(path), _shown(str(path)), _reader(str(path)))]
+        local, _ = _find_filesystem(str(path), files[0][1])
+        return Opened(_read_files(local, files), [files[0][1]], [])
+    from assay.config import SourceConfig
+
+    opened = [
+        open_source(SourceConfig(**source), base_dir=Path(version.base_dir))
+        for source in version.sources
+    ]
+    rows = (row for one in opened for row in one.rows)
+    return Opened(rows, [file for one in opened for file in one.files], [])
 
 
 def _shown(target: str) -> str:

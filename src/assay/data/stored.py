@@ -8,16 +8,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from assay.data.arrows import build_table
-from assay.data.records import Message, Record, canonical_json, compute_content_hash
+from assay.data.records import Message, Record, Role, canonical_json, compute_content_hash
 from assay.data.tool_rows import drop_nulls
 from assay.errors import DataError, Problem
 from assay.runs import write_bytes
+from assay.runs.atomic import disk_full_named
+
+_GROUP_ROWS = 2_000
+# Columns that no other form of rows has together.
+_STORED = frozenset({"id", "kind", "messages", "tools", "file", "line", "mixing_weight", "extra"})
 
 
 def compute_split_hash(records: Iterable[Record]) -> str:
@@ -42,6 +49,60 @@ def write_split(path: Path, records: Sequence[Record]) -> None:
     write_bytes(path, buffer.getvalue())
 
 
+def write_records(path: Path, records: Iterable[Record]) -> int:
+    """Write the records as they come, as Parquet, and return their number; a group at a time.
+
+    Raises:
+        ResourceError: the disk is full.
+    """
+    from pyarrow import parquet
+
+    schema, written = _schema(), 0
+    iterator = iter(records)
+    with disk_full_named(path), parquet.ParquetWriter(path, schema) as writer:
+        while chunk := [_to_row(record) for record in islice(iterator, _GROUP_ROWS)]:
+            columns = {name: [row[name] for row in chunk] for name in schema.names}
+            writer.write_table(build_table(columns, schema))
+            written += len(chunk)
+    return written
+
+
+def iterate_records(path: Path) -> Iterator[Record]:
+    """The records that `write_records` or `write_split` wrote, a group at a time.
+
+    Raises:
+        DataError: the file is missing or damaged.
+    """
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        for batch in parquet.ParquetFile(path).iter_batches(batch_size=_GROUP_ROWS):
+            yield from map(_from_row, batch.to_pylist())
+    except (OSError, pyarrow.ArrowException) as error:
+        raise DataError(_unreadable(path, error)) from error
+
+
+def is_stored(fields: Mapping[str, Any]) -> bool:
+    """Whether the columns of a row are those of a stored record."""
+    return fields.keys() >= _STORED
+
+
+def restore_record(
+    fields: Mapping[str, Any], *, source: str, weight: float, role: Role, group_by: str | None
+) -> Record:
+    """The record of a stored row that is read as a source: it takes on the source's settings."""
+    record = _from_row(fields)
+    group = record.group if group_by is None else record.extra.get(group_by, record.group)
+    return replace(
+        record,
+        source=source,
+        weight=weight,
+        role=role,
+        group=None if group is None else str(group),
+    )
+
+
 def read_split(path: Path) -> list[Record]:
     """The records that `write_split` wrote.
 
@@ -54,14 +115,17 @@ def read_split(path: Path) -> list[Record]:
     try:
         rows = parquet.read_table(path).to_pylist()
     except (OSError, pyarrow.ArrowException) as error:
-        problem = Problem(
-            f"a split that cannot be read: {error}",
-            "a file that a run wrote",
-            "start the run anew",
-            file=str(path),
-        )
-        raise DataError(problem) from error
+        raise DataError(_unreadable(path, error)) from error
     return [_from_row(row) for row in rows]
+
+
+def _unreadable(path: Path, error: Exception) -> Problem:
+    return Problem(
+        f"a split that cannot be read: {error}",
+        "a file that a run wrote",
+        "start the run anew",
+        file=str(path),
+    )
 
 
 def _schema() -> Any:
@@ -113,7 +177,7 @@ def _to_row(record: Record) -> dict[str, Any]:
     }
 
 
-def _from_row(row: dict[str, Any]) -> Record:
+def _from_row(row: Mapping[str, Any]) -> Record:
     return Record(
         id=row["id"],
         messages=[_from_struct(message) for message in row["messages"]],

@@ -51,7 +51,7 @@ def mask_record(record: Record, findings: Sequence[Finding], book: MaskBook) -> 
         edits = _plan_edits(text.text, spans, book, is_json=text.role in _JSON_ROLES)
         hidden |= {text.text[start:end]: mask for start, end, mask in edits}
         change = replace_in_json if text.role in _JSON_ROLES else replace_spans
-        masked = _put(masked, text.path, change(text.text, edits))
+        masked = put_text(masked, text.path, change(text.text, edits))
     for path in wanted:
         raise _stale(record, path)
     return replace(masked, extra=_hide(masked.extra, hidden)) if hidden else masked
@@ -65,9 +65,9 @@ def unmask_record(record: Record, book: MaskBook) -> Record:
             continue
         if text.role in _JSON_ROLES:
             value = _map_texts(json.loads(text.text), book.unmask)
-            restored = _put(restored, text.path, json.dumps(value, ensure_ascii=False))
+            restored = put_text(restored, text.path, json.dumps(value, ensure_ascii=False))
         else:
-            restored = _put(restored, text.path, book.unmask(text.text))
+            restored = put_text(restored, text.path, book.unmask(text.text))
     return replace(restored, extra=_map_texts(restored.extra, book.unmask))
 
 
@@ -104,7 +104,7 @@ def _decode_json(raw: str) -> str:
         return raw
 
 
-def _put(record: Record, path: str, text: str) -> Record:
+def put_text(record: Record, path: str, text: str) -> Record:
     """The record with another text at the path of an `assay.data.curate.batch.Text`."""
     if path == "tools":
         return replace(record, tools=json.loads(text))

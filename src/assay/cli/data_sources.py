@@ -1,0 +1,119 @@
+"""What the verbs of `assay data` are asked to look at: files or a recipe, and settings of rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from assay.config import DataConfig, SourceConfig
+    from assay.data.curate.settings import Settings
+
+FilesArgument = Annotated[
+    list[str],
+    typer.Argument(metavar="FILE…", help="Files, folders, URLs, Hub ids, a store; or one recipe."),
+]
+ValidationOption = Annotated[
+    list[str] | None, typer.Option(help="Rows that choose the checkpoint; repeatable.")
+]
+TestOption = Annotated[list[str] | None, typer.Option(help="Rows that confirm; repeatable.")]
+SuiteOption = Annotated[
+    list[str] | None,
+    typer.Option("--suite", metavar="FILE", help="Rows that gates will ask; leaks are looked for."),
+]
+RuleOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--rule", metavar="RULE=VALUE", help="A severity, an action or off; or RULE.OPTION=VALUE."
+    ),
+]
+AcceptOption = Annotated[
+    list[str] | None,
+    typer.Option("--accept", metavar="RULE", help="Errors of this rule may stand; or all."),
+]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Sources by part, where their paths start, and the settings of all rules."""
+
+    parts: dict[str, list[SourceConfig]]
+    base_dir: Path
+    settings: Settings
+
+    @property
+    def default_store(self) -> Path:
+        """Beside the first file, or the store itself where one is asked about."""
+        from assay.data.versions import VersionStore
+
+        first = self.base_dir / self.parts["train"][0].path
+        if VersionStore.is_store(first):
+            return first
+        return first.with_name(first.name.split(".")[0] + ".data")
+
+
+def read_asked(
+    files: list[str],
+    validation: list[str] | None,
+    test: list[str] | None,
+    suite: list[str] | None,
+    rule: list[str] | None,
+    accept: list[str] | None,
+) -> Asked:
+    """What the arguments ask for; one recipe stands for its data section.
+
+    Raises:
+        UsageError: a recipe, rule or option that is wrong.
+    """
+    from assay.config import SourceConfig
+    from assay.data.curate import settle
+
+    given = {"train": files, "validation": validation, "test": test}
+    parts = {
+        name: [SourceConfig(path=path) for path in paths] for name, paths in given.items() if paths
+    }
+    base_dir, rules, accepted = Path.cwd(), _read_rules(rule or []), list(accept or [])
+    if len(files) == 1 and files[0].endswith((".yaml", ".yml")):
+        config, base_dir = _load_data(files[0])
+        named = {"train": config.train, "validation": config.validation, "test": config.test}
+        parts = {**parts, **{name: list(own) for name, own in named.items() if own}}
+        rules, accepted = {**config.rules, **rules}, [*config.accept, *accepted]
+    for path in suite or []:
+        source = SourceConfig(path=str(Path(path).resolve()) if Path(path).exists() else path)
+        parts[f"suite:{Path(path).stem}"] = [source]
+    return Asked(parts, base_dir, settle(rules, accepted))
+
+
+def _load_data(path: str) -> tuple[DataConfig, Path]:
+    from assay.config import load
+
+    loaded = load(path)
+    return loaded.recipe.data, loaded.base_dir
+
+
+def _read_rules(given: list[str]) -> dict[str, Any]:
+    """`RULE=VALUE` and `RULE.OPTION=VALUE` as the mapping that a recipe holds."""
+    from assay.config.tree import parse_yaml, to_plain
+    from assay.errors import Problem, UsageError
+
+    read: dict[str, Any] = {}
+    for text in given:
+        name, mark, value = text.partition("=")
+        if not mark:
+            allowed = "RULE=VALUE or RULE.OPTION=VALUE"
+            raise UsageError(Problem(text, allowed, "write near_duplicate=off", key="--rule"))
+        rule, dot, option = name.partition(".")
+        node, problems = parse_yaml(f"value: {value}", file="--rule")
+        if problems:
+            raise UsageError(problems)
+        parsed = to_plain(node)["value"]
+        if dot:
+            before = read.get(rule, {})
+            members = before if isinstance(before, dict) else {"severity": before}
+            read[rule] = {**members, option: parsed}
+        else:
+            read[rule] = parsed
+    return read
