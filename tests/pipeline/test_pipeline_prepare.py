@@ -213,6 +213,18 @@ def test_an_error_of_a_rule_stops_the_run_unless_it_is_accepted_or_mended(stage:
     assert len(mended.train) + len(mended.test) == 30
 
 
+def test_named_actions_mend_rows_before_they_are_rendered(stage: Stage) -> None:
+    rows = [chat(n) for n in range(30)]
+    rows[4]["messages"][1]["content"] = "In the cafÃ©, as always."
+    prepared = stage.run(rows, "  rules: {mojibake: repair}")
+    kept = [
+        record for part in (prepared.train, prepared.validation, prepared.test) for record in part
+    ]
+    answers = {record.line: record.messages[1]["content"] for record in kept}
+    assert answers[5] == "In the café, as always."
+    assert len(kept) == 30
+
+
 def test_a_rule_that_there_is_not_is_refused_before_anything_is_read(tmp_path: Path) -> None:
     write(tmp_path / "rows.jsonl", [chat(0)])
     recipe = tmp_path / "recipe.yaml"

@@ -13,7 +13,10 @@ from typing import Any
 
 from assay.data import PreparedData, Record, Splits
 from assay.data.curate import Checked, Finding, check_rows, settle
+from assay.data.curate.apply import apply_actions
+from assay.data.curate.mask_book import MaskBook
 from assay.data.curate.parts import ReadRow
+from assay.data.records import assign_ids
 from assay.errors import Problem
 from assay.evaluate.items import Item
 from assay.evaluate.suites import Suite
@@ -102,16 +105,22 @@ def apply_named_actions(data: PreparedData, checked: Checked) -> tuple[PreparedD
 
     Nothing is done to the rows of suites.
     """
-    numbers: dict[int, str] = {}
+    actions: dict[int, list[Finding]] = {}
     for finding in checked.findings:
-        if checked.settings[finding.rule].is_applied and finding.fix == "drop":
-            numbers[finding.number] = finding.part
+        if checked.settings[finding.rule].is_applied and finding.fix != "keep":
+            actions.setdefault(finding.number, []).append(finding)
+    book = MaskBook()
     kept: dict[str, list[Record]] = {}
-    start = 0
+    start = changed = 0
     for part, records in data.splits.as_dict().items():
-        kept[part] = [one for n, one in enumerate(records, start) if n not in numbers]
+        own = {n: actions[start + n] for n in range(len(records)) if start + n in actions}
+        left = [
+            apply_actions(record, own[n], book) if n in own else record
+            for n, record in enumerate(records)
+        ]
+        kept[part] = assign_ids(record for record in left if record is not None)
         start += len(records)
-    changed = sum(not part.startswith("suite:") for part in numbers.values())
+        changed += len(own)
     return replace(data, splits=Splits(**kept)), changed
 
 
