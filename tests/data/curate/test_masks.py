@@ -99,7 +99,7 @@ def test_overlapping_spans_are_hidden_together() -> None:
         finding("connection_string", "messages[0].content", text, "https://bob:pw12345@x.org"),
     ]
     masked = mask_record(record({"role": "user", "content": text}), findings, MaskBook())
-    assert masked.messages[0]["content"] == "see [CONNECTION_STRING_1]/ now"
+    assert masked.messages[0]["content"] == "see [PASSWORD_1]/ now"
 
 
 def test_findings_of_other_data_are_refused() -> None:

@@ -15,8 +15,8 @@ _LABELS = {
     "introduced_name": "PERSON",
     "person_name": "PERSON",
     "api_key": "SECRET",
-    "random_secret": "SECRET",
-    "plain_password": "SECRET",
+    "connection_string": "PASSWORD",
+    "high_entropy_string": "SECRET",
 }
 
 
@@ -76,6 +76,6 @@ def _normalise(label: str, text: str) -> str:
         return "+" + digits[2:] if digits.startswith("00") else digits
     if label in ("CARD", "IBAN", "NATIONAL_ID", "MAC_ADDRESS"):
         return re.sub(r"[\W_]", "", text).upper()
-    if label in ("SECRET", "PRIVATE_KEY", "JSON_WEB_TOKEN", "CONNECTION_STRING"):
+    if label in ("SECRET", "PASSWORD", "PRIVATE_KEY", "JSON_WEB_TOKEN"):
         return text
     return " ".join(re.sub(r"[,;.](?=\s|$)", " ", text).split()).casefold()

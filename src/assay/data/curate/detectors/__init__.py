@@ -19,6 +19,7 @@ MODULES = (
     "form_echo",
     "form_lengths",
     "form_language",
+    "secrets",
     "copies",
     "leakage",
     "poison_hidden",

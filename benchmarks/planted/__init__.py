@@ -1,0 +1,1 @@
+"""Faults planted at known places in clean rows, with benign twins that look alike."""
