@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from assay.cli.data_curating import register_curating
+from assay.cli.data_formats import formats
 from assay.cli.data_sources import (
     AcceptOption,
     FilesArgument,
@@ -22,6 +23,7 @@ def register(app: typer.Typer) -> None:
     data = typer.Typer(help="Check data, mend them, and keep their versions.", no_args_is_help=True)
     data.command("check")(check)
     data.command("rules")(rules)
+    data.command("formats")(formats)
     register_curating(data)
     app.add_typer(data, name="data")
 

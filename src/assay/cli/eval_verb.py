@@ -57,7 +57,7 @@ def evaluate(
     from assay.release import wording
     from assay.release.measured import read_suites
 
-    source = _build_source(data, data_format, columns or [])
+    source = build_source(data, data_format, columns or [])
     check_out_file(out)
     subject = load_subject(model, root=root, batch_size=batch_size)
     report = evaluate_file(
@@ -85,7 +85,7 @@ def evaluate(
     return 0
 
 
-def _build_source(path: str, shape: str, columns: list[str]) -> SourceConfig:
+def build_source(path: str, shape: str, columns: list[str]) -> SourceConfig:
     """The options as a source of the recipe.
 
     Raises:
