@@ -97,6 +97,7 @@ ENTRIES = {
         "split",
         "name",
         "limit",
+        "provenance",
         "role",
     ],
     "evaluate.suites": ["path", "name", "metric", "kind"],

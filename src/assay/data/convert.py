@@ -32,6 +32,7 @@ def convert_row(
     source: str = "",
     weight: float = 1.0,
     role: Role = "task",
+    provenance: Mapping[Any, str] | None = None,
 ) -> Record | None:
     """The record of `check.row`, without an id, or None where `check` now holds problems.
 
@@ -39,6 +40,7 @@ def convert_row(
         columns: `{field of the format: column of the file}`.
         system: system prompt for chat rows that have none.
         group_by: column (of the file) whose value is the record's group.
+        provenance: of the whole source; kept in `extra` where it is given.
     """
     row = check.row
     if shape == STORED:
@@ -60,6 +62,8 @@ def convert_row(
     extra = _read_extra({n: cell for n, cell in row.fields.items() if n not in used}, check)
     if check.problems:
         return None
+    if provenance:
+        extra["provenance"] = dict(provenance)
     return Record(
         id="",
         messages=messages,

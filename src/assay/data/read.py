@@ -196,6 +196,7 @@ class _Reading:
             source=self.name,
             weight=self.source.weight,
             role=self.source.role,
+            provenance=self.source.provenance,
         )
         self.problems += check.problems
         self.ignored += check.ignored

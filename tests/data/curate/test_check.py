@@ -11,7 +11,7 @@ from checking import chat, check, find
 from assay.data.curate import Finding, list_detectors, list_rules, settle
 from assay.errors import DataError
 
-HELLO = chat("hi", "hello")
+HELLO = chat("hi", "hello", source="desk", license="mit")
 
 
 def test_copies_name_the_first_row(tmp_path: Path) -> None:

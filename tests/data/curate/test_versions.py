@@ -10,6 +10,7 @@ import pytest
 from checking import chat
 
 from assay.config import SourceConfig
+from assay.config.tree import parse_yaml, to_plain
 from assay.data import read_sources, write_split
 from assay.data.curate import check_parts, settle
 from assay.data.curate.curate import Curated, curate_parts, plan_files
@@ -168,3 +169,20 @@ def test_masks_are_reversible_with_the_key_alone(tmp_path: Path) -> None:
     sealed = (store.folder(done.version.id) / MASKS).read_bytes()
     assert "Ã©".encode() not in sealed
     assert open_book(sealed, key).unmask(answer) == row["messages"][1]["content"]
+
+
+def test_the_card_says_what_the_rows_are_and_what_was_done(tmp_path: Path) -> None:
+    rows = [chat(f"question {n}", "a sound answer", license="mit", source="desk") for n in range(3)]
+    done = curate(tmp_path, [*rows, rows[0], "{broken"])
+    card = (tmp_path / "d" / "versions" / done.version.id / "README.md").read_text("utf-8")
+    front = yaml_of(card)
+    assert (front["license"], front["size_categories"]) == ("mit", ["n<1K"])
+    assert "3 rows: 3 chat." in card
+    assert "| licence | mit | 3 |" in card
+    assert "| broken_json | drop | 1 |" in card and "| exact_duplicate | drop | 1 |" in card
+
+
+def yaml_of(card: str) -> dict[str, Any]:
+    root, problems = parse_yaml(card.split("---")[1], file="")
+    assert not problems
+    return dict(to_plain(root))

@@ -61,6 +61,13 @@ class SourceConfig(Section):
     limit: int | None = setting(
         None, "Read at most this many rows, from the first.", unit="rows", reason="all rows", ge=1
     )
+    provenance: dict[Literal["source", "licence", "consent", "collected"], str] = setting(
+        None,
+        "Where the rows come from, for all that have no column of their own that says so: source, "
+        "licence, consent, collected (ISO 8601).",
+        reason="rows say it themselves, or the report says that they do not",
+        factory=dict,
+    )
     role: Literal["task", "extra", "anchor"] = setting(
         "task",
         "task: learned from, and held out for validation and test; extra: learned from alone; "

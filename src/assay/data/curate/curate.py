@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assay.data.curate.apply import apply_actions
+from assay.data.curate.card import count_composition, render_card
 from assay.data.curate.check import Checked, check_rows
 from assay.data.curate.detector import Given
 from assay.data.curate.engine import Progress
@@ -23,6 +24,7 @@ from assay.data.sources import open_source
 from assay.data.stored import iterate_records, write_records
 from assay.data.versions import MASKS, Version, VersionStore
 from assay.errors import DataError, Problem
+from assay.runs import write_text
 
 if TYPE_CHECKING:
     from assay.config import SourceConfig
@@ -120,6 +122,9 @@ def curate_parts(
         )
         kept = store.folder(version.id) / "findings.jsonl"
         kept.write_bytes(checked.file.read_bytes())
+        rows = count_composition(store.records(version))
+        card = render_card(version, rows, name=out.stem, plan=done, checked=checked)
+        write_text(store.folder(version.id) / "README.md", card)
     return Curated(version, done, replace(checked, file=kept))
 
 

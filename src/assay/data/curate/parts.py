@@ -77,6 +77,7 @@ def _read_source(
             source=source.path,
             weight=source.weight,
             role=source.role,
+            provenance=source.provenance,
         )
         yield record, tuple(check.problems)
 

@@ -22,6 +22,7 @@ MODULES = (
     "secrets",
     "copies",
     "leakage",
+    "provenance",
     "poison_hidden",
     "poison_text",
 )
