@@ -1,6 +1,7 @@
 """Chunked cross-entropy: equal to PyTorch's in value and gradients, and to a number by hand."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from torch.nn.functional import cross_entropy, log_softmax
 
 from assay.losses import cross_entropy as cross_entropy_module
 from assay.losses.cross_entropy import compute_cross_entropy_sum, compute_token_logprobs
+from assay.models.fast.head_rows import HeadRows
 
 
 def draw(num: int = 37, hidden: int = 8, vocab: int = 23) -> tuple[torch.Tensor, ...]:
@@ -98,3 +100,29 @@ def test_a_second_pass_through_one_graph_is_refused() -> None:
     loss.backward(retain_graph=True)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         loss.backward()
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("softcap", [None, 3.0])
+def test_trained_rows_stand_in_the_places_of_the_weights_own(
+    smoothing: float, softcap: float | None
+) -> None:
+    """As a copy of the weight with them in their places has it, for targets among them too."""
+    hidden, weight, target, scale = draw()
+    ids, fresh = torch.tensor([4, 22, 0]), torch.linspace(-1, 1, 24).view(3, 8)
+    target[:5] = torch.tensor([4, 22, 0, 4, 22])
+    ours = [t.clone().requires_grad_() for t in (hidden, fresh)]
+    theirs = [t.clone().requires_grad_() for t in (hidden, fresh)]
+    options: dict[str, Any] = {"label_smoothing": smoothing, "softcap": softcap, "chunk": 7}
+    rows = HeadRows(ids, ours[1])
+    loss = compute_cross_entropy_sum(ours[0], weight, target, scale, rows=rows, **options)
+    merged = weight.index_copy(0, ids, theirs[1])
+    expected = compute_cross_entropy_sum(theirs[0], merged, target, scale, **options)
+    torch.testing.assert_close(loss, expected)
+    for each in (loss, expected):
+        (each * 1.5).backward()  # type: ignore[no-untyped-call]
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one.grad, other.grad)
+    logprobs = compute_token_logprobs(hidden, weight, target, rows=rows, softcap=softcap)
+    plain = compute_token_logprobs(hidden, merged.detach(), target, softcap=softcap)
+    torch.testing.assert_close(logprobs, plain)

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn.functional import kl_div, log_softmax
 
 from assay.losses.kl import compute_kl_sum
+from assay.models.fast.head_rows import HeadRows
 
 
 def _draw(seed: int, *, num: int = 37, hidden: int = 8, vocab: int = 23) -> tuple[Tensor, Tensor]:
@@ -80,3 +81,20 @@ def test_the_value_is_the_same_without_gradients() -> None:
     )
     plain = compute_kl_sum(hidden, weight, ref_hidden, ref_weight, torch.ones(37))
     assert not plain.requires_grad and torch.equal(plain, with_gradients.detach())
+
+
+def test_trained_rows_stand_in_the_places_of_the_weights_own() -> None:
+    """The reference has the weight's own there, as a base has without its adapters."""
+    hidden, weight = _draw(0)
+    ids, fresh = torch.tensor([4, 22, 0]), torch.linspace(-1, 1, 24).view(3, 8)
+    scale = torch.rand(37, generator=torch.Generator().manual_seed(2))
+    ours = [t.clone().requires_grad_() for t in (hidden, fresh)]
+    theirs = [t.clone().requires_grad_() for t in (hidden, fresh)]
+    reference, merged = (_draw(1)[0], weight), weight.index_copy(0, ids, theirs[1])
+    loss = compute_kl_sum(ours[0], weight, *reference, scale, rows=HeadRows(ids, ours[1]), chunk=7)
+    expected = compute_kl_sum(theirs[0], merged, *reference, scale, chunk=7)
+    torch.testing.assert_close(loss, expected)
+    for each in (loss, expected):
+        each.backward()
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one.grad, other.grad)

@@ -5,11 +5,14 @@ from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from assay.config import load
 from assay.data.pack import build_batch
 from assay.errors import ConfigError
+from assay.generate import Sampling
+from assay.generate.local import LocalEngine
 from assay.models.adapters import add_lora, copy_tokenizer, save_adapter, save_model
 from assay.models.base import BaseFiles, find_base, load_model, tiny_folder
 from assay.models.export import (
@@ -143,6 +146,46 @@ def test_packed_gradients_with_trained_rows_equal_plain_peft(base: BaseFiles) ->
     torch.testing.assert_close(loss, plain, rtol=1e-5, atol=1e-5)
     for name, parameter in named.items():
         torch.testing.assert_close(parameter.grad, expected[name], rtol=1e-4, atol=1e-5, msg=name)
+
+
+class TableCopies(TorchDispatchMode):
+    """Counts the tensors of a table's shape that operations make, views of weights apart."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.shape = model.get_input_embeddings().weight.shape
+        self.weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
+        self.found: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        is_table = isinstance(out, torch.Tensor) and out.shape == self.shape
+        if is_table and out.untyped_storage().data_ptr() not in self.weights:
+            self.found.append(str(func))
+        return out
+
+
+def test_training_and_decoding_copy_no_table(base: BaseFiles) -> None:
+    torch.manual_seed(1)
+    wrapped = add_lora(load_model(base), rank=2, alpha=4.0, new_token_ids=base.new_token_ids)
+    model = wrapped.get_base_model()
+    train(model, base)
+    ids = base.tokenizer.encode(TEXT)
+    with TableCopies(model) as copies:
+        wrapped(input_ids=torch.tensor([ids]))
+    assert copies.found, "PEFT's own pass copies them"
+    batch, sampling = build_batch([ids], [[1.0] * len(ids)]), Sampling(max_new_tokens=4)
+    engine = LocalEngine(model, base.tokenizer)
+    with packed_mode(model), TableCopies(model) as copies:
+        SftLoss()(model, batch).backward()  # type: ignore[no-untyped-call]
+    assert copies.found == []
+    with TableCopies(model) as copies:
+        (found,) = engine.generate([ids], sampling)
+    assert copies.found == []
+    for _ in range(4):
+        with torch.no_grad():
+            ids = [*ids, int(wrapped(input_ids=torch.tensor([ids])).logits[0, -1].argmax())]
+    assert found.token_ids == ids[-4:]
 
 
 def test_integrity_and_export_hold_with_trained_rows(base: BaseFiles, tmp_path: Path) -> None:

@@ -50,6 +50,7 @@ class AnchoredLoss:
             tensors.target_weights_N,
             softcap=head.softcap,
             bias_V=head.bias_V,
+            rows=head.rows,
         )
 
 

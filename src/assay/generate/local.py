@@ -18,6 +18,7 @@ from assay.data.pack import build_batch, pack_lengths
 from assay.errors import GenerationError
 from assay.generate.engine import Generation, Progress, Sampling, SequenceScore
 from assay.losses.cross_entropy import compute_token_logprobs
+from assay.models.fast.tables import tables_whole
 from assay.models.forward import compute_supervised_hidden, get_head, load_batch, packed_mode
 
 SCORE_TOKENS = 4096
@@ -134,6 +135,7 @@ class LocalEngine:
                         tensors.target_ids_N,
                         softcap=head.softcap,
                         bias_V=head.bias_V,
+                        rows=head.rows,
                     )
                     * tensors.target_weights_N
                 )
@@ -169,7 +171,8 @@ class LocalEngine:
         training = self.model.training
         self.model.eval()
         try:
-            yield from self._decode_rows(prompts, rows, sampling)
+            with tables_whole(self.model):
+                yield from self._decode_rows(prompts, rows, sampling)
         finally:
             self.model.train(training)
 
@@ -178,7 +181,7 @@ class LocalEngine:
     ) -> Iterator[None]:
         from transformers import DynamicCache
 
-        device = self.model.get_input_embeddings().weight.device
+        device = next(self.model.parameters()).device
         stop_ids = set(sampling.stop_ids or self.tokenizer.eos_ids)
         width = max(len(prompt) for prompt in prompts)
         input_ids_BT, mask_BT = _left_pad(prompts, width, device)

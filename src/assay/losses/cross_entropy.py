@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from assay.losses.token_loss import choose_token_loss
+from assay.models.fast.head_rows import HeadRows, take_columns
 from assay.models.fast.matmul import matmul, matmul_t
 
 MOST_POSITIONS = 256
@@ -28,29 +29,50 @@ def choose_chunk(weight_VD: Tensor) -> int:
 
 
 def compute_logits(
-    hidden_CD: Tensor, weight_VD: Tensor, softcap: float | None, bias_V: Tensor | None = None
+    hidden_CD: Tensor,
+    weight_VD: Tensor,
+    softcap: float | None,
+    bias_V: Tensor | None = None,
+    rows: HeadRows | None = None,
 ) -> Tensor:
-    """Logits in float32, shape (C, V), with Phi's optional bias and Gemma 2's tanh soft cap."""
-    logits_CV = _compute_raw_logits(hidden_CD, weight_VD, bias_V).float()
+    """Logits in float32, shape (C, V), with Phi's optional bias and Gemma 2's tanh soft cap.
+
+    No autograd goes through it where there are `rows`.
+    """
+    logits_CV = _compute_raw_logits(hidden_CD, weight_VD, bias_V, rows).float()
     return logits_CV if softcap is None else torch.tanh(logits_CV / softcap) * softcap
 
 
-def _compute_raw_logits(hidden_CD: Tensor, weight_VD: Tensor, bias_V: Tensor | None) -> Tensor:
+def _compute_raw_logits(
+    hidden_CD: Tensor, weight_VD: Tensor, bias_V: Tensor | None, rows: HeadRows | None
+) -> Tensor:
     """In the dtype of the product, in float32 where a bias is added."""
     logits_CV = matmul_t(hidden_CD, weight_VD)
+    if rows is not None:
+        rows.put_into(logits_CV, hidden_CD)
     return logits_CV if bias_V is None else logits_CV.float().add_(bias_V)
 
 
 class ChunkGradients:
     """What a chunked loss made in its forward pass: the gradients of hidden states and head.
 
-    Hidden states and weight are the first two inputs of its function, the bias is the last.
+    Hidden states and weight are the first two inputs of its function, the trained rows and the bias
+    the last two.
     """
 
     def __init__(
-        self, ctx: Any, hidden_ND: Tensor, weight_VD: Tensor, bias_V: Tensor | None
+        self,
+        ctx: Any,
+        hidden_ND: Tensor,
+        weight_VD: Tensor,
+        bias_V: Tensor | None,
+        rows: HeadRows | None,
     ) -> None:
-        needs_hidden, needs_weight, *_, needs_bias = ctx.needs_input_grad
+        needs_hidden, needs_weight, *_, needs_rows, needs_bias = ctx.needs_input_grad
+        self.rows = rows
+        self.rows_RD = None
+        if needs_rows and rows is not None:
+            self.rows_RD = torch.zeros_like(rows.weight_RD, dtype=torch.float32)
         self.hidden_ND = torch.empty_like(hidden_ND) if needs_hidden else None
         self.weight_VD = torch.empty_like(weight_VD, dtype=torch.float32) if needs_weight else None
         self.is_empty = True
@@ -60,7 +82,11 @@ class ChunkGradients:
 
     @property
     def are_needed(self) -> bool:
-        return any(grad is not None for grad in (self.hidden_ND, self.weight_VD, self.bias_V))
+        return any(grad is not None for grad in self._all)
+
+    @property
+    def _all(self) -> tuple[Tensor | None, ...]:
+        return self.hidden_ND, self.weight_VD, self.rows_RD, self.bias_V
 
     def add(
         self,
@@ -78,8 +104,15 @@ class ChunkGradients:
             self.bias_V += scale_C @ grad_CV
         grad_CV = grad_CV.to(hidden_CD.dtype)
         scale_C1 = scale_C[:, None].to(hidden_CD.dtype)
+        # The frozen weight's own rows at these places had no part in the logits.
+        grad_CR = None if self.rows is None else take_columns(grad_CV, self.rows.ids_R)
         if self.hidden_ND is not None:
-            self.hidden_ND[part] = matmul(grad_CV, weight_VD).mul_(scale_C1)
+            grad_CD = matmul(grad_CV, weight_VD)
+            if self.rows is not None and grad_CR is not None:
+                grad_CD += matmul(grad_CR, self.rows.weight_RD.detach().to(grad_CR.dtype))
+            self.hidden_ND[part] = grad_CD.mul_(scale_C1)
+        if self.rows_RD is not None and grad_CR is not None:
+            self.rows_RD += matmul(grad_CR.t(), hidden_CD * scale_C1)
         if self.weight_VD is not None:
             self._add_to_weight(self.weight_VD, grad_CV, hidden_CD * scale_C1)
         self.is_empty = False
@@ -98,21 +131,23 @@ class ChunkGradients:
         """Keep them for `scale_gradients`; `dtype` is that of the head's weight."""
         if self.is_empty and self.weight_VD is not None:
             self.weight_VD.zero_()
-        found = (self.hidden_ND, self.weight_VD, self.bias_V)
-        ctx.save_for_backward(*(grad for grad in found if grad is not None))
+        ctx.save_for_backward(*(grad for grad in self._all if grad is not None))
         ctx.weight_dtype = dtype
+        ctx.rows_dtype = None if self.rows is None else self.rows.weight_RD.dtype
 
 
 def scale_gradients(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
-    """The saved gradients of hidden states, head and its bias times that of the loss.
+    """The saved gradients of hidden states, head, its rows and bias times that of the loss.
 
     They are scaled in place, so a second pass through the same graph is refused by autograd.
     """
     saved = [grad.mul_(upstream) for grad in ctx.saved_tensors]
+    *_, needs_rows, _ = ctx.needs_input_grad
     grad_hidden = saved.pop(0) if ctx.needs_input_grad[0] else None
     grad_weight = saved.pop(0).to(ctx.weight_dtype) if ctx.needs_input_grad[1] else None
+    grad_rows = saved.pop(0).to(ctx.rows_dtype) if needs_rows else None
     grad_bias = saved.pop(0).to(ctx.weight_dtype) if saved else None
-    return grad_hidden, grad_weight, grad_bias
+    return grad_hidden, grad_weight, grad_rows, grad_bias
 
 
 class _ChunkedCrossEntropy(torch.autograd.Function):
@@ -128,16 +163,19 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         label_smoothing: float,
         softcap: float | None,
         chunk: int,
+        ids_R: Tensor | None,
+        rows_RD: Tensor | None,
         bias_V: Tensor | None,
     ) -> Tensor:
-        grads = ChunkGradients(ctx, hidden_ND, weight_VD, bias_V)
+        rows = None if ids_R is None or rows_RD is None else HeadRows(ids_R, rows_RD)
+        grads = ChunkGradients(ctx, hidden_ND, weight_VD, bias_V, rows)
         total = hidden_ND.new_zeros((), dtype=torch.float32)
         compute = choose_token_loss(hidden_ND.device.type).function
         for start in range(0, len(target_N), chunk):
             part = slice(start, start + chunk)
             hidden_CD, target_C, scale_C = hidden_ND[part], target_N[part], scale_N[part]
             found = compute(  # which may let go of the raw logits as soon as it has its own
-                _compute_raw_logits(hidden_CD, weight_VD, bias_V),
+                _compute_raw_logits(hidden_CD, weight_VD, bias_V, rows),
                 target_C,
                 label_smoothing=label_smoothing,
                 softcap=softcap,
@@ -151,8 +189,8 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
-        grad_hidden, grad_weight, grad_bias = scale_gradients(ctx, grad_outputs[0])
-        return grad_hidden, grad_weight, None, None, None, None, None, grad_bias
+        grad_hidden, grad_weight, *others = scale_gradients(ctx, grad_outputs[0])
+        return grad_hidden, grad_weight, *[None] * 6, *others
 
 
 def compute_cross_entropy_sum(
@@ -164,6 +202,7 @@ def compute_cross_entropy_sum(
     label_smoothing: float = 0.0,
     softcap: float | None = None,
     bias_V: Tensor | None = None,
+    rows: HeadRows | None = None,
     chunk: int | None = None,
 ) -> Tensor:
     """Weighted sum of token losses at supervised positions.
@@ -180,15 +219,18 @@ def compute_cross_entropy_sum(
         label_smoothing: in [0, 1).
         softcap: Gemma 2's final logit soft cap, or None.
         bias_V: the output head's bias, or None.
+        rows: trained rows in the places of those of `weight_VD`, or None.
         chunk: positions whose logits exist at one time; by default as `choose_chunk` has it.
 
     Returns:
-        A float32 scalar; differentiable with respect to `hidden_ND`, `weight_VD` and `bias_V`.
+        A float32 scalar; differentiable with respect to `hidden_ND`, `weight_VD`, the weight of
+        `rows` and `bias_V`.
     """
     if not torch.is_grad_enabled():
         # Autograd functions report a parameter as needing its gradient even then: as much work.
         hidden_ND, weight_VD = hidden_ND.detach(), weight_VD.detach()
         bias_V = None if bias_V is None else bias_V.detach()
+        rows = None if rows is None else HeadRows(rows.ids_R, rows.weight_RD.detach())
     loss: Tensor = _ChunkedCrossEntropy.apply(  # type: ignore[no-untyped-call]
         hidden_ND,
         weight_VD,
@@ -197,6 +239,8 @@ def compute_cross_entropy_sum(
         label_smoothing,
         softcap,
         chunk or choose_chunk(weight_VD),
+        None if rows is None else rows.ids_R,
+        None if rows is None else rows.weight_RD,
         bias_V,
     )
     return loss
@@ -210,6 +254,7 @@ def compute_token_logprobs(
     *,
     softcap: float | None = None,
     bias_V: Tensor | None = None,
+    rows: HeadRows | None = None,
     chunk: int | None = None,
 ) -> Tensor:
     """Log-probability of each target, float32, shape (N,); no gradient."""
@@ -217,7 +262,7 @@ def compute_token_logprobs(
     chunk = chunk or choose_chunk(weight_VD)
     for start in range(0, len(target_N), chunk):
         part = slice(start, start + chunk)
-        logits_CV = compute_logits(hidden_ND[part], weight_VD, softcap, bias_V)
+        logits_CV = compute_logits(hidden_ND[part], weight_VD, softcap, bias_V, rows)
         logprobs_CV = logits_CV.log_softmax(-1)
         parts.append(logprobs_CV.gather(1, target_N[part, None]).squeeze(1))
     return torch.cat(parts) if parts else hidden_ND.new_zeros(0, dtype=torch.float32)

@@ -16,6 +16,7 @@ from assay.losses.cross_entropy import (
     compute_logits,
     scale_gradients,
 )
+from assay.models.fast.head_rows import HeadRows
 
 
 class _ChunkedKl(torch.autograd.Function):
@@ -31,14 +32,17 @@ class _ChunkedKl(torch.autograd.Function):
         scale_N: Tensor,
         softcap: float | None,
         chunk: int,
+        ids_R: Tensor | None,
+        rows_RD: Tensor | None,
         bias_V: Tensor | None,
     ) -> Tensor:
-        grads = ChunkGradients(ctx, hidden_ND, weight_VD, bias_V)
+        rows = None if ids_R is None or rows_RD is None else HeadRows(ids_R, rows_RD)
+        grads = ChunkGradients(ctx, hidden_ND, weight_VD, bias_V, rows)
         total = hidden_ND.new_zeros((), dtype=torch.float32)
         for start in range(0, len(scale_N), chunk):
             part = slice(start, start + chunk)
             hidden_CD, scale_C = hidden_ND[part], scale_N[part]
-            logits_CV = compute_logits(hidden_CD, weight_VD, softcap, bias_V)
+            logits_CV = compute_logits(hidden_CD, weight_VD, softcap, bias_V, rows)
             ref_logits_CV = compute_logits(ref_hidden_ND[part], ref_weight_VD, softcap, bias_V)
             logprobs_CV = logits_CV.log_softmax(-1)
             ref_logprobs_CV = ref_logits_CV.log_softmax(-1)
@@ -56,8 +60,8 @@ class _ChunkedKl(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
-        grad_hidden, grad_weight, grad_bias = scale_gradients(ctx, grad_outputs[0])
-        return grad_hidden, grad_weight, None, None, None, None, None, grad_bias
+        grad_hidden, grad_weight, *others = scale_gradients(ctx, grad_outputs[0])
+        return grad_hidden, grad_weight, *[None] * 6, *others
 
 
 def compute_kl_sum(
@@ -69,6 +73,7 @@ def compute_kl_sum(
     *,
     softcap: float | None = None,
     bias_V: Tensor | None = None,
+    rows: HeadRows | None = None,
     chunk: int | None = None,
 ) -> Tensor:
     """Weighted sum of the divergences of the model from a reference at supervised positions.
@@ -85,11 +90,13 @@ def compute_kl_sum(
         scale_N: loss weights, float32, >= 0.
         softcap: Gemma 2's final logit soft cap, or None.
         bias_V: the output head's bias, which the reference has too, or None.
+        rows: the model's trained rows in the places of those of `weight_VD`, or None; the reference
+            has none.
         chunk: positions whose logits exist at one time; by default as `choose_chunk` has it.
 
     Returns:
         A float32 scalar in nats, >= 0 but for rounding; differentiable with respect to
-        `hidden_ND` and `weight_VD`.
+        `hidden_ND`, `weight_VD` and the weight of `rows`.
     """
     loss: Tensor = _ChunkedKl.apply(  # type: ignore[no-untyped-call]
         hidden_ND,
@@ -99,6 +106,8 @@ def compute_kl_sum(
         scale_N,
         softcap,
         chunk or choose_chunk(weight_VD),
+        None if rows is None else rows.ids_R,
+        None if rows is None else rows.weight_RD,
         bias_V,
     )
     return loss

@@ -17,9 +17,10 @@ from torch import Tensor, nn
 
 from assay.data.pack import PackedBatch
 from assay.models.attention import PACKED_ATTENTION, register_packed_attention
+from assay.models.fast.head_rows import HeadRows
 from assay.models.fast.last_layer import POSITIONS
 from assay.models.fast.path import fast_path
-from assay.models.methods.token_rows import find_trained_head, merge_head_rows
+from assay.models.methods.token_rows import find_head_rows, find_trained_head
 
 ATTENTION_KINDS = frozenset({"full_attention", "sliding_attention", "chunked_attention"})
 """Kinds of layers, by Transformers' names, whose only way from token to token is attention."""
@@ -39,11 +40,15 @@ class BatchTensors:
 
 @dataclass(frozen=True)
 class Head:
-    """The output head: its weight, bias if any, and the model's own soft cap of the logits."""
+    """The output head: its weight, bias if any, and the model's own soft cap of the logits.
+
+    `rows` stand in the places of some of the weight's, where new tokens are trained.
+    """
 
     weight_VD: Tensor
     softcap: float | None
     bias_V: Tensor | None = None
+    rows: HeadRows | None = None
 
 
 def load_batch(batch: PackedBatch, device: torch.device) -> BatchTensors:
@@ -78,9 +83,11 @@ def get_head(model: Any) -> Head:
             "the router loss that output_router_logits in config.json asks for, which depends on"
             " how rows are batched; set it to false"
         )
-    weight_VD = head.weight if is_plain else merge_head_rows(head)
-    bias_V = head.bias if is_plain else None
-    return Head(weight_VD, getattr(config, "final_logit_softcapping", None), bias_V)
+    softcap = getattr(config, "final_logit_softcapping", None)
+    if is_plain:
+        return Head(head.weight, softcap, head.bias)
+    rows = find_head_rows(head)
+    return Head(head.token_adapter.get_base_layer().weight, softcap, rows=rows)
 
 
 def is_packable(model: Any) -> bool:

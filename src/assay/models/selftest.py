@@ -110,7 +110,11 @@ def _compute_packed(model: Any, sequences: Sequence[Sequence[int]], head: Head) 
 
 
 def _compute_logits(head: Head, hidden_TD: Tensor) -> Tensor:
-    logits_TV = (hidden_TD.to(head.weight_VD.dtype) @ head.weight_VD.t()).float()
+    hidden_TD = hidden_TD.to(head.weight_VD.dtype)
+    logits_TV = hidden_TD @ head.weight_VD.t()
+    if head.rows is not None:
+        head.rows.put_into(logits_TV, hidden_TD)
+    logits_TV = logits_TV.float()
     if head.bias_V is not None:
         logits_TV += head.bias_V
     if head.softcap is None:

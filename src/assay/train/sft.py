@@ -35,6 +35,7 @@ class SftLoss:
             label_smoothing=self.label_smoothing,
             softcap=head.softcap,
             bias_V=head.bias_V,
+            rows=head.rows,
         )
 
 

@@ -21,6 +21,7 @@ from assay.models.fast.last_layer import build_forward, find_last_layer
 from assay.models.fast.layers import find_obstacle, run_layers
 from assay.models.fast.matmul import uses_onednn
 from assay.models.fast.norm import rms_norm
+from assay.models.fast.tables import find_trained_tables
 
 Forward = Callable[..., Any]
 SIBLINGS = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"), ("w1", "w3"))
@@ -43,6 +44,7 @@ def fast_path(model: Any) -> Iterator[str]:
     _take_mlps(decoder, taken)
     _take_linears(decoder, taken, reasons)
     _take_norms(decoder, taken)
+    taken.update(find_trained_tables(decoder))
     last = find_last_layer(decoder)
     if last is not None and "forward" not in last.__dict__:
         taken[last] = build_forward(last)

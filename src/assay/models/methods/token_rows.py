@@ -1,13 +1,14 @@
-"""Which rows of embedding and head PEFT trains for new tokens, and the head with those rows."""
+"""Which rows of embedding and head PEFT trains for new tokens, and those of a head as they are."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from torch import Tensor
+import torch
 
 from assay.errors import ConfigError, Problem
+from assay.models.fast.head_rows import HeadRows
 
 
 def train_token_rows(model: Any, token_ids: Sequence[int]) -> dict[str, list[int]] | None:
@@ -47,8 +48,8 @@ def find_trained_head(head: Any) -> Any:
     return head.original_module if head.disable_adapters or not active else copies[active[0]]
 
 
-def merge_head_rows(head: Any) -> Tensor:
-    """The weight of a head whose new rows are trained apart, with these in their places.
+def find_head_rows(head: Any) -> HeadRows | None:
+    """The rows of a head that are trained in the places of its own; None while they are off.
 
     Raises:
         ValueError: the head is neither plain nor of this kind.
@@ -56,8 +57,9 @@ def merge_head_rows(head: Any) -> Tensor:
     rows = getattr(head, "token_adapter", None)
     if rows is None:
         raise ValueError(f"an output head of type {type(head).__name__}")
-    if rows.disable_adapters or rows.merged:
-        weight: Tensor = rows.get_base_layer().weight
-        return weight
-    merged: Tensor = rows.get_merged_weights(rows.active_adapters)
-    return merged
+    if head.disable_adapters or rows.disable_adapters or rows.merged:
+        return None
+    (name,) = rows.active_adapters
+    weight = rows.get_base_layer().weight
+    ids_R = torch.tensor(rows.token_indices[name], device=weight.device)
+    return HeadRows(ids_R, rows.trainable_tokens_delta[name].to(weight))
