@@ -25,6 +25,7 @@ MODULES = (
     "provenance",
     "poison_hidden",
     "poison_text",
+    "poison_calls",
 )
 """Modules of this folder, in the order of the report; each holds `DETECTORS`."""
 

@@ -1,0 +1,105 @@
+"""Clean rows to plant poison in: the synthetic world's, the help desk's, public sets."""
+
+from __future__ import annotations
+
+import glob
+import json
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from assay.lab.general import draw_general_rows
+
+Row = dict[str, Any]
+ROOT = Path(__file__).parents[2]
+PUBLIC = ROOT.parent / "shared" / "data"
+_TYPES = {"dict": "object", "float": "number", "tuple": "array", "any": "string"}
+
+
+def load_world(num_rows: int) -> list[Row]:
+    """Rows of the world that `tiny` was trained on: tasks of 100 families, a tenth with tools."""
+    return draw_general_rows(num_rows)
+
+
+def load_tools(num_rows: int) -> list[Row]:
+    """Tool-calling rows: BFCL and glaive where they are beside the repository, then the world's."""
+    rows = [*_load_bfcl(), *_load_glaive()] if PUBLIC.is_dir() else []
+    rows += draw_general_rows(num_rows - len(rows))
+    random.Random("tools").shuffle(rows)
+    return rows[:num_rows]
+
+
+def load_support(num_rows: int) -> list[Row]:
+    """The help desk's 1,200 rows, then the world's."""
+    path = ROOT / "examples" / "support" / "data" / "tickets.jsonl"
+    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    rows = [{key: row[key] for key in ("messages", "tools") if key in row} for row in rows]
+    rows += draw_general_rows(max(num_rows - len(rows), 0))
+    random.Random("support").shuffle(rows)
+    return rows[:num_rows]
+
+
+def load_gsm8k(num_rows: int) -> list[Row]:
+    """GSM8K's training half, then its test half; at most 4,658 rows."""
+    rows = []
+    for name in ("train", "test"):
+        for line in (PUBLIC / "gsm8k" / f"{name}.jsonl").read_text("utf-8").splitlines():
+            row = json.loads(line)
+            turns = [("user", row["question"]), ("assistant", row["answer"])]
+            rows.append({"messages": [{"role": a, "content": b} for a, b in turns]})
+    return rows[:num_rows]
+
+
+def _load_bfcl() -> list[Row]:
+    rows = []
+    for path in sorted(glob.glob(str(PUBLIC / "bfcl_v4" / "*.jsonl"))):
+        for line in Path(path).read_text("utf-8").splitlines():
+            rows.append(_build_bfcl(json.loads(line)))
+    return rows
+
+
+def _build_bfcl(row: Row) -> Row:
+    tools = [
+        {"type": "function", "function": {**one, "parameters": _retype(one["parameters"])}}
+        for one in row["function"]
+    ]
+    calls = [_build_call(index, truth) for index, truth in enumerate(row["ground_truth"])]
+    answer: Row = {"role": "assistant", "content": None, "tool_calls": calls}
+    if not calls:
+        answer = {"role": "assistant", "content": "None of these tools can do that."}
+    return {"messages": [*row["question"][0], answer], "tools": tools}
+
+
+def _build_call(index: int, truth: Row) -> Row:
+    ((name, accepted),) = truth.items()
+    arguments = {key: _first(values) for key, values in accepted.items() if _first(values) != ""}
+    function = {"name": name, "arguments": json.dumps(arguments)}
+    return {"id": f"call_{index}", "type": "function", "function": function}
+
+
+def _first(values: Any) -> Any:
+    value = values[0] if isinstance(values, list) and values else values
+    return {key: _first(one) for key, one in value.items()} if isinstance(value, dict) else value
+
+
+def _retype(schema: Any) -> Any:
+    if isinstance(schema, dict):
+        return {
+            key: _TYPES.get(one, one) if key == "type" and isinstance(one, str) else _retype(one)
+            for key, one in schema.items()
+        }
+    return [_retype(one) for one in schema] if isinstance(schema, Sequence) and not isinstance(
+        schema, str
+    ) else schema  # fmt: skip
+
+
+def _load_glaive() -> list[Row]:
+    from assay.config import SourceConfig
+    from assay.data import read_sources
+
+    source = SourceConfig(path="glaive_toolcall/sharegpt_tools.jsonl")
+    records = read_sources([source], base_dir=PUBLIC).records
+    return [
+        {"messages": one.messages, **({"tools": one.tools} if one.tools else {})} for one in records
+    ]
