@@ -8,12 +8,14 @@ from assay.cli.data_curating import register_curating
 from assay.cli.data_formats import formats
 from assay.cli.data_sources import (
     AcceptOption,
+    BaseOption,
     FilesArgument,
     RuleOption,
     SuiteOption,
     TestOption,
     ValidationOption,
     read_asked,
+    read_given,
 )
 from assay.cli.output import JsonFlag, print_result
 
@@ -35,6 +37,7 @@ def check(
     suite: SuiteOption = None,
     rule: RuleOption = None,
     accept: AcceptOption = None,
+    base: BaseOption = None,
     as_json: JsonFlag = False,
 ) -> int:
     """Say what is wrong with data, row by row.
@@ -47,11 +50,13 @@ def check(
     from assay.errors import EXIT_OK, EXIT_USAGE
 
     asked = read_asked(files, validation, test, suite, rule, accept)
+    given = read_given(base)
     with open_progress(as_json=as_json) as progress:
         checked = check_parts(
             asked.parts,
             base_dir=asked.base_dir,
             settings=asked.settings,
+            given=given,
             progress=lambda done, total: progress.count("rows checked", done, total),
         )
     value = checked.to_json() if as_json else {}

@@ -19,6 +19,8 @@ MODULES = (
     "form_echo",
     "form_lengths",
     "form_language",
+    "format_base",
+    "format_set",
     "secrets",
     "copies",
     "leakage",
