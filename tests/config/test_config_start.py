@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from assay.config import Loaded, dump, load
+from assay.config.start import count_virtual_tokens
 from assay.errors import ConfigError, Problem
 
 PLAIN = {
@@ -122,3 +123,18 @@ def test_a_start_from_no_adapter_is_refused(tmp_path: Path, nothing: str) -> Non
     (problem,) = find_problems(tmp_path, f"{{start_from: {nothing}}}")
     assert problem.key == "method.start_from"
     assert problem.got == "no adapter, or the same one twice"
+
+
+def test_virtual_tokens_are_counted_by_the_recipe_or_by_the_adapter_it_goes_on_from(
+    tmp_path: Path,
+) -> None:
+    write_adapter(tmp_path / "a", peft_type="PROMPT_TUNING", num_virtual_tokens=7)
+    methods = {
+        "{type: peft, config: {peft_type: PREFIX_TUNING, num_virtual_tokens: 20}}": 20,
+        "{type: peft, config: {peft_type: PROMPT_TUNING}, start_from: a}": 7,
+        "{type: peft, config: {peft_type: IA3}}": 0,
+        "lora": 0,
+    }
+    for method, expected in methods.items():
+        loaded = load_method(tmp_path, method)
+        assert count_virtual_tokens(loaded.recipe.method, tmp_path) == expected

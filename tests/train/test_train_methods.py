@@ -26,6 +26,7 @@ from assay.models.forward import packed_mode
 from assay.models.methods.freeze import unfreeze
 from assay.models.methods.passthrough import add_peft
 from assay.models.methods.start import add_start, go_on_from
+from assay.models.reuse import find_frozen_depth
 from assay.train.checkpoint import Checkpoints, trainable_tensors
 from assay.train.fit import FitSettings, fit
 from assay.train.optimizer import build_optimizers
@@ -292,6 +293,14 @@ def test_virtual_tokens_are_trained_on_as_they_are(tmp_path: Path, kind: str) ->
     assert largest_gap(logits(wrapped, rows), logits(first.eval(), rows)) == 0
     train(wrapped.get_base_model(), 1)
     assert largest_gap(logits(wrapped, rows), logits(first, rows)) > 1e-3
+
+
+@pytest.mark.parametrize("method", sorted(VIRTUAL))
+def test_no_layer_is_reused_below_virtual_tokens(method: str) -> None:
+    """They are trained below the lowest layer, or are keys and values of every layer."""
+    _, model = apply(method)
+    assert find_frozen_depth(model) == 0
+    assert find_frozen_depth(unfreeze(make_model(), top_layers=1)) == 1
 
 
 @pytest.mark.parametrize(

@@ -85,8 +85,8 @@ def describe_context(max_seq_len: int, context_len: int) -> Problem:
     return Problem(
         key="data.max_seq_len",
         got=str(max_seq_len),
-        allowed=f"at most {context_len}, the base's context",
-        do="lower it, or remove it to have the base's context",
+        allowed=f"at most {context_len}, what the base's context holds",
+        do="lower it, or remove it to have all of it",
     )
 
 
