@@ -118,7 +118,7 @@ def curate(
         **({} if not as_json else {"check": done.checked.to_json()}),
     }
     text = f"{store}: version {done.version.id}, {done.version.num_rows:,} rows\n"
-    print_result(value, text=text + render_checked(done.checked), as_json=as_json)
+    print_result(value, text=text + render_checked(done.checked, verb="curate"), as_json=as_json)
     return EXIT_USAGE if done.checked.verdict == "refused" else EXIT_OK
 
 

@@ -1,40 +1,264 @@
-"""A check as a person reads it on a terminal: verdict, counts by rule, the worst rows."""
+"""A check as a person reads it on a terminal: verdict, counts by rule, examples, what to do next.
+
+Data are hostile: what would move the cursor, colour the line or turn its direction is spelled out.
+"""
 
 from __future__ import annotations
 
-from itertools import islice
+import os
+import re
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from assay.cli.data_sources import Asked
+    from assay.data import Record
     from assay.data.curate import Checked, Finding
 
-_WORST = 20
-_ORDER = {"error": 0, "warning": 1, "info": 2}
+MAX_EXAMPLES = 20
+"""Findings that are printed, those of errors first, and of each rule one before its second."""
+MAX_LOOKED = 200_000
+"""Rows that are read again for the text around a finding; later ones are shown without it."""
+_ORDER = ("error", "warning", "info")
+_PLURALS = {"error": "errors", "warning": "warnings", "info": "info"}
+_COLOURS = {"error": "31", "warning": "33", "info": "36", "refused": "1;31", "warnings": "1;33"}
+_COLOURS |= {"clean": "1;32", "soft": "2", "bold": "1", "mark": "7"}
+_UNSEEN = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
+    r"\ud800-\udfff\U000e0000-\U000e0fff]"
+)
 
 
-def render_checked(checked: Checked) -> str:
-    """The whole text, worst rules first."""
-    rows = ", ".join(f"{part} {count:,}" for part, count in checked.num_rows.items())
-    lines = [f"{checked.verdict}: {rows} rows", ""]
-    severities = {name: one.severity for name, one in checked.settings.rules.items()}
-    for rule in sorted(checked.counts, key=lambda name: _ORDER[severities[name] or "info"]):
-        count = checked.counts[rule]
-        accepted = ", accepted" if rule in checked.accepted else ""
-        lines.append(
-            f"{severities[rule]:8} {rule:28} {count['findings']:>8,} in {count['rows']:,} rows"
-            f"{accepted}"
-        )
-    lines.append("")
-    worst = sorted(islice(checked.findings, 100_000), key=lambda one: _ORDER[one.severity])
-    lines += [render_finding(one) for one in worst[:_WORST]]
-    hidden = sum(count["findings"] for count in checked.counts.values()) - _WORST
-    if hidden > 0:
-        lines.append(f"… and {hidden:,} more; --json lists all")
-    lines += [f"not measured: {rule}: {why}" for rule, why in checked.not_measured.items()]
-    return "\n".join(lines)
+@dataclass(frozen=True)
+class Style:
+    """How wide lines are, and whether they are coloured."""
+
+    width: int = 100
+    is_coloured: bool = False
+
+    @classmethod
+    def of_terminal(cls) -> Style:
+        """Colours on a terminal alone, and not where NO_COLOR asks for none."""
+        is_coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        return cls(max(shutil.get_terminal_size((100, 24)).columns, 40), is_coloured)
+
+    def paint(self, text: str, kind: str) -> str:
+        """`text` in the colour of a kind."""
+        return f"\x1b[{_COLOURS[kind]}m{text}\x1b[0m" if self.is_coloured else text
+
+    def mark(self, text: str) -> str:
+        """`text` as what a finding is of: in reverse colours, else within ⟦ ⟧."""
+        return self.paint(text or " ", "mark") if self.is_coloured else f"⟦{text}⟧"
+
+
+def render_checked(
+    checked: Checked,
+    *,
+    asked: Asked | None = None,
+    style: Style | None = None,
+    verb: str = "check",
+) -> str:
+    """The whole text.
+
+    Args:
+        asked: what was checked; with it, examples are shown within their rows.
+        verb: the verb that was called, which decides what is proposed next.
+    """
+    style = style or Style.of_terminal()
+    worst = pick_worst(checked)
+    rows = _load(asked, worst) if asked else {}
+    found = [one for one in checked.findings if one.number in rows] if rows else []
+    sections = [
+        _render_verdict(checked, style),
+        _render_counts(checked, style),
+        [line for one in worst for line in _render_example(one, rows, found, style)],
+        _render_hidden(checked, len(worst)),
+        _render_unmeasured(checked, style),
+        _advise(checked, style, verb=verb),
+    ]
+    return "\n\n".join("\n".join(section) for section in sections if section)
 
 
 def render_finding(finding: Finding) -> str:
     """One line: place, rule, span and evidence."""
-    span = f" ⟦{finding.span.text}⟧" if finding.span else ""
-    return f"{finding.place} {finding.severity} {finding.rule}:{span} {finding.evidence}"
+    span = f" ⟦{show_plain(finding.span.text)}⟧" if finding.span else ""
+    told = show_plain(finding.evidence)
+    return f"{finding.place} {finding.severity} {finding.rule}:{span} {told}"
+
+
+def show_plain(text: str) -> str:
+    """`text` on one line, with every character that a terminal obeys or hides spelled out."""
+    return _UNSEEN.sub(_spell, text.replace("\n", "⏎"))
+
+
+def pick_worst(checked: Checked, *, most: int = MAX_EXAMPLES) -> list[Finding]:
+    """Findings to show, by severity; of each rule its first, then its second, and so on."""
+    kept: dict[str, list[Finding]] = {rule: [] for rule in _by_severity(checked)}
+    for one in checked.findings:
+        own = kept.setdefault(one.rule, [])
+        if len(own) < most:
+            own.append(one)
+    ranked = [
+        (_ORDER.index(one.severity), turn, place, one)
+        for place, own in enumerate(kept.values())
+        for turn, one in enumerate(own)
+    ]
+    return [one for *_, one in sorted(ranked, key=lambda entry: entry[:3])[:most]]
+
+
+def _by_severity(checked: Checked) -> list[str]:
+    return sorted(checked.counts, key=lambda rule: _ORDER.index(_severity(checked, rule)))
+
+
+def _severity(checked: Checked, rule: str) -> str:
+    return checked.settings[rule].severity or "info"
+
+
+def _render_verdict(checked: Checked, style: Style) -> list[str]:
+    parts = ", ".join(f"{part} {count:,}" for part, count in checked.num_rows.items())
+    findings = sum(count["findings"] for count in checked.counts.values())
+    told = f"{parts} rows; {findings:,} findings of {len(checked.counts)} rules"
+    return [f"{style.paint(checked.verdict, checked.verdict)}: {told}"]
+
+
+def _render_counts(checked: Checked, style: Style) -> list[str]:
+    lines = []
+    for severity in _ORDER:
+        rules = [rule for rule in checked.counts if _severity(checked, rule) == severity]
+        if rules:
+            lines.append(style.paint(_PLURALS[severity], severity))
+        lines += [_render_count(checked, rule) for rule in rules]
+    return lines
+
+
+def _render_count(checked: Checked, rule: str) -> str:
+    count = checked.counts[rule]
+    done = "accepted" if rule in checked.accepted else checked.settings[rule].action
+    return f"  {rule:28} {count['findings']:>8,} in {count['rows']:>8,} rows  {done}"
+
+
+def _load(asked: Asked, findings: Sequence[Finding]) -> dict[int, Record]:
+    from assay.data.curate.look import load_rows
+
+    numbers = [one.number for one in findings if one.number < MAX_LOOKED]
+    return load_rows(asked.parts, numbers, base_dir=asked.base_dir)
+
+
+def _render_example(
+    finding: Finding, rows: Mapping[int, Record], found: Sequence[Finding], style: Style
+) -> Iterator[str]:
+    head = f"{style.paint(finding.place, 'bold')} {style.paint(finding.severity, finding.severity)}"
+    yield f"{head} {finding.rule}"
+    passage = _render_passage(finding, rows.get(finding.number), found, style)
+    if passage:
+        yield f"  {passage}"
+    told = show_plain(finding.evidence)
+    related = f" (with {', '.join(finding.related[:3])})" if finding.related else ""
+    missing = related if not any(place in told for place in finding.related[:1]) else ""
+    yield from textwrap.wrap(
+        told + missing, style.width, initial_indent="  ", subsequent_indent="  "
+    )
+
+
+def _render_passage(
+    finding: Finding, record: Record | None, found: Sequence[Finding], style: Style
+) -> str:
+    """The span with what stands before and after it, as wide as the line; secrets stay hidden."""
+    from assay.data.curate.look import cut_text, read_texts
+
+    span = finding.span
+    if span is None:
+        return ""
+    text = read_texts(record).get(span.path) if record else None
+    before = after = ""
+    marked = span.text
+    if text is not None:
+        own = [one for one in found if one.number == finding.number and _path(one) == span.path]
+        own = [finding, *(one for one in own if one != finding)]
+        pieces = cut_text(text, own)
+        inside = [index for index, piece in enumerate(pieces) if 0 in piece.findings]
+        if inside:
+            first, last = inside[0], inside[-1]
+            before = "".join(piece.text for piece in pieces[:first])
+            marked = "".join(piece.text for piece in pieces[first : last + 1])
+            after = "".join(piece.text for piece in pieces[last + 1 :])
+    room = max(style.width - len(span.path) - 6, 30)
+    return f"{style.paint(span.path, 'soft')}: {_fit(before, marked, after, room, style)}"
+
+
+def _fit(before: str, marked: str, after: str, room: int, style: Style) -> str:
+    shown = _cut_middle(show_plain(marked), room - 2)
+    side = max((room - len(shown) - 2) // 2, 0)
+    left, right = show_plain(before[-room:]), show_plain(after[:room])
+    spare = max(side - len(right), 0)
+    left = left if len(left) <= side + spare else "…" + left[len(left) - side - spare + 1 :]
+    spare = max(room - 2 - len(shown) - len(left), 0)
+    right = right if len(right) <= spare else right[: max(spare - 1, 0)] + "…"
+    return f"{left if side else ''}{style.mark(shown)}{right if side else ''}"
+
+
+def _cut_middle(text: str, room: int) -> str:
+    if len(text) <= room:
+        return text
+    half = (room - 3) // 2
+    return f"{text[:half]} … {text[-half:]}"
+
+
+def _path(finding: Finding) -> str | None:
+    return finding.span.path if finding.span else None
+
+
+def _render_hidden(checked: Checked, shown: int) -> list[str]:
+    hidden = sum(count["findings"] for count in checked.counts.values()) - shown
+    if hidden <= 0:
+        return []
+    return [f"… and {hidden:,} more findings; --report FILE.html shows them, --json lists all"]
+
+
+def _render_unmeasured(checked: Checked, style: Style) -> list[str]:
+    reasons: dict[str, list[str]] = {}
+    for rule, why in checked.not_measured.items():
+        reasons.setdefault(why, []).append(rule)
+    lines = []
+    for why, rules in reasons.items():
+        told = f"not measured: {', '.join(rules)}: {why}"
+        lines += textwrap.wrap(told, style.width, subsequent_indent="  ")
+    return lines
+
+
+def _advise(checked: Checked, style: Style, *, verb: str) -> list[str]:
+    """What can be done about it; nothing for clean data."""
+    severities = {rule: _severity(checked, rule) for rule in checked.counts}
+    errors = [r for r, one in severities.items() if one == "error" and r not in checked.accepted]
+    weak = [rule for rule, one in severities.items() if one == "warning"]
+    mended = {one.number for one in checked.findings if _is_mended(one, checked)}
+    lines: list[tuple[str, str]] = []
+    if mended and verb == "check":
+        told = f"mends {len(mended):,} rows into a new version"
+        lines.append(("assay data curate FILE…", f"{told}; --dry-run PLAN shows how first"))
+    if errors:
+        lines.append((f"--accept {errors[0]}", "lets errors of a rule stand (recipe: data.accept)"))
+    if errors or weak:
+        rule = (weak or errors)[0]
+        lines.append((f"--rule {rule}=off", "or =info, or an action (recipe: data.rules)"))
+    if not lines:
+        return []
+    wide = max(len(one) for one, _ in lines)
+    rows = [f"  {style.paint(f'{one:{wide}}', 'bold')}  {told}" for one, told in lines]
+    return ["what to do next", *rows]
+
+
+def _is_mended(finding: Finding, checked: Checked) -> bool:
+    """Whether a plan does something to the row; see `assay.data.curate.plan.make_plan`."""
+    if finding.part != "train" or finding.fix == "keep" or finding.severity == "info":
+        return False
+    return not (finding.severity == "error" and checked.settings.accepts(finding.rule))
+
+
+def _spell(found: re.Match[str]) -> str:
+    code = ord(found.group())
+    return chr(0x2400 + code) if code < 0x20 else f"⟨U+{code:04X}⟩"

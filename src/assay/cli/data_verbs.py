@@ -60,7 +60,8 @@ def check(
             progress=lambda done, total: progress.count("rows checked", done, total),
         )
     value = checked.to_json() if as_json else {}
-    print_result(value, text=render_checked(checked), as_json=as_json)
+    text = "" if as_json else render_checked(checked, asked=asked)
+    print_result(value, text=text, as_json=as_json)
     return EXIT_USAGE if checked.verdict == "refused" else EXIT_OK
 
 
