@@ -10,7 +10,6 @@ import typer
 
 if TYPE_CHECKING:
     from assay.config import DataConfig, SourceConfig
-    from assay.data.curate import Given
     from assay.data.curate.settings import Settings
 
 FilesArgument = Annotated[
@@ -35,9 +34,11 @@ AcceptOption = Annotated[
     list[str] | None,
     typer.Option("--accept", metavar="RULE", help="Errors of this rule may stand; or all."),
 ]
-BaseOption = Annotated[
+WorkOption = Annotated[
     str | None,
-    typer.Option(help="A base (tiny, a folder or a Hub id), whose tokens and template are asked."),
+    typer.Option(
+        metavar="DIR", help="Folder for what is found on the way: a check cut off goes on there."
+    ),
 ]
 
 
@@ -90,19 +91,6 @@ def read_asked(
         source = SourceConfig(path=str(Path(path).resolve()) if Path(path).exists() else path)
         parts[f"suite:{Path(path).stem}"] = [source]
     return Asked(parts, base_dir, settle(rules, accepted))
-
-
-def read_given(base: str | None) -> Given | None:
-    """What the rules may ask of the base that is named, if one is.
-
-    Raises:
-        ConfigError: no such base.
-    """
-    if base is None:
-        return None
-    from assay.pipeline.given import read_tokenizer
-
-    return read_tokenizer(base)
 
 
 def _load_data(path: str) -> tuple[DataConfig, Path]:

@@ -8,14 +8,13 @@ from assay.cli.data_curating import register_curating
 from assay.cli.data_formats import formats
 from assay.cli.data_sources import (
     AcceptOption,
-    BaseOption,
     FilesArgument,
     RuleOption,
     SuiteOption,
     TestOption,
     ValidationOption,
+    WorkOption,
     read_asked,
-    read_given,
 )
 from assay.cli.output import JsonFlag, print_result
 
@@ -37,26 +36,27 @@ def check(
     suite: SuiteOption = None,
     rule: RuleOption = None,
     accept: AcceptOption = None,
-    base: BaseOption = None,
+    work: WorkOption = None,
     as_json: JsonFlag = False,
 ) -> int:
     """Say what is wrong with data, row by row.
 
     Exit code 0: nothing that stops a run; 2: errors, which `assay run` would refuse.
     """
+    from pathlib import Path
+
     from assay.cli.data_text import render_checked
     from assay.cli.live import open_progress
     from assay.data.curate import check_parts
     from assay.errors import EXIT_OK, EXIT_USAGE
 
     asked = read_asked(files, validation, test, suite, rule, accept)
-    given = read_given(base)
     with open_progress(as_json=as_json) as progress:
         checked = check_parts(
             asked.parts,
             base_dir=asked.base_dir,
             settings=asked.settings,
-            given=given,
+            work=Path(work) if work else None,
             progress=lambda done, total: progress.count("rows checked", done, total),
         )
     value = checked.to_json() if as_json else {}

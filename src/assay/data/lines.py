@@ -14,7 +14,7 @@ import json
 import sys
 from collections.abc import Iterator
 from itertools import chain
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from assay.data.json_text import (
     RefusedValue,
@@ -35,10 +35,16 @@ _DELIMITERS = ("\t", ";", "|", ",")
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-def iterate_lines(stream: BinaryIO, file: str) -> Iterator[tuple[int, str | Problem]]:
-    """Number (from 1) and text of each line, blank ones too; or why it is not UTF-8."""
-    offset = 0
-    for number, raw in enumerate(stream, start=1):
+def iterate_lines(
+    stream: BinaryIO, file: str, *, first: int = 1, offset: int = 0
+) -> Iterator[tuple[int, str | Problem]]:
+    """Number and text of each line, blank ones too; or why it is not UTF-8.
+
+    Args:
+        first: number of the stream's first line in its file, from 1.
+        offset: bytes of the file that come before it.
+    """
+    for number, raw in enumerate(stream, start=first):
         if number == 1 and raw.startswith(_UTF16_MARKS):
             raise DataError(Problem("a UTF-16 file", "UTF-8", "save it as UTF-8", file, 1))
         yield number, _decode_line(raw, file, number, offset)
@@ -61,13 +67,44 @@ def _decode_line(raw: bytes, file: str, number: int, offset: int) -> str | Probl
         )
 
 
-def read_jsonl(stream: BinaryIO, file: str) -> Iterator[Row | Problem]:
-    """One JSON object a line."""
-    for number, line in iterate_lines(stream, file):
+def read_jsonl(
+    stream: BinaryIO, file: str, *, first: int = 1, offset: int = 0
+) -> Iterator[Row | Problem]:
+    """One JSON object a line; `first` and `offset` as in `iterate_lines`."""
+    for number, line in iterate_lines(stream, file, first=first, offset=offset):
         if isinstance(line, Problem):
             yield line
         elif line.strip():
             yield _parse_line(line, file, number)
+
+
+class LineBlock(NamedTuple):
+    """Whole lines of a JSON Lines file, and what `read_jsonl` needs to read them apart."""
+
+    first: int
+    offset: int
+    num_rows: int
+    content: bytes
+
+
+def iterate_blocks(stream: BinaryIO, *, size: int) -> Iterator[LineBlock]:
+    """The lines of a JSON Lines file in blocks of `size` bytes and the rest of the last line."""
+    first, offset = 1, 0
+    while content := stream.read(size):
+        content += stream.readline()
+        yield LineBlock(first, offset, _count_rows(content), content)
+        first += content.count(b"\n")
+        offset += len(content)
+
+
+def _count_rows(content: bytes) -> int:
+    """Rows that `read_jsonl` makes of whole lines: all but the blank ones."""
+    num_lines = content.count(b"\n") + (not content.endswith(b"\n"))
+    num_objects = content.count(b"\n{") + content.startswith(b"{")
+    if num_objects == num_lines:
+        return num_lines
+    lines = (_decode_line(raw, "", 1, 0) for raw in io.BytesIO(content))
+    return sum(isinstance(line, Problem) or bool(line.strip()) for line in lines)
 
 
 def _parse_line(line: str, file: str, number: int) -> Row | Problem:

@@ -147,10 +147,14 @@ def to_json_value(value: Any) -> Any:
     raise ValueError(describe_type(value))
 
 
+def build_content(record: Record) -> str:
+    """What is trained on as canonical JSON: kind, messages and tools, not where they came from."""
+    return canonical_json({"kind": record.kind, "messages": record.messages, "tools": record.tools})
+
+
 def compute_content_hash(record: Record) -> str:
-    """SHA-256 (hex) of what is trained on: kind, messages and tools, not where they came from."""
-    content = {"kind": record.kind, "messages": record.messages, "tools": record.tools}
-    return hashlib.sha256(canonical_json(content).encode()).hexdigest()
+    """SHA-256 (hex) of `build_content`."""
+    return hashlib.sha256(build_content(record).encode()).hexdigest()
 
 
 def assign_ids(records: Iterable[Record]) -> list[Record]:

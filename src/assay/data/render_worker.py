@@ -9,8 +9,8 @@ import json
 import sys
 
 from assay.chat import parse_chat_tokenizer
-from assay.data.render_pool import receive, send
 from assay.data.rendered import Content, encode_rows, render_row
+from assay.data.worker_pool import receive, send
 from assay.errors import UsageError
 
 

@@ -20,7 +20,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import fsspec
 
 from assay.data.columnar import HubDataset, load_hub_dataset, read_parquet
-from assay.data.lines import read_csv, read_json, read_jsonl, read_text
+from assay.data.lines import (
+    LineBlock,
+    iterate_blocks,
+    read_csv,
+    read_json,
+    read_jsonl,
+    read_text,
+)
 from assay.data.records import Row
 from assay.data.versions import ROWS, VersionStore
 from assay.errors import DataError, Problem
@@ -46,6 +53,7 @@ READERS: dict[str, RowReader] = {
 }
 COMPRESSIONS = frozenset({".gz", ".bz2", ".xz", ".zst"})
 READABLE = ", ".join(READERS)
+BLOCK_BYTES = 1 << 20
 
 # Files of these names beside others are held-out splits, at an end of the name: dev.jsonl,
 # gsm8k_test.jsonl.gz, test-00000-of-00001.parquet.
@@ -65,13 +73,15 @@ class Opened:
     """Rows of one source, in order, each a `Row` or the `Problem` of a row that cannot be read.
 
     `files` are names as printed in problems; `skipped` are files of a folder that no reader knows;
-    `revision` is the commit of a Hub dataset, where it is known.
+    `revision` is the commit of a Hub dataset, where it is known. `blocks`, where every file is
+    JSON Lines, are the same rows as lines that nobody has read yet, with the names of their files.
     """
 
     rows: Iterator[Row | Problem]
     files: list[str]
     skipped: list[str]
     revision: str | None = None
+    blocks: Iterator[tuple[str, LineBlock]] | None = None
 
 
 def open_source(source: SourceConfig, *, base_dir: Path) -> Opened:
@@ -100,10 +110,13 @@ def open_source(source: SourceConfig, *, base_dir: Path) -> Opened:
     if not readable:
         raise DataError(_nothing_readable(shown))
     _refuse_mixed_splits(shown, [label for _, label in readable] if is_folder else [])
+    files = [(name, label, _reader(label)) for name, label in readable]
+    is_lines = all(reader is read_jsonl for _, _, reader in files)
     return Opened(
-        rows=_read_files(filesystem, [(name, label, _reader(label)) for name, label in readable]),
+        rows=_read_files(filesystem, files),
         files=[label for _, label in readable],
         skipped=[label for name, label in pairs if (name, label) not in readable],
+        blocks=_read_blocks(filesystem, readable) if is_lines else None,
     )
 
 
@@ -246,6 +259,14 @@ def _read_files(
         _require_codec(label)
         with _located(label), filesystem.open(name, "rb", compression="infer") as stream:
             yield from reader(stream, label)
+
+
+def _read_blocks(filesystem: Any, files: list[tuple[str, str]]) -> Iterator[tuple[str, LineBlock]]:
+    for name, label in files:
+        _require_codec(label)
+        with _located(label), filesystem.open(name, "rb", compression="infer") as stream:
+            for block in iterate_blocks(stream, size=BLOCK_BYTES):
+                yield label, block
 
 
 def _require_codec(file: str) -> None:

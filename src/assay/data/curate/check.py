@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
-import tempfile
+import os
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 from assay.data.curate.detector import Given
 from assay.data.curate.detectors import list_detectors, list_rules
 from assay.data.curate.engine import Engine, Progress
-from assay.data.curate.finding import Finding
-from assay.data.curate.parts import Parts, ReadRow, read_parts
+from assay.data.curate.finding import Finding, Severity
+from assay.data.curate.parts import Parts, ReadRow, cut_parts
+from assay.data.curate.pieces import Piece, cut_rows
 from assay.data.curate.settings import Settings, resolve_settings
 from assay.data.pathologies import PATHOLOGIES
+from assay.runs.atomic import disk_full_named
 
 Verdict = Literal["clean", "warnings", "refused"]
 
@@ -31,6 +35,7 @@ class Checked:
         accepted: rules with errors that the user lets stand.
         not_measured: rule to the reason why it was not looked for.
         file: every finding, one JSON object a line, in the order of the rows.
+        scratch: the temporary folder of `file`, where the caller named none: it goes with this.
     """
 
     verdict: Verdict
@@ -40,6 +45,7 @@ class Checked:
     not_measured: dict[str, str]
     file: Path
     settings: Settings = field(repr=False)
+    scratch: TemporaryDirectory[str] | None = field(default=None, repr=False, compare=False)
 
     @property
     def findings(self) -> Iterator[Finding]:
@@ -70,6 +76,7 @@ def check_parts(
     system: str | None = None,
     group_by: str | None = None,
     progress: Progress = lambda done, total: None,
+    num_cpus: int | None = None,
 ) -> Checked:
     """Check the sources of each part (train, validation, test, ``suite:NAME``).
 
@@ -77,14 +84,17 @@ def check_parts(
         base_dir: where relative paths start.
         settings: by default every rule as it comes.
         given: what a model can tell; rules that need more are not measured.
-        work: folder for what is kept between the passes; by default a temporary one.
+        work: folder for what is kept between the passes, about as large as the data; a check that
+            was cut off goes on there. By default a temporary one.
+        num_cpus: processes at most; by default as many as this one may use CPUs.
 
     Raises:
         DataError: a source that cannot be read at all.
         ResourceError: the disk is full.
     """
-    rows = read_parts(parts, base_dir=base_dir, system=system, group_by=group_by)
-    return check_rows(rows, settings=settings, given=given, work=work, progress=progress)
+    pieces = cut_parts(parts, base_dir=base_dir, system=system, group_by=group_by)
+    given = replace(given or Given(), parts=tuple(parts))
+    return _check(pieces, settings, given, work, progress, num_cpus)
 
 
 def check_rows(
@@ -94,40 +104,86 @@ def check_rows(
     given: Given | None = None,
     work: Path | None = None,
     progress: Progress = lambda done, total: None,
+    num_cpus: int | None = None,
 ) -> Checked:
     """As `check_parts`, for rows that are already being read."""
+    return _check(cut_rows(rows), settings, given, work, progress, num_cpus)
+
+
+def _check(
+    pieces: Iterable[Piece],
+    settings: Settings | None,
+    given: Given | None,
+    work: Path | None,
+    progress: Progress,
+    num_cpus: int | None,
+) -> Checked:
     settings = settings or resolve_settings(list_rules().values())
-    work = work or Path(tempfile.mkdtemp(prefix="assay-check-"))
-    engine = Engine(list_detectors(), settings, work=work, given=given, progress=progress)
-    file = work / "findings.jsonl"
-    findings = sorted(engine.run(rows), key=lambda one: one.number)
-    file.write_text("".join(_line(one) for one in findings), encoding="utf-8")
-    return _judge(findings, engine, settings, file)
+    scratch = None if work else TemporaryDirectory(prefix="assay-check-")
+    folder = Path(scratch.name) if scratch else work
+    assert folder is not None
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    engine = Engine(
+        list_detectors(), settings, work=folder, given=given, progress=progress, num_cpus=num_cpus
+    )
+    file = folder / "findings.jsonl"
+    tally = _write(engine.run(pieces), file)
+    num_rows = engine.read_kept().count_rows()
+    if scratch:
+        for name in ("pieces", "late"):
+            shutil.rmtree(folder / name, ignore_errors=True)
+    return _judge(tally, engine, settings, file, num_rows, scratch)
 
 
-def _line(finding: Finding) -> str:
-    return json.dumps(finding.to_json(), ensure_ascii=False) + "\n"
+@dataclass
+class _Tally:
+    """Findings and rows by rule, and the severities that there are, counted as they are written."""
+
+    findings: Counter[str] = field(default_factory=Counter)
+    rows: Counter[str] = field(default_factory=Counter)
+    severities: dict[str, Severity] = field(default_factory=dict)
+    last: dict[str, int] = field(default_factory=dict)
+
+    def add(self, finding: Finding) -> None:
+        rule = finding.rule
+        self.findings[rule] += 1
+        self.rows[rule] += self.last.get(rule) != finding.number
+        self.last[rule] = finding.number
+        self.severities[rule] = finding.severity
 
 
-def _judge(findings: Sequence[Finding], engine: Engine, settings: Settings, file: Path) -> Checked:
-    counts = _count(findings)
-    errors = {one.rule for one in findings if one.severity == "error"}
+def _write(findings: Iterable[Finding], file: Path) -> _Tally:
+    """All findings to `file`, in one piece or not at all."""
+    tally = _Tally()
+    scratch = file.with_suffix(f".{os.getpid()}.tmp")
+    with disk_full_named(file), scratch.open("w", encoding="utf-8") as lines:
+        for finding in findings:
+            tally.add(finding)
+            lines.write(json.dumps(finding.to_json(), ensure_ascii=False) + "\n")
+    os.replace(scratch, file)
+    return tally
+
+
+def _judge(
+    tally: _Tally,
+    engine: Engine,
+    settings: Settings,
+    file: Path,
+    num_rows: dict[str, int],
+    scratch: TemporaryDirectory[str] | None,
+) -> Checked:
+    errors = {rule for rule, severity in tally.severities.items() if severity == "error"}
     accepted = tuple(sorted(rule for rule in errors if settings.accepts(rule)))
     verdict: Verdict = "clean"
-    if any(one.severity != "info" for one in findings):
+    if set(tally.severities.values()) - {"info"}:
         verdict = "warnings"
     if errors - set(accepted):
         verdict = "refused"
-    parts = Counter(engine.places.part(number) for number in range(len(engine.places)))
-    return Checked(verdict, dict(parts), counts, accepted, engine.not_measured, file, settings)
-
-
-def _count(findings: Iterable[Finding]) -> dict[str, dict[str, int]]:
-    found: dict[str, list[int]] = {}
-    for one in findings:
-        found.setdefault(one.rule, []).append(one.number)
-    order = sorted(found, key=lambda rule: (-len(found[rule]), rule))
-    return {rule: {"findings": len(found[rule]), "rows": len(set(found[rule]))} for rule in order}
+    order = sorted(tally.rows, key=lambda rule: (-tally.findings[rule], rule))
+    counts = {rule: {"findings": tally.findings[rule], "rows": tally.rows[rule]} for rule in order}
+    return Checked(
+        verdict, num_rows, counts, accepted, engine.not_measured, file, settings, scratch
+    )
 
 
 def settle(given: Mapping[str, Any] | None, accept: Sequence[str] = ()) -> Settings:

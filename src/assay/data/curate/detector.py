@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from assay.data.curate.batch import Batch, CheckedRow
@@ -33,16 +34,33 @@ class Given:
         score: records to the base's mean loss of their trained tokens, float32 (records,), in nats.
         fit: tunes the base on the first records and scores the second: as `score`.
         tokenizer: the base's chat tokenizer (`assay.chat`).
-        context_len: tokens that the base can read at once.
         traits: the base's persona vectors, trait to unit vector of shape (D,) as `embed` has it.
+        identity: names the model, so that what was concluded with it can be kept; empty: it is not.
+        parts: names of the parts that are checked; empty where that is not known beforehand.
+        fingerprints: files of `assay data fingerprint` by the name of their suite.
     """
 
     embed: Callable[[Sequence[Record]], np.ndarray[Any, Any]] | None = None
     score: Callable[[Sequence[Record]], np.ndarray[Any, Any]] | None = None
     fit: Callable[[Sequence[Record], Sequence[Record]], np.ndarray[Any, Any]] | None = None
     tokenizer: Any = None
-    context_len: int | None = None
     traits: Mapping[str, np.ndarray[Any, Any]] | None = None
+    identity: str = ""
+    parts: tuple[str, ...] = ()
+    fingerprints: Mapping[str, Path] = field(default_factory=dict)
+
+    @property
+    def has_model(self) -> bool:
+        """Whether there is anything that another process could not be told."""
+        return any(
+            one is not None
+            for one in (self.embed, self.score, self.fit, self.tokenizer, self.traits)
+        )
+
+    @property
+    def can_be_named(self) -> bool:
+        """Whether what is concluded with it can be told from what another model would find."""
+        return bool(self.identity) or not self.has_model
 
 
 class Evidence(Protocol):

@@ -1,35 +1,40 @@
-"""Runs every detector over every row, in two passes and bounded memory.
+"""Runs every detector over every row, in two passes, on all CPUs and in bounded memory.
 
-The first pass reads, numbers and scans the rows in batches, and keeps each batch with its hits and
-sketches in a work folder; the second lets detectors conclude from the sketches.
+The first pass reads and scans the rows piece by piece, each wherever a CPU is free, and keeps what
+it finds in a work folder; in the second, detectors conclude from what was kept. Both passes go on
+where they were cut off. What is found does not depend on how many processes there are.
 """
 
 from __future__ import annotations
 
-import pickle
+import hashlib
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from contextlib import ExitStack
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any
 
-from assay.data.curate.batch import Batch, CheckedRow
-from assay.data.curate.detector import Detector, Given, Sketch
-from assay.data.curate.detectors.reading import name_problem
+from assay.data.curate.detector import Detector, Given
+from assay.data.curate.evidence import Kept
 from assay.data.curate.finding import Finding, Hit
-from assay.data.curate.parts import ReadRow
-from assay.data.curate.places import UNREAD, Places
+from assay.data.curate.jobs import Job, ask_conclude, ask_scan, encode_job
+from assay.data.curate.late import LateHits
+from assay.data.curate.pieces import Piece, number_pieces
 from assay.data.curate.settings import Settings
-from assay.data.records import compute_content_hash
-from assay.errors import Problem
+from assay.data.worker_pool import WorkerLost, WorkerPool, build_command
+from assay.runs.cpus import count_granted_cpus
+from assay.runs.hashes import sha256_file
 
-BATCH_ROWS = 2_000
+# Fewer are checked before another process has started.
+MIN_PARALLEL_PIECES = 5
+_COMMAND = build_command("assay.data.curate.scan_worker")
 
 Progress = Callable[[int, int], None]
 """Rows done, and rows in all as far as that is known (at least those done)."""
 
 
 class Engine:
-    """One check: its detectors, its settings, and the folder that it works in."""
+    """One check, from pieces to findings."""
 
     def __init__(
         self,
@@ -39,154 +44,150 @@ class Engine:
         work: Path,
         given: Given | None = None,
         progress: Progress = lambda done, total: None,
+        num_cpus: int | None = None,
     ) -> None:
-        self.settings = settings
-        self.given = given or Given()
-        self.places = Places()
         self.not_measured: dict[str, str] = {}
-        self.num_rows = 0
+        self._settings = settings
+        self._given = given or Given()
         self._progress = progress
-        self._work = work
-        self._num_batches = 0
-        self._starts: list[int] = []
-        self._detectors = [one for one in detectors if self._is_ready(one)]
+        self._num_cpus = num_cpus or count_granted_cpus()
+        ready = tuple(one for one in detectors if self._is_ready(one))
+        self._job = Job(ready, settings, work, self._given)
+        self._keys: list[str] = []
 
     def _is_ready(self, detector: Detector) -> bool:
-        rules = [rule.name for rule in detector.rules if self.settings.is_on(rule.name)]
-        reason = detector.is_ready(self.given, self.settings) if rules else None
+        rules = [rule.name for rule in detector.rules if self._settings.is_on(rule.name)]
+        reason = detector.is_ready(self._given, self._settings) if rules else None
         if reason is not None:
             self.not_measured |= dict.fromkeys(rules, reason)
         return bool(rules) and reason is None
 
-    def run(self, rows: Iterable[ReadRow]) -> Iterator[Finding]:
-        """The findings: of single rows as they are read, then those of many rows together."""
-        for chunk in _chunks(rows, BATCH_ROWS):
-            yield from self._locate(self._take(chunk))
-            self._progress(len(self.places), len(self.places))
-        for detector in self._detectors:
-            if detector.conclude is not None:
-                evidence = StoredEvidence(self, detector.name)
-                yield from self._locate(detector.conclude(evidence, self.settings))
+    def run(self, pieces: Iterable[Piece]) -> Iterator[Finding]:
+        """The findings, in the order of the rows; those of one row in that of the detectors.
 
-    def _take(self, chunk: list[ReadRow]) -> list[Hit]:
-        hits: list[Hit] = []
-        checked: list[CheckedRow] = []
-        self._starts.append(len(self.places))
-        for read in chunk:
-            if read.record is None:
-                index = None
-                number = self.places.add(read.part, read.file, read.line, index, UNREAD)
-                hits += [Hit(number, name_problem(one), _tell(one)) for one in read.problems]
+        Raises:
+            DataError: a file whose rest cannot be read.
+            ResourceError: the disk is full, or a process was lost.
+        """
+        with ExitStack() as stack:
+            numbered = number_pieces(pieces)
+            first = list(islice(numbered, MIN_PARALLEL_PIECES))
+            pool = None
+            if len(first) == MIN_PARALLEL_PIECES and self._num_cpus > 1 and self._job.can_be_sent:
+                greeting = encode_job(self._job)
+                pool = WorkerPool(_COMMAND, greeting, self._num_cpus, doing="checks rows")
+                stack.enter_context(pool)
+            self._scan(chain(first, numbered), pool)
+            self._conclude(pool)
+        yield from self._locate()
+
+    def _scan(self, pieces: Iterable[Piece], pool: WorkerPool | None) -> None:
+        """At most two pieces for each process are in memory at a time."""
+        job, begun = self._job, deque[Callable[[], None]]()
+        ahead = 2 * pool.num_workers if pool else 0
+        settings_key = job.compute_key()
+        for piece in pieces:
+            key = piece.compute_key(settings_key)
+            self._keys.append(key)
+            if not job.store.is_done(piece.index, key):
+                begun.append(self._begin_scan(piece, key, pool))
+            while len(begun) > ahead:
+                begun.popleft()()
+            self._progress(piece.number, piece.number)
+        while begun:
+            begun.popleft()()
+
+    def _begin_scan(self, piece: Piece, key: str, pool: WorkerPool | None) -> Callable[[], None]:
+        here = lambda: self._job.scan(piece, key)  # noqa: E731
+        return _begin(ask_scan(piece, key), pool, here) if pool else here
+
+    def _conclude(self, pool: WorkerPool | None) -> None:
+        # A model cannot be sent, so where there is one everything is concluded here.
+        pool = None if self._given.has_model else pool
+        key = self._compute_late_key()
+        begun = []
+        for detector in self._job.detectors:
+            if detector.conclude is None:
                 continue
-            digest = compute_content_hash(read.record)
-            number = self.places.add_record(read.part, read.record, digest)
-            checked.append(CheckedRow(number, read.part, read.record))
-        self.num_rows += len(checked)
-        batch = Batch(checked)
-        sketches: dict[str, Sketch] = {}
-        for detector in self._detectors:
-            if detector.scan is not None:
-                hits += detector.scan(batch, self.settings)
-            if detector.sketch is not None:
-                sketches[detector.name] = detector.sketch(batch, self.settings)
-        self._store(checked, sketches)
-        return sorted(hits, key=lambda hit: hit.number)
+            late = LateHits(self._job.folder, detector.name)
+            if not (self._given.can_be_named and late.is_done(key)):
+                begun.append(self._begin_conclude(detector, key, pool))
+        for finish in begun:
+            finish()
 
-    def _store(self, rows: list[CheckedRow], sketches: dict[str, Sketch]) -> None:
-        for name, value in (("rows", rows), *sketches.items()):
-            path = self._path(name, self._num_batches)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(pickle.dumps(value))
-        self._num_batches += 1
+    def _begin_conclude(
+        self, detector: Detector, key: str, pool: WorkerPool | None
+    ) -> Callable[[], None]:
+        num_pieces = len(self._keys)
+        here = lambda: self._job.conclude(detector, num_pieces, key)  # noqa: E731
+        return _begin(ask_conclude(detector, num_pieces, key), pool, here) if pool else here
 
-    def _path(self, name: str, batch: int) -> Path:
-        return self._work / name / f"{batch:06}"
+    def _compute_late_key(self) -> str:
+        """Of all rows and of what else is concluded from."""
+        files = [sha256_file(path) for path in self._given.fingerprints.values()]
+        parts = [self._given.identity, *self._given.fingerprints, *files, *self._keys]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
-    def load(self, name: str) -> Iterator[Any]:
-        """What the first pass kept under a name, batch by batch."""
-        for batch in range(self._num_batches):
-            path = self._path(name, batch)
-            if path.exists():
-                yield pickle.loads(path.read_bytes())
+    def _locate(self) -> Iterator[Finding]:
+        kept = self.read_kept()
+        late = [
+            LateHits(self._job.folder, detector.name)
+            for detector in self._job.detectors
+            if detector.conclude is not None
+        ]
+        for index in range(len(kept.metas)):
+            hits = self._job.store.read_hits(index)
+            for one in late:
+                hits += one.read(index)
+            hits.sort(key=lambda hit: hit.number)
+            for hit in hits:
+                yield from self._build_finding(hit, kept)
 
-    def load_rows(self, numbers: Iterable[int]) -> dict[int, CheckedRow]:
-        """Single rows, a batch at a time."""
-        wanted = set(numbers)
-        found: dict[int, CheckedRow] = {}
-        for rows in self.load("rows"):
-            if wanted:
-                found |= {row.number: row for row in rows if row.number in wanted}
-        return found
+    def read_kept(self) -> Kept:
+        """What the first pass kept of all pieces."""
+        return Kept(
+            self._job.store, [self._job.store.read_meta(one) for one in range(len(self._keys))]
+        )
 
-    def _locate(self, hits: Iterable[Hit]) -> Iterator[Finding]:
-        for hit in hits:
-            setting = self.settings[hit.rule]
-            if setting.severity is None:
-                continue
-            if hit.span is not None and setting.allows(hit.span.text):
-                continue
-            where = self.places
-            yield Finding(
-                file=where.file(hit.number),
-                line=where.line(hit.number),
-                row=where.row(hit.number),
-                rule=hit.rule,
-                severity=setting.severity,
-                span=hit.span,
-                evidence=hit.evidence,
-                fix=hit.action or setting.action,
-                number=hit.number,
-                part=where.part(hit.number),
-                index=where.index(hit.number),
-                related=tuple(where.place(number) for number in hit.related),
-                cluster=hit.cluster,
-                repaired=hit.repaired,
-                label=hit.label,
-            )
+    def _build_finding(self, hit: Hit, kept: Kept) -> Iterator[Finding]:
+        """The finding, unless the rule is off or its text stands on the allow-list."""
+        setting, where = self._settings[hit.rule], kept.places
+        if setting.severity is None or (hit.span and setting.allows(hit.span.text)):
+            return
+        yield Finding(
+            file=where.file(hit.number),
+            line=where.line(hit.number),
+            row=where.row(hit.number),
+            rule=hit.rule,
+            severity=setting.severity,
+            span=hit.span,
+            evidence=hit.evidence,
+            fix=hit.action or setting.action,
+            number=hit.number,
+            part=where.part(hit.number),
+            index=where.index(hit.number),
+            related=tuple(where.place(number) for number in hit.related),
+            cluster=hit.cluster,
+            repaired=hit.repaired,
+            label=hit.label,
+        )
 
 
-class StoredEvidence:
-    """What the first pass kept, as one detector may see it."""
+def _begin(payload: bytes, pool: WorkerPool, here: Callable[[], None]) -> Callable[[], None]:
+    """Begin work in another process; what is returned waits for it, and does it here if need be.
 
-    def __init__(self, engine: Engine, name: str) -> None:
-        self._engine = engine
-        self._name = name
+    Work that fails elsewhere fails here again, with its own error.
+    """
+    future = pool.submit(payload)
 
-    @property
-    def num_rows(self) -> int:
-        """Rows that could be read."""
-        return self._engine.num_rows
+    def finish() -> None:
+        try:
+            done = future.result()
+        except WorkerLost as error:
+            if error.code < 0:
+                raise
+            done = b""
+        if not done:
+            here()
 
-    @property
-    def given(self) -> Given:
-        """What a model can tell."""
-        return self._engine.given
-
-    def sketches(self) -> Iterator[Sketch]:
-        """The detector's own sketches, in the order of the rows."""
-        return self._engine.load(self._name)
-
-    def batches(self) -> Iterator[Batch]:
-        """All rows again, in order."""
-        return (Batch(rows) for rows in self._engine.load("rows"))
-
-    def rows(self, numbers: Iterable[int]) -> dict[int, CheckedRow]:
-        """Single rows again, by number."""
-        return self._engine.load_rows(numbers)
-
-    def place(self, number: int) -> str:
-        """``file:line`` of a row."""
-        return self._engine.places.place(number)
-
-
-def _tell(problem: Problem) -> str:
-
-    key = f"{problem.key}: " if problem.key else ""
-    allowed = f", allowed {problem.allowed}" if problem.allowed else ""
-    return f"{key}got {problem.got}{allowed}"
-
-
-def _chunks(rows: Iterable[ReadRow], size: int) -> Iterator[list[ReadRow]]:
-    iterator = iter(rows)
-    while chunk := list(islice(iterator, size)):
-        yield chunk
+    return finish

@@ -83,6 +83,25 @@ class Hit:
     label: str | None = None
     action: Action | None = None
 
+    def to_json(self) -> dict[str, Any]:
+        """As one JSON object, without what is not there."""
+        known = dict(self.__dict__)
+        known["span"] = self.span and self.span.__dict__
+        optional = {"related", "cluster"}
+        return {
+            name: one
+            for name, one in known.items()
+            if one or (one is not None and name not in optional)
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Hit:
+        """What `to_json` wrote."""
+        fields = dict(value)
+        span = fields.pop("span", None)
+        related = tuple(fields.pop("related", ()))
+        return cls(span=Span(**span) if span else None, related=related, **fields)
+
 
 @dataclass(frozen=True)
 class Finding:

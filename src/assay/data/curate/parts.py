@@ -1,15 +1,15 @@
-"""Opens the files to check, part by part, as records or problems; a file is read as it streams."""
+"""Opens the files to check, part by part, as pieces that are read elsewhere or as they stream."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from assay.data.convert import convert_row
-from assay.data.records import Record, Row, RowCheck
+from assay.data.curate.pieces import Piece, cut_block, cut_rows
+from assay.data.curate.reading import Reading, ReadRow
+from assay.data.records import Row
 from assay.data.shapes import SAMPLE_ROWS, check_mapping, recognise_shape
 from assay.data.sources import open_source
 from assay.errors import DataError, Problem
@@ -17,25 +17,7 @@ from assay.errors import DataError, Problem
 if TYPE_CHECKING:
     from assay.config import SourceConfig
 
-
-@dataclass(frozen=True)
-class ReadRow:
-    """One row of a part: its record, or what makes it unusable."""
-
-    part: str
-    record: Record | None
-    problems: tuple[Problem, ...] = ()
-
-    @property
-    def file(self) -> str:
-        """As printed."""
-        return self.record.file if self.record else self.problems[0].file
-
-    @property
-    def line(self) -> int:
-        """From 1; 1 where only the file is known."""
-        return (self.record.line if self.record else self.problems[0].line) or 1
-
+__all__ = ["Parts", "ReadRow", "cut_parts", "read_parts"]
 
 Parts = Mapping[str, Sequence["SourceConfig"]]
 
@@ -43,7 +25,15 @@ Parts = Mapping[str, Sequence["SourceConfig"]]
 def read_parts(
     parts: Parts, *, base_dir: Path, system: str | None = None, group_by: str | None = None
 ) -> Iterator[ReadRow]:
-    """Every row of every source, in the order of the parts.
+    """Every row of every source, in the order of the parts. Raises as `cut_parts`."""
+    for piece in cut_parts(parts, base_dir=base_dir, system=system, group_by=group_by):
+        yield from piece.read()
+
+
+def cut_parts(
+    parts: Parts, *, base_dir: Path, system: str | None = None, group_by: str | None = None
+) -> Iterator[Piece]:
+    """Every row of every source, in the order of the parts, a piece at a time.
 
     Raises:
         DataError: a source that is not there, whose shape cannot be told, or whose rest cannot be
@@ -51,35 +41,31 @@ def read_parts(
     """
     for part, sources in parts.items():
         for source in sources:
-            for row in _read_source(source, base_dir, system, group_by):
-                yield ReadRow(part, *row)
+            yield from _read_source(source, part, base_dir, system, group_by)
 
 
 def _read_source(
-    source: SourceConfig, base_dir: Path, system: str | None, group_by: str | None
-) -> Iterator[tuple[Record | None, tuple[Problem, ...]]]:
+    source: SourceConfig, part: str, base_dir: Path, system: str | None, group_by: str | None
+) -> Iterator[Piece]:
     opened = open_source(source, base_dir=base_dir)
     rows = islice(opened.rows, source.limit)
     head = list(islice(rows, SAMPLE_ROWS))
     sample = [row for row in head if isinstance(row, Row)]
-    shape = _recognise(source, sample, opened.files[0])
-    for row in chain(head, rows):
-        if isinstance(row, Problem):
-            yield None, (row,)
-            continue
-        check = RowCheck(row)
-        record = convert_row(
-            check,
-            shape,
-            columns=source.columns,
-            system=system,
-            group_by=group_by,
-            source=source.path,
-            weight=source.weight,
-            role=source.role,
-            provenance=source.provenance,
-        )
-        yield record, tuple(check.problems)
+    reading = Reading(
+        _recognise(source, sample, opened.files[0]),
+        columns=source.columns,
+        system=system,
+        group_by=group_by,
+        source=source.path,
+        weight=source.weight,
+        role=source.role,
+        provenance=source.provenance,
+    )
+    if opened.blocks is None or source.limit is not None:
+        yield from cut_rows(reading.convert(row, part) for row in chain(head, rows))
+        return
+    for file, block in opened.blocks:
+        yield cut_block(block, reading, part=part, file=file)
 
 
 def _recognise(source: SourceConfig, sample: list[Row], file: str) -> str:

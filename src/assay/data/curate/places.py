@@ -2,78 +2,63 @@
 
 from __future__ import annotations
 
-from array import array
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import Any
 
-from assay.data.records import ID_LENGTH, Record
+import numpy as np
 
-UNREAD = ""
+from assay.data.curate.store import PieceMeta, Store
+from assay.data.records import ID_LENGTH
+
+PLACE_ARRAYS = ("file_number", "line", "index", "digest", "is_read")
+"""Of each piece, a member for each row: the place in `PieceMeta.files`, the line from 1, the index
+in a JSON list or -1, the first bytes of the content hash, and whether a record was made of it."""
 
 
 class Places:
-    """Rows in reading order; about 40 bytes each."""
+    """Rows in reading order; about 40 bytes each.
 
-    def __init__(self) -> None:
-        self._names: dict[str, int] = {}
-        self._files = array("i")
-        self._parts = array("i")
-        self._lines = array("q")
-        self._indices = array("q")
-        self._ids = bytearray()
-        self._copies: dict[int, int] = {}
-        self._seen: dict[bytes, int] = {}
+    The n-th row of the same content is named like the first with ``-n``, as in
+    `assay.data.records.assign_ids`.
+    """
+
+    def __init__(self, store: Store, metas: Sequence[PieceMeta]) -> None:
+        self._metas = metas
+        self._starts = [meta.number for meta in metas]
+        loaded = [store.read_arrays(index, PLACE_ARRAYS) for index in range(len(metas))]
+        columns = {name: [one[name] for one in loaded] for name in PLACE_ARRAYS}
+        joined = {name: np.concatenate(parts) for name, parts in columns.items() if parts}
+        self._columns: dict[str, Any] = joined
+        self._copies = _count_copies(joined["digest"], joined["is_read"]) if joined else None
 
     def __len__(self) -> int:
-        return len(self._lines)
-
-    def add(self, part: str, file: str, line: int, index: int | None, digest: str) -> int:
-        """Take in the next row and return its number; `digest` is its content hash, or ``UNREAD``.
-
-        The n-th row of the same content is named like the first with ``-n``, as in
-        `assay.data.records.assign_ids`.
-        """
-        number = len(self)
-        self._files.append(self._names.setdefault(file, len(self._names)))
-        self._parts.append(self._names.setdefault(part, len(self._names)))
-        self._lines.append(line)
-        self._indices.append(-1 if index is None else index)
-        short = bytes.fromhex(digest[:ID_LENGTH] or "00" * (ID_LENGTH // 2))
-        self._ids += short
-        if digest:
-            copy = self._seen.get(short, 0) + 1
-            self._seen[short] = copy
-            if copy > 1:
-                self._copies[number] = copy
-        else:
-            self._copies[number] = 0
-        return number
-
-    def add_record(self, part: str, record: Record, digest: str) -> int:
-        """`add` for a row that could be read."""
-        return self.add(part, record.file, record.line, record.index, digest)
+        return len(self._columns["line"]) if self._columns else 0
 
     def file(self, number: int) -> str:
         """The file of a row, as printed."""
-        return self._text(self._files[number])
+        return str(self._meta(number).files[self._columns["file_number"][number]])
 
     def part(self, number: int) -> str:
         """train, validation, test or ``suite:NAME``."""
-        return self._text(self._parts[number])
+        return self._meta(number).part
 
     def line(self, number: int) -> int:
         """From 1."""
-        return self._lines[number]
+        return int(self._columns["line"][number])
 
     def index(self, number: int) -> int | None:
         """The index in a JSON list, or None."""
-        return None if self._indices[number] < 0 else self._indices[number]
+        index = int(self._columns["index"][number])
+        return None if index < 0 else index
 
     def row(self, number: int) -> str:
         """The row's id, empty where it could not be read."""
-        copy = self._copies.get(number, 1)
-        if copy == 0:
-            return UNREAD
-        size = ID_LENGTH // 2
-        short = self._ids[number * size : (number + 1) * size].hex()
+        if not self._columns["is_read"][number]:
+            return ""
+        assert self._copies is not None
+        short = f"{int(self._columns['digest'][number]):0{ID_LENGTH}x}"
+        copy = int(self._copies[number])
         return short if copy == 1 else f"{short}-{copy}"
 
     def place(self, number: int) -> str:
@@ -81,7 +66,18 @@ class Places:
         index = self.index(number)
         return f"{self.file(number)}:{self.line(number)}" + ("" if index is None else f"[{index}]")
 
-    def _text(self, index: int) -> str:
-        if len(self._names) != len(getattr(self, "_order", ())):
-            self._order = list(self._names)
-        return self._order[index]
+    def _meta(self, number: int) -> PieceMeta:
+        return self._metas[bisect_right(self._starts, number) - 1]
+
+
+def _count_copies(digests: Any, is_read: Any) -> Any:
+    """For each row the how many-th of its content it is, from 1; int32."""
+    copies = np.ones(len(digests), np.int32)
+    rows = np.flatnonzero(is_read)
+    order = rows[np.argsort(digests[rows], kind="stable")]
+    is_first = np.ones(len(order), bool)
+    is_first[1:] = digests[order[1:]] != digests[order[:-1]]
+    starts = np.flatnonzero(is_first)
+    sizes = np.diff(np.append(starts, len(order)))
+    copies[order] = np.arange(len(order)) - np.repeat(starts, sizes) + 1
+    return copies

@@ -19,8 +19,6 @@ MODULES = (
     "form_echo",
     "form_lengths",
     "form_language",
-    "format_base",
-    "format_set",
     "secrets",
     "copies",
     "leakage",
