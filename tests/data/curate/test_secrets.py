@@ -77,7 +77,7 @@ def test_a_span_is_the_secret_alone(tmp_path: Path) -> None:
     assert answer[found.span.start : found.span.end] == "Xk29slwQ"
     assert "Xk29slwQ" not in found.evidence + found.span.text
     assert (checked := check(tmp_path, [chat("x", answer)])).verdict == "refused"
-    assert checked.counts == {"connection_string": {"findings": 1, "rows": 1}}
+    assert checked.counts["connection_string"] == {"findings": 1, "rows": 1}
 
 
 def test_secrets_within_tool_calls_are_found_and_keys_with_escapes_too(tmp_path: Path) -> None:

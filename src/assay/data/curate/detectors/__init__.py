@@ -19,6 +19,7 @@ MODULES = (
     "form_echo",
     "form_lengths",
     "form_language",
+    "privacy",
     "secrets",
     "copies",
     "leakage",
