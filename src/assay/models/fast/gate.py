@@ -15,7 +15,7 @@ SILU, GELU_TANH = "silu", "gelu_tanh"
 
 @kernel
 def _multiply(gate: Tensor, up: Tensor, act: str) -> Tensor:
-    return _activate(gate, act) * up
+    return _activate(gate, act).mul_(up)
 
 
 @kernel
@@ -24,7 +24,7 @@ def _grads(grad: Tensor, gate: Tensor, up: Tensor, act: str) -> tuple[Tensor, Te
         grad_gate = torch.ops.aten.silu_backward(grad * up, gate)
     else:
         grad_gate = torch.ops.aten.gelu_backward(grad * up, gate, approximate="tanh")
-    return grad_gate, _activate(gate, act) * grad
+    return grad_gate, _activate(gate, act).mul_(grad)
 
 
 def _activate(gate: Tensor, act: str) -> Tensor:

@@ -29,10 +29,9 @@ def _normalise(x: Tensor, weight_D: Tensor, offset: float, eps: float) -> tuple[
 def _grad_of_input(
     grad: Tensor, x: Tensor, rstd: Tensor, weight_D: Tensor, offset: float
 ) -> Tensor:
-    normed = x.float() * rstd
-    scaled = grad.float() * (weight_D.float() + offset)
-    along = torch.linalg.vecdot(scaled, normed)[..., None] / x.shape[-1]
-    grad_x: Tensor = (scaled - normed * along) * rstd
+    x32, scaled = x.float(), grad.float() * (weight_D.float() + offset)
+    along = torch.linalg.vecdot(scaled, x32)[..., None] * (rstd**3 / x.shape[-1])
+    grad_x: Tensor = scaled.mul_(rstd).addcmul_(x32, along, value=-1)
     return grad_x.to(x.dtype)
 
 
