@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from assay.config import DataConfig, SourceConfig
+    from assay.data.curate import Given
     from assay.data.curate.settings import Settings
 
 FilesArgument = Annotated[
@@ -39,6 +40,10 @@ WorkOption = Annotated[
     typer.Option(
         metavar="DIR", help="Folder for what is found on the way: a check cut off goes on there."
     ),
+]
+BaseOption = Annotated[
+    str | None,
+    typer.Option(help="A base (tiny, a folder or a Hub id), whose tokens and template are asked."),
 ]
 
 
@@ -91,6 +96,19 @@ def read_asked(
         source = SourceConfig(path=str(Path(path).resolve()) if Path(path).exists() else path)
         parts[f"suite:{Path(path).stem}"] = [source]
     return Asked(parts, base_dir, settle(rules, accepted))
+
+
+def read_given(base: str | None) -> Given | None:
+    """What the rules may ask of the base that is named, if one is.
+
+    Raises:
+        ConfigError: no such base.
+    """
+    if base is None:
+        return None
+    from assay.pipeline.given import read_tokenizer
+
+    return read_tokenizer(base)
 
 
 def _load_data(path: str) -> tuple[DataConfig, Path]:

@@ -8,6 +8,7 @@ from assay.cli.data_curating import register_curating
 from assay.cli.data_formats import formats
 from assay.cli.data_sources import (
     AcceptOption,
+    BaseOption,
     FilesArgument,
     RuleOption,
     SuiteOption,
@@ -15,6 +16,7 @@ from assay.cli.data_sources import (
     ValidationOption,
     WorkOption,
     read_asked,
+    read_given,
 )
 from assay.cli.output import JsonFlag, print_result
 
@@ -37,6 +39,7 @@ def check(
     rule: RuleOption = None,
     accept: AcceptOption = None,
     work: WorkOption = None,
+    base: BaseOption = None,
     as_json: JsonFlag = False,
 ) -> int:
     """Say what is wrong with data, row by row.
@@ -51,12 +54,14 @@ def check(
     from assay.errors import EXIT_OK, EXIT_USAGE
 
     asked = read_asked(files, validation, test, suite, rule, accept)
+    given = read_given(base)
     with open_progress(as_json=as_json) as progress:
         checked = check_parts(
             asked.parts,
             base_dir=asked.base_dir,
             settings=asked.settings,
             work=Path(work) if work else None,
+            given=given,
             progress=lambda done, total: progress.count("rows checked", done, total),
         )
     value = checked.to_json() if as_json else {}

@@ -34,6 +34,7 @@ class Given:
         score: records to the base's mean loss of their trained tokens, float32 (records,), in nats.
         fit: tunes the base on the first records and scores the second: as `score`.
         tokenizer: the base's chat tokenizer (`assay.chat`).
+        context_len: tokens that the base can read at once.
         traits: the base's persona vectors, trait to unit vector of shape (D,) as `embed` has it.
         identity: names the model, so that what was concluded with it can be kept; empty: it is not.
         parts: names of the parts that are checked; empty where that is not known beforehand.
@@ -44,6 +45,7 @@ class Given:
     score: Callable[[Sequence[Record]], np.ndarray[Any, Any]] | None = None
     fit: Callable[[Sequence[Record], Sequence[Record]], np.ndarray[Any, Any]] | None = None
     tokenizer: Any = None
+    context_len: int | None = None
     traits: Mapping[str, np.ndarray[Any, Any]] | None = None
     identity: str = ""
     parts: tuple[str, ...] = ()

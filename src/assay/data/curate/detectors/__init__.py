@@ -20,6 +20,8 @@ MODULES = (
     "form_lengths",
     "form_language",
     "privacy",
+    "format_base",
+    "format_set",
     "secrets",
     "copies",
     "leakage",
