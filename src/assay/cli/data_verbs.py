@@ -6,6 +6,7 @@ import typer
 
 from assay.cli.data_curating import register_curating
 from assay.cli.data_formats import formats
+from assay.cli.data_private import register_private
 from assay.cli.data_sources import (
     AcceptOption,
     BaseOption,
@@ -28,6 +29,7 @@ def register(app: typer.Typer) -> None:
     data.command("rules")(rules)
     data.command("formats")(formats)
     register_curating(data)
+    register_private(data)
     app.add_typer(data, name="data")
 
 

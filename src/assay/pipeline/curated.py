@@ -15,6 +15,7 @@ from assay.data import PreparedData, Record, Splits
 from assay.data.curate import Checked, Finding, check_rows, settle
 from assay.data.curate.apply import apply_actions
 from assay.data.curate.mask_book import MaskBook
+from assay.data.curate.masks import reserve_placeholders
 from assay.data.curate.parts import ReadRow
 from assay.data.records import assign_ids
 from assay.errors import Problem
@@ -110,6 +111,8 @@ def apply_named_actions(data: PreparedData, checked: Checked) -> tuple[PreparedD
         if checked.settings[finding.rule].is_applied and finding.fix != "keep":
             actions.setdefault(finding.number, []).append(finding)
     book = MaskBook()
+    for records in data.splits.as_dict().values():
+        reserve_placeholders(records, book)
     kept: dict[str, list[Record]] = {}
     start = changed = 0
     for part, records in data.splits.as_dict().items():

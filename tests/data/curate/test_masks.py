@@ -5,16 +5,22 @@ from __future__ import annotations
 import json
 import stat
 from pathlib import Path
+from random import Random
 
 import pytest
+from benchmarks.planted.privacy import plant_privacy
+from benchmarks.planted.secrets import plant_secrets
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assay.data.curate import Finding, Span
+from assay.data.curate import Finding, Span, list_rules, settle
+from assay.data.curate.batch import Batch, CheckedRow
+from assay.data.curate.detectors.privacy import scan_privacy
+from assay.data.curate.detectors.secrets import scan_secrets
 from assay.data.curate.json_spans import blank_escapes, replace_in_json
 from assay.data.curate.mask_book import MaskBook
 from assay.data.curate.mask_key import load_mask_key, make_mask_key, open_book, seal_book, unmask
-from assay.data.curate.masks import mask_record, unmask_record
+from assay.data.curate.masks import mask_record, reserve_placeholders, unmask_record
 from assay.data.records import Message, Record
 from assay.errors import DataError, UsageError
 
@@ -131,6 +137,31 @@ def test_json_stays_json_where_a_scalar_is_masked(
         end += 1
     if end > start:
         json.loads(replace_in_json(text, [(start, end, "[X_1]")]))
+
+
+def test_what_was_masked_is_found_no_more_and_a_second_run_starts_after_the_first() -> None:
+    planted = [*plant_secrets(Random(0), 40), *((a, b) for a, b, _ in plant_privacy(Random(0), 20))]
+    rows = [record({"role": "user", "content": text}) for text, rule in planted if rule]
+    book = MaskBook()
+    masked = [mask_record(row, found, book) for row, found in find_all(rows)]
+    assert not [found for _, found in find_all(masked) if found]
+    assert [unmask_record(row, book).messages for row in masked] == [one.messages for one in rows]
+    later = MaskBook()
+    reserve_placeholders(masked, later)
+    assert later.mask("email", "new@web.de") not in book.originals
+
+
+def find_all(rows: list[Record]) -> list[tuple[Record, list[Finding]]]:
+    """Each row with what the rules of privacy and secrets find to be masked."""
+    batch = Batch([CheckedRow(number, "train", row) for number, row in enumerate(rows)])
+    found: list[list[Finding]] = [[] for _ in rows]
+    for scan in (scan_secrets, scan_privacy):
+        for hit in scan(batch, settle(None)):
+            if list_rules()[hit.rule].action == "mask":
+                found[hit.number].append(
+                    Finding("a", 1, "", hit.rule, "warning", hit.span, "", "mask", hit.number)
+                )
+    return list(zip(rows, found, strict=True))
 
 
 def test_a_sealed_book_opens_with_its_key_alone(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from assay.data.curate.engine import Progress
 from assay.data.curate.finding import Finding
 from assay.data.curate.mask_book import MaskBook
 from assay.data.curate.mask_key import open_book, seal_book
+from assay.data.curate.masks import reserve_placeholders
 from assay.data.curate.parts import Parts, ReadRow, read_parts
 from assay.data.curate.plan import Plan, join_plans, make_plan, name_files, write_plan
 from assay.data.curate.settings import Settings
@@ -171,6 +172,8 @@ class _Passes:
     def carry_out(self, plan: Plan, book: MaskBook) -> int:
         """Write the rows that the plan leaves, and return their number."""
         actions = plan.by_row()
+        if any(one.fix == "mask" for own in actions.values() for one in own):
+            reserve_placeholders((row.record for row in self.read() if row.record), book)
         target = self._folder / f"rows-{self._count}.parquet"
 
         def changed() -> Iterator[Record]:

@@ -57,6 +57,12 @@ def mask_record(record: Record, findings: Sequence[Finding], book: MaskBook) -> 
     return replace(masked, extra=_hide(masked.extra, hidden)) if hidden else masked
 
 
+def reserve_placeholders(records: Iterable[Record], book: MaskBook) -> None:
+    """Keep the book from giving out what stands in the rows already, such as earlier masks."""
+    for record in records:
+        book.reserve(text.text for text in iterate_texts(CheckedRow(0, "", record)))
+
+
 def unmask_record(record: Record, book: MaskBook) -> Record:
     """What `mask_record` hid, put back; a number that stood bare in JSON comes back as a text."""
     restored = record

@@ -23,6 +23,7 @@ MODULES = (
     "format_base",
     "format_set",
     "secrets",
+    "canaries",
     "copies",
     "leakage",
     "provenance",
