@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from assay.data.keys import compute_conversation_key
 from assay.data.records import Record
 
 
@@ -46,6 +47,12 @@ class Batch:
     def texts(self) -> list[Text]:
         """Every text of every row, in order."""
         return [text for row in self.rows for text in iterate_texts(row)]
+
+    @cached_property
+    def digests(self) -> list[tuple[int, int]]:
+        """For each row two numbers below 2**64, equal for the same conversation (`data.keys`)."""
+        keys = (compute_conversation_key(row.record) for row in self.rows)
+        return [(int(key[:16], 16), int(key[16:32], 16)) for key in keys]
 
     @cached_property
     def arrow(self) -> Any:

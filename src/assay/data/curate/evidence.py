@@ -16,6 +16,8 @@ from assay.data.curate.scan import name_array
 from assay.data.curate.store import PieceMeta, Store
 from assay.data.curate.stored_rows import decode_record
 
+Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
+
 
 @dataclass(frozen=True)
 class Kept:
@@ -30,9 +32,18 @@ class Kept:
         return Places(self.store, self.metas)
 
     @cached_property
-    def starts(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    def starts(self) -> Numbers:
         """The number of each piece's first row."""
         return np.array([meta.number for meta in self.metas], np.int64)
+
+    @cached_property
+    def records(self) -> list[tuple[Numbers, Numbers]]:
+        """For each piece the numbers of its records, and where the line of each ends."""
+        found = []
+        for index, meta in enumerate(self.metas):
+            arrays = self.store.read_arrays(index, ["is_read", "end"])
+            found.append((np.flatnonzero(arrays["is_read"]) + meta.number, arrays["end"]))
+        return found
 
     def count_rows(self) -> dict[str, int]:
         """Rows of each part, those that cannot be read too."""
@@ -66,7 +77,7 @@ class StoredEvidence:
     def batches(self) -> Iterator[Batch]:
         """All rows again, in order."""
         for index, meta in enumerate(self.kept.metas):
-            numbers = self._numbers(index)
+            numbers, _ = self.kept.records[index]
             lines = self.kept.store.read_lines(index)
             yield Batch(
                 [
@@ -88,21 +99,13 @@ class StoredEvidence:
         """``file:line`` of a row."""
         return self.kept.places.place(number)
 
-    def _numbers(self, index: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        """The number of every record of a piece."""
-        is_read = self.kept.store.read_arrays(index, ["is_read"])["is_read"]
-        return np.flatnonzero(is_read) + self.kept.metas[index].number
-
-    def _read(
-        self, index: int, wanted: np.ndarray[tuple[int], np.dtype[np.int64]]
-    ) -> dict[int, CheckedRow]:
-        ends = np.append(0, self.kept.store.read_arrays(index, ["end"])["end"])
-        _, positions, _ = np.intersect1d(self._numbers(index), wanted, return_indices=True)
-        spans = [(int(ends[one]), int(ends[one + 1])) for one in positions]
-        numbers = self._numbers(index)[positions].tolist()
+    def _read(self, index: int, wanted: Numbers) -> dict[int, CheckedRow]:
+        own, ends = self.kept.records[index]
+        _, positions, _ = np.intersect1d(own, wanted, assume_unique=True, return_indices=True)
+        spans = [(int(ends[one - 1]) if one else 0, int(ends[one])) for one in positions]
         part = self.kept.metas[index].part
         lines = self.kept.store.read_some(index, spans)
         return {
             number: CheckedRow(number, part, decode_record(line))
-            for number, line in zip(numbers, lines, strict=True)
+            for number, line in zip(own[positions].tolist(), lines, strict=True)
         }

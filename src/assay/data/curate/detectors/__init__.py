@@ -25,6 +25,7 @@ MODULES = (
     "secrets",
     "canaries",
     "copies",
+    "near",
     "leakage",
     "provenance",
     "poison_hidden",
