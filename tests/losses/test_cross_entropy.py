@@ -8,7 +8,11 @@ import torch
 from torch.nn.functional import cross_entropy, log_softmax
 
 from assay.losses import cross_entropy as cross_entropy_module
-from assay.losses.cross_entropy import compute_cross_entropy_sum, compute_token_logprobs
+from assay.losses.cross_entropy import (
+    choose_chunk,
+    compute_cross_entropy_sum,
+    compute_token_logprobs,
+)
 from assay.models.fast.head_rows import HeadRows
 
 
@@ -126,3 +130,21 @@ def test_trained_rows_stand_in_the_places_of_the_weights_own(
     logprobs = compute_token_logprobs(hidden, weight, target, rows=rows, softcap=softcap)
     plain = compute_token_logprobs(hidden, merged.detach(), target, softcap=softcap)
     torch.testing.assert_close(logprobs, plain)
+
+
+@pytest.mark.parametrize(
+    ("num", "vocab", "hidden", "trained", "expected"),
+    [
+        (607, 32_000, 512, False, 203),  # three chunks of at most 256, evenly
+        (607, 32_000, 512, True, 304),  # logits may take what the head's gradient does
+        (607, 32_000, 64, True, 203),
+        (607, 128_000, 256, False, 61),  # 32 MiB of logits are 65 positions
+        (607, 128_000, 256, True, 203),
+        (0, 32_000, 512, True, 1),
+    ],
+)
+def test_chunks_are_even_and_larger_where_the_head_is_trained(
+    num: int, vocab: int, hidden: int, trained: bool, expected: int
+) -> None:
+    weight = torch.empty(1).expand(vocab, hidden).requires_grad_(trained)
+    assert choose_chunk(num, weight) == expected

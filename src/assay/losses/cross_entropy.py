@@ -5,6 +5,7 @@ Shape legend: N supervised positions, C positions of one chunk, D hidden size, V
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from assay.losses.token_loss import choose_token_loss
 from assay.models.fast.head_rows import HeadRows, take_columns
 from assay.models.fast.matmul import matmul, matmul_t
 
-MOST_POSITIONS = 256
+MOST_POSITIONS, MOST_TRAINED_POSITIONS = 256, 512
 CHUNK_BYTES = {"cpu": 32 << 20, "cuda": 512 << 20}
 """Of one chunk's float32 logits. Beyond 32 MiB the C library maps every buffer anew, and the pages
 it faults in cost more than the products: measured three times the softmax's time."""
@@ -22,10 +23,20 @@ BLOCK_WORDS = {"cpu": 4096}
 """Of the head's gradient, which is made block by block where one stays in the processor's cache."""
 
 
-def choose_chunk(weight_VD: Tensor) -> int:
-    """Positions whose logits are held at one time, from the vocabulary and the device."""
+def choose_chunk(num_positions: int, weight_VD: Tensor) -> int:
+    """Positions whose logits are held at one time, from the vocabulary and the device.
+
+    Where a CPU trains the head, each chunk adds to its whole gradient, so there chunks are larger:
+    their logits may take what that gradient does. The positions are spread evenly.
+    """
+    on_cpu = weight_VD.device.type == "cpu"
     most = CHUNK_BYTES.get(weight_VD.device.type, CHUNK_BYTES["cuda"]) // (4 * len(weight_VD))
-    return max(16, min(most, MOST_POSITIONS) if weight_VD.device.type == "cpu" else most)
+    if on_cpu:
+        most = min(most, MOST_POSITIONS)
+    if on_cpu and weight_VD.requires_grad:
+        most = max(most, min(weight_VD.shape[1], MOST_TRAINED_POSITIONS))
+    num_chunks = math.ceil(num_positions / max(16, most))
+    return math.ceil(num_positions / max(1, num_chunks)) or 1
 
 
 def compute_logits(
@@ -238,7 +249,7 @@ def compute_cross_entropy_sum(
         scale_N,
         label_smoothing,
         softcap,
-        chunk or choose_chunk(weight_VD),
+        chunk or choose_chunk(len(target_N), weight_VD),
         None if rows is None else rows.ids_R,
         None if rows is None else rows.weight_RD,
         bias_V,
@@ -259,7 +270,7 @@ def compute_token_logprobs(
 ) -> Tensor:
     """Log-probability of each target, float32, shape (N,); no gradient."""
     parts = []
-    chunk = chunk or choose_chunk(weight_VD)
+    chunk = chunk or choose_chunk(len(target_N), weight_VD)
     for start in range(0, len(target_N), chunk):
         part = slice(start, start + chunk)
         logits_CV = compute_logits(hidden_ND[part], weight_VD, softcap, bias_V, rows)

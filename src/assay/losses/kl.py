@@ -105,7 +105,7 @@ def compute_kl_sum(
         ref_weight_VD.detach(),
         scale_N,
         softcap,
-        chunk or choose_chunk(weight_VD),
+        chunk or choose_chunk(len(scale_N), weight_VD),
         None if rows is None else rows.ids_R,
         None if rows is None else rows.weight_RD,
         bias_V,

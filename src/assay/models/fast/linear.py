@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from assay.models.fast.matmul import add_matmul, compute_weight_grad, matmul, matmul_t
+from assay.models.fast.matmul import add_matmul, compute_weight_grads, matmul, matmul_t
 
 
 @dataclass(frozen=True)
@@ -106,9 +106,11 @@ class _Layers(torch.autograd.Function):
         needs_x, _, *flags = ctx.needs_input_grad
         parts, needs = _to_parts(tensors), _to_parts(flags)
         lows = iter(_split(low_MS, parts))
+        wanted = [grad for grad, need in zip(grads, needs, strict=True) if need.trained]
+        grads_w = iter(compute_weight_grads(wanted, x))
         found, low_grads = [], []
         for part, need, grad, scale in zip(parts, needs, grads, plan.scales, strict=True):
-            grad_w = compute_weight_grad(grad, x).to(part.trained.dtype) if need.trained else None
+            grad_w = next(grads_w).to(part.trained.dtype) if need.trained else None
             grad_bias = grad.sum(0).to(part.bias.dtype) if need.bias else None
             grad_b = None
             if part.b is not None:

@@ -9,7 +9,7 @@ Shape legend: M rows, K inner size, N columns.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 
@@ -91,14 +91,18 @@ def add_matmul(total_MN: Tensor, x_MK: Tensor, weight_KN: Tensor) -> Tensor:
     return total_MN.addmm_(x_MK, weight_KN)
 
 
-def compute_weight_grad(grad_MN: Tensor, x_MK: Tensor) -> Tensor:
-    """``grad.T @ x``, shape (N, K): the gradient of a weight from those of its outputs.
+def compute_weight_grads(grads_MN: Sequence[Tensor], x_MK: Tensor) -> list[Tensor]:
+    """``grad.T @ x``, shape (N, K), for each: of weights with a common input, from their outputs'.
 
-    The kernel wants its first operand by rows, so one of the two is copied; the smaller is.
+    oneDNN wants its first operand by rows, so either the gradients are turned or the input and the
+    results, whichever is less.
     """
-    if uses_onednn(x_MK) and grad_MN.shape[1] > x_MK.shape[1]:
-        return matmul(x_MK.t(), grad_MN).t().contiguous()
-    return matmul(grad_MN.t(), x_MK)
+    num_rows, inner = x_MK.shape
+    columns = sum(grad.shape[1] for grad in grads_MN)
+    if not uses_onednn(x_MK) or num_rows * columns <= inner * (num_rows + columns):
+        return [matmul(grad.t(), x_MK) for grad in grads_MN]
+    x_KM = x_MK.t().contiguous()
+    return [matmul(x_KM, grad).t().contiguous() for grad in grads_MN]
 
 
 def _to_dense(matrix: Tensor) -> Tensor:
