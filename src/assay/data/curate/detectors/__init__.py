@@ -24,6 +24,7 @@ MODULES = (
     "format_set",
     "secrets",
     "canaries",
+    "recognised_names",
     "copies",
     "near",
     "leakage",
