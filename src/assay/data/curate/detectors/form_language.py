@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec
 from typing import Any
@@ -39,6 +39,18 @@ LANGUAGE_SWITCH = Rule(
 RULES = (WRONG_LANGUAGE, LANGUAGE_SWITCH)
 
 _SEEN_CHARS = 240
+_ASKED_CHARS = 160
+# So many function words of one language in 240 characters (about 40 words) are of no other.
+_SURE_WORDS = 7
+_WORDS = {
+    "en": r"(?i)\b(?:the|and|of|is|that|with|for|you|was|this|are|have|not|which|from|what|how|they"
+    r"|would|will|his|her|by|your|if|when|there)\b",
+    "de": r"(?i)\b(?:der|und|das|ist|nicht|ein|eine|einen|mit|auf|für|von|zu|dem|sich|wird|ich"
+    r"|sie|auch|werden|wie|bei)\b",
+    "fr": r"(?i)\b(?:les|et|est|une|dans|pour|vous|qui|pas|sur|avec|ce|cette|sont|nous|elle|aux"
+    r"|du)\b",
+    "es": r"(?i)\b(?:el|los|las|una|por|para|con|del|que|se|está|como|más|su|pero|muy|sus)\b",
+}
 _UNKNOWN = ""
 # Languages so near to one another that the model takes one for the other on a sentence or two.
 _NEAR = (
@@ -83,20 +95,58 @@ def _load_detector() -> Any:
 
 def detect_language(text: str) -> tuple[str, float]:
     """The likeliest language (ISO 639 code) of the beginning of `text`, and its score in [0, 1]."""
-    plain = blank_code(text[: 4 * _SEEN_CHARS]).strip()[:_SEEN_CHARS]
-    if not plain:
+    (found,) = detect_languages([text])
+    return found
+
+
+def detect_languages(texts: Sequence[str]) -> list[tuple[str, float]]:
+    """As `detect_language`, for each text.
+
+    The model costs 0.15 microseconds a character; so it is asked only of what the function words
+    of a few languages, counted in all texts at once, leave open.
+    """
+    beginnings = [_begin(text) for text in texts]
+    found: dict[int, tuple[str, float]] = {}
+    for name, words in _WORDS.items():
+        open_ones = [at for at, text in enumerate(beginnings) if text and at not in found]
+        counts = _count(words, [beginnings[at] for at in open_ones])
+        found |= {
+            at: (name, 1.0)
+            for at, count in zip(open_ones, counts, strict=True)
+            if count >= _SURE_WORDS
+        }
+    return [found.get(at) or _ask_model(text) for at, text in enumerate(beginnings)]
+
+
+def _begin(text: str) -> str:
+    plain = blank_code(text[: 4 * _SEEN_CHARS]) if "`" in text[: 4 * _SEEN_CHARS] else text
+    return plain[: 2 * _SEEN_CHARS].strip()[:_SEEN_CHARS].replace("\n", " ")
+
+
+def _count(pattern: str, texts: Sequence[str]) -> list[int]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    counts: list[int] = pc.count_substring_regex(
+        pa.array(texts, pa.string()), pattern=pattern
+    ).to_pylist()
+    return counts
+
+
+def _ask_model(text: str) -> tuple[str, float]:
+    if not text:
         return _UNKNOWN, 0.0
-    found = _load_detector().detect(plain.replace("\n", " "), model="lite")
+    found = _load_detector().detect(text[:_ASKED_CHARS], model="lite")
     return (found[0]["lang"], float(found[0]["score"])) if found else (_UNKNOWN, 0.0)
 
 
 def sketch_languages(batch: Batch, settings: Settings) -> Sketch:
     """Of each row: number, and language and score of its last answer and of its question."""
-    last = [len(row.record.messages) - 1 for row in batch.rows]
-    asked = [find_question(row, index) for row, index in zip(batch.rows, last, strict=True)]
-    answers = [detect_language(read_answer(row.record)) for row in batch.rows]
-    needs_question = settings.is_on(LANGUAGE_SWITCH.name)
-    questions = [detect_language(text) if needs_question else (_UNKNOWN, 0.0) for text in asked]
+    answers = detect_languages([read_answer(row.record) for row in batch.rows])
+    asked = [find_question(row, len(row.record.messages) - 1) for row in batch.rows]
+    if not settings.is_on(LANGUAGE_SWITCH.name):
+        asked = [""] * len(asked)
+    questions = detect_languages(asked)
     return {
         "number": np.array([row.number for row in batch.rows], np.int64),
         "answer": np.array([name for name, _ in answers], "S3"),

@@ -47,10 +47,10 @@ LENGTH_OUTLIER = Rule(
 SHORT, CLOSED, DIGIT, LETTER, OPEN, LINE, OTHER = range(7)
 _ENDS = ("", "closed", "in a digit", "in the middle of a sentence", "open", "in a short line", "")
 _CLOSING = frozenset(".!?…。！？؟।\"'”’»›)]}）】>*_`~|")
-_OPENING = frozenset(",;([{（【“„«‹&+=/\\–—-")
+_OPENING = frozenset(",;([{（【“„«‹&+=–—-")
+# Words that end no sentence, even where the last full stop is left out.
 _FUNCTION_WORD = re.compile(
-    r"(?i)\b(?:the|an|and|or|of|to|with|for|that|which|because|is|are|was|were|by|from|as|at|into"
-    r"|der|die|das|und|oder|von|mit|für|que|de|la|el|los|las|les|des|et|ou|para|con)$"
+    r"(?i)\b(?:the|an|and|or|because|into|which|und|oder|der|les|des|et|ou|el|los|las|para|que)$"
 )
 _LIST_MARK = re.compile(r"\n[ \t]*(?:\d+[.)]|[-*•])$")
 _LAST_LINE = 40
