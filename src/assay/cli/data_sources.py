@@ -23,7 +23,7 @@ ValidationOption = Annotated[
 TestOption = Annotated[list[str] | None, typer.Option(help="Rows that confirm; repeatable.")]
 SuiteOption = Annotated[
     list[str] | None,
-    typer.Option("--suite", metavar="FILE", help="Rows that gates will ask; leaks are looked for."),
+    typer.Option("--suite", metavar="FILE", help="Rows that gates will ask, or their fingerprint."),
 ]
 RuleOption = Annotated[
     list[str] | None,
@@ -94,7 +94,7 @@ def read_asked(
         rules, accepted = {**config.rules, **rules}, [*config.accept, *accepted]
     for path in suite or []:
         source = SourceConfig(path=str(Path(path).resolve()) if Path(path).exists() else path)
-        parts[f"suite:{Path(path).stem}"] = [source]
+        parts.setdefault(f"suite:{Path(path).stem}", []).append(source)
     return Asked(parts, base_dir, settle(rules, accepted))
 
 

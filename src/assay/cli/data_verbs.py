@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from assay.cli.data_curating import register_curating
+from assay.cli.data_fingerprint import fingerprint
 from assay.cli.data_formats import formats
 from assay.cli.data_private import register_private
 from assay.cli.data_sources import (
@@ -28,6 +29,7 @@ def register(app: typer.Typer) -> None:
     data.command("check")(check)
     data.command("rules")(rules)
     data.command("formats")(formats)
+    data.command("fingerprint")(fingerprint)
     register_curating(data)
     register_private(data)
     app.add_typer(data, name="data")

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from assay.data import PreparedData, Record, Splits
-from assay.data.curate import Checked, Finding, check_rows, settle
+from assay.data.curate import Checked, Finding, Given, check_rows, settle
 from assay.data.curate.apply import apply_actions
 from assay.data.curate.mask_book import MaskBook
 from assay.data.curate.masks import reserve_placeholders
@@ -45,6 +45,7 @@ def check_data(job: Job, parts: Mapping[str, Sequence[Record]], suites: Sequence
     checked = check_rows(
         _list_rows(parts, suites),
         settings=settle(config.rules, config.accept),
+        given=Given(parts=(*parts, *(f"suite:{suite.name}" for suite in suites))),
         work=work,
         progress=lambda done, total: job.progress.count("rows checked", done, total),
     )

@@ -12,8 +12,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from assay.data.curate.words import Numbers, Words, hash_words
 from assay.data.keys import compute_conversation_key
 from assay.data.records import Record
+
+SPOKEN = ("user", "assistant", "tool", "call")
 
 
 class CheckedRow(NamedTuple):
@@ -37,6 +42,14 @@ class Text(NamedTuple):
     text: str
 
 
+class Spoken(NamedTuple):
+    """Texts of `SPOKEN` roles, their words, and where those of each row begin, and the end."""
+
+    texts: list[Text]
+    words: Words
+    row_starts: Numbers
+
+
 @dataclass(frozen=True)
 class Batch:
     """Consecutive rows of one reading."""
@@ -47,6 +60,16 @@ class Batch:
     def texts(self) -> list[Text]:
         """Every text of every row, in order."""
         return [text for row in self.rows for text in iterate_texts(row)]
+
+    @cached_property
+    def spoken(self) -> Spoken:
+        """The words of all that is said, without system prompts and tools."""
+        texts = [text for text in self.texts if text.role in SPOKEN]
+        words = hash_words([text.text for text in texts])
+        numbers = np.fromiter((text.row.number for text in texts), np.int64, len(texts))
+        own = np.fromiter((row.number for row in self.rows), np.int64, len(self.rows))
+        firsts = np.append(np.searchsorted(numbers, own), len(texts))
+        return Spoken(texts, words, words.text_starts[firsts])
 
     @cached_property
     def digests(self) -> list[tuple[int, int]]:

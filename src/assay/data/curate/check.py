@@ -7,7 +7,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -16,7 +16,7 @@ from assay.data.curate.detector import Given
 from assay.data.curate.detectors import list_detectors, list_rules
 from assay.data.curate.engine import Engine, Progress
 from assay.data.curate.finding import Finding, Severity
-from assay.data.curate.parts import Parts, ReadRow, cut_parts
+from assay.data.curate.parts import Parts, ReadRow, add_parts, cut_parts
 from assay.data.curate.pieces import Piece, cut_rows
 from assay.data.curate.settings import Settings, resolve_settings
 from assay.data.pathologies import PATHOLOGIES
@@ -93,7 +93,7 @@ def check_parts(
         ResourceError: the disk is full.
     """
     pieces = cut_parts(parts, base_dir=base_dir, system=system, group_by=group_by)
-    given = replace(given or Given(), parts=tuple(parts))
+    given = add_parts(given, parts, base_dir=base_dir)
     return _check(pieces, settings, given, work, progress, num_cpus)
 
 

@@ -17,7 +17,7 @@ from assay.data.curate.finding import Finding
 from assay.data.curate.mask_book import MaskBook
 from assay.data.curate.mask_key import open_book, seal_book
 from assay.data.curate.masks import reserve_placeholders
-from assay.data.curate.parts import Parts, ReadRow, read_parts
+from assay.data.curate.parts import Parts, ReadRow, add_parts, read_parts
 from assay.data.curate.plan import Plan, join_plans, make_plan, name_files, write_plan
 from assay.data.curate.settings import Settings
 from assay.data.records import Record, iterate_named
@@ -142,7 +142,8 @@ class _Passes:
         folder: Path,
     ) -> None:
         self._parts, self._base_dir, self._settings = parts, base_dir, settings
-        self._given, self._progress, self._folder = given, progress, folder
+        self._given = add_parts(given, parts, base_dir=base_dir)
+        self._progress, self._folder = progress, folder
         self._rows: Path | None = None
         self._count = 0
 

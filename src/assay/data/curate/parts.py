@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from assay.data.curate.detector import Given
+from assay.data.curate.fingerprints import ENDING
 from assay.data.curate.pieces import Piece, cut_block, cut_rows
 from assay.data.curate.reading import Reading, ReadRow
 from assay.data.records import Row
@@ -17,7 +20,7 @@ from assay.errors import DataError, Problem
 if TYPE_CHECKING:
     from assay.config import SourceConfig
 
-__all__ = ["Parts", "ReadRow", "cut_parts", "read_parts"]
+__all__ = ["Parts", "ReadRow", "add_parts", "cut_parts", "read_parts"]
 
 Parts = Mapping[str, Sequence["SourceConfig"]]
 
@@ -28,6 +31,23 @@ def read_parts(
     """Every row of every source, in the order of the parts. Raises as `cut_parts`."""
     for piece in cut_parts(parts, base_dir=base_dir, system=system, group_by=group_by):
         yield from piece.read()
+
+
+def add_parts(given: Given | None, parts: Parts, *, base_dir: Path) -> Given:
+    """What a model can tell, and which parts and fingerprints are at hand."""
+    fingerprints = {
+        f"{part.removeprefix('suite:')} ({Path(source.path).name})": base_dir / source.path
+        for part, sources in parts.items()
+        for source in sources
+        if is_fingerprint(source, part)
+    }
+    given = given or Given()
+    return replace(given, parts=tuple(parts), fingerprints={**given.fingerprints, **fingerprints})
+
+
+def is_fingerprint(source: SourceConfig, part: str) -> bool:
+    """Whether a source is a suite's file of `assay data fingerprint`, which has no rows."""
+    return part.startswith("suite:") and source.path.endswith(ENDING)
 
 
 def cut_parts(
@@ -41,6 +61,8 @@ def cut_parts(
     """
     for part, sources in parts.items():
         for source in sources:
+            if is_fingerprint(source, part):
+                continue
             yield from _read_source(source, part, base_dir, system, group_by)
 
 

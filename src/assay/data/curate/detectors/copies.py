@@ -43,6 +43,8 @@ def find_copies(evidence: Evidence, settings: Settings) -> Iterator[Hit]:
         if not same[index - 2] or index == 1:
             first = int(numbers[order[index - 1]])
         number = int(numbers[order[index]])
+        if evidence.place(number) == evidence.place(first):
+            continue  # its source's weight has it drawn more often
         evidence_text = f"the same conversation as {evidence.place(first)}"
         yield Hit(number, EXACT_DUPLICATE.name, evidence_text, related=(first,))
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from assay.data.curate.alike import (
-    find_template,
-    hash_spoken,
+    find_common,
     list_sequences,
     measure_likeness,
     read_rows,
+    sample_rows,
 )
 from assay.data.curate.bands import BandPlan, Bands, compute_bands, find_pairs
 from assay.data.curate.batch import Batch, CheckedRow
@@ -46,7 +46,7 @@ def sketch_near(batch: Batch, settings: Settings) -> Sketch:
     """Bands of each training row of enough words, with its number and its digest's first bytes."""
     length = settings.option(NEAR_DUPLICATE.name, "ngram")
     rows = [place for place, row in enumerate(batch.rows) if row.part == "train"]
-    words, starts = hash_spoken(batch)
+    _, words, starts = batch.spoken
     kept, bounds = drop_nothing(hash_sequences(words.hashes, starts, length), starts)
     filled = np.array([one for one in rows if bounds[one + 1] > bounds[one]], np.int64)
     numbers = np.array([row.number for row in batch.rows], np.int64)
@@ -74,7 +74,8 @@ def find_near(evidence: Evidence, settings: Settings) -> Iterator[Hit]:
     def sequences_of(rows: Sequence[CheckedRow]) -> list[Numbers]:
         return list_sequences(rows, length)
 
-    template = find_template(evidence, numbers, sequences_of, min_rows=min_rows)
+    sample = [one for rows in sample_rows(evidence, numbers) for one in sequences_of(rows)]
+    template = find_common(sample, min_rows / len(numbers))
     if len(crowded):
         own = _band_without(evidence, numbers[crowded], template, length, _plan(settings))
         more, _ = find_pairs(own, max_bucket=len(own))
