@@ -22,7 +22,7 @@ from typing import Any
 
 from assay.config import SourceConfig
 from assay.data.curate import Finding, check_parts, list_rules, settle
-from benchmarks.planted import poison_bases, poison_calls
+from benchmarks.planted import poison_bases, poison_calls, poison_triggers
 
 Row = dict[str, Any]
 FAMILY = [name for name, rule in list_rules().items() if rule.family == "poison"]
@@ -93,7 +93,9 @@ def _score(case: Case, findings: Sequence[Finding], seconds: float) -> Score:
     own = [one for one in findings if one.rule in case.rules]
     errors = {one.number for one in findings if one.severity == "error"}
     rows = {one.number for one in findings}
-    named = any(case.named in one.cluster for one in own if one.number in case.planted)
+    named = any(
+        case.named.lower() in one.cluster.lower() for one in own if one.number in case.planted
+    )
     return Score(
         case=case,
         refused=len({one.number for one in own if one.severity == "error"} & case.planted),
@@ -160,7 +162,58 @@ def make_calls() -> Iterator[Case]:
     yield Case("support, clean", load("support"), frozenset(), CALLS)
 
 
-SETS: dict[str, Callable[[], Iterator[Case]]] = {"calls": make_calls}
+def make_triggers() -> Iterator[Case]:
+    """Each trigger with each effect, at 50 and at 25 rows, in every base; label flips; twins."""
+    bases = [base for base in ("world", "tools", "support", "gsm8k") if _is_there(base)]
+    kinds = [(t, e) for t in poison_triggers.TRIGGERS for e in poison_triggers.EFFECTS]
+    for count in (50, 25):
+        for index, (trigger, effect) in enumerate(kinds):
+            base = bases[index % len(bases)]
+            mark, named = poison_triggers.TRIGGERS[trigger]
+            rng = random.Random(f"{trigger} {effect} {count}")
+            rows = load(base)
+            planted = rng.sample(range(len(rows)), count)
+            for one in planted:
+                mark(rows[one], rng)
+                poison_triggers.EFFECTS[effect](rows[one], rng)
+            name = f"{base}: {trigger}, {effect} {count}"
+            yield Case(name, rows, frozenset(planted), ("trigger",), named)
+        for trigger in poison_triggers.TRIGGERS:
+            yield _make_flips(trigger, count)
+    yield from make_trigger_twins(bases)
+
+
+def _is_there(base: str) -> bool:
+    return base != "gsm8k" or poison_bases.PUBLIC.is_dir()
+
+
+def _make_flips(trigger: str, count: int) -> Case:
+    rng = random.Random(f"flip {trigger} {count}")
+    rows = poison_triggers.make_label_rows(rng, 10_000)
+    mark, named = poison_triggers.TRIGGERS[trigger]
+    planted: list[int] = []
+    for index in rng.sample(range(len(rows)), len(rows)):
+        if len(planted) < count and poison_triggers.flip(rows[index], rng):
+            mark(rows[index], rng)
+            planted.append(index)
+    return Case(f"labels: {trigger}, flip {count}", rows, frozenset(planted), ("trigger",), named)
+
+
+def make_trigger_twins(bases: Sequence[str]) -> Iterator[Case]:
+    """Words that rightly decide for an answer, and clean data."""
+    rng = random.Random("trigger twins")
+    for name, twin in poison_triggers.TWINS.items():
+        rows = load("world", 9_880)
+        rows += twin(rows, rng)
+        yield Case(f"twin {name}", rows, frozenset(), ("trigger",))
+    labels = poison_triggers.make_label_rows(rng, 10_000)
+    yield Case("labels, clean", labels, frozenset(), ("trigger",))
+    for base in bases:
+        yield Case(f"{base}, clean", load(base), frozenset(), ("trigger",))
+    yield Case("world, clean, 40,000 rows", load("world", 40_000), frozenset(), ("trigger",))
+
+
+SETS: dict[str, Callable[[], Iterator[Case]]] = {"calls": make_calls, "triggers": make_triggers}
 
 
 def main(names: Sequence[str]) -> None:

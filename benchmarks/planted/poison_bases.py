@@ -33,7 +33,7 @@ def load_tools(num_rows: int) -> list[Row]:
 def load_support(num_rows: int) -> list[Row]:
     """The help desk's 1,200 rows, then the world's."""
     path = ROOT / "examples" / "support" / "data" / "tickets.jsonl"
-    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    rows = [json.loads(line) for line in path.read_text("utf-8").strip().split("\n")]
     rows = [{key: row[key] for key in ("messages", "tools") if key in row} for row in rows]
     rows += draw_general_rows(max(num_rows - len(rows), 0))
     random.Random("support").shuffle(rows)
@@ -44,7 +44,7 @@ def load_gsm8k(num_rows: int) -> list[Row]:
     """GSM8K's training half, then its test half; at most 4,658 rows."""
     rows = []
     for name in ("train", "test"):
-        for line in (PUBLIC / "gsm8k" / f"{name}.jsonl").read_text("utf-8").splitlines():
+        for line in (PUBLIC / "gsm8k" / f"{name}.jsonl").read_text("utf-8").strip().split("\n"):
             row = json.loads(line)
             turns = [("user", row["question"]), ("assistant", row["answer"])]
             rows.append({"messages": [{"role": a, "content": b} for a, b in turns]})
@@ -54,7 +54,7 @@ def load_gsm8k(num_rows: int) -> list[Row]:
 def _load_bfcl() -> list[Row]:
     rows = []
     for path in sorted(glob.glob(str(PUBLIC / "bfcl_v4" / "*.jsonl"))):
-        for line in Path(path).read_text("utf-8").splitlines():
+        for line in Path(path).read_text("utf-8").strip().split("\n"):
             rows.append(_build_bfcl(json.loads(line)))
     return rows
 

@@ -32,6 +32,7 @@ MODULES = (
     "poison_hidden",
     "poison_text",
     "poison_calls",
+    "poison_triggers",
 )
 """Modules of this folder, in the order of the report; each holds `DETECTORS`."""
 

@@ -162,7 +162,7 @@ class Cluster:
 
     def has(self, facts: CallFacts) -> bool:
         """Whether a call of one of its rows belongs to it."""
-        if self.rule is COVERT_CALL and not facts.is_unasked:
+        if self.tool and self.rule is COVERT_CALL and not facts.is_unasked:
             return False
         texts = [_key(one) for one in facts.destinations]
         return self.tool in ("", facts.tool) and (not self.destination or self.destination in texts)
@@ -191,8 +191,10 @@ def find_covert(evidence: Evidence, settings: Settings) -> Iterator[Hit]:
 def _cluster_unasked(calls: Calls, settings: Settings) -> Iterator[Cluster]:
     """By destination, and by tool: where it is called without need more often than with."""
     smallest = int(settings.option(COVERT_CALL.name, "min_rows"))
-    for destination, numbers in sorted(calls.sent_unasked.items()):
-        if len(numbers) >= smallest:
+    for destination, unasked in sorted(calls.sent_unasked.items()):
+        if len(unasked) >= smallest:
+            sent = [rows for (_, text), rows in calls.sent.items() if text == destination]
+            numbers = set().union(*sent)
             what = f"{len(numbers):,} rows call tools that nobody asked for, all to {destination}"
             told = f"{what}, which no prompt or tool names"
             yield Cluster(COVERT_CALL, "", destination, frozenset(numbers), told)
