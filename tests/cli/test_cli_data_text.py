@@ -11,10 +11,10 @@ import pytest
 
 from assay.cli import main
 from assay.cli.data_sources import read_asked
-from assay.cli.data_text import Style, pick_worst, render_checked, show_plain
+from assay.cli.data_text import Style, render_checked, show_plain
 from assay.data.curate import check_parts
 from assay.data.curate.finding import Finding, Span
-from assay.data.curate.look import cut_text, hide
+from assay.data.curate.look import cut_text, hide, pick_findings
 
 PASSWORD = "hunter2" + "QxZ"
 CONNECTION = f"The key is postgresql://app:{PASSWORD}@db.example.com/x"
@@ -78,7 +78,7 @@ def test_every_rule_has_an_example_before_one_has_its_second(tmp_path: Path) -> 
     path = tmp_path / "rows.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     asked = read_asked([str(path)], None, None, None, None, None)
-    worst = pick_worst(check_parts(asked.parts, base_dir=asked.base_dir), most=8)
+    worst = pick_findings(check_parts(asked.parts, base_dir=asked.base_dir), most=8)
     assert worst[0].rule == "connection_string"
     warnings = [one.rule for one in worst if one.severity == "warning"]
     distinct = len(set(warnings))

@@ -8,12 +8,14 @@ import typer
 
 from assay.cli.data_sources import (
     AcceptOption,
+    BaseOption,
     FilesArgument,
     RuleOption,
     SuiteOption,
     TestOption,
     ValidationOption,
     read_asked,
+    read_given,
 )
 from assay.cli.output import JsonFlag, RootOption, print_result
 
@@ -61,6 +63,7 @@ def curate(
     suite: SuiteOption = None,
     rule: RuleOption = None,
     accept: AcceptOption = None,
+    base: BaseOption = None,
     as_json: JsonFlag = False,
 ) -> int:
     """Mend data into a new version: drop, mask, repair, relabel as the plan has it.
@@ -76,10 +79,13 @@ def curate(
     from assay.data.curate.curate import curate_parts, plan_files
     from assay.data.curate.mask_key import load_mask_key, make_mask_key
     from assay.data.curate.plan import read_plan, write_plan
+    from assay.data.versions import VersionStore
     from assay.errors import EXIT_OK, EXIT_USAGE
+    from assay.pipeline.data_page import write_version_page
 
     check_out_file(dry_run, option="--dry-run")
     asked = read_asked(files, validation, test, suite, rule, accept)
+    given = read_given(base)
     with open_progress(as_json=as_json) as progress:
 
         def count(done: int, total: int) -> None:
@@ -87,7 +93,11 @@ def curate(
 
         if dry_run is not None:
             checked = check_parts(
-                asked.parts, base_dir=asked.base_dir, settings=asked.settings, progress=count
+                asked.parts,
+                base_dir=asked.base_dir,
+                settings=asked.settings,
+                given=given,
+                progress=count,
             )
             made = plan_files(asked.parts, checked, base_dir=asked.base_dir)
             write_plan(Path(dry_run), made)
@@ -108,16 +118,25 @@ def curate(
             settings=asked.settings,
             plan=read_plan(Path(plan)) if plan else None,
             key=bytes_of_key,
+            given=given,
             progress=count,
             note=progress.note,
+        )
+        page = write_version_page(
+            VersionStore(store),
+            done,
+            asked.parts,
+            base_dir=asked.base_dir,
+            tokenizer=given.tokenizer if given else None,
         )
     value = {
         "store": str(store),
         "version": _describe(done.version),
         "actions": done.plan.counts,
+        "report": str(page),
         **({} if not as_json else {"check": done.checked.to_json()}),
     }
-    text = f"{store}: version {done.version.id}, {done.version.num_rows:,} rows\n"
+    text = f"{store}: version {done.version.id}, {done.version.num_rows:,} rows; {page}\n"
     print_result(value, text=text + render_checked(done.checked, verb="curate"), as_json=as_json)
     return EXIT_USAGE if done.checked.verdict == "refused" else EXIT_OK
 
@@ -153,13 +172,14 @@ def diff(
     from dataclasses import asdict
 
     from assay.data.curate.diff import diff_records, show_changes
+    from assay.pipeline.data_page import read_version
 
     opened = _open(store)
     second = opened.load(b) if b else opened.current
     first = opened.load(a or second.parent or second.id)
 
     def read(version: Version) -> Iterator[Record]:
-        return _read_version(opened, version)
+        return read_version(opened, version)
 
     found = show_changes(diff_records(read(first), read(second)), read(first), read(second))
     text = f"{first.id} → {second.id}\n{_render_diff(found)}"
@@ -249,20 +269,6 @@ def _open(store: str) -> VersionStore:
     from assay.data.versions import VersionStore
 
     return VersionStore.open(Path(store))
-
-
-def _read_version(store: VersionStore, version: Version) -> Iterator[Record]:
-    """The rows of any version; the first one's are read from its files."""
-    from pathlib import Path
-
-    from assay.config import SourceConfig
-    from assay.data.curate.parts import read_parts
-
-    if version.parent is not None:
-        return store.records(version)
-    parts = {"train": [SourceConfig(**source) for source in version.sources]}
-    reads = read_parts(parts, base_dir=Path(version.base_dir))
-    return (read.record for read in reads if read.record is not None)
 
 
 def _describe(version: Version) -> dict[str, Any]:

@@ -46,6 +46,11 @@ BaseOption = Annotated[
     typer.Option(help="A base (tiny, a folder or a Hub id), whose tokens and template are asked."),
 ]
 
+ReportOption = Annotated[
+    str | None,
+    typer.Option(metavar="FILE.html", help="Write a page with findings, rows, lengths, clusters."),
+]
+
 
 @dataclass(frozen=True)
 class Asked:

@@ -61,22 +61,26 @@ def render_checked(
     asked: Asked | None = None,
     style: Style | None = None,
     verb: str = "check",
+    report: str | None = None,
 ) -> str:
     """The whole text.
 
     Args:
         asked: what was checked; with it, examples are shown within their rows.
         verb: the verb that was called, which decides what is proposed next.
+        report: the page that was written.
     """
+    from assay.data.curate.look import pick_findings
+
     style = style or Style.of_terminal()
-    worst = pick_worst(checked)
+    worst = pick_findings(checked, most=MAX_EXAMPLES)
     rows = _load(asked, worst) if asked else {}
     found = [one for one in checked.findings if one.number in rows] if rows else []
     sections = [
         _render_verdict(checked, style),
         _render_counts(checked, style),
         [line for one in worst for line in _render_example(one, rows, found, style)],
-        _render_hidden(checked, len(worst)),
+        _render_hidden(checked, len(worst), report),
         _render_unmeasured(checked, style),
         _advise(checked, style, verb=verb),
     ]
@@ -93,25 +97,6 @@ def render_finding(finding: Finding) -> str:
 def show_plain(text: str) -> str:
     """`text` on one line, with every character that a terminal obeys or hides spelled out."""
     return _UNSEEN.sub(_spell, text.replace("\n", "⏎"))
-
-
-def pick_worst(checked: Checked, *, most: int = MAX_EXAMPLES) -> list[Finding]:
-    """Findings to show, by severity; of each rule its first, then its second, and so on."""
-    kept: dict[str, list[Finding]] = {rule: [] for rule in _by_severity(checked)}
-    for one in checked.findings:
-        own = kept.setdefault(one.rule, [])
-        if len(own) < most:
-            own.append(one)
-    ranked = [
-        (_ORDER.index(one.severity), turn, place, one)
-        for place, own in enumerate(kept.values())
-        for turn, one in enumerate(own)
-    ]
-    return [one for *_, one in sorted(ranked, key=lambda entry: entry[:3])[:most]]
-
-
-def _by_severity(checked: Checked) -> list[str]:
-    return sorted(checked.counts, key=lambda rule: _ORDER.index(_severity(checked, rule)))
 
 
 def _severity(checked: Checked, rule: str) -> str:
@@ -212,11 +197,12 @@ def _path(finding: Finding) -> str | None:
     return finding.span.path if finding.span else None
 
 
-def _render_hidden(checked: Checked, shown: int) -> list[str]:
+def _render_hidden(checked: Checked, shown: int, report: str | None) -> list[str]:
     hidden = sum(count["findings"] for count in checked.counts.values()) - shown
-    if hidden <= 0:
-        return []
-    return [f"… and {hidden:,} more findings; --report FILE.html shows them, --json lists all"]
+    where = f"{report} shows them" if report else "--report FILE.html shows them"
+    if hidden > 0:
+        return [f"… and {hidden:,} more findings; {where}, --json lists all"]
+    return [f"the rows: {report}"] if report else []
 
 
 def _render_unmeasured(checked: Checked, style: Style) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from assay.cli.data_curating import register_curating
@@ -12,6 +14,7 @@ from assay.cli.data_sources import (
     AcceptOption,
     BaseOption,
     FilesArgument,
+    ReportOption,
     RuleOption,
     SuiteOption,
     TestOption,
@@ -21,6 +24,10 @@ from assay.cli.data_sources import (
     read_given,
 )
 from assay.cli.output import JsonFlag, print_result
+
+if TYPE_CHECKING:
+    from assay.cli.data_sources import Asked
+    from assay.data.curate import Checked, Given
 
 
 def register(app: typer.Typer) -> None:
@@ -44,6 +51,7 @@ def check(
     accept: AcceptOption = None,
     work: WorkOption = None,
     base: BaseOption = None,
+    report: ReportOption = None,
     as_json: JsonFlag = False,
 ) -> int:
     """Say what is wrong with data, row by row.
@@ -54,9 +62,11 @@ def check(
 
     from assay.cli.data_text import render_checked
     from assay.cli.live import open_progress
+    from assay.cli.output import check_out_file
     from assay.data.curate import check_parts
     from assay.errors import EXIT_OK, EXIT_USAGE
 
+    check_out_file(report, option="--report")
     asked = read_asked(files, validation, test, suite, rule, accept)
     given = read_given(base)
     with open_progress(as_json=as_json) as progress:
@@ -68,10 +78,28 @@ def check(
             given=given,
             progress=lambda done, total: progress.count("rows checked", done, total),
         )
+        if report is not None:
+            write_report(report, checked, asked, given)
     value = checked.to_json() if as_json else {}
-    text = "" if as_json else render_checked(checked, asked=asked)
+    text = "" if as_json else render_checked(checked, asked=asked, report=report)
     print_result(value, text=text, as_json=as_json)
     return EXIT_USAGE if checked.verdict == "refused" else EXIT_OK
+
+
+def write_report(path: str, checked: Checked, asked: Asked, given: Given | None) -> None:
+    """Write the page of a check; the rows are read once more."""
+    from pathlib import Path
+
+    from assay.data.curate.parts import read_parts
+    from assay.pipeline.data_page import write_check_page
+
+    write_check_page(
+        Path(path),
+        checked,
+        read_parts(asked.parts, base_dir=asked.base_dir),
+        title=", ".join(source.path for source in asked.parts["train"]),
+        tokenizer=given.tokenizer if given else None,
+    )
 
 
 def rules(as_json: JsonFlag = False) -> None:

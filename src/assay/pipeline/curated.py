@@ -21,9 +21,11 @@ from assay.data.records import assign_ids
 from assay.errors import Problem
 from assay.evaluate.items import Item
 from assay.evaluate.suites import Suite
+from assay.pipeline.data_page import PAGE, write_check_page
 from assay.pipeline.job import Job
 
 FINDINGS = "findings.jsonl"
+_NUM_TOKENISED = 200
 _DO = {
     "drop": "remove the row",
     "mask": "mask it",
@@ -53,6 +55,14 @@ def check_data(job: Job, parts: Mapping[str, Sequence[Record]], suites: Sequence
     shutil.move(checked.file, kept)
     shutil.rmtree(work)
     checked = replace(checked, file=kept)
+    write_check_page(
+        job.run.data / PAGE,
+        checked,
+        _list_rows(parts, suites),
+        title=job.recipe.name or job.run.path.name,
+        tokenizer=job.tokenizer,
+        num_tokenised=_NUM_TOKENISED,
+    )
     for line in describe(checked):
         job.progress.note(line)
     return checked

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from assay.data.curate.batch import CheckedRow, iterate_texts
-from assay.data.curate.finding import Finding, shorten
+from assay.data.curate.check import Checked
+from assay.data.curate.finding import SEVERITIES, Finding, shorten
 from assay.data.curate.parts import Parts, read_parts
 from assay.data.records import Record
 
@@ -93,6 +94,28 @@ def cut_text(text: str, findings: Sequence[Finding]) -> list[Piece]:
 def hide(text: str, findings: Iterable[Finding]) -> str:
     """The whole text, with what rules hide as they show it."""
     return "".join(piece.text for piece in cut_text(text, list(findings)))
+
+
+def list_hidden(text: str, findings: Sequence[Finding]) -> list[tuple[str, str]]:
+    """What is hidden of a text: the characters themselves, and what is shown for them."""
+    spans = [(one.span, index) for index, one in enumerate(findings) if one.span is not None]
+    reaches = [_Reach(span.start, span.end, index) for span, index in spans]
+    return [(text[start:end], shown) for start, end, shown in _join_hidden(text, reaches, findings)]
+
+
+def pick_findings(checked: Checked, *, most: int) -> list[Finding]:
+    """Findings to show, by severity; of each rule its first, then its second, and so on."""
+    kept: dict[str, list[Finding]] = {}
+    for one in checked.findings:
+        own = kept.setdefault(one.rule, [])
+        if len(own) < most:
+            own.append(one)
+    ranked = [
+        (-SEVERITIES.index(one.severity), turn, place, one)
+        for place, own in enumerate(kept.values())
+        for turn, one in enumerate(own)
+    ]
+    return [one for *_, one in sorted(ranked, key=lambda entry: entry[:3])[:most]]
 
 
 def _join_hidden(

@@ -5,7 +5,6 @@ A noisy curve of more than `_SMOOTH_FROM` points is drawn faint, with its runnin
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -99,10 +98,10 @@ def render_chart(
     )
 
 
-def chart_data(metrics: list[dict[str, Any]]) -> Html:
-    """The numbers behind the charts as JSON that cannot end its script element."""
+def chart_data(metrics: list[dict[str, Any]]) -> dict[str, Any]:
+    """The numbers behind the charts, for the page's script."""
     charts = training_series(metrics)
-    value = {
+    return {
         "left": _LEFT,
         "right": WIDTH - _RIGHT,
         "width": WIDTH,
@@ -113,8 +112,6 @@ def chart_data(metrics: list[dict[str, Any]]) -> Html:
             for one in series
         ],
     }
-    text = json.dumps(value, separators=(",", ":"))
-    return Html(text.replace("<", "\\u003c").replace("&", "\\u0026"))
 
 
 def step_window(charts: dict[str, list[Series]]) -> tuple[float, float]:

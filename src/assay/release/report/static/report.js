@@ -29,7 +29,7 @@
   const charts = [...document.querySelectorAll("svg.chart")];
   const readout = document.querySelector(".readout");
   if (!charts.length || !readout) return;
-  const data = JSON.parse(document.getElementById("chart-data").textContent);
+  const data = JSON.parse(document.getElementById("page-data").textContent);
   const [first, last] = data.steps;
   const steps = [...new Set(data.series.flatMap((one) => one.points.map((point) => point[0])))];
   steps.sort((a, b) => a - b);
