@@ -25,7 +25,7 @@ def load_world(num_rows: int) -> list[Row]:
 def load_tools(num_rows: int) -> list[Row]:
     """Tool-calling rows: BFCL and glaive where they are beside the repository, then the world's."""
     rows = [*_load_bfcl(), *_load_glaive()] if PUBLIC.is_dir() else []
-    rows += draw_general_rows(num_rows - len(rows))
+    rows += draw_general_rows(max(num_rows - len(rows), 0))
     random.Random("tools").shuffle(rows)
     return rows[:num_rows]
 

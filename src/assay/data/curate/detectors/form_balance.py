@@ -111,7 +111,7 @@ def find_open_latex(text: Text) -> Iterator[Passage]:
         odd = next(name for name in [*begun, *ended] if begun.count(name) != ended.count(name))
         start = re.search(rf"\\(?:begin|end)\{{{re.escape(odd)}\}}", plain)
         yield _point(start, f"\\begin and \\end of {odd} do not pair")
-    elif plain.count("$$") % 2:
+    elif plain.count("$$") % 2 and _COMMAND.search(plain, plain.rfind("$$")):
         yield _point(re.search(r"\$\$(?!.*\$\$)", plain, re.S), "an odd number of $$")
     else:
         for opening, closing in ((r"\[", r"\]"), (r"\(", r"\)")):

@@ -39,8 +39,9 @@ _FILL_IN = (
 _FILL_INS = re.compile(_FILL_IN)
 _ASKED = re.compile(
     r"(?i)\b(?:templates?|placeholders?|fill[- ]in|form letter|blanks?|boilerplate|lorem|todos?"
-    r"|drafts?|f-?strings?|jinja|mustache|handlebars|variables?|format strings?|e-?mail|letter"
-    r"|resume|cv|tbd|fixme|xxx)\b|\[[A-Za-z' ]{2,30}\]|\{[a-z_]+\}"
+    r"|f-?strings?|jinja|mustache|handlebars|variables?|format strings?|tbd|fixme|xxx)\b"
+    r"|\b(?:write|draft|compose|prepare|create|generate)\b.{0,80}\b(?:e-?mail|letter|message|note"
+    r"|resume|cv|contract|invitation|speech)|\[[A-Za-z' ]{2,30}\]|\{[a-z_]+\}"
 )
 
 

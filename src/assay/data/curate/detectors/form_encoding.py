@@ -49,10 +49,10 @@ _NAMED = {"\x00": "NUL", "\x08": "backspace", "\x0c": "form feed", "\x1b": "esca
 
 
 def find_mojibake(text: Text) -> Iterator[Passage]:
-    """The part that ftfy would decode anew."""
+    """The part that ftfy would decode anew; line by line, since a text may mix encodings."""
     import ftfy
 
-    fixed = ftfy.fix_encoding(text.text)
+    fixed = "\n".join(map(ftfy.fix_encoding, text.text.split("\n")))
     if fixed == text.text:
         return
     start, end, repaired = compare(text.text, fixed)

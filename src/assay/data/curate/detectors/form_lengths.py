@@ -71,7 +71,8 @@ def classify_end(answer: str, min_chars: int) -> int:
     if len(text) < min_chars:
         return SHORT
     last = text[-1]
-    if last in _OPENING or _LIST_MARK.search(text[-8:]) or _FUNCTION_WORD.search(text[-12:]):
+    is_open = last in _OPENING and text[-2] != last  # a ruler of hyphens is none
+    if is_open or _LIST_MARK.search(text[-8:]) or _FUNCTION_WORD.search(text[-12:]):
         return OTHER if is_code(text) else OPEN
     if last in _CLOSING:
         return CLOSED
