@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import ftfy
 import pytest
-from checking import chat, find
+from checking import chat, check, find
 from checking_form import apart, count, repair
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 LONG = "The mountain pass is open from May to October, and closed when it snows. "
 SPOILT = [
@@ -52,9 +56,49 @@ def test_control_characters_are_found_and_taken_out(tmp_path: Path) -> None:
 
 def test_lost_characters(tmp_path: Path) -> None:
     bad = [chat("hi", "caf�"), chat("price: 5�", "yes"), chat("hi", "�" * 9)]
-    good = [chat("hi", "café"), chat("hi", "?"), chat("hi", "U+FFFD"), chat("hi", "□ ⍰")]
+    bad += [chat("hi", "\uf0b7 apples\n\uf0b7 pears"), chat("hi", "end\uffff")]
+    good = [chat("hi", "café"), chat("hi", "?"), chat("hi", "U+FFFD"), chat("hi", "□ ⍰ ﷺ ﬁ")]
+    good += [chat("hi", "`PS1=\ue0b0`")]
     found = apart(tmp_path, "lost_character", bad=bad, good=good)
-    assert found[2].evidence == "9 characters lost in decoding"
+    assert found[2].evidence == "9 characters lost: U+FFFD"
+    assert found[3].evidence == "2 characters lost: U+F0B7"
+
+
+def test_texts_that_were_made_to_take_long_do_not(tmp_path: Path) -> None:
+    long = 20_000
+    units = [
+        "-",
+        " ",
+        "`",
+        "```\n",
+        "<s>",
+        "</s>",
+        "$$",
+        "\\[",
+        "[",
+        '{"',
+        "&amp;",
+        "<think>",
+        "Ã©",
+    ]
+    units += ["a ", "\n", "~~~\n", "1. ", "(" * 7 + "\n", "{a_b", "<|a", "x = 1;\n", "I hope "]
+    rows = [chat(f"{n}: {unit * 20}", unit * (long // len(unit))) for n, unit in enumerate(units)]
+    rows += [chat(f"{n}!", f"{unit} \\pi I hope this helps" * 900) for n, unit in enumerate(units)]
+    started = time.process_time()
+    check(tmp_path, rows)
+    assert time.process_time() - started < 20
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.text(min_size=1), st.text(min_size=1)), min_size=1, max_size=8))
+def test_no_text_breaks_a_rule_and_every_span_is_in_its_text(rows: list[tuple[str, str]]) -> None:
+    given = [chat(f"q {question}", f"a {answer}") for question, answer in rows]
+    with TemporaryDirectory() as folder:
+        for one in check(Path(folder), given).findings:
+            if one.span is not None and one.span.path.endswith("content"):
+                index = int(one.span.path.split("[")[1].split("]")[0])
+                text = given[one.line - 1]["messages"][index]["content"]
+                assert 0 <= one.span.start <= one.span.end <= len(text)
 
 
 def test_marks_of_templates(tmp_path: Path) -> None:

@@ -112,7 +112,8 @@ def find_open_latex(text: Text) -> Iterator[Passage]:
         start = re.search(rf"\\(?:begin|end)\{{{re.escape(odd)}\}}", plain)
         yield _point(start, f"\\begin and \\end of {odd} do not pair")
     elif plain.count("$$") % 2 and _COMMAND.search(plain, plain.rfind("$$")):
-        yield _point(re.search(r"\$\$(?!.*\$\$)", plain, re.S), "an odd number of $$")
+        last = plain.rfind("$$")
+        yield Passage(last, last + 2, "an odd number of $$")
     else:
         for opening, closing in ((r"\[", r"\]"), (r"\(", r"\)")):
             counts = [_count_mark(plain, one) for one in (opening, closing)]

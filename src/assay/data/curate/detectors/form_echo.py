@@ -75,16 +75,18 @@ def find_loop(text: str, *, min_repeats: int, min_chars: int) -> tuple[int, int,
     Every 32nd place is tried as a beginning, so that one of them lies in any loop of `min_chars`
     that could count; a unit without letters, as in tables and rulers, does not.
     """
-    for start in range(0, len(text) - min_chars // 2, _STRIDE):
-        anchor = text[start : start + _ANCHOR]
-        again = text.find(anchor, start + 1, start + _MAX_PERIOD + _ANCHOR)
-        if again < 0:
-            continue
-        period = again - start
-        first, end = _extend(text, start, period)
-        is_long = end - first >= max(min_chars, min_repeats * period)
-        if is_long and _LETTER.search(text, start, again):
-            return first, end, period
+    start = 0
+    while start < len(text) - min_chars // 2:
+        again = text.find(text[start : start + _ANCHOR], start + 1, start + _MAX_PERIOD + _ANCHOR)
+        period, following = again - start, start + _STRIDE
+        if again >= 0:
+            first, end = _extend(text, start, period)
+            if end - first >= max(min_chars, min_repeats * period):
+                if _LETTER.search(text, start, again):
+                    return first, end, period
+                # A ruler, say: gone over once and no more.
+                following = max(following, end)
+        start = following
     return None
 
 
@@ -125,7 +127,8 @@ def scan(batch: Batch, settings: Settings) -> Iterable[Hit]:
     for text in batch.texts:
         if text.role != "assistant":
             continue
-        if has_repeated and text.row.record.kind != "text":
+        is_answer = text.path.endswith(".content") and text.row.record.kind != "text"
+        if has_repeated and is_answer:
             for passage in find_repeated(text, min_chars):
                 yield to_hit(REPEATED_PROMPT, text, passage)
         if has_loops:

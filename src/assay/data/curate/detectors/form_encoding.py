@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from assay.data.curate.batch import Batch, Text
 from assay.data.curate.detector import Detector
 from assay.data.curate.finding import Hit, Rule, shorten
-from assay.data.curate.passages import MESSAGES, Passage, TextRule, compare, scan_texts
+from assay.data.curate.passages import MESSAGES, Passage, TextRule, blank_code, compare, scan_texts
 from assay.data.curate.settings import Settings
 
 MOJIBAKE = Rule(
@@ -31,7 +31,8 @@ LOST_CHARACTER = Rule(
     "form",
     "warning",
     "drop",
-    "The sign � (U+FFFD) where a decoder gave a character up: what stood there is gone.",
+    "The sign � (U+FFFD) where a decoder gave a character up, or a character that only some font "
+    "knows (a bullet of a PDF, say): what stood there is gone.",
 )
 
 # What UTF-8 gives when read as Latin-1, Windows-1252, -1251, Mac Roman or code page 437: the first
@@ -45,6 +46,9 @@ _MOJIBAKE = (
 )
 _CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x{9f}]"
 _CONTROLS = re.compile("\x1b\\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+# U+FFFD, the private use area, and the code points that are no characters.
+_LOST_HINT = r"[\x{FFFD}\x{E000}-\x{F8FF}\x{FDD0}-\x{FDEF}\x{FFFE}\x{FFFF}]"
+_LOST = re.compile("[\ufffd\ue000-\uf8ff\ufdd0-\ufdef\ufffe\uffff]")
 _NAMED = {"\x00": "NUL", "\x08": "backspace", "\x0c": "form feed", "\x1b": "escape", "\x7f": "DEL"}
 
 
@@ -82,16 +86,19 @@ def _name_control(found: str) -> str:
 
 
 def find_lost(text: Text) -> Iterator[Passage]:
-    """The first � of a text, and how many there are."""
-    start = text.text.index("�")
-    count = text.text.count("�")
-    yield Passage(start, start + 1, f"{count} characters lost in decoding")
+    """The first lost character, and how many there are; in code a font's own are let be."""
+    found = list(_LOST.finditer(text.text))
+    if "\ufffd" not in text.text:
+        found = list(_LOST.finditer(blank_code(text.text)))
+    if found:
+        names = ", ".join(dict.fromkeys(f"U+{ord(one[0]):04X}" for one in found[:5]))
+        yield Passage(*found[0].span(), f"{len(found)} characters lost: {names}")
 
 
 RULES = (
     TextRule(MOJIBAKE, MESSAGES, _MOJIBAKE, find_mojibake),
     TextRule(CONTROL_CHARACTER, MESSAGES, _CONTROL, find_controls),
-    TextRule(LOST_CHARACTER, MESSAGES, r"\x{FFFD}", find_lost),
+    TextRule(LOST_CHARACTER, MESSAGES, _LOST_HINT, find_lost),
 )
 
 

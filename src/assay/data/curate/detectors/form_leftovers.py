@@ -93,7 +93,7 @@ _OPENING = re.compile(
     r"here(?:['’]s| is| are)\b[^\n.:]{0,120}[:.]\s*"
     r"|^\s*great question[!.]\s+"
 )
-_CLOSING = re.compile(r"(?i)\s*\b(?:i )?hope (?:this|that) helps(?: you)?(?: out)?[!.]*\s*$")
+_CLOSING = re.compile(r"(?i)\s{0,20}\b(?:i )?hope (?:this|that) helps(?: you)?(?: out)?[!.]*\s*$")
 _ENTITY = (
     r"&(?:nbsp|amp|lt|gt|quot|apos|[lr][sd]quo|[mn]dash|hellip|#[0-9]{2,6}|#[xX][0-9a-fA-F]{2,5});"
 )
