@@ -114,3 +114,18 @@ def test_an_assistant_may_speak_first_where_the_user_says_so(tmp_path: Path) -> 
     assert not find(tmp_path, "turn_order", [row], rules={"turn_order": {"assistant_first": True}})
     raw = [{"text": "hello"}, {"text": "bye"}]
     assert not find(tmp_path, "turn_order", raw)
+
+
+def test_no_evidence_shows_a_key_whole(tmp_path: Path) -> None:
+    key, password = "sk9Qx7Lm2Vb8Rt4Zp1", "hunter2"
+    rows = [
+        calling({"city": 7, "key": key}),
+        calling({"city": "x", "key": f"a:{password}@b.example"}),
+    ]
+    rows += [
+        chat(f"Is {n} it?", f"It is this one, and it is {n} years old, as told.") for n in range(30)
+    ]
+    rows += [chat("And now?", f"The key for it is in the mail, and it says: {key} for the")]
+    told = json.dumps(check(tmp_path, rows).to_json())
+    assert {"wrong_arguments", "unknown_argument", "cut_off"} <= check(tmp_path, rows).counts.keys()
+    assert key not in told and password not in told and "sk9…4Zp1"[-3:] in told

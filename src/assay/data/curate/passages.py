@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from assay.data.curate.batch import Batch, CheckedRow, Text
+from assay.data.curate.detectors.spans import show_ends
 from assay.data.curate.finding import Hit, Rule, Span, shorten
 from assay.data.curate.settings import Settings
 
@@ -25,6 +26,11 @@ _CODE_LINE = re.compile(
     r"|[\])}]+[;,]?[ \t]*$)|[;{][ \t]*$"
 )
 _CODE_LINES = 3
+# Letters and digits mixed in one long word, or what stands between a name and a host in a URL.
+_MAYBE_SECRET = re.compile(
+    r"(?=[A-Za-z0-9+/_=-]*[0-9])(?=[A-Za-z0-9+/_=-]*[A-Za-z])[A-Za-z0-9+/_=-]{16,}"
+    r"|(?<=:)[^\s:/@]{3,}(?=@[\w.-]+)"
+)
 _INDEX = re.compile(r"messages\[(\d+)\]")
 
 
@@ -64,7 +70,12 @@ def to_hit(rule: Rule, text: Text, passage: Passage) -> Hit:
 
 def mark(text: Text, start: int, end: int) -> Span:
     """The span of characters `start` to `end` of a text."""
-    return Span(text.path, start, end, shorten(text.text[start:end]))
+    return Span(text.path, start, end, show(text.text[start:end]))
+
+
+def show(text: str) -> str:
+    """`text` as evidence has it: short, and of what may be a key or a password only the ends."""
+    return shorten(_MAYBE_SECRET.sub(lambda one: show_ends(one[0]), text))
 
 
 def blank_code(text: str) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 
 from assay.data.curate.batch import Batch, CheckedRow
 from assay.data.curate.detector import Detector
-from assay.data.curate.finding import Hit, Rule, Span, shorten
+from assay.data.curate.finding import Hit, Rule, Span
+from assay.data.curate.passages import show
 from assay.data.curate.settings import Settings
 from assay.tools import find_unknown_arguments, validate_arguments
 
@@ -68,20 +69,20 @@ def iterate_calls(row: CheckedRow) -> Iterator[tuple[str, Mapping[str, Any]]]:
 def _check_call(row: CheckedRow, path: str, call: Mapping[str, Any], schema: Any) -> Iterator[Hit]:
     given = call["arguments"]
     arguments = json.loads(given)
-    name, span = call["name"], Span(f"{path}.arguments", 0, len(given), shorten(given))
+    name, span = call["name"], Span(f"{path}.arguments", 0, len(given), show(given))
     checked = validate_arguments(arguments, schema)
     if checked.schema_problem:
         yield Hit(row.number, BROKEN_SCHEMA.name, f"{name}: {checked.schema_problem}", span)
         return
     if checked.problems:
         told = "; ".join(f"{name}{problem}" for problem in checked.problems[:3])
-        yield Hit(row.number, WRONG_ARGUMENTS.name, shorten(told), span)
+        yield Hit(row.number, WRONG_ARGUMENTS.name, show(told), span)
         return
     unknown = find_unknown_arguments(arguments, schema)
     if unknown:
         known = ", ".join(schema.get("properties", {}))
         told = f"{name} has no argument {', '.join(unknown)}, only {known}"
-        yield Hit(row.number, UNKNOWN_ARGUMENT.name, shorten(told), span)
+        yield Hit(row.number, UNKNOWN_ARGUMENT.name, show(told), span)
 
 
 DETECTORS = (Detector("form_calls", RULES, scan=scan),)

@@ -7,8 +7,16 @@ from collections.abc import Iterable, Iterator
 
 from assay.data.curate.batch import Batch, Text
 from assay.data.curate.detector import Detector
-from assay.data.curate.finding import Hit, Rule, shorten
-from assay.data.curate.passages import MESSAGES, Passage, TextRule, blank_code, compare, scan_texts
+from assay.data.curate.finding import Hit, Rule
+from assay.data.curate.passages import (
+    MESSAGES,
+    Passage,
+    TextRule,
+    blank_code,
+    compare,
+    scan_texts,
+    show,
+)
 from assay.data.curate.settings import Settings
 
 MOJIBAKE = Rule(
@@ -60,7 +68,7 @@ def find_mojibake(text: Text) -> Iterator[Passage]:
     if fixed == text.text:
         return
     start, end, repaired = compare(text.text, fixed)
-    shown = shorten(repaired, limit=60)
+    shown = show(repaired)[:60]
     yield Passage(start, end, f"decoded with the wrong encoding; meant was {shown!r}", repaired)
 
 

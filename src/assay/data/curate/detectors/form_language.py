@@ -13,8 +13,8 @@ import numpy as np
 from assay.data.curate.batch import Batch, CheckedRow
 from assay.data.curate.detector import Detector, Evidence, Given, Sketch
 from assay.data.curate.detectors.form_lengths import read_answer
-from assay.data.curate.finding import Hit, Rule, Span, shorten
-from assay.data.curate.passages import blank_code, find_question, is_code, read_context
+from assay.data.curate.finding import Hit, Rule, Span
+from assay.data.curate.passages import blank_code, find_question, is_code, read_context, show
 from assay.data.curate.settings import Settings
 
 WRONG_LANGUAGE = Rule(
@@ -233,7 +233,7 @@ def _is_prose(row: CheckedRow, rule: str, min_letters: int) -> bool:
 def _to_hit(row: CheckedRow, rule: str, told: str) -> Hit:
     text = read_answer(row.record)
     path = f"messages[{len(row.record.messages) - 1}].content"
-    return Hit(row.number, rule, told, Span(path, 0, len(text), shorten(text)))
+    return Hit(row.number, rule, told, Span(path, 0, len(text), show(text)))
 
 
 DETECTORS = (

@@ -14,8 +14,8 @@ import numpy as np
 
 from assay.data.curate.batch import Batch
 from assay.data.curate.detector import Detector, Evidence, Sketch
-from assay.data.curate.finding import Hit, Rule, Span, shorten
-from assay.data.curate.passages import is_code
+from assay.data.curate.finding import Hit, Rule, Span
+from assay.data.curate.passages import is_code, show
 from assay.data.curate.settings import Settings
 from assay.data.records import Record
 
@@ -134,7 +134,7 @@ def _find_cut(evidence: Evidence, joined: Mapping[str, Any], rare_ratio: float) 
         text = str(record.messages[-1]["content"])
         start = max(0, len(text.rstrip()) - _TAIL)
         path = f"messages[{len(record.messages) - 1}].content"
-        yield Hit(number, CUT_OFF.name, told, Span(path, start, len(text), shorten(text[start:])))
+        yield Hit(number, CUT_OFF.name, told, Span(path, start, len(text), show(text[start:])))
 
 
 def _find_cap(joined: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[Hit]:

@@ -14,7 +14,8 @@ from assay.chat import ChatTokenizer
 from assay.data.curate.batch import Batch, CheckedRow
 from assay.data.curate.detector import Detector, Evidence, Sketch
 from assay.data.curate.detectors.format_base import is_ready
-from assay.data.curate.finding import Hit, Rule, Span, shorten
+from assay.data.curate.finding import Hit, Rule, Span
+from assay.data.curate.passages import show
 from assay.data.curate.settings import Settings
 
 REPEATED_SYSTEM = Rule(
@@ -97,7 +98,7 @@ def find_repeated_systems(evidence: Evidence, settings: Settings) -> Iterator[Hi
                 REPEATED_SYSTEM.name,
                 f"the same system prompt of {told} in {rows:,} rows, {share:.0%} of all text;"
                 " shorten it, or leave it out of the rows and give it once as data.system",
-                Span("messages[0].content", 0, chars, shorten(_read_system(evidence, first))),
+                Span("messages[0].content", 0, chars, show(_read_system(evidence, first))),
                 cluster=f"system-{first}",
             )
 
