@@ -85,7 +85,7 @@ def curate(
 
     check_out_file(dry_run, option="--dry-run")
     asked = read_asked(files, validation, test, suite, rule, accept)
-    given = read_given(base)
+    given = read_given(base or asked.base)
     with open_progress(as_json=as_json) as progress:
 
         def count(done: int, total: int) -> None:

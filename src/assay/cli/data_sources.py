@@ -43,7 +43,10 @@ WorkOption = Annotated[
 ]
 BaseOption = Annotated[
     str | None,
-    typer.Option(help="A base (tiny, a folder or a Hub id), whose tokens and template are asked."),
+    typer.Option(
+        help="A base (tiny, a folder or a Hub id) whose tokens and template are asked; by default "
+        "a recipe's own, where it is on this machine."
+    ),
 ]
 
 ReportOption = Annotated[
@@ -54,11 +57,15 @@ ReportOption = Annotated[
 
 @dataclass(frozen=True)
 class Asked:
-    """Sources by part, where their paths start, and the settings of all rules."""
+    """Sources by part, where their paths start, and the settings of all rules.
+
+    `base` is the one of a recipe, where it is at hand: a check downloads none unasked.
+    """
 
     parts: dict[str, list[SourceConfig]]
     base_dir: Path
     settings: Settings
+    base: str | None = None
 
     @property
     def default_store(self) -> Path:
@@ -92,15 +99,16 @@ def read_asked(
         name: [SourceConfig(path=path) for path in paths] for name, paths in given.items() if paths
     }
     base_dir, rules, accepted = Path.cwd(), _read_rules(rule or []), list(accept or [])
+    base = None
     if len(files) == 1 and files[0].endswith((".yaml", ".yml")):
-        config, base_dir = _load_data(files[0])
+        config, base_dir, base = _load_data(files[0])
         named = {"train": config.train, "validation": config.validation, "test": config.test}
         parts = {**parts, **{name: list(own) for name, own in named.items() if own}}
         rules, accepted = {**config.rules, **rules}, [*config.accept, *accepted]
     for path in suite or []:
         source = SourceConfig(path=str(Path(path).resolve()) if Path(path).exists() else path)
         parts.setdefault(f"suite:{Path(path).stem}", []).append(source)
-    return Asked(parts, base_dir, settle(rules, accepted))
+    return Asked(parts, base_dir, settle(rules, accepted), base)
 
 
 def read_given(base: str | None) -> Given | None:
@@ -116,11 +124,14 @@ def read_given(base: str | None) -> Given | None:
     return read_tokenizer(base)
 
 
-def _load_data(path: str) -> tuple[DataConfig, Path]:
+def _load_data(path: str) -> tuple[DataConfig, Path, str | None]:
+    """The data section of a recipe, its folder, and its base where that is on this machine."""
     from assay.config import load
 
     loaded = load(path)
-    return loaded.recipe.data, loaded.base_dir
+    name, folder = loaded.recipe.base.name, loaded.base_dir / loaded.recipe.base.name
+    local = str(folder) if folder.is_dir() else name if name == "tiny" else None
+    return loaded.recipe.data, loaded.base_dir, local
 
 
 def _read_rules(given: list[str]) -> dict[str, Any]:

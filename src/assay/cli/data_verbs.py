@@ -68,7 +68,7 @@ def check(
 
     check_out_file(report, option="--report")
     asked = read_asked(files, validation, test, suite, rule, accept)
-    given = read_given(base)
+    given = read_given(base or asked.base)
     with open_progress(as_json=as_json) as progress:
         checked = check_parts(
             asked.parts,

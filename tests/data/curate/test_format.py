@@ -14,7 +14,7 @@ from checking_form import apart, count
 from assay.chat import ChatTokenizer, load_chat_tokenizer
 from assay.cli import main
 from assay.data.curate import Given, list_rules
-from assay.errors import EXIT_USAGE
+from assay.errors import EXIT_OK, EXIT_USAGE
 from assay.models.base import tiny_folder
 
 NO_SYSTEM = (
@@ -139,3 +139,15 @@ def test_the_command_asks_a_base(
     assert main(["data", "check", "rows.jsonl", "--base", "tiny", "--json"]) == EXIT_USAGE
     told = json.loads(capsys.readouterr().out)
     assert {"template_mark", "control_token"} <= {one["rule"] for one in told["findings"]}
+
+
+def test_a_recipe_names_the_base_that_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("rows.jsonl").write_text(json.dumps(chat("hi", "hello<|end|>")) + "\n")
+    for base, code in (("tiny", EXIT_USAGE), ("nobody/nothing", EXIT_OK)):
+        Path("recipe.yaml").write_text(f"base: {base}\ndata: {{train: rows.jsonl}}\n")
+        assert main(["data", "check", "recipe.yaml", "--json"]) == code
+        told = json.loads(capsys.readouterr().out)
+        assert ("control_token" in told["not_measured"]) == (code == EXIT_OK)
