@@ -28,6 +28,7 @@ MODULES = (
     "copies",
     "near",
     "leakage",
+    "contradictions",
     "provenance",
     "poison_hidden",
     "poison_text",
