@@ -17,7 +17,12 @@ from assay.data.curate import Finding, Span, list_rules, settle
 from assay.data.curate.batch import Batch, CheckedRow
 from assay.data.curate.detectors.privacy import scan_privacy
 from assay.data.curate.detectors.secrets import scan_secrets
-from assay.data.curate.json_spans import blank_escapes, replace_in_json
+from assay.data.curate.json_spans import (
+    blank_escapes,
+    decode_escapes,
+    locate_decoded,
+    replace_in_json,
+)
 from assay.data.curate.mask_book import MaskBook
 from assay.data.curate.mask_key import load_mask_key, make_mask_key, open_book, seal_book, unmask
 from assay.data.curate.masks import mask_record, reserve_placeholders, unmask_record
@@ -162,6 +167,18 @@ def find_all(rows: list[Record]) -> list[tuple[Record, list[Finding]]]:
                     Finding("a", 1, "", hit.rule, "warning", hit.span, "", "mask", hit.number)
                 )
     return list(zip(rows, found, strict=True))
+
+
+@given(st.text(max_size=12), st.data(), st.booleans())
+def test_what_is_found_in_decoded_json_is_located_in_it(
+    text: str, data: st.DataObject, ascii_only: bool
+) -> None:
+    raw = json.dumps({"a": text}, ensure_ascii=ascii_only)
+    decoded = decode_escapes(raw)
+    assert decoded[7:-2] == text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    start = data.draw(st.integers(7, len(decoded) - 2))
+    end = data.draw(st.integers(start, len(decoded) - 2))
+    assert decode_escapes(raw[slice(*locate_decoded(raw, start, end))]) == decoded[start:end]
 
 
 def test_a_sealed_book_opens_with_its_key_alone(tmp_path: Path) -> None:

@@ -202,8 +202,10 @@ def test_what_the_user_allows_is_no_finding(tmp_path: Path) -> None:
     assert not find(tmp_path, "email", rows, rules={"email": {"allow": ["/.*@web.de/"]}})
 
 
-def test_escapes_of_json_join_no_address(tmp_path: Path) -> None:
-    call = {"name": "send", "arguments": '{"body": "dear\\nanna@web.de"}'}
+def test_what_arguments_say_is_searched_and_what_they_hold_is_spanned(tmp_path: Path) -> None:
+    body = {"body": 'dear\nanna@web.de, "Lindenstraße 12"', "card": "4539 5787 6362 1486"}
+    arguments = json.dumps(body)
+    call = {"name": "send", "arguments": arguments}
     messages = [
         {"role": "user", "content": "send it"},
         {
@@ -213,5 +215,15 @@ def test_escapes_of_json_join_no_address(tmp_path: Path) -> None:
         },
     ]
     tools = [{"type": "function", "function": {"name": "send", "parameters": {"type": "object"}}}]
-    (found,) = find(tmp_path, "email", [{"messages": messages, "tools": tools}])
-    assert found.span is not None and found.span.text == "anna@web.de"
+    checked = check(tmp_path, [{"messages": messages, "tools": tools}])
+    found = {one.rule: one.span for one in checked.findings if one.rule in ALL}
+    assert {rule: arguments[span.start : span.end] for rule, span in found.items() if span} == {
+        "email": "anna@web.de",
+        "street_address": "Lindenstra\\u00dfe 12",
+        "payment_card": "4539 5787 6362 1486",
+    }
+
+
+def test_a_number_after_a_card_is_not_its_last_group(tmp_path: Path) -> None:
+    (found,) = find(tmp_path, "payment_card", [chat("4539 5787 6362 1486 95 of them", "ok")])
+    assert found.span is not None and found.span.end == 19

@@ -8,12 +8,38 @@ from collections.abc import Sequence
 
 # A string with its quotes, or any other scalar.
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s"{}\[\]:,]+')
-_ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})')
+_ESCAPE = re.compile(
+    r"\\(?:[\"\\/bfnrt]|u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4})"
+)
+_LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 def blank_escapes(text: str) -> str:
     r"""`text` with every JSON escape as as many spaces: ``\nanna@…`` is no address ``nanna@…``."""
     return _ESCAPE.sub(lambda found: " " * len(found[0]), text) if "\\" in text else text
+
+
+def decode_escapes(text: str) -> str:
+    """A JSON text with each escape as the one character it stands for: to search, not to parse."""
+    return _ESCAPE.sub(_decode, text) if "\\" in text else text
+
+
+def locate_decoded(text: str, start: int, end: int) -> tuple[int, int]:
+    """Where characters `start` to `end` of ``decode_escapes(text)`` stand in `text`."""
+    shift = 0
+    raw_start = None
+    for escape in _ESCAPE.finditer(text):
+        place = escape.start() - shift
+        if raw_start is None and place >= start:
+            raw_start = start + shift
+        if place >= end:
+            break
+        shift += len(escape[0]) - 1
+    return (start + shift if raw_start is None else raw_start), end + shift
+
+
+def _decode(found: re.Match[str]) -> str:
+    return _LONE_SURROGATE.sub("\ufffd", str(json.loads(f'"{found[0]}"')))
 
 
 def replace_in_json(text: str, edits: Sequence[tuple[int, int, str]]) -> str:

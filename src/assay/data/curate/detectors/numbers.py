@@ -40,8 +40,11 @@ NATIONAL_ID = Rule(
 )
 
 CARD_START = r"\d(?:[ -]?\d){12}"
-_GROUPED = r"\d{4}([ -])\d{4}\1\d{4}\1\d{1,4}(?:\1\d{1,3})?|\d{4}([ -])\d{6}\2\d{4,5}"
-_CARD = re.compile(rf"(?<![\w.,+-])(?:{_GROUPED}|\d{{13,19}})(?![\w-]|[.,]\d| \d)")
+_GROUPED = (
+    r"\d{4}(?P<gap>[ -])\d{4}(?P=gap)\d{4}(?P=gap)\d{1,4}(?P<last>(?P=gap)\d{1,3})?"
+    r"|\d{4}(?P<wide>[ -])\d{6}(?P=wide)\d{4,5}"
+)
+_CARD = re.compile(rf"(?<![\w.,+-])(?:{_GROUPED}|\d{{13,19}})(?![\w-]|[.,]\d)")
 _SCHEMES = (
     ("Visa", re.compile(r"4\d{15}(?:\d{3})?")),
     ("Mastercard", re.compile(r"(?:5[1-5]\d\d|222[1-9]|22[3-9]\d|2[3-6]\d\d|27[01]\d|2720)\d{12}")),
@@ -105,25 +108,28 @@ def find_cards(text: str) -> Iterator[Found]:
     from stdnum import luhn
 
     for found in _CARD.finditer(text):
-        digits = re.sub(r"\D", "", found[0])
-        scheme = next((name for name, form in _SCHEMES if form.fullmatch(digits)), None)
-        if scheme is None or not luhn.is_valid(digits):
-            continue
-        if len(set(digits)) < 3 and digits not in _TEST_CARDS:
-            continue
-        yield _judge_card(text, found, digits, scheme)
+        # A number that follows a card's groups looks like a last group of them.
+        shorter = found[0][: found.start("last") - found.start()] if found["last"] else ""
+        for number in filter(None, (found[0], shorter)):
+            digits = re.sub(r"\D", "", number)
+            scheme = next((name for name, form in _SCHEMES if form.fullmatch(digits)), None)
+            varied = len(set(digits)) > 2 or digits in _TEST_CARDS
+            if scheme is not None and varied and luhn.is_valid(digits):
+                span = (found.start(), found.start() + len(number))
+                yield _judge_card(text, span, digits, scheme)
+                break
 
 
-def _judge_card(text: str, found: re.Match[str], digits: str, scheme: str) -> Found:
-    near = text[max(0, found.start() - _WINDOW) : found.end() + _WINDOW]
+def _judge_card(text: str, span: tuple[int, int], digits: str, scheme: str) -> Found:
+    near = text[max(0, span[0] - _WINDOW) : span[1] + _WINDOW]
     shown = f"{digits[:4]}…{digits[-4:]}"
     if digits in _TEST_CARDS:
         evidence = f"a test number of {scheme}, nobody's card"
-    elif not found[0].isdigit() or _CARD_WORDS.search(near):
-        return PAYMENT_CARD.name, found.span(), f"a {scheme} number with a right check digit", shown
+    elif digits != text[slice(*span)] or _CARD_WORDS.search(near):
+        return PAYMENT_CARD.name, span, f"a {scheme} number with a right check digit", shown
     else:
         evidence = f"{len(digits)} digits that could be a {scheme} number: one in ten is by chance"
-    return CARD_LIKE_NUMBER.name, found.span(), evidence, shown
+    return CARD_LIKE_NUMBER.name, span, evidence, shown
 
 
 def find_formed_ids(text: str) -> Iterator[Found]:

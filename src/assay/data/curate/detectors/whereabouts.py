@@ -62,14 +62,14 @@ STREET_START = (
 )
 _KIND = (
     r"(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr(?! [A-Z])|Boulevard|Blvd|Court|Ct|Terrace"
-    r"|Parkway|Pkwy|Highway|Hwy|Crescent|Close|Way|Place|Square)\b\.?"
+    r"|Parkway|Pkwy|Highway|Hwy|Crescent|Close|Way|Place|Square)\b"
 )
 _PRE = r"(?:de la |de los |de l['’]|del |dei |della |des |du |da |do |de |d['’])?"
 _STREETS = (
     re.compile(
         rf"(?<![\w$€£.,/-])\d{{1,5}}[a-zA-Z]?,? (?:[NSEW]\.? )?(?:{_NAME} ){{1,3}}{_KIND}"
-        r"(?:,? (?:Apt|Apartment|Suite|Unit|Flat|#)\.? ?[\w-]{1,6})?"
-        rf"(?:, {_NAME}(?: {_NAME}){{0,2}})?"
+        r"(?:\.?,? (?:Apt|Apartment|Suite|Unit|Flat|#)\.? ?[\w-]{1,6})?"
+        rf"(?:\.?, {_NAME}(?: {_NAME}){{0,2}})?"
         r"(?:,? [A-Z]{2} \d{5}(?:-\d{4})?|,? [A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2})?"
     ),
     re.compile(
