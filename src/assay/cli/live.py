@@ -64,5 +64,5 @@ class _LiveProgress:
 
     def _update(self, what: str, done: int, total: int, detail: str) -> None:
         if what not in self.tasks:
-            self.tasks[what] = self.bars.add_task(f"   {what}", total=total, detail=detail)
-        self.bars.update(self.tasks[what], completed=done, total=total, detail=detail)
+            self.tasks[what] = self.bars.add_task(f"   {what}", total=total or None, detail=detail)
+        self.bars.update(self.tasks[what], completed=done, total=total or None, detail=detail)

@@ -44,12 +44,13 @@ def check_data(job: Job, parts: Mapping[str, Sequence[Record]], suites: Sequence
     """
     config = job.recipe.data
     work = job.run.data / "check"
+    rows = [*_list_rows(parts, suites)]
     checked = check_rows(
-        _list_rows(parts, suites),
+        rows,
         settings=settle(config.rules, config.accept),
         given=Given(parts=(*parts, *(f"suite:{suite.name}" for suite in suites))),
         work=work,
-        progress=lambda done, total: job.progress.count("rows checked", done, total),
+        progress=lambda done, total: job.progress.count("rows checked", done, len(rows)),
     )
     kept = job.run.data / FINDINGS
     shutil.move(checked.file, kept)

@@ -21,7 +21,7 @@ class Progress(Protocol):
         ...
 
     def count(self, what: str, done: int, total: int) -> None:
-        """`done` of `total` items of the stage's work are finished."""
+        """`done` of `total` items of the stage's work are finished; 0 is a total not known yet."""
         ...
 
     def step(self, record: dict[str, Any], num_steps: int) -> None:
@@ -47,9 +47,10 @@ class PlainProgress:
         self._print(text)
 
     def count(self, what: str, done: int, total: int) -> None:
-        left = self._time_left(what, done, total)
-        if self._is_due(done >= total):
-            self._print(f"   {what}: {done} of {total}{left}")
+        left = self._time_left(what, done, total) if total else ""
+        if self._is_due(0 < total <= done):
+            of = f" of {total}" if total else ""
+            self._print(f"   {what}: {done}{of}{left}")
 
     def step(self, record: dict[str, Any], num_steps: int) -> None:
         step = int(record["step"])

@@ -30,7 +30,7 @@ MIN_PARALLEL_PIECES = 5
 _COMMAND = build_command("assay.data.curate.scan_worker")
 
 Progress = Callable[[int, int], None]
-"""Rows done, and rows in all as far as that is known (at least those done)."""
+"""Rows done, and rows in all; 0 where that is not known."""
 
 
 class Engine:
@@ -93,7 +93,7 @@ class Engine:
                 begun.append(self._begin_scan(piece, key, pool))
             while len(begun) > ahead:
                 begun.popleft()()
-            self._progress(piece.number, piece.number)
+            self._progress(piece.number, 0)
         while begun:
             begun.popleft()()
 
