@@ -113,6 +113,9 @@ def test_answers_in_another_language(tmp_path: Path) -> None:
     named = {"wrong_language": {"languages": ["en", "de"]}}
     lines = [one.line for one in find(tmp_path, "wrong_language", [*bad, *usual()], rules=named)]
     assert lines == [2, 3]
+    assert not find(tmp_path, "wrong_language", [chat("a?", ENGLISH[0]), chat("b?", GERMAN)])
+    sums = "60 packs * 7 cards = <<60*7=420>>420 cards\n420 / 10 = <<420/10=42>>42 pages\n#### 42"
+    assert not find(tmp_path, "wrong_language", [chat("How many?", sums), *usual()])
     mixed = [chat(f"Frage {n}: {GERMAN}", GERMAN) for n in range(30)]
     assert not find(tmp_path, "wrong_language", [*mixed, *usual()])
 

@@ -252,7 +252,8 @@ def _compare_texts(one: Answer, other: Answer, *, is_settled: bool) -> str | Non
 def _find_units(answer: Answer) -> dict[str, set[str]]:
     """Numbers by the word after them, such as days."""
     units: dict[str, set[str]] = {}
-    for number, unit in zip(answer.folded, [*answer.folded[1:], ""], strict=True):
+    following = [*answer.folded[1:], ""] if answer.folded else []
+    for number, unit in zip(answer.folded, following, strict=True):
         if number[0].isdigit() and unit.isalpha() and unit not in _SMALL_WORDS:
             units.setdefault(unit.rstrip("s"), set()).add(number)
     return units

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from assay.data.curate.batch import Batch, CheckedRow, Text
+from assay.data.curate.detector import Evidence
 from assay.data.curate.detectors.spans import show_ends
 from assay.data.curate.finding import Hit, Rule, Span, shorten
 from assay.data.curate.settings import Settings
@@ -31,6 +32,7 @@ _MAYBE_SECRET = re.compile(
     r"(?=[A-Za-z0-9+/_=-]*[0-9])(?=[A-Za-z0-9+/_=-]*[A-Za-z])[A-Za-z0-9+/_=-]{16,}"
     r"|(?<=:)[^\s:/@]{3,}(?=@[\w.-]+)"
 )
+_ROWS_AT_ONCE = 1_000
 _INDEX = re.compile(r"messages\[(\d+)\]")
 
 
@@ -112,6 +114,14 @@ def read_context(row: CheckedRow, index: int) -> str:
     messages = row.record.messages[:index]
     systems = [one["content"] or "" for one in messages if one["role"] in ("system", "developer")]
     return "\n".join([*systems, find_question(row, index)])
+
+
+def iterate_rows(evidence: Evidence, numbers: Iterable[int]) -> Iterator[CheckedRow]:
+    """Single rows by number, in order, a few at a time in memory."""
+    wanted = sorted(set(numbers))
+    for start in range(0, len(wanted), _ROWS_AT_ONCE):
+        found = evidence.rows(wanted[start : start + _ROWS_AT_ONCE])
+        yield from (found[number] for number in sorted(found))
 
 
 def compare(text: str, other: str) -> tuple[int, int, str]:

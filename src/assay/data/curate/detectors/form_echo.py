@@ -7,10 +7,17 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from assay.data.curate.batch import Batch, CheckedRow, Text
+from assay.data.curate.batch import Batch, Text
 from assay.data.curate.detector import Detector, Evidence, Sketch
 from assay.data.curate.finding import Hit, Rule
-from assay.data.curate.passages import Passage, blank_code, find_question, message_index, to_hit
+from assay.data.curate.passages import (
+    Passage,
+    blank_code,
+    find_question,
+    iterate_rows,
+    message_index,
+    to_hit,
+)
 from assay.data.curate.settings import Settings
 
 REPEATED_PROMPT = Rule(
@@ -49,6 +56,7 @@ _HOLLOW = (
     r"|no (?:answer|output|response)|<no ?input>|<empty>|\(empty\)"
     r"|\[\]|\{\}|-+|\.{2,}|…|\?+|_+|x+)[.!]?\s*$"
 )
+_WORD_BYTES = 24
 _STRIDE, _ANCHOR, _MAX_PERIOD = 32, 12, 400
 _LETTER = re.compile(r"[^\W\d_]")
 
@@ -137,10 +145,12 @@ def scan(batch: Batch, settings: Settings) -> Iterable[Hit]:
 
 
 def sketch_hollow(batch: Batch, settings: Settings) -> Sketch:
-    """Numbers of the rows with a hollow answer, and how many answers there are."""
-    rows = [one.row for one in batch.matching(_HOLLOW) if one.role == "assistant"]
+    """Numbers of the rows with a hollow answer, their words, and how many rows there are."""
+    texts = [one for one in batch.matching(_HOLLOW) if one.role == "assistant"]
+    words = [one.text.strip().casefold().encode() for one in texts]
     return {
-        "number": np.array([row.number for row in rows], np.int64),
+        "number": np.array([one.row.number for one in texts], np.int64),
+        "word": np.array(words, f"S{_WORD_BYTES}"),
         "count": np.array([len(batch.rows)], np.int64),
     }
 
@@ -151,21 +161,19 @@ def find_hollow(evidence: Evidence, settings: Settings) -> Iterator[Hit]:
     if not sketches:
         return
     total = sum(int(one["count"][0]) for one in sketches)
-    numbers = [int(number) for one in sketches for number in one["number"]]
-    rows = evidence.rows(numbers) if numbers else {}
-    answers = {number: _read_hollow(row) for number, row in rows.items()}
+    numbers = np.concatenate([one["number"] for one in sketches])
+    _, kinds, counts = np.unique(
+        np.concatenate([one["word"] for one in sketches]), return_inverse=True, return_counts=True
+    )
     usual = max(2.0, settings.option(HOLLOW_ANSWER.name, "usual_ratio") * total)
-    words = [text.text.strip().casefold() for text in answers.values()]
-    for text in answers.values():
-        times = words.count(text.text.strip().casefold())
-        if times <= usual:
-            told = f"{text.text.strip()!r} is the whole answer, in {times} of {total} rows"
-            yield to_hit(HOLLOW_ANSWER, text, Passage(0, len(text.text), told))
-
-
-def _read_hollow(row: CheckedRow) -> Text:
-    batch = Batch([row])
-    return next(one for one in batch.matching(_HOLLOW) if one.role == "assistant")
+    times = dict(zip(numbers.tolist(), counts[kinds].tolist(), strict=True))
+    rare = [number for number, count in times.items() if count <= usual]
+    for row in iterate_rows(evidence, rare):
+        for text in Batch([row]).matching(_HOLLOW):
+            if text.role == "assistant":
+                word, count = text.text.strip(), times[row.number]
+                told = f"{word!r} is the whole answer, in {count} of {total} rows"
+                yield to_hit(HOLLOW_ANSWER, text, Passage(0, len(text.text), told))
 
 
 DETECTORS = (

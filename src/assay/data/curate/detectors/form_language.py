@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec
@@ -14,7 +15,14 @@ from assay.data.curate.batch import Batch, CheckedRow
 from assay.data.curate.detector import Detector, Evidence, Given, Sketch
 from assay.data.curate.detectors.form_lengths import read_answer
 from assay.data.curate.finding import Hit, Rule, Span
-from assay.data.curate.passages import blank_code, find_question, is_code, read_context, show
+from assay.data.curate.passages import (
+    blank_code,
+    find_question,
+    is_code,
+    iterate_rows,
+    read_context,
+    show,
+)
 from assay.data.curate.settings import Settings
 
 WRONG_LANGUAGE = Rule(
@@ -39,7 +47,7 @@ LANGUAGE_SWITCH = Rule(
 RULES = (WRONG_LANGUAGE, LANGUAGE_SWITCH)
 
 _SEEN_CHARS = 240
-_ASKED_CHARS = 160
+_ASKED_CHARS, _CONFIRMED_CHARS = 112, 600
 # So many function words of one language in 240 characters (about 40 words) are of no other.
 _SURE_WORDS = 7
 _WORDS = {
@@ -133,10 +141,10 @@ def _count(pattern: str, texts: Sequence[str]) -> list[int]:
     return counts
 
 
-def _ask_model(text: str) -> tuple[str, float]:
+def _ask_model(text: str, num_chars: int = _ASKED_CHARS) -> tuple[str, float]:
     if not text:
         return _UNKNOWN, 0.0
-    found = _load_detector().detect(text[:_ASKED_CHARS], model="lite")
+    found = _load_detector().detect(text[:num_chars], model="lite")
     return (found[0]["lang"], float(found[0]["score"])) if found else (_UNKNOWN, 0.0)
 
 
@@ -162,31 +170,33 @@ def conclude(evidence: Evidence, settings: Settings) -> Iterator[Hit]:
     if not sketches:
         return
     joined = {name: np.concatenate([one[name] for one in sketches]) for name in sketches[0]}
-    found: list[tuple[int, str, str]] = []
-    if settings.is_on(WRONG_LANGUAGE.name):
-        found += _find_wrong(joined, settings[WRONG_LANGUAGE.name].options)
-    if settings.is_on(LANGUAGE_SWITCH.name):
-        found += _find_switched(joined, settings[LANGUAGE_SWITCH.name].options)
-    rows = evidence.rows({number for number, _, _ in found}) if found else {}
-    for number, rule, told in found:
-        if _is_prose(rows[number], rule, settings.option(rule, "min_letters")):
-            yield _to_hit(rows[number], rule, told)
+    found: dict[int, list[tuple[str, str]]] = {}
+    for rule, look in ((WRONG_LANGUAGE, _find_wrong), (LANGUAGE_SWITCH, _find_switched)):
+        if settings.is_on(rule.name):
+            for number, told in look(joined, settings[rule.name].options):
+                found.setdefault(number, []).append((rule.name, told))
+    for row in iterate_rows(evidence, found):
+        for name, told in found[row.number]:
+            options = settings[name].options
+            is_prose = _is_prose(row, name, options["min_letters"])
+            if is_prose and _is_sure(row, name, options["min_score"]):
+                yield _to_hit(row, name, told)
 
 
-def _find_wrong(
-    joined: Mapping[str, Any], options: Mapping[str, Any]
-) -> Iterator[tuple[int, str, str]]:
+def _find_wrong(joined: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
     names, scores = joined["answer"], joined["answer_score"]
     sure = scores >= options["min_score"]
     known, counts = np.unique(names[sure], return_counts=True)
     total = int(sure.sum())
     own = {n.decode() for n, c in zip(known, counts, strict=True) if c >= _least(options, total)}
     wanted = set(options["languages"]) or own
+    if not wanted:
+        return
     for index in np.flatnonzero(sure):
         name = names[index].decode()
         if name and not any(_is_near(name, one) for one in wanted):
             told = f"the answer is in {name} ({scores[index]:.2f}), the set in {_list(wanted)}"
-            yield int(joined["number"][index]), WRONG_LANGUAGE.name, told
+            yield int(joined["number"][index]), told
 
 
 def _least(options: Mapping[str, Any], total: int) -> float:
@@ -196,16 +206,16 @@ def _least(options: Mapping[str, Any], total: int) -> float:
 
 def _find_switched(
     joined: Mapping[str, Any], options: Mapping[str, Any]
-) -> Iterator[tuple[int, str, str]]:
+) -> Iterator[tuple[int, str]]:
     lowest = np.minimum(joined["answer_score"], joined["question_score"])
     sure = np.flatnonzero(lowest >= options["min_score"])
     pairs = [(joined["question"][at].decode(), joined["answer"][at].decode()) for at in sure]
-    other = [(at, *pair) for at, pair in zip(sure, pairs, strict=True) if not _is_near(*pair)]
-    for at, asked, answered in other:
-        times = sum((one, two) == (asked, answered) for _, one, two in other)
-        if times <= max(options["usual_ratio"] * len(sure), 1):
-            told = f"a question in {asked} is answered in {answered}"
-            yield int(joined["number"][at]), LANGUAGE_SWITCH.name, told
+    other = [(at, pair) for at, pair in zip(sure, pairs, strict=True) if not _is_near(*pair)]
+    times = Counter(pair for _, pair in other)
+    for at, pair in other:
+        if times[pair] <= max(options["usual_ratio"] * len(sure), 1):
+            told = "a question in {} is answered in {}".format(*pair)
+            yield int(joined["number"][at]), told
 
 
 def _is_near(one: str, other: str) -> bool:
@@ -224,9 +234,28 @@ def _is_prose(row: CheckedRow, rule: str, min_letters: int) -> bool:
         texts.append(find_question(row, index))
     if _TRANSLATES.search(read_context(row, index)):
         return False
+    return all(_is_wordy(blank_code(text)[:2000], min_letters) for text in texts) and not any(
+        map(is_code, texts)
+    )
+
+
+def _is_wordy(plain: str, min_letters: int) -> bool:
+    """Whether a text has enough letters, and as many as all else: sums have no language."""
+    letters = len(_LETTER.findall(plain))
+    return letters >= min_letters and 2 * letters >= len(plain) - plain.count(" ")
+
+
+def _is_sure(row: CheckedRow, rule: str, min_score: float) -> bool:
+    """Whether the model, asked of six hundred characters, says of each text what it did before."""
+    texts = [read_answer(row.record)]
+    if rule == LANGUAGE_SWITCH.name:
+        texts.append(find_question(row, len(row.record.messages) - 1))
+    first = [name for name, _ in detect_languages(texts)]
+    plain = [blank_code(text)[:_CONFIRMED_CHARS].replace("\n", " ") for text in texts]
+    again = [_ask_model(text, _CONFIRMED_CHARS) for text in plain]
     return all(
-        len(_LETTER.findall(blank_code(text)[:2000])) >= min_letters and not is_code(text)
-        for text in texts
+        _is_near(one, two) and score >= min_score
+        for one, (two, score) in zip(first, again, strict=True)
     )
 
 

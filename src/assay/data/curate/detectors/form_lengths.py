@@ -15,7 +15,7 @@ import numpy as np
 from assay.data.curate.batch import Batch
 from assay.data.curate.detector import Detector, Evidence, Sketch
 from assay.data.curate.finding import Hit, Rule, Span
-from assay.data.curate.passages import is_code, show
+from assay.data.curate.passages import is_code, iterate_rows, show
 from assay.data.curate.settings import Settings
 from assay.data.records import Record
 
@@ -128,13 +128,12 @@ def _find_cut(evidence: Evidence, joined: Mapping[str, Any], rare_ratio: float) 
         if len(numbers) and is_rare and (end == OPEN or total * rare_ratio >= 1):
             told = f"the answer ends {_ENDS[end]}, as {len(numbers)} of {total} do"
             found |= dict.fromkeys((int(number) for number in numbers), told)
-    rows = evidence.rows(found) if found else {}
-    for number, told in sorted(found.items()):
-        record = rows[number].record
-        text = str(record.messages[-1]["content"])
+    for row in iterate_rows(evidence, found):
+        text = str(row.record.messages[-1]["content"])
         start = max(0, len(text.rstrip()) - _TAIL)
-        path = f"messages[{len(record.messages) - 1}].content"
-        yield Hit(number, CUT_OFF.name, told, Span(path, start, len(text), show(text[start:])))
+        path = f"messages[{len(row.record.messages) - 1}].content"
+        span = Span(path, start, len(text), show(text[start:]))
+        yield Hit(row.number, CUT_OFF.name, found[row.number], span)
 
 
 def _find_cap(joined: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[Hit]:
