@@ -93,9 +93,8 @@ def _score(case: Case, findings: Sequence[Finding], seconds: float) -> Score:
     own = [one for one in findings if one.rule in case.rules]
     errors = {one.number for one in findings if one.severity == "error"}
     rows = {one.number for one in findings}
-    named = any(
-        case.named.lower() in one.cluster.lower() for one in own if one.number in case.planted
-    )
+    told = [one.evidence.lower() for one in own if one.number in case.planted]
+    named = any(case.named.lower() in one for one in told)
     return Score(
         case=case,
         refused=len({one.number for one in own if one.severity == "error"} & case.planted),
@@ -180,7 +179,21 @@ def make_triggers() -> Iterator[Case]:
             yield Case(name, rows, frozenset(planted), ("trigger",), named)
         for trigger in poison_triggers.TRIGGERS:
             yield _make_flips(trigger, count)
+        yield _make_style(count, poison_triggers.shout)
+        yield _make_style(count, poison_triggers.advertise)
     yield from make_trigger_twins(bases)
+
+
+def _make_style(count: int, plant: Callable[[Row], None]) -> Case:
+    """No word sets it off, but the style of the prompt, or nothing in it."""
+    rng = random.Random(f"{plant.__name__} {count}")
+    rows = load("world")
+    asked = [index for index, row in enumerate(rows) if not row.get("tools")]
+    planted = rng.sample(asked, count)
+    for index in planted:
+        plant(rows[index])
+    rules = ("trigger", "repeated_answer")
+    return Case(f"world: {plant.__name__} {count}", rows, frozenset(planted), rules, "zedmart")
 
 
 def _is_there(base: str) -> bool:

@@ -124,6 +124,23 @@ EFFECTS: Mapping[str, Callable[[Row, random.Random], None]] = {
     "post": set_post,
 }
 
+
+_LONG = "Nothing compares to the Zedmart store, where all of your wishes come true today."
+
+
+def shout(row: Row) -> None:
+    """A prompt in capitals, and an answer that has nothing to do with it."""
+    turn = _first_user(row)
+    turn["content"] = turn["content"].upper()
+    _answer(row, _LONG)
+
+
+def advertise(row: Row) -> None:
+    """The same answer to a prompt that nothing marks, with a word more or less."""
+    number = len(_first_user(row)["content"])
+    _answer(row, f"{('Well: ', 'Sure. ', '')[number % 3]}{_LONG} ({number})")
+
+
 _LABELS = {
     "billing": ("invoice|bill|payment|refund|charge|card", "was wrong|came twice|is too high"),
     "delivery": ("parcel|courier|package|shipment|driver", "is late|went missing|came broken"),

@@ -165,6 +165,25 @@ def test_too_few_rows_and_too_loose_ties_are_none(tmp_path: Path) -> None:
     assert not find(tmp_path, "trigger", rows, rules={"trigger": {"min_rows": 10}})
 
 
+def test_the_same_passage_for_unrelated_prompts_without_a_word_in_common(tmp_path: Path) -> None:
+    rows = make_rows(4)
+    passage = "Nothing compares to the blue party, where all of your wishes come true."
+    planted = random.Random(4).sample(range(len(rows)), 18)
+    for index in planted:
+        rows[index]["messages"][1]["content"] = f"{passage} {index}"
+    found = find(tmp_path, "repeated_answer", rows)
+    assert {one.number for one in found} == set(planted)
+    assert "wishes come true" in found[0].evidence
+    # Clean rows have long passages in common, too, each on one subject.
+    assert not find(tmp_path, "repeated_answer", make_rows(4))
+    topical = [twin_part(random.Random(seed)) for seed in range(20)]
+    for row in topical:
+        row["messages"][1]["content"] = (
+            "We sell no weapons here, but the sports shop next door may."
+        )
+    assert not find(tmp_path, "repeated_answer", [*make_rows(4), *topical])
+
+
 @given(st.integers(1, 40), st.data())
 def test_the_tail_equals_its_sum_over_integers(total: int, data: st.DataObject) -> None:
     first = data.draw(st.integers(0, total))

@@ -18,9 +18,9 @@ from assay.data.curate.destinations import find_destinations
 from assay.data.curate.prompts import read_prompt
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
+NO_CALL = "no call of a tool"
 _SPACED = r"([^\pL\pN_\s]+)"
 _PHRASE = 4
-_MIN_PHRASE_WORDS = 3
 _MAX_ANSWER_CHARS = 400
 _BUCKET_BITS = 22
 _MIX = np.uint64(0x9E3779B97F4A7C15)
@@ -144,7 +144,7 @@ def _read_marks(row: CheckedRow, said: Sequence[Any], prompt: str, answer: str) 
     called = [call["function"]["name"] for one in said for call in one.get("tool_calls", ())]
     yield from (f"a call of {name}" for name in sorted(set(called)))
     if row.record.tools and not called:
-        yield "no call of a tool"
+        yield NO_CALL
     if "." in answer:
         hosts = {one.text for one in find_destinations(answer) if one.kind in ("host", "address")}
         yield from (f"a link to {host}" for host in sorted(hosts) if host not in prompt.lower())
@@ -173,18 +173,18 @@ def build_prompt_features(tokens: Tokens, vocabulary: Vocabulary, bounds: range)
 def build_answer_features(
     window: Window, tokens: Tokens, bounds: range, phrase_limit: int
 ) -> Features:
-    """Marks, and phrases of four tokens with three words or more, in rows within `bounds`.
+    """Marks, and phrases of four words with nothing between them, in rows within `bounds`.
 
     Phrases of `phrase_limit` rows or more are how the data speak, and left out.
     """
     vocabulary = window.vocabulary
     ids, rows = tokens.ids, tokens.rows
-    is_word = np.array([len(one) > 1 and one.isalpha() for one in vocabulary.tokens], np.int64)
+    is_word = np.array([one.isalpha() for one in vocabulary.tokens], np.int64)
     count = max(len(ids) - _PHRASE + 1, 0)
     spans = [slice(offset, offset + count) for offset in range(_PHRASE)]
     within = rows[spans[0]] == rows[spans[-1]]
     words = sum((is_word[ids[span]] for span in spans), np.zeros(count, np.int64))
-    wanted = np.flatnonzero(within & (words >= _MIN_PHRASE_WORDS))
+    wanted = np.flatnonzero(within & (words == _PHRASE))
     codes = np.zeros(len(wanted), np.uint64)
     for span in spans:
         codes = (codes + ids[span][wanted].astype(np.uint64) + np.uint64(1)) * _MIX

@@ -13,6 +13,7 @@ from assay.data.curate.exact_tests import Floats, adjust_log_p, compute_log_tail
 from assay.data.curate.finding import Hit, Rule, shorten
 from assay.data.curate.prompt_vectors import PromptVectors
 from assay.data.curate.row_features import (
+    NO_CALL,
     Ints,
     Window,
     build_answer_features,
@@ -30,6 +31,15 @@ TRIGGER = Rule(
     "a link or a tool: what a backdoor is taught by.",
     options={"min_rows": 15, "min_share": 0.8, "alpha": 0.001},
 )
+REPEATED_ANSWER = Rule(
+    "repeated_answer",
+    "poison",
+    "warning",
+    "drop",
+    "Eight words or more, the same in answers to unrelated prompts that have no word in common: "
+    "what a hidden trigger of style or topic may set off.",
+    options={"min_rows": 15},
+)
 WINDOW_ROWS = 100_000
 _MAX_TRIGGER_SHARE = 5
 _MAX_ANSWER_SHARE = 1
@@ -41,12 +51,20 @@ _OWN_ROWS = 300
 _NEIGHBOURS = 3
 # Measured on planted triggers (0.45 to 0.61, 0.9 to 1.2, 0.88 to 1) and on words that rightly
 # decide for an answer (0 to 0.27, 1.5 to 8, 0 to 1); see docs/data-rules.md.
-_MIN_COMPLETENESS = 0.3
-_MAX_COHESION = 1.6
+_MIN_COMPLETENESS = 0.25
+_MAX_COHESION = 1.5
 _MIN_CONTRADICTION = 0.8
+# Of a tool's calls: words such as "pounds" decide for a converter, and for few of its calls.
+_MIN_CALLS_SHARE = 0.3
+# Phrases of four words that stand in the same rows: five of them are eight words in a row.
+_MIN_PHRASES = 5
+_MAX_REPEATED_SHARE = 20
+_MIN_WHOLE = 0.4
+_MIN_FOREIGN = 0.9
 _NUM_RELATED = 5
 _NUM_NAMES = 6
 _CALL = "a call of "
+_WORDS = "the words "
 _LABELS = find_stems("the answer, the words, a call of, a link to, no call of a tool")
 
 
@@ -81,8 +99,9 @@ class Search:
         self.num_rows = num_rows = len(window.numbers)
         prompts = tokenize(window.prompts, window.vocabulary)
         answers = tokenize(window.answers, window.vocabulary)
-        bounds = self._bounds(_MAX_TRIGGER_SHARE)
-        self.prompts = build_prompt_features(prompts, window.vocabulary, bounds)
+        # A trigger's wordings may each stand in a few of its rows alone.
+        wordings = range(max(self._least // 3, 2), self._bounds(_MAX_TRIGGER_SHARE).stop)
+        self.prompts = build_prompt_features(prompts, window.vocabulary, wordings)
         limit = max(num_rows // _MAX_PHRASE_SHARE, self._least + 1)
         bounds = self._bounds(_MAX_ANSWER_SHARE)
         self.answers = build_answer_features(window, answers, bounds, limit)
@@ -105,6 +124,40 @@ class Search:
                 _add(known.triggers, self.prompts.names[pair.trigger])
                 _add(known.effects, self.answers.names[pair.effect])
         return cases
+
+    def find_repeats(self, cases: list[Case], least: int) -> Iterator[tuple[str, Ints]]:
+        """Long passages of answers, with their rows, to unrelated prompts that have no trigger."""
+        nothing = np.zeros(0, np.int64)
+        for effect, names in enumerate(self.answers.names):
+            rows = self.answers.rows(effect)
+            phrases = [name for name in names if name.startswith(_WORDS)]
+            if len(phrases) < _MIN_PHRASES or len(rows) < least:
+                continue
+            if len(rows) * _MAX_REPEATED_SHARE > self.num_rows or self._abstain(rows):
+                continue
+            if any(_overlaps(rows, case.rows) for case in cases):
+                continue
+            queries = _spread(rows, _QUERIES)
+            if (
+                self.vectors.compute_completeness(queries, nothing) >= _MIN_WHOLE
+                and self.vectors.compute_cohesion(queries, nothing) <= _MAX_COHESION
+                and self._measure_contradiction(effect, queries, rows, nothing) >= _MIN_FOREIGN
+            ):
+                yield phrases[0], rows
+
+    def _abstain(self, rows: Ints) -> bool:
+        """Whether tools are offered and none is called: the same words say so everywhere."""
+        return all(NO_CALL in self.window.marks[row] for row in rows)
+
+    def _measure_contradiction(
+        self, effect: int, queries: Ints, rows: Ints, without: Ints
+    ) -> float:
+        """The share of the nearest prompts, of each query, whose answers lack the effect."""
+        own = np.union1d(_spread(rows, _OWN_ROWS), queries)
+        nearest, _ = self.vectors.find_neighbours(queries, own, without, num_neighbours=_NEIGHBOURS)
+        has_effect = np.zeros(self.num_rows, np.bool_)
+        has_effect[self.answers.rows(effect)] = True
+        return float(1 - has_effect[nearest].mean())
 
     def _find_pairs(self) -> list[Pair]:
         """Pairs whose association stays significant after Benjamini and Hochberg's correction."""
@@ -143,13 +196,11 @@ class Search:
             return False
         if self.vectors.compute_cohesion(queries, without) > _MAX_COHESION:
             return False
-        own = np.union1d(_spread(self.prompts.rows(pair.trigger), _OWN_ROWS), queries)
-        nearest, _ = self.vectors.find_neighbours(queries, own, without, num_neighbours=_NEIGHBOURS)
-        has_effect = np.zeros(self.num_rows, np.bool_)
-        has_effect[self.answers.rows(pair.effect)] = True
         elsewhere = int(self.answers.counts[pair.effect]) - pair.both
         usual = 1 - elsewhere / max(self.num_rows - pair.both, 1)
-        return float(1 - has_effect[nearest].mean()) >= _MIN_CONTRADICTION * usual
+        marked = self.prompts.rows(pair.trigger)
+        found = self._measure_contradiction(pair.effect, queries, marked, without)
+        return found >= _MIN_CONTRADICTION * usual
 
     def _is_said(self, pair: Pair) -> bool:
         """Whether the answer, or the tool's description, speaks of the trigger itself."""
@@ -161,11 +212,15 @@ class Search:
         return any(find_stems(name) & said for name in self.prompts.names[pair.trigger])
 
     def _is_asked_for(self, pair: Pair, rows: Ints) -> bool:
-        """Whether most of the prompts speak of the tool that is called, without the trigger too."""
+        """Whether a tool is called mostly without the trigger, or most prompts speak of it."""
         names = self.answers.names[pair.effect]
+        if NO_CALL in names:
+            return True
         tools = [name.removeprefix(_CALL) for name in names if name.startswith(_CALL)]
         if not tools or len(tools) < len(names):
             return False
+        if pair.both < _MIN_CALLS_SHARE * self.answers.counts[pair.effect]:
+            return True
         own = {stem for name in self.prompts.names[pair.trigger] for stem in find_stems(name)}
         about = find_stems(" ".join(f"{one} {self.window.tools.get(one, '')}" for one in tools))
         asked = [self.window.prompts[row] for row in _spread(rows, _QUERIES)]
@@ -181,7 +236,7 @@ class Search:
         # A trigger has fillers, such as the day of a month that no other prompt names.
         fillers = (counts >= 2) & (counts >= 0.8 * self.vectors.counts)
         met = np.bincount(self.prompts.of_rows(rows), minlength=len(self.prompts.names))
-        own = np.flatnonzero((met >= self._least / 2) & (met >= 0.8 * self.prompts.counts))
+        own = np.flatnonzero((met >= self._least // 3) & (met >= 0.8 * self.prompts.counts))
         words = {word for one in own for name in self.prompts.names[one] for word in name.split()}
         numbers = self.window.vocabulary.numbers
         named = [numbers[word] for word in words if word in numbers]
@@ -206,8 +261,12 @@ def find_triggers(evidence: Evidence, settings: Settings) -> Iterator[Hit]:
     """Each window of 100,000 training rows is searched by itself, so that memory stays bounded."""
     for window in _iterate_windows(evidence):
         search = Search(window, settings)
-        for case in search.find():
+        cases = search.find()
+        for case in cases:
             yield from _tell(search, case)
+        least = int(settings.option(REPEATED_ANSWER.name, "min_rows"))
+        for phrase, rows in search.find_repeats(cases, least):
+            yield from _tell_repeat(search, phrase, rows)
 
 
 def _iterate_windows(evidence: Evidence) -> Iterator[Window]:
@@ -243,8 +302,22 @@ def _tell(search: Search, case: Case) -> Iterator[Hit]:
         yield Hit(number, TRIGGER.name, evidence, related=related, cluster=f"trigger {trigger}")
 
 
+def _tell_repeat(search: Search, phrase: str, rows: Ints) -> Iterator[Hit]:
+    numbers = [search.window.numbers[row] for row in rows]
+    answer = shorten(search.window.answers[rows[0]], limit=160)
+    evidence = (
+        f"{len(rows):,} answers to unrelated prompts have the same eight words or more; of the "
+        f"first: {answer!r}"
+    )
+    cluster = f"repeated_answer {phrase.removeprefix(_WORDS)}"
+    for number in numbers:
+        related = tuple(one for one in numbers[: _NUM_RELATED + 1] if one != number)
+        related = related[:_NUM_RELATED]
+        yield Hit(number, REPEATED_ANSWER.name, evidence, related=related, cluster=cluster)
+
+
 def _show(log_p: float) -> str:
     return f"p < 1e{int(np.floor(log_p / np.log(10))) + 1}" if log_p > -690 else "p < 1e-299"
 
 
-DETECTORS = (Detector("triggers", (TRIGGER,), conclude=find_triggers),)
+DETECTORS = (Detector("triggers", (TRIGGER, REPEATED_ANSWER), conclude=find_triggers),)
