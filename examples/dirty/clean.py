@@ -62,5 +62,11 @@ QUESTIONS = [
     ("When was the house built?", "The brick house was a mill from 1868 and became ours in 1974."),
     ("Can I become a volunteer?", "Come on a Monday, look around, and choose a task you like."),
     ("Is tap water available?", "A fountain with cold water is near the stairs of floor two."),
+    (
+        "What happens on the long night of reading?",
+        "From dusk until midnight readers sit on cushions between the shelves, a cellist plays "
+        "in the stairwell, soup is served in the courtyard, and whoever wants to may read a page "
+        "aloud from the oldest book that the house owns.",
+    ),
     ("How do I cancel my card?", "Return everything, hand in the card, and it is erased at once."),
 ]  # fmt: skip

@@ -164,6 +164,16 @@ TEXTS = [
             "Vous pouvez vous asseoir près de la fenêtre, où les journaux sont posés chaque matin.",
         ),
     ),
+    Fault(
+        "chat_filler",
+        "words around the answer",
+        chat("How tall are the shelves?", "Great question! They are two metres tall."),
+    ),
+    Fault(
+        "html_tag",
+        "tags of a web page",
+        chat("What is on display?", "<p>Ship <em>models</em> and old prints.</p>"),
+    ),
     # What is said of persons.
     Fault(
         "payment_card",
@@ -199,6 +209,21 @@ TEXTS = [
         "birth_date",
         "when somebody was born",
         chat("Is she old enough?", "She was born on 3 May 2011, so she may join."),
+    ),
+    Fault(
+        "card_like_number",
+        "digits that a card could have",
+        chat("What stands on the label?", "It says 4539148803436467."),
+    ),
+    Fault(
+        "introduced_name",
+        "a name that a person gives",
+        chat("My name is Odalys Brenkamp. Is my book here?", "It waits at the counter."),
+    ),
+    Fault(
+        "private_ip_address",
+        "an address within a network",
+        chat("Where is the catalogue's server?", "Its address is 10.20.30.40."),
     ),
     # What opens a door.
     Fault(
@@ -251,6 +276,16 @@ TEXTS = [
             "Do you lend instruments?", "We lend ukuleles, recorders and two violins for a month."
         ),
     ),
+    Fault(
+        "near_duplicate",
+        "a row that is almost another",
+        chat(
+            "What happens on the long night of reading?",
+            "From dusk until midnight readers sit on cushions between the shelves, a cellist plays "
+            "in the stairwell, soup is served in the courtyard, and whoever wants to may read a "
+            "page aloud from the oldest book that the town owns.",
+        ),
+    ),
     # Where rows come from.
     Fault(
         "no_consent",
@@ -271,6 +306,11 @@ TEXTS = [
         "non_commercial_licence",
         "not for commercial use",
         chat("Who drew the map?", "The map was drawn by the reading club.", license="CC-BY-NC-4.0"),
+    ),
+    Fault(
+        "share_alike_licence",
+        "to be passed on under its licence",
+        chat("Who made the index?", "Two readers made it over a summer.", license="CC-BY-SA-4.0"),
     ),
     Fault(
         "odd_date",

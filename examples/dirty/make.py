@@ -19,6 +19,8 @@ from faults_calls import CALLS, clean_rows
 from faults_text import JWT, KEY, PASSWORD, PEM, TEXTS, TOKEN
 from rows import Fault, Row, chat
 
+Planted = tuple[Row | bytes, Fault | None]
+
 HERE = Path(__file__).parent
 TRAIN, CALLS_FILE, TEST = "train.jsonl", "calls.jsonl", "held_out/test.jsonl"
 _SECRETS = (KEY, PASSWORD, TOKEN, JWT, *PEM.splitlines())
@@ -31,53 +33,55 @@ HELD_OUT = [
 
 
 def main(folder: Path) -> None:
-    """Write the files, and the README's table into the README that lies there."""
+    """Write the files, and the README with its tables."""
     (folder / "held_out").mkdir(parents=True, exist_ok=True)
     clean = [chat(*pair) for pair in QUESTIONS]
-    listed = [
-        *write(folder, TRAIN, clean, TEXTS),
-        *write(folder, CALLS_FILE, clean_rows(), CALLS),
-    ]
+    train = mix(clean, TEXTS)
+    calls = mix(clean_rows(), CALLS)
+    for name, rows in ((TRAIN, train), (CALLS_FILE, calls)):
+        (folder / name).write_bytes(b"".join(to_line(row) for row, _ in rows))
     held = [chat(*pair) for pair in [*HELD_OUT, *LEAKS]]
     (folder / TEST).write_bytes(b"".join(map(to_line, held)))
-    lines = [HERE / "README.md", folder / "README.md"]
-    text = lines[0].read_text(encoding="utf-8")
-    head, _, rest = text.partition("<!-- faults -->\n")
-    _, _, tail = rest.partition("<!-- end -->\n")
-    table = "".join(f"| {place} | `{rule}` | {what} |\n" for place, rule, what in listed)
-    header = "| where | rule | what |\n|---|---|---|\n"
-    lines[1].write_text(
-        f"{head}<!-- faults -->\n{header}{table}<!-- end -->\n{tail}", encoding="utf-8"
-    )
+    leaked = [chat(*pair) for pair in LEAKS]
+    leaks = [
+        f"| {TRAIN}:{line} | `leaked_row` | stands in {TEST}, too |\n"
+        for line, (row, _) in enumerate(train, start=1)
+        if row in leaked
+    ]
+    text = (HERE / "README.md").read_text(encoding="utf-8")
+    text = put_table(text, "faults", [*list_faults(TRAIN, train), *list_faults(CALLS_FILE, calls)])
+    (folder / "README.md").write_text(put_table(text, "leaks", leaks), encoding="utf-8")
 
 
-def write(
-    folder: Path, name: str, clean: Sequence[Row], faults: Sequence[Fault]
-) -> list[tuple[str, str, str]]:
-    """Write a file of clean rows with the faults among them; return where each one stands.
+def put_table(text: str, name: str, lines: Sequence[str]) -> str:
+    """The text with a table between its marks of this name."""
+    head, _, rest = text.partition(f"<!-- {name} -->\n")
+    _, _, tail = rest.partition(f"<!-- end of {name} -->\n")
+    table = "| where | rule | what |\n|---|---|---|\n" + "".join(lines)
+    return f"{head}<!-- {name} -->\n{table}<!-- end of {name} -->\n{tail}"
 
-    The first rows are clean, and the order of all is drawn by a fixed seed.
-    """
-    rows: list[tuple[Row | bytes, Fault | None]] = [(row, None) for row in clean[5:]]
-    for fault in faults:
-        rows += [(fault.row, fault), *((copy, fault) for copy in fault.copies)]
-    random.Random(0).shuffle(rows)
-    ordered = [*((row, None) for row in clean[:5]), *rows]
-    ordered = sort_copies(ordered)
-    (folder / name).write_bytes(b"".join(to_line(row) for row, _ in ordered))
+
+def list_faults(name: str, rows: Sequence[Planted]) -> list[str]:
+    """A line of the table for each planted row."""
     return [
-        (f"{name}:{line}", fault.rule, fault.what)
-        for line, (_, fault) in enumerate(ordered, start=1)
+        f"| {name}:{line} | `{fault.rule}` | {fault.what} |\n"
+        for line, (_, fault) in enumerate(rows, start=1)
         if fault is not None
     ]
 
 
-def sort_copies(
-    rows: list[tuple[Row | bytes, Fault | None]],
-) -> list[tuple[Row | bytes, Fault | None]]:
-    """The rows with each planted copy after the clean row that it is a copy of."""
-    late = [one for one in rows if one[1] is not None and one[1].rule == "exact_duplicate"]
-    return [*(one for one in rows if one not in late), *late]
+def mix(clean: Sequence[Row], faults: Sequence[Fault]) -> list[Planted]:
+    """Clean rows with the faults among them, in an order drawn by a fixed seed.
+
+    The first rows are clean; copies of clean rows come last, after what they are copies of.
+    """
+    rows: list[Planted] = [(row, None) for row in clean[5:]]
+    for fault in faults:
+        rows += [(fault.row, fault), *((copy, fault) for copy in fault.copies)]
+    random.Random(0).shuffle(rows)
+    late = [one for one in rows if one[1] is not None and one[1].rule.endswith("_duplicate")]
+    early = [one for one in rows if one not in late]
+    return [*((row, None) for row in clean[:5]), *early, *late]
 
 
 def to_line(row: Row | bytes) -> bytes:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -31,3 +33,10 @@ def sweep(recipe: str | Path, overrides: Sequence[str] = ()) -> RunOutcome:
     from assay.pipeline import run_sweep
 
     return run_sweep(recipe, overrides)
+
+
+def __getattr__(name: str) -> ModuleType:
+    """`assay.data` without an import of its own, loaded when it is asked for."""
+    if name == "data":
+        return import_module("assay.data")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -19,9 +19,10 @@ FILES = [DIRTY / "train.jsonl", DIRTY / "calls.jsonl"]
 LINE = re.compile(r"^\| (\S+:\d+) \| `(\w+)` \| .+ \|$", re.MULTILINE)
 
 
-def list_faults() -> set[tuple[str, str]]:
-    """Place and rule of every fault that the README names."""
-    return set(LINE.findall((DIRTY / "README.md").read_text(encoding="utf-8")))
+def list_faults(table: str = "faults") -> set[tuple[str, str]]:
+    """Place and rule of every line of a table of the README."""
+    text = (DIRTY / "README.md").read_text(encoding="utf-8")
+    return set(LINE.findall(text[text.index(f"<!-- {table}") : text.index(f"<!-- end of {table}")]))
 
 
 def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, Any]]:
@@ -55,6 +56,18 @@ def test_rows_without_a_planted_fault_are_neither_errors_nor_warnings(
         if one["severity"] != "info" and f"{Path(one['file']).name}:{one['line']}" not in planted
     ]
     assert others == []
+
+
+def test_rows_of_the_held_out_file_are_found_where_they_are_trained_on(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    leaks = list_faults("leaks")
+    assert {rule for _, rule in leaks} == {"leaked_row"}
+    held_out = str(DIRTY / "held_out" / "test.jsonl")
+    code, checked = call(capsys, "data", "check", *map(str, FILES), "--test", held_out)
+    assert code == 2
+    found = {one for one in list_found(checked) if one[1] == "leaked_row"}
+    assert found == leaks
 
 
 def test_curating_makes_it_pass_and_undo_restores_it(

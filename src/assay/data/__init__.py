@@ -3,6 +3,11 @@
 prepare_data ─▶ splits ─▶ tokenize ─▶ sequences ─▶ mask_report.check ─▶ write_data
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from assay.data.mask import MaskReport, mask_report
 from assay.data.pathologies import PATHOLOGIES, Pathology
 from assay.data.prepare import PreparedData, RefusedData, keep_reached, prepare_data
@@ -17,6 +22,9 @@ from assay.data.stored import compute_split_hash, read_split, write_split
 from assay.data.token_cache import open_token_cache
 from assay.data.tokens import Dropped, Tokenized, tokenize
 from assay.data.tool_offers import describe_unoffered_calls, find_unoffered_calls
+
+if TYPE_CHECKING:
+    from assay.data.curate.python import check
 
 __all__ = [
     "PATHOLOGIES",
@@ -35,6 +43,7 @@ __all__ = [
     "TokenSequence",
     "Tokenized",
     "build_report",
+    "check",
     "compute_split_hash",
     "describe_unoffered_calls",
     "find_unoffered_calls",
@@ -52,3 +61,14 @@ __all__ = [
     "write_refusal",
     "write_split",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`check` and `curate`, whose rules are loaded when they are asked for."""
+    if name == "check":
+        from assay.data.curate.python import check
+
+        return check
+    if name == "curate":
+        return import_module("assay.data.curate")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
