@@ -23,6 +23,7 @@ from assay.cli.data_sources import (
     read_asked,
     read_given,
 )
+from assay.cli.data_versions import register_versions
 from assay.cli.output import JsonFlag, print_result
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def register(app: typer.Typer) -> None:
     data.command("formats")(formats)
     data.command("fingerprint")(fingerprint)
     register_curating(data)
+    register_versions(data)
     register_private(data)
     app.add_typer(data, name="data")
 
