@@ -139,6 +139,7 @@ def test_a_package_of_the_train_extra_that_is_missing_is_named() -> None:
         re.split(r"[\[<>=]", one)[0].replace("-", "_")
         for one in [*extras["data"], *extras["train"]]
     }
+    names = {{"python_stdnum": "stdnum"}.get(name, name) for name in names}
     optional = {"backports.zstd"}  # only .zst files need it, and say so
     assert names - {"assay"} - optional == set(_TRAIN_PACKAGES)
     error = _explain(ModuleNotFoundError("No module named 'torch'", name="torch"))

@@ -70,6 +70,7 @@ _TRAIN_PACKAGES = (
     "peft",
     "pyarrow",
     "rensa",
+    "stdnum",
     "tokenizers",
     "torch",
     "transformers",

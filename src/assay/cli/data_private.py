@@ -70,6 +70,7 @@ def unmask(
     store: Annotated[str, typer.Argument(help="A store of `assay data curate`, or a masks file.")],
     key: Annotated[str, typer.Option(help="The key file that was written when it was masked.")],
     file: Annotated[str | None, typer.Option(help="Text to read; else standard input.")] = None,
+    as_json: JsonFlag = False,
 ) -> None:
     """Put what placeholders such as [EMAIL_1] stand for back into a text, and print it."""
     import sys
@@ -80,7 +81,8 @@ def unmask(
 
     sealed = _find_masks(Path(store)).read_bytes()
     text = Path(file).read_text(encoding="utf-8") if file else sys.stdin.read()
-    typer.echo(lift(text, sealed, load_mask_key(Path(key))), nl=False)
+    lifted = lift(text, sealed, load_mask_key(Path(key)))
+    print_result({"text": lifted}, text=lifted, as_json=as_json)
 
 
 def _find_masks(path: Path) -> Path:
