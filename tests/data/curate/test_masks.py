@@ -13,8 +13,10 @@ from benchmarks.planted.secrets import plant_secrets
 from hypothesis import given
 from hypothesis import strategies as st
 
+from assay.config import SourceConfig
 from assay.data.curate import Finding, Span, list_rules, settle
 from assay.data.curate.batch import Batch, CheckedRow
+from assay.data.curate.curate import curate_parts
 from assay.data.curate.detectors.privacy import scan_privacy
 from assay.data.curate.detectors.secrets import scan_secrets
 from assay.data.curate.json_spans import (
@@ -27,7 +29,10 @@ from assay.data.curate.mask_book import MaskBook
 from assay.data.curate.mask_key import load_mask_key, make_mask_key, open_book, seal_book, unmask
 from assay.data.curate.masks import mask_record, reserve_placeholders, unmask_record
 from assay.data.records import Message, Record
+from assay.data.versions import VersionStore
 from assay.errors import DataError, UsageError
+
+ANSWER = {"role": "assistant", "content": "ok"}
 
 
 def record(*messages: Message, **columns: object) -> Record:
@@ -210,3 +215,24 @@ def test_a_key_is_not_overwritten_nor_laid_beside_the_data(tmp_path: Path) -> No
     for name in ("empty.key", "none.key"):
         with pytest.raises(UsageError):
             load_mask_key(tmp_path / name)
+
+
+def test_a_version_holds_nothing_of_what_it_masks(tmp_path: Path) -> None:
+    planted = [text for text, rule, _ in plant_privacy(Random(2), 2) if rule]
+    texts = [*planted, *(text for text, rule in plant_secrets(Random(2), 2) if rule)]
+    asked = [{"role": "user", "content": f"{n} {one}"} for n, one in enumerate(texts)]
+    rows = [{"messages": [one, ANSWER]} for one in asked]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    parts = {"train": [SourceConfig(path="a.jsonl")]}
+    key = make_mask_key(tmp_path / "a.key")
+    curated = curate_parts(
+        parts, out=tmp_path / "store", base_dir=tmp_path, settings=settle(None), key=key
+    )
+    store = VersionStore(tmp_path / "store")
+    folder = store.folder(curated.version.id)
+    originals = open_book((folder / "masks.bin").read_bytes(), key).originals.values()
+    assert len(originals) > 30
+    kept = b"".join(path.read_bytes() for path in folder.iterdir())
+    rows_text = json.dumps([one.messages for one in store.records(curated.version)])
+    for text in originals:
+        assert text not in rows_text and text.encode() not in kept

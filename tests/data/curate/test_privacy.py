@@ -156,6 +156,7 @@ def test_numbers_of_arithmetic_are_no_personal_data(tmp_path: Path) -> None:
         ("5+49 30 901820", None),
         ("93.184.216.34", "ip_address"),
         ("2a00:1450:4001:81b::200e", "ip_address"),
+        ("open http://93.184.216.34/x; any release?", "ip_address"),
         ("192.168.1.20", "private_ip_address"),
         ("127.0.0.1, 203.0.113.9, 8.8.8.8, 2001:db8::1", None),
         ("version 4.12.93.1 and ==1.2.3.4", None),

@@ -102,3 +102,17 @@ def test_the_allow_list_knows_the_whole_secret(tmp_path: Path) -> None:
     assert not find(tmp_path, "api_key", rows, rules={"api_key": {"allow": [key]}})
     assert not find(tmp_path, "api_key", rows, rules={"api_key": {"allow": ["/sk-.*/"]}})
     assert not find(tmp_path, "api_key", rows, rules={"api_key": "off"})
+
+
+@pytest.mark.parametrize("password", ["myWv2u1r3", "thefT83k", "9xample7"])
+def test_passwords_that_begin_like_a_placeholder_are_found(tmp_path: Path, password: str) -> None:
+    assert find_rules(tmp_path, [f"redis://:{password}@10.0.0.7:6379"]) == [{"connection_string"}]
+    assert find_rules(tmp_path, ["redis://:mypassword@10.0.0.7, redis://:your-pass@x.io"]) == [
+        set()
+    ]
+
+
+def test_letters_of_a_short_word_within_a_random_key_make_it_no_example(tmp_path: Path) -> None:
+    key = "sk-proj-" + draw(Random(5), (("abcdefgh12345", 80),))
+    assert find_rules(tmp_path, [f"{key[:40]}fAke{key[40:]}"]) == [{"api_key"}]
+    assert find_rules(tmp_path, [f"{key[:40]}fake{key[40:]}"]) == [set()]

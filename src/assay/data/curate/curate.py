@@ -16,7 +16,7 @@ from assay.data.curate.mask_book import MaskBook
 from assay.data.curate.mask_key import open_book, seal_book
 from assay.data.curate.parts import Parts, add_parts, read_parts
 from assay.data.curate.passes import Note, Passes
-from assay.data.curate.plan import Plan, make_plan, name_files, write_plan
+from assay.data.curate.plan import Plan, hide_masked, make_plan, name_files, write_plan
 from assay.data.curate.settings import Settings
 from assay.data.sources import open_source
 from assay.data.versions import MASKS, Version, VersionStore
@@ -99,7 +99,7 @@ def curate_parts(
             mended = passes.follow(plan, book, note=note)
         else:
             mended = passes.mend(book, of=parent.id, note=note)
-        done, checked = mended.plan, mended.checked
+        done, checked = hide_masked(mended.plan), mended.checked
         path = Path(folder) / "plan.jsonl"
         write_plan(path, done)
         version = store.add(

@@ -163,6 +163,12 @@ def shorten(text: str, *, limit: int = MAX_EVIDENCE) -> str:
     return f"{flat[:half]} … {flat[-half:]}"
 
 
+def show_ends(value: str) -> str:
+    """The first and last characters, at most four of each and a third of all: ``AKIA…4QXY``."""
+    ends = min(4, len(value) // 6)
+    return f"{value[:ends]}…{value[-ends:]}" if ends else "…"
+
+
 def count_by_rule(findings: Sequence[Finding]) -> dict[str, int]:
     """Findings by rule, most first."""
     counts: dict[str, int] = {}

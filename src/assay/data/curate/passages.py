@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 from assay.data.curate.batch import Batch, CheckedRow, Text
 from assay.data.curate.detector import Evidence
-from assay.data.curate.detectors.spans import show_ends
-from assay.data.curate.finding import Hit, Rule, Span, shorten
+from assay.data.curate.finding import Hit, Rule, Span, shorten, show_ends
 from assay.data.curate.settings import Settings
 
 MESSAGES = frozenset({"system", "developer", "user", "assistant", "tool"})

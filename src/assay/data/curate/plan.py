@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from assay.data.curate.finding import Action, Finding
+from assay.data.curate.finding import Action, Finding, show_ends
 from assay.data.curate.settings import Settings
 from assay.errors import DataError, Problem
 from assay.runs import sha256_file
@@ -64,6 +64,17 @@ def make_plan(findings: Iterable[Finding], settings: Settings, *, of: str) -> Pl
         and (finding.severity != "info" or settings[finding.rule].is_applied)
     ]
     return Plan(of, tuple(actions))
+
+
+def hide_masked(plan: Plan) -> Plan:
+    """The plan as a version may keep it: of what it masks only the ends are told."""
+    return replace(plan, actions=tuple(_hide(one) for one in plan.actions))
+
+
+def _hide(action: Finding) -> Finding:
+    if action.fix != "mask" or action.span is None or "…" in action.span.text:
+        return action
+    return replace(action, span=replace(action.span, text=show_ends(action.span.text)))
 
 
 def write_plan(path: Path, plan: Plan) -> None:

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 
 from assay.data.curate.detectors.national_ids import find_ids_by_form, find_ids_by_words
-from assay.data.curate.detectors.spans import Found, show_ends
-from assay.data.curate.finding import Rule
+from assay.data.curate.detectors.spans import Found
+from assay.data.curate.finding import Rule, show_ends
 
 PAYMENT_CARD = Rule(
     "payment_card",

@@ -7,10 +7,14 @@ import re
 from collections import Counter
 from itertools import pairwise
 
+_PLAIN = (
+    "example your placeholder dummy redacted changeme change_me replace insert xxxx fake secretkey "
+    "mytoken my_secret my-secret not_a_real not-a-real"
+)
+# Spelled in one case: in long random keys the letters of a short word stand in some mixture.
 _WORDS = re.compile(
-    r"example|your|placeholder|dummy|redacted|changeme|change_me|replace|insert|xxxx|\*\*\*|\.\.\."
-    r"|…|fake|<[^>]*>|\$\{|\{\{|%\(|not[_-]?a[_-]?real|secretkey|mytoken|my[_-]secret",
-    re.IGNORECASE,
+    "|".join(form for one in _PLAIN.split() for form in (one, one.upper(), one.capitalize()))
+    + r"|\*\*\*|\.\.\.|…|<[^>]*>|\$\{|\{\{|%\("
 )
 _RUNS = ("0123456789", "abcdefghijklmnopqrstuvwxyz", "qwertyuiop", "9876543210")
 _RUN_CHARS = 7
@@ -35,7 +39,7 @@ _WEAK_PASSWORD = re.compile(
 )
 _REFERENCE = re.compile(
     r"^(?:\$\w+|\$\{.*|\$\(.*|<.*>|\{.*\}|\[.*\]|%\w+%?|%s|:\w+|\*+|x+|X+|\.+|_+"
-    r"|(?:your|my|the)[_-]?.*|.*(?:example|placeholder).*)$",
+    r"|(?:your|my|the)(?:[_-].*|(?:pass|pwd|secret|token|key)\w*)|.*(?:example|placeholder).*)$",
     re.IGNORECASE,
 )
 

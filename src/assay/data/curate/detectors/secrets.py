@@ -15,8 +15,8 @@ from assay.data.curate.detectors.secret_examples import (
     is_random,
 )
 from assay.data.curate.detectors.secret_kinds import KEYED, KINDS
-from assay.data.curate.detectors.spans import Finder, Found, scan_texts, show_ends
-from assay.data.curate.finding import Hit, Rule
+from assay.data.curate.detectors.spans import Finder, Found, scan_texts
+from assay.data.curate.finding import Hit, Rule, show_ends
 from assay.data.curate.settings import Settings
 
 API_KEY = Rule(
@@ -116,7 +116,7 @@ def _find_vendor_keys(text: str) -> Iterator[Found]:
     for name, pattern in _KINDS:
         for found in pattern.finditer(text):
             if not is_example(found[0]) and (name != "Discord bot token" or _is_discord(found[0])):
-                yield API_KEY.name, found.span(), f"a {name}", show_ends(found[0])
+                yield API_KEY.name, found.span(), f"{_with_article(name)}", show_ends(found[0])
 
 
 def _find_keyed(text: str) -> Iterator[Found]:
@@ -126,9 +126,13 @@ def _find_keyed(text: str) -> Iterator[Found]:
                 yield (
                     API_KEY.name,
                     found.span(1),
-                    f"a {name}, by the name before it",
+                    f"{_with_article(name)}, by the name before it",
                     show_ends(found[1]),
                 )
+
+
+def _with_article(name: str) -> str:
+    return f"{'an' if name[0] in 'AEIO' else 'a'} {name}"
 
 
 def _is_discord(token: str) -> bool:

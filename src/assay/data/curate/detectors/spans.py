@@ -71,12 +71,6 @@ def _select(batch: Batch, escaped: _Escaped, pattern: str) -> Iterator[tuple[Tex
         yield from (items[index] for index in pc.indices_nonzero(matches).to_pylist())
 
 
-def show_ends(value: str) -> str:
-    """The first and last characters, at most four of each and a third of all: ``AKIA…4QXY``."""
-    ends = min(4, len(value) // 6)
-    return f"{value[:ends]}…{value[-ends:]}" if ends else "…"
-
-
 def report_span(
     text: Text,
     rule: str,

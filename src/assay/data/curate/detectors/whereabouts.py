@@ -36,7 +36,7 @@ IP_START = r"\d\.\d{1,3}\.\d{1,3}\.\d|\b[23f][0-9a-fA-F]{3}:[0-9a-fA-F]{0,4}:"
 _IPV4 = re.compile(r"(?<![\w.=^~-])(?:\d{1,3}\.){3}\d{1,3}(?![\w]|\.\d|-\w)")
 _IPV6 = re.compile(r"(?<![\w:.])(?:[0-9a-fA-F]{1,4}:){1,7}[0-9a-fA-F:]{0,20}[0-9a-fA-F](?![\w:])")
 _VERSION = re.compile(
-    r"(?:version|release|build|section|clause|chapter|\bv|/)\W{0,3}$", re.IGNORECASE
+    r"(?:(?:version|release|build|section|clause|chapter|\bv)[ :=]{0,3}|\w/)$", re.IGNORECASE
 )
 _IP_WORD = re.compile(r"\bip\b|address|host|server|ping|route|dns|subnet|gateway", re.IGNORECASE)
 # Name servers that everybody may use.
