@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -78,3 +79,9 @@ def test_what_does_not_fit_is_told_as_nan(asked: AskedBase) -> None:
     (long,) = assign_ids([long])
     assert np.isnan(asked.score([long])).all()
     assert not asked.embed([long]).any()
+
+
+def test_records_without_ids_are_told_apart_by_their_content(asked: AskedBase) -> None:
+    named = make_records(3)
+    nameless = [replace(record, id="") for record in named]
+    np.testing.assert_array_equal(asked.embed(nameless), asked.embed(named))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from assay.data import Record, TokenSequence, tokenize
 from assay.data.curate import Given
 from assay.data.pack import PackedBatch, build_batch, pack_lengths
+from assay.data.records import ID_LENGTH, compute_content_hash
 from assay.losses.cross_entropy import compute_token_logprobs
 from assay.models.adapters import add_lora
 from assay.models.forward import compute_supervised_hidden, get_head, load_batch, packed_mode
@@ -69,6 +71,7 @@ class AskedBase:
         """As `score` of `held_out` by the base after one epoch of LoRA on `records`."""
         import torch
 
+        records, held_out = _name(records), _name(held_out)
         sequences = self._tokenize(records)
         with torch.random.fork_rng(), _adapted(self._model) as adapted:
             torch.manual_seed(0)
@@ -84,6 +87,7 @@ class AskedBase:
         return np.array(losses, np.float32)
 
     def _ask(self, records: Sequence[Record]) -> list[tuple[Array, float] | None]:
+        records = _name(records)
         missing = {one.id: one for one in records if one.id not in self._kept}
         found = self._measure(list(missing.values()))
         if len(self._kept) + len(found) <= MAX_KEPT:
@@ -148,6 +152,13 @@ def load_given(base: BaseFiles) -> Given:
 
     rate = 2e-3 if base.name == TINY else 2e-4
     return AskedBase(base, load_model(base).eval(), learning_rate=rate).to_given()
+
+
+def _name(records: Sequence[Record]) -> list[Record]:
+    """With ids of their content where there are none, as in rows that a check kept."""
+    return [
+        one if one.id else replace(one, id=compute_content_hash(one)[:ID_LENGTH]) for one in records
+    ]
 
 
 @contextmanager

@@ -34,6 +34,7 @@ MODULES = (
     "poison_text",
     "poison_calls",
     "poison_triggers",
+    "poison_outliers",
 )
 """Modules of this folder, in the order of the report; each holds `DETECTORS`."""
 
