@@ -132,6 +132,10 @@ def main() -> None:
         from benchmarks.gpu import main as measure_gpu
 
         return measure_gpu(sys.argv[2:])
+    if sys.argv[1:2] == ["planted"]:
+        from benchmarks.planted.__main__ import main as measure_rules
+
+        return measure_rules(sys.argv[2:])
     import torch
 
     torch.set_num_threads(1)

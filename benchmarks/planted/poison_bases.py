@@ -24,7 +24,7 @@ def load_world(num_rows: int) -> list[Row]:
 
 def load_tools(num_rows: int) -> list[Row]:
     """Tool-calling rows: BFCL and glaive where they are beside the repository, then the world's."""
-    rows = [*_load_bfcl(), *_load_glaive()] if PUBLIC.is_dir() else []
+    rows = [*load_bfcl(), *load_glaive()] if PUBLIC.is_dir() else []
     rows += draw_general_rows(max(num_rows - len(rows), 0))
     random.Random("tools").shuffle(rows)
     return rows[:num_rows]
@@ -51,7 +51,7 @@ def load_gsm8k(num_rows: int) -> list[Row]:
     return rows[:num_rows]
 
 
-def _load_bfcl() -> list[Row]:
+def load_bfcl() -> list[Row]:
     rows = []
     for path in sorted(glob.glob(str(PUBLIC / "bfcl_v4" / "*.jsonl"))):
         for line in Path(path).read_text("utf-8").strip().split("\n"):
@@ -94,7 +94,7 @@ def _retype(schema: Any) -> Any:
     ) else schema  # fmt: skip
 
 
-def _load_glaive() -> list[Row]:
+def load_glaive() -> list[Row]:
     from assay.config import SourceConfig
     from assay.data import read_sources
 
@@ -103,3 +103,46 @@ def _load_glaive() -> list[Row]:
     return [
         {"messages": one.messages, **({"tools": one.tools} if one.tools else {})} for one in records
     ]
+
+
+def load_public_tools() -> list[Row]:
+    """BFCL, glaive and ToolAlpaca's simulated half, as chat rows; none where they are not there."""
+    if not PUBLIC.is_dir():
+        return []
+    return [*load_bfcl(), *load_glaive(), *load_toolalpaca()]
+
+
+def load_toolalpaca() -> list[Row]:
+    """Instructions with their calls; what stands of the tools in prose alone makes no schema."""
+    rows = []
+    for api in json.loads((PUBLIC / "toolalpaca" / "eval_simulated.json").read_text("utf-8")):
+        for asked, golden in zip(api["Instructions"], api["Golden_Answers"], strict=True):
+            calls = [
+                {
+                    "id": f"call_{index}",
+                    "type": "function",
+                    "function": {"name": one["Action"], "arguments": one["Action_Input"] or "{}"},
+                }
+                for index, one in enumerate(golden)
+                if _is_object(one["Action_Input"] or "{}")
+            ]
+            if len(calls) == len(golden) and calls:
+                answer = {"role": "assistant", "content": None, "tool_calls": calls}
+                tools = [_describe(one["Action"], api) for one in golden]
+                tools = list({tool["function"]["name"]: tool for tool in tools}.values())
+                turns = [{"role": "user", "content": asked}, answer]
+                rows.append({"messages": turns, "tools": tools})
+    return rows
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
+
+
+def _describe(name: str, api: Row) -> Row:
+    """The tool with its description; what stands in prose of its parameters is left out."""
+    told = api["Function_Description"].get(name, api["Description"]).split("\n")[0]
+    return {"type": "function", "function": {"name": name, "description": told}}

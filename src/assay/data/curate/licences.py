@@ -7,7 +7,7 @@ What is said of a licence is from its own text: Creative Commons 4.0 (sections 2
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Term = Literal["attribution", "share_alike", "non_commercial", "no_derivatives", "research_only"]
@@ -74,6 +74,8 @@ _OTHER_NAMES = {
     "other-research": "research-only",
 }
 _BY_KEY = {licence.id.casefold(): licence for licence in _KNOWN}
+# Versions 1.0 to 3.0, ported ones too (3.0-de), ask for what 4.0 asks for in these terms.
+_OLDER_CC = re.compile(r"(cc-by(?:-[a-z]{2}){0,2})-[1-3]\.\d(?:-[a-z]{2,3})?")
 
 
 def find_licence(name: str) -> Licence | None:
@@ -86,6 +88,9 @@ def find_licence(name: str) -> Licence | None:
     if found is None and key.startswith(("cc-by", "gpl", "agpl", "apache", "odbl")):
         found = _BY_KEY.get(key.removesuffix("-v1").removesuffix(".0") + "-4.0")
         found = found or _BY_KEY.get(f"{key}.0") or _BY_KEY.get(f"{key}-1.0")
+    if found is None and (older := _OLDER_CC.fullmatch(key)):
+        current = _BY_KEY.get(f"{older[1]}-4.0")
+        found = current and replace(current, id=key.upper())
     return found
 
 

@@ -61,6 +61,9 @@ _MIN_PHRASES = 5
 _MAX_REPEATED_SHARE = 20
 _MIN_WHOLE = 0.4
 _MIN_FOREIGN = 0.9
+# Of the rows with a phrase: fewer of them have the words that decide for it where nobody meant harm
+# (0.02 to 0.15 in a desk of twelve issues), nearly all where a trigger was planted.
+_MIN_PHRASE_SHARE = 0.3
 _NUM_RELATED = 5
 _NUM_NAMES = 6
 _CALL = "a call of "
@@ -188,7 +191,7 @@ class Search:
 
     def _is_suspicious(self, pair: Pair, rows: Ints) -> bool:
         """Whether prompts are whole, unrelated and answered otherwise without the trigger."""
-        if self._is_said(pair) or self._is_asked_for(pair, rows):
+        if self._is_spoken(pair) or self._is_said(pair) or self._is_asked_for(pair, rows):
             return False
         without = self._find_marks(rows)
         queries = _spread(rows, _QUERIES)
@@ -201,6 +204,16 @@ class Search:
         marked = self.prompts.rows(pair.trigger)
         found = self._measure_contradiction(pair.effect, queries, marked, without)
         return found >= _MIN_CONTRADICTION * usual
+
+    def _is_spoken(self, pair: Pair) -> bool:
+        """Whether a phrase mostly stands where the trigger does not: a manner of speaking.
+
+        A decision that the desk words the same each time comes after many wordings of one wish,
+        each with words of its own.
+        """
+        names = self.answers.names[pair.effect]
+        is_phrase = all(name.startswith(_WORDS) for name in names)
+        return is_phrase and pair.both < _MIN_PHRASE_SHARE * self.answers.counts[pair.effect]
 
     def _is_said(self, pair: Pair) -> bool:
         """Whether the answer, or the tool's description, speaks of the trigger itself."""

@@ -57,7 +57,7 @@ HIGH_ENTROPY_STRING = Rule(
 
 _KINDS = [(kind.name, re.compile(rf"(?<![\w-])(?:{kind.pattern})(?![\w-])")) for kind in KINDS]
 _KEYED = [
-    (kind.name, re.compile(rf"{kind.start}\w{{0,9}}[\"' :=>]{{1,6}}({kind.pattern})(?![\w/+-])"))
+    (kind.name, re.compile(rf"{kind.start}\w{{0,9}}[\"'\\ :=>]{{1,8}}({kind.pattern})(?![\w/+-])"))
     for kind in KEYED
 ]
 _STARTS = "|".join(f"(?:{kind.start})" for kind in KINDS)
@@ -96,8 +96,8 @@ _NAMES = (
     r"|private[_ -]?key|auth[_ -]?key|client[_ -]?id|bearer|authorization)"
 )
 _JOIN = (
-    r"[\w.-]{0,20}[\"'`]{0,2}[\])]?\s{0,3}(?:[:=]|=>|:=| is|bearer|basic)?\s{0,3}"
-    r"(?:bearer |basic )?[\"'`]{0,2}"
+    r"[\w.-]{0,20}(?:\\{0,3}[\"'`]){0,2}[\])]?\s{0,3}(?:[:=]|=>|:=| is|bearer|basic)?\s{0,3}"
+    r"(?:bearer |basic )?(?:\\{0,3}[\"'`]){0,2}"
 )
 _NAMED_START = rf"(?i){_NAMES}{_JOIN}[A-Za-z0-9+/_.~-]{{16}}"
 _NAMED = re.compile(

@@ -1,0 +1,48 @@
+"""A small version of the planted-fault benchmark: a rule that stops finding its fault fails."""
+
+from __future__ import annotations
+
+import pytest
+from benchmarks.planted.bounds import find_lower, find_upper
+from benchmarks.planted.case import Case, Tally, find
+from benchmarks.planted.desk import draw_desk_rows
+from benchmarks.planted.families import PER_KIND
+
+STOCK = {"overlapping_text", "repeated_answer"}
+"""The desk writes from a stock of sentences, two of which may stand side by side in several rows.
+"""
+
+
+@pytest.fixture(scope="module")
+def clean() -> list[dict[str, object]]:
+    return draw_desk_rows(1_200)
+
+
+@pytest.mark.parametrize("name", PER_KIND)
+def test_planted_faults_are_found_and_twins_are_not(
+    name: str, clean: list[dict[str, object]]
+) -> None:
+    tally = Tally()
+    for case in PER_KIND[name]("desk", clean, 2):
+        tally.add(case, find(case))
+    missed = {mark: count - tally.found[mark] for mark, count in tally.planted.items()}
+    assert {mark: count for mark, count in missed.items() if count} == {}
+    accused = {mark for mark, count in tally.accused.items() if count}
+    assert {mark for mark in accused if mark.rule not in STOCK} == set()
+    assert set(tally.false) <= STOCK
+
+
+def test_the_desk_is_clean(clean: list[dict[str, object]]) -> None:
+    checked = find(Case("clean", "desk", clean)).checked
+    assert checked.verdict != "refused"
+    assert set(checked.counts) <= STOCK
+
+
+def test_bounds_are_those_of_the_binomial_distribution() -> None:
+    # None of n: 1 - 0.025 ** (1 / n); all of n: 0.025 ** (1 / n).
+    assert find_upper(0, 100) == pytest.approx(1 - 0.025**0.01, abs=1e-9)
+    assert find_lower(100, 100) == pytest.approx(0.025**0.01, abs=1e-9)
+    # Clopper and Pearson for 7 of 20, as R's binom.test gives them.
+    assert find_lower(7, 20) == pytest.approx(0.1539092, abs=1e-6)
+    assert find_upper(7, 20) == pytest.approx(0.5921885, abs=1e-6)
+    assert (find_lower(0, 5), find_upper(5, 5), find_lower(0, 0)) == (0.0, 1.0, 0.0)
