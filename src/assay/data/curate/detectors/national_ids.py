@@ -152,7 +152,7 @@ KINDS = (
     ),
     IdKind("US taxpayer number (ITIN)", "us.itin", "itin", r"9\d\d-?\d\d-?\d{4}"),
 )
-"""Fifty kinds of some 48 states."""
+"""51 kinds, of 47 states."""
 
 # Words that name an id of any state.
 _ANY = (
