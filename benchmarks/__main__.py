@@ -120,7 +120,16 @@ def command_help() -> None:
     print(f"assay --help: {help_s:.2f} s, {help_s / bare_s:.1f} times a bare interpreter's start")
 
 
-BENCHMARKS = {f.__name__: f for f in (command_help, first_step, training_step, generation, sweep)}
+def data() -> None:
+    """`assay data check` on 4,000 rows of a kilobyte, every rule; more with arguments."""
+    from benchmarks.data import main as measure_checks
+
+    measure_checks(["--rows", "4000", "--case", "all rules"])
+
+
+BENCHMARKS = {
+    f.__name__: f for f in (command_help, first_step, training_step, generation, sweep, data)
+}
 
 
 def main() -> None:
@@ -136,6 +145,10 @@ def main() -> None:
         from benchmarks.planted.__main__ import main as measure_rules
 
         return measure_rules(sys.argv[2:])
+    if sys.argv[1:2] == ["data"] and sys.argv[2:]:
+        from benchmarks.data import main as measure_checks
+
+        return measure_checks(sys.argv[2:])
     import torch
 
     torch.set_num_threads(1)

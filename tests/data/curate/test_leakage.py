@@ -187,6 +187,16 @@ def test_what_is_no_fingerprint_is_refused(tmp_path: Path) -> None:
             check_parts(parts, base_dir=tmp_path, settings=settle(OTHERS_OFF))
 
 
+def test_options_that_make_no_sense_are_refused(tmp_path: Path) -> None:
+    for rule, option, value in (
+        ("leaked_row", "words", 12),
+        ("near_leaked_row", "threshold", 2),
+        ("overlapping_text", "words", 3),
+    ):
+        with pytest.raises(DataError, match=rf"{rule}\.{option}"):
+            check(tmp_path, TRAIN, rules={**OTHERS_OFF, rule: {option: value}}, test=TEST)
+
+
 def test_groups_leak_too(tmp_path: Path) -> None:
     for name, rows in {"train": TRAIN[:3], "test": TEST[:3]}.items():
         lines = [

@@ -16,6 +16,8 @@ from assay.data.curate.words import Numbers, mix
 
 NUM_BANDS = 16
 MAX_BAND_ROWS = 16
+LEAST_THRESHOLD = 0.25
+"""Below it, bands of a single value miss pairs at the threshold."""
 _SEED = 20
 # The share of pairs right at the threshold that must share a band.
 _RECALL = 0.985

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import weakref
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from typing import Any, Literal
 
 from assay.data.curate.detector import Given
@@ -23,6 +24,14 @@ from assay.data.pathologies import PATHOLOGIES
 from assay.runs.atomic import disk_full_named
 
 Verdict = Literal["clean", "warnings", "refused"]
+
+
+class Scratch:
+    """A temporary folder that goes when nobody knows it any more, or when the program ends."""
+
+    def __init__(self) -> None:
+        self.folder = Path(mkdtemp(prefix="assay-check-"))
+        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
 
 
 @dataclass(frozen=True)
@@ -45,7 +54,7 @@ class Checked:
     not_measured: dict[str, str]
     file: Path
     settings: Settings = field(repr=False)
-    scratch: TemporaryDirectory[str] | None = field(default=None, repr=False, compare=False)
+    scratch: Scratch | None = field(default=None, repr=False, compare=False)
 
     @property
     def findings(self) -> Iterator[Finding]:
@@ -119,8 +128,8 @@ def _check(
     num_cpus: int | None,
 ) -> Checked:
     settings = settings or resolve_settings(list_rules().values())
-    scratch = None if work else TemporaryDirectory(prefix="assay-check-")
-    folder = Path(scratch.name) if scratch else work
+    scratch = None if work else Scratch()
+    folder = scratch.folder if scratch else work
     assert folder is not None
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     engine = Engine(
@@ -170,7 +179,7 @@ def _judge(
     settings: Settings,
     file: Path,
     num_rows: dict[str, int],
-    scratch: TemporaryDirectory[str] | None,
+    scratch: Scratch | None,
 ) -> Checked:
     errors = {rule for rule, severity in tally.severities.items() if severity == "error"}
     accepted = tuple(sorted(rule for rule in errors if settings.accepts(rule)))

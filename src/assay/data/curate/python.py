@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from assay.data.curate.check import Checked, check_rows, settle
+from assay.data.curate.check import Checked, Scratch, check_rows, settle
 from assay.data.curate.detector import Given
 from assay.data.curate.given_rows import (
     Asked,
@@ -218,8 +218,8 @@ def _hold(rows: Any, kind: Kind, asked: Asked) -> list[tuple[Row | Problem, Read
 
 def _keep_findings(checked: Checked) -> Checked:
     """The check with its findings in a folder that lasts as long as it does."""
-    scratch = TemporaryDirectory(prefix="assay-check-")
-    file = Path(scratch.name) / "findings.jsonl"
+    scratch = Scratch()
+    file = scratch.folder / "findings.jsonl"
     file.write_bytes(checked.file.read_bytes())
     return replace(checked, file=file, scratch=scratch)
 

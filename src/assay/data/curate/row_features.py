@@ -190,12 +190,13 @@ def build_answer_features(
         codes = (codes + ids[span][wanted].astype(np.uint64) + np.uint64(1)) * _MIX
         codes ^= codes >> np.uint64(29)
     shown = (codes >> np.uint64(1)).astype(np.int64)
-    first_at = dict(zip(shown[::-1].tolist(), wanted[::-1].tolist(), strict=True))
     marks: dict[str, int] = {}
     marked = [(marks.setdefault(mark, -1 - len(marks)), row)
               for row, own in enumerate(window.marks) for mark in own]  # fmt: skip
     listed = list(marks)
     keep = _frequent(shown, rows[wanted], bounds.start, phrase_limit)
+    distinct, firsts = np.unique(shown[keep], return_index=True)
+    first_at = dict(zip(distinct.tolist(), wanted[keep][firsts].tolist(), strict=True))
     codes_all = np.concatenate([shown[keep], np.array([one[0] for one in marked], np.int64)])
     rows_all = np.concatenate([rows[wanted][keep], np.array([one[1] for one in marked], np.int64)])
 

@@ -105,6 +105,22 @@ def resolve_settings(
     return Settings(resolved, frozenset(accept))
 
 
+def require_range(
+    settings: Settings, rule: str, option: str, *, least: float, most: float = float("inf")
+) -> None:
+    """Refuse an option of a rule that is on and lies outside of what makes sense.
+
+    Raises:
+        DataError: the option is below `least` or above `most`.
+    """
+    value = settings.option(rule, option)
+    if not settings.is_on(rule) or least <= value <= most:
+        return
+    allowed = f"at least {least:g}" if most == float("inf") else f"{least:g} to {most:g}"
+    key = f"data.rules.{rule}.{option}"
+    raise DataError(Problem(repr(value), allowed, "correct the value", key=key))
+
+
 def _default(rule: Rule) -> RuleSetting:
     return RuleSetting(rule.severity, rule.action, (), dict(rule.options))
 

@@ -18,11 +18,11 @@ from assay.data.curate.alike import (
     read_rows,
     sample_rows,
 )
-from assay.data.curate.bands import BandPlan, Bands, compute_bands, find_pairs
+from assay.data.curate.bands import LEAST_THRESHOLD, BandPlan, Bands, compute_bands, find_pairs
 from assay.data.curate.batch import Batch, CheckedRow
-from assay.data.curate.detector import Detector, Evidence, Sketch
+from assay.data.curate.detector import Detector, Evidence, Given, Sketch
 from assay.data.curate.finding import Hit, Rule
-from assay.data.curate.settings import Settings
+from assay.data.curate.settings import Settings, require_range
 from assay.data.curate.words import Numbers, drop_nothing, hash_sequences
 
 NEAR_DUPLICATE = Rule(
@@ -40,6 +40,13 @@ TEMPLATE_ROWS = 50
 _PAIRS_AT_ONCE = 10_000
 
 Pair = tuple[int, int]
+
+
+def is_ready(given: Given, settings: Settings) -> str | None:
+    """It always is; options that make no sense are refused."""
+    require_range(settings, NEAR_DUPLICATE.name, "threshold", least=LEAST_THRESHOLD, most=1)
+    require_range(settings, NEAR_DUPLICATE.name, "ngram", least=1)
+    return None
 
 
 def sketch_near(batch: Batch, settings: Settings) -> Sketch:
@@ -182,4 +189,6 @@ def _report(
         )
 
 
-DETECTORS = (Detector("near", (NEAR_DUPLICATE,), sketch=sketch_near, conclude=find_near),)
+DETECTORS = (
+    Detector("near", (NEAR_DUPLICATE,), sketch=sketch_near, conclude=find_near, is_ready=is_ready),
+)
