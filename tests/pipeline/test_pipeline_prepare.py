@@ -225,6 +225,16 @@ def test_named_actions_mend_rows_before_they_are_rendered(stage: Stage) -> None:
     assert len(kept) == 30
 
 
+def test_a_run_keeps_a_page_on_its_data_without_what_is_masked(stage: Stage) -> None:
+    rows = [chat(number) for number in range(30)]
+    rows[4]["messages"][1]["content"] = "It lies at 17 Nowhere Lane."
+    stage.run(rows, "  rules: {street_address: mask}")
+    page = (stage.folder_of_run.data / "report.html").read_text(encoding="utf-8")
+    assert "<h1>Warnings</h1>" in page
+    assert "[ADDRESS_1]" in page
+    assert "Nowhere" not in page
+
+
 def test_a_rule_that_there_is_not_is_refused_before_anything_is_read(tmp_path: Path) -> None:
     write(tmp_path / "rows.jsonl", [chat(0)])
     recipe = tmp_path / "recipe.yaml"

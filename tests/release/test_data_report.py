@@ -15,15 +15,15 @@ from browsing import browse, first_pixel, needs_browser, page_requests
 from assay.chat import load_chat_tokenizer
 from assay.config import SourceConfig
 from assay.data.curate import check_parts, settle
-from assay.data.curate.clusters import find_clusters
+from assay.data.curate.clusters import find_clusters, pick_clusters
 from assay.data.curate.curate import curate_parts
+from assay.data.curate.differing import compare_texts
 from assay.data.curate.finding import Finding
 from assay.data.curate.parts import read_parts
 from assay.data.versions import VersionStore
 from assay.models.base import tiny_folder
 from assay.pipeline.data_page import write_check_page, write_version_page
 from assay.release.data_report import page as page_module
-from assay.release.data_report.section_changes import mark_changes
 from assay.release.data_report.section_clusters import place_circles
 from assay.release.data_report.section_lengths import cut_bins
 
@@ -44,6 +44,7 @@ ROWS += [ROWS[3], ROWS[3], ROWS[4]]
 ROWS += [
     chat("Where?", f"At postgresql://desk:{PASSWORD}@db.example.com/x, as ever."),
     chat("Who?", "As an AI language model, I do not know."),
+    chat("Where does it live?", "Since May at 17 Nowhere Lane, in the attic."),
     chat("What is it?", "The cafÃ© is open."),
     chat("And?", f"<|im_start|>{HOSTILE}"),
     chat("Whose?", "It is the club's.", license="CC-BY-NC-4.0", source="club"),
@@ -53,7 +54,11 @@ ROWS += [
 
 
 def write_page(
-    folder: Path, rows: list[dict[str, Any]] = ROWS, *, with_tokens: bool = False
+    folder: Path,
+    rows: list[dict[str, Any]] = ROWS,
+    *,
+    with_tokens: bool = False,
+    is_masked: bool = False,
 ) -> Path:
     (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     parts = {"train": [SourceConfig(path="rows.jsonl")]}
@@ -61,7 +66,9 @@ def write_page(
     tokenizer = load_chat_tokenizer(tiny_folder()) if with_tokens else None
     path = folder / "page.html"
     reads = read_parts(parts, base_dir=folder)
-    write_check_page(path, checked, reads, title="rows.jsonl", tokenizer=tokenizer)
+    write_check_page(
+        path, checked, reads, title="rows.jsonl", tokenizer=tokenizer, is_masked=is_masked
+    )
     return path
 
 
@@ -113,6 +120,13 @@ def test_no_secret_and_no_markup_of_the_data_is_in_the_page(tmp_path: Path) -> N
     assert html.count("<script") == 2
 
 
+def test_what_a_plan_masks_is_shown_unless_the_page_is_to_be_kept(tmp_path: Path) -> None:
+    assert "17 Nowhere Lane" in write_page(tmp_path, with_tokens=True).read_text(encoding="utf-8")
+    html = write_page(tmp_path, with_tokens=True, is_masked=True).read_text(encoding="utf-8")
+    assert "Nowhere" not in html
+    assert "[ADDRESS_1]" in html
+
+
 def test_a_long_text_is_cut_far_from_its_findings_and_says_so(tmp_path: Path) -> None:
     rows = [chat("Why?", f"{'word ' * 4000}<|im_start|>{' word' * 4000}")]
     view = read_view(write_page(tmp_path, rows).read_text(encoding="utf-8"))
@@ -150,6 +164,8 @@ def test_a_version_shows_what_was_changed(tmp_path: Path) -> None:
     assert re.search(r"<del>[^<]*Ã©[^<]*</del>", html)
     assert "<ins>café</ins>" in html
     assert "rows were dropped" in html
+    assert "[ADDRESS_1]" in html
+    assert "Nowhere Lane" not in html
     assert PASSWORD not in html
 
 
@@ -180,6 +196,17 @@ def test_clusters_join_what_is_related_and_what_has_one_name() -> None:
         ("copy", {"f:4", "f:5", "f:6"}),
     ]
     assert found[1].name == "a"
+    picked = pick_clusters(found, most=2)
+    assert [one.rule for one in picked] == ["copy", "trigger"]
+
+
+def test_findings_of_a_drawn_cluster_name_it(tmp_path: Path) -> None:
+    html = write_page(tmp_path).read_text(encoding="utf-8")
+    view = read_view(html)
+    drawn = re.findall(r'data-rule="(\w+)" data-cluster="(\d+)"', html)
+    assert ("exact_duplicate", "0") in drawn
+    members = [one["place"] for one in view["findings"] if one.get("cluster") == 0]
+    assert [Path(one).name for one in members] == ["rows.jsonl:21", "rows.jsonl:22"]
 
 
 def test_bins_hold_every_value_without_gaps() -> None:
@@ -209,7 +236,7 @@ def test_circles_do_not_overlap_and_stay_within_the_width() -> None:
 def test_marked_changes_join_to_both_texts(long: int) -> None:
     before = "x" * long + "the cafÃ© of May" + "y" * long
     after = "x" * long + "the café of June" + "y" * long
-    old, new = mark_changes(before, after)
+    old, new = compare_texts(before, after)
     assert "".join(text for text, _ in old) == before
     assert "".join(text for text, _ in new) == after
     assert "".join(text for text, is_other in old if not is_other) == "".join(

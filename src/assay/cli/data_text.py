@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MAX_EXAMPLES = 20
 """Findings that are printed, those of errors first, and of each rule one before its second."""
-MAX_LOOKED = 200_000
+MAX_LOOKED = 50_000
 """Rows that are read again for the text around a finding; later ones are shown without it."""
 _ORDER = ("error", "warning", "info")
 _PLURALS = {"error": "errors", "warning": "warnings", "info": "info"}
@@ -218,10 +218,16 @@ def _render_unmeasured(checked: Checked, style: Style) -> list[str]:
 
 def _advise(checked: Checked, style: Style, *, verb: str) -> list[str]:
     """What can be done about it; nothing for clean data."""
+    from assay.data.curate.plan import is_planned
+
     severities = {rule: _severity(checked, rule) for rule in checked.counts}
     errors = [r for r, one in severities.items() if one == "error" and r not in checked.accepted]
     weak = [rule for rule, one in severities.items() if one == "warning"]
-    mended = {one.number for one in checked.findings if _is_mended(one, checked)}
+    mended = {
+        one.number
+        for one in checked.findings
+        if one.fix != "keep" and is_planned(one, checked.settings)
+    }
     lines: list[tuple[str, str]] = []
     if mended and verb == "check":
         told = f"mends {len(mended):,} rows into a new version"
@@ -236,13 +242,6 @@ def _advise(checked: Checked, style: Style, *, verb: str) -> list[str]:
     wide = max(len(one) for one, _ in lines)
     rows = [f"  {style.paint(f'{one:{wide}}', 'bold')}  {told}" for one, told in lines]
     return ["what to do next", *rows]
-
-
-def _is_mended(finding: Finding, checked: Checked) -> bool:
-    """Whether a plan does something to the row; see `assay.data.curate.plan.make_plan`."""
-    if finding.part != "train" or finding.fix == "keep" or finding.severity == "info":
-        return False
-    return not (finding.severity == "error" and checked.settings.accepts(finding.rule))
 
 
 def _spell(found: re.Match[str]) -> str:

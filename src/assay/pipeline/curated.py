@@ -63,6 +63,7 @@ def check_data(job: Job, parts: Mapping[str, Sequence[Record]], suites: Sequence
         title=job.recipe.name or job.run.path.name,
         tokenizer=job.tokenizer,
         num_tokenised=_NUM_TOKENISED,
+        is_masked=True,
     )
     for line in describe(checked):
         job.progress.note(line)

@@ -15,7 +15,7 @@ from assay.data.curate import Checked
 from assay.data.curate.changes import collect_changes, propose_changes
 from assay.data.curate.curate import Curated
 from assay.data.curate.parts import Parts, ReadRow, read_parts
-from assay.data.curate.plan import make_plan
+from assay.data.curate.plan import hide_span
 from assay.data.curate.survey import MAX_TOKENISED
 from assay.data.versions import Version, VersionStore
 from assay.release.data_report import DataPage, render_data_page
@@ -35,20 +35,30 @@ def write_check_page(
     title: str,
     tokenizer: ChatTokenizer | None = None,
     num_tokenised: int = MAX_TOKENISED,
+    is_masked: bool = False,
 ) -> None:
     """Write the page of a check, with what a plan of its findings would do.
 
     Args:
         num_tokenised: training rows at most whose tokens are counted.
+        is_masked: of what a plan would mask, only the ends are shown.
 
     Raises:
         DataError: a source that cannot be read any more.
         ResourceError: the disk is full.
     """
-    page = DataPage.build(title, checked, rows, tokenizer=tokenizer, num_tokenised=num_tokenised)
-    plan = make_plan(checked.findings, checked.settings, of="")
+    page = DataPage.build(
+        title,
+        checked,
+        rows,
+        tokenizer=tokenizer,
+        num_tokenised=num_tokenised,
+        is_masked=is_masked,
+    )
     records = {number: kept.record for number, kept in page.survey.rows.items()}
-    page = replace(page, changes=propose_changes(plan, records))
+    findings = map(hide_span, checked.findings) if is_masked else checked.findings
+    changes = propose_changes(findings, checked.settings, records)
+    page = replace(page, changes=changes)
     write_text(path, render_data_page(page))
 
 
@@ -79,7 +89,7 @@ def write_version_page(
     page = DataPage.build(f"version {version.id}", done.checked, rows(), tokenizer=tokenizer)
     if version.parent is not None and done.plan.actions:
         before = read_version(store, store.load(version.parent))
-        changes = collect_changes(done.plan, before, store.records(version))
+        changes = collect_changes(done.plan, before, store.records(version), done.checked.findings)
         page = replace(page, changes=changes)
     path = store.folder(version.id) / PAGE
     write_text(path, render_data_page(page))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 from assay.data.curate.finding import Finding
 
@@ -23,17 +24,20 @@ class Cluster:
     places: tuple[str, ...]
 
 
-def find_clusters(findings: Iterable[Finding]) -> list[Cluster]:
-    """Clusters of two rows or more, largest first.
+MAX_FINDINGS = 200_000
+"""Findings that are put together, the first ones: a million would take half a gigabyte."""
+
+
+def find_clusters(findings: Iterable[Finding], *, most: int = MAX_FINDINGS) -> list[Cluster]:
+    """Clusters of two rows or more among the first `most` findings of such, largest first.
 
     Findings of one rule belong together where they name the same cluster, or are related to each
     other directly or through others. A cluster without a name is held together by places alone.
     """
     joined = _Joined()
     firsts: dict[str, Finding] = {}
-    for one in findings:
-        if not one.cluster and not one.related:
-            continue
+    gathered = (one for one in findings if one.cluster or one.related)
+    for one in islice(gathered, most):
         key = f"{one.rule}\n{one.place}"
         firsts.setdefault(key, one)
         joined.add(key)
@@ -43,6 +47,17 @@ def find_clusters(findings: Iterable[Finding]) -> list[Cluster]:
             joined.join(key, f"{one.rule}\n{place}")
     found = [_to_cluster(keys, firsts) for keys in joined.groups()]
     return sorted((one for one in found if len(one.places) > 1), key=lambda one: -len(one.places))
+
+
+def pick_clusters(clusters: Iterable[Cluster], *, most: int) -> list[Cluster]:
+    """Clusters to show, largest first: of each rule its largest, then its next, and so on."""
+    turns: dict[str, int] = {}
+    ranked: list[tuple[int, int, Cluster]] = []
+    for one in clusters:
+        turns[one.rule] = turns.get(one.rule, 0) + 1
+        ranked.append((turns[one.rule], len(ranked), one))
+    picked = [one for *_, one in sorted(ranked, key=lambda entry: entry[:2])[:most]]
+    return sorted(picked, key=lambda one: -len(one.places))
 
 
 def _to_cluster(keys: list[str], firsts: dict[str, Finding]) -> Cluster:

@@ -52,26 +52,29 @@ class Plan:
 
 
 def make_plan(findings: Iterable[Finding], settings: Settings, *, of: str) -> Plan:
-    """Every error and warning of a training row that is not accepted, with its action.
+    """The findings that are planned for, each with its action."""
+    return Plan(of, tuple(one for one in findings if is_planned(one, settings)))
+
+
+def is_planned(finding: Finding, settings: Settings) -> bool:
+    """Whether a plan names the finding: errors and warnings of training rows, unless accepted.
 
     What is merely noted (``info``) is planned for only where the user named the action.
     """
-    actions = [
-        finding
-        for finding in findings
-        if finding.part == "train"
-        and not (finding.severity == "error" and settings.accepts(finding.rule))
-        and (finding.severity != "info" or settings[finding.rule].is_applied)
-    ]
-    return Plan(of, tuple(actions))
+    if finding.part != "train":
+        return False
+    if finding.severity == "info":
+        return settings[finding.rule].is_applied
+    return finding.severity != "error" or not settings.accepts(finding.rule)
 
 
 def hide_masked(plan: Plan) -> Plan:
     """The plan as a version may keep it: of what it masks only the ends are told."""
-    return replace(plan, actions=tuple(_hide(one) for one in plan.actions))
+    return replace(plan, actions=tuple(hide_span(one) for one in plan.actions))
 
 
-def _hide(action: Finding) -> Finding:
+def hide_span(action: Finding) -> Finding:
+    """A finding that is to be masked, with no more than the ends of its span."""
     if action.fix != "mask" or action.span is None or "…" in action.span.text:
         return action
     return replace(action, span=replace(action.span, text=show_ends(action.span.text)))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from assay.data.curate import Checked, Finding
 from assay.data.curate.changes import Changes
+from assay.data.curate.clusters import Cluster, find_clusters, pick_clusters
 from assay.data.curate.look import pick_findings
 from assay.data.curate.parts import ReadRow
+from assay.data.curate.plan import hide_span
 from assay.data.curate.survey import MAX_TOKENISED, Survey, survey_rows
 from assay.release.data_report.section_changes import render_changes
 from assay.release.data_report.section_clusters import render_clusters
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
 MAX_FINDINGS = 5_000
 MAX_ROWS = 2_000
+MAX_CLUSTERS = 60
 _PACKAGE = "assay.release.data_report"
 
 
@@ -50,6 +54,16 @@ class DataPage:
     changes: Changes | None = None
     tokenizer: ChatTokenizer | None = None
 
+    @cached_property
+    def clusters(self) -> list[Cluster]:
+        """Every case of several rows, largest first."""
+        return find_clusters(self.checked.findings)
+
+    @cached_property
+    def drawn(self) -> list[Cluster]:
+        """Those that the map shows."""
+        return pick_clusters(self.clusters, most=MAX_CLUSTERS)
+
     @classmethod
     def build(
         cls,
@@ -59,16 +73,27 @@ class DataPage:
         *,
         tokenizer: ChatTokenizer | None = None,
         num_tokenised: int = MAX_TOKENISED,
+        is_masked: bool = False,
     ) -> DataPage:
-        """Gather it from a check and the rows that were checked, read once more, in their order."""
-        shown = pick_shown(checked)
+        """Gather it from a check and the rows that were checked, read once more, in their order.
+
+        Args:
+            is_masked: of what a plan would mask, only the ends are shown.
+        """
+        show = hide_span if is_masked else keep
+        shown = [show(one) for one in pick_shown(checked)]
         places = {one.number: one.place for one in shown}
         wanted = dict(islice(places.items(), MAX_ROWS))
         survey = survey_rows(
             rows, checked, wanted=wanted, tokenizer=tokenizer, num_tokenised=num_tokenised
         )
-        own = [one for one in checked.findings if one.number in survey.rows]
+        own = [show(one) for one in checked.findings if one.number in survey.rows]
         return cls(title, checked, shown, own, survey, tokenizer=tokenizer)
+
+
+def keep(finding: Finding) -> Finding:
+    """The finding as it is."""
+    return finding
 
 
 def pick_shown(checked: Checked) -> list[Finding]:

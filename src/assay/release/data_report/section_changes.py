@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections import Counter
-from collections.abc import Sequence
 
 from assay.data.curate.changes import Change, Changes
+from assay.data.curate.differing import compare_texts
 from assay.release.data_report.view import spell_unseen
-from assay.release.report.html import Html, join, tag
+from assay.release.report.html import Html, clip, join, tag
 from assay.release.wording import plain
 
 _ACTIONS = ("drop", "mask", "repair", "relabel", "keep")
 _OPEN_RULES = 12
 _SAME_CHARS = 240
-_MAX_DIFFED = 6_000
 _MAX_SHOWN = 1_500
-_WORD = re.compile(r"\s+|\w+|[^\w\s]")
 
 
 def render_changes(changes: Changes | None) -> Html | None:
@@ -83,7 +79,7 @@ def _render_change(change: Change) -> Html:
 
 
 def _side_by_side(path: str, before: str, after: str) -> Html:
-    old, new = mark_changes(before, after)
+    old, new = compare_texts(before, after)
     return tag(
         "div",
         tag("p", path, class_="caption"),
@@ -95,48 +91,12 @@ def _side_by_side(path: str, before: str, after: str) -> Html:
 
 def _part(text: str, name: str, is_other: bool) -> Html:
     shown = spell_unseen(text, is_marked=is_other)
-    return tag(name, shown) if is_other else join([_shorten(shown)])
+    if is_other:
+        return tag(name, clip(shown, max_chars=_MAX_SHOWN))
+    return join([_shorten(shown)])
 
 
 def _shorten(text: str) -> str:
     if len(text) <= 2 * _SAME_CHARS:
         return text
     return f"{text[:_SAME_CHARS]} … {text[-_SAME_CHARS:]}"
-
-
-def mark_changes(before: str, after: str) -> tuple[list[tuple[str, bool]], list[tuple[str, bool]]]:
-    """Both texts in parts, each with whether it differs from the other text; word by word.
-
-    Long texts are compared at their ends alone: what lies between is one part that differs.
-    """
-    if len(before) + len(after) > _MAX_DIFFED:
-        return _compare_ends(before, after)
-    a, b = _WORD.findall(before), _WORD.findall(after)
-    matcher = difflib.SequenceMatcher(None, a, b, autojunk=False)
-    old: list[tuple[str, bool]] = []
-    new: list[tuple[str, bool]] = []
-    for what, i, j, k, m in matcher.get_opcodes():
-        old.append(("".join(a[i:j]), what != "equal"))
-        new.append(("".join(b[k:m]), what != "equal"))
-    return [part for part in old if part[0]], [part for part in new if part[0]]
-
-
-def _compare_ends(before: str, after: str) -> tuple[list[tuple[str, bool]], list[tuple[str, bool]]]:
-    shorter = min(len(before), len(after))
-    start = next((n for n in range(shorter) if before[n] != after[n]), shorter)
-    end = 0
-    while end < shorter - start and before[-1 - end] == after[-1 - end]:
-        end += 1
-    return _in_three(before, start, end), _in_three(after, start, end)
-
-
-def _in_three(text: str, start: int, end: int) -> list[tuple[str, bool]]:
-    middle = text[start : len(text) - end]
-    if len(middle) > _MAX_SHOWN:
-        middle = f"{middle[:_MAX_SHOWN]} … ({len(middle) - _MAX_SHOWN:,} more characters)"
-    parts: Sequence[tuple[str, bool]] = (
-        (text[:start], False),
-        (middle, True),
-        (text[len(text) - end :], False),
-    )
-    return [part for part in parts if part[0]]

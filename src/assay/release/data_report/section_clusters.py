@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from assay.data.curate.clusters import Cluster, find_clusters
+from assay.data.curate.clusters import Cluster
 from assay.release.data_report.view import spell_unseen
 from assay.release.report.html import Html, clip, join, tag
 from assay.release.wording import plain
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 _WIDTH = 1000.0
 _GAP = 18.0
-_MAX_CLUSTERS = 60
 _MAX_DOTS = 150
 _MAX_LISTED = 20
 _GOLDEN = math.pi * (3 - math.sqrt(5))
@@ -26,17 +25,16 @@ _NUM_KINDS = 8
 
 def render_clusters(page: DataPage) -> Html | None:
     """The map, and a table of the largest clusters; nothing where no rows belong together."""
-    clusters = find_clusters(page.checked.findings)
+    clusters, shown = page.clusters, page.drawn
     if not clusters:
         return None
-    shown = clusters[:_MAX_CLUSTERS]
     rules = list(dict.fromkeys(one.rule for one in shown))
     told = (
         "Rows that one rule puts together: copies, leaks, or rows of one trigger. A dot is a row; "
         "choose a circle to see its findings."
     )
     if len(clusters) > len(shown):
-        told += f" The {plain(len(shown))} largest of {plain(len(clusters))} are drawn."
+        told += f" Of {plain(len(clusters))} these {plain(len(shown))} are drawn, rules in turn."
     return join(
         [
             tag("p", told, class_="intro"),
@@ -71,8 +69,8 @@ def _map(clusters: Sequence[Cluster], rules: Sequence[str]) -> Html:
     radii = [_radius(one) for one in clusters]
     centres, height = place_circles(radii, width=_WIDTH - 4)
     groups = [
-        _circle(cluster, centre, radius, rules.index(cluster.rule) % _NUM_KINDS)
-        for cluster, centre, radius in zip(clusters, centres, radii, strict=True)
+        _circle(cluster, number, centres[number], radii[number], rules.index(cluster.rule))
+        for number, cluster in enumerate(clusters)
     ]
     return tag(
         "svg",
@@ -84,7 +82,9 @@ def _map(clusters: Sequence[Cluster], rules: Sequence[str]) -> Html:
     )
 
 
-def _circle(cluster: Cluster, centre: tuple[float, float], radius: float, kind: int) -> Html:
+def _circle(
+    cluster: Cluster, number: int, centre: tuple[float, float], radius: float, kind: int
+) -> Html:
     x, y = centre
     count = len(cluster.places)
     told = f"{cluster.rule}: {plain(count)} rows, {_name(cluster)}"
@@ -98,12 +98,11 @@ def _circle(cluster: Cluster, centre: tuple[float, float], radius: float, kind: 
         "a",
         tag("title", told),
         tag("circle", cx=x, cy=y, r=radius, class_="ring"),
-        tag("g", join(dots), class_=f"dots-of c{kind}"),
+        tag("g", join(dots), class_=f"dots-of c{kind % _NUM_KINDS}"),
         href="#findings",
         aria_label=told,
-        data_cluster=cluster.name,
         data_rule=cluster.rule,
-        data_place=cluster.places[0],
+        data_cluster=number,
     )
 
 

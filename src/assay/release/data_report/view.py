@@ -39,7 +39,15 @@ def build_view(page: DataPage) -> dict[str, Any]:
     """Everything that the script needs; findings and rows refer to each other by index."""
     rows, index = _build_rows(page)
     rules = list_rules()
-    findings = [_build_finding(one, index.get(one.number, -1)) for one in page.shown]
+    cluster_of = {
+        (cluster.rule, place): number
+        for number, cluster in enumerate(page.drawn)
+        for place in cluster.places
+    }
+    findings = [
+        _build_finding(one, index.get(one.number, -1), cluster_of.get((one.rule, one.place)))
+        for one in page.shown
+    ]
     used = dict.fromkeys(one.rule for one in page.shown)
     return {
         "rules": {
@@ -66,7 +74,7 @@ def _spell(found: re.Match[str]) -> str:
     return chr(0x2400 + code) if code < 0x20 else f"⟨U+{code:04X}⟩"
 
 
-def _build_finding(one: Finding, row: int) -> dict[str, Any]:
+def _build_finding(one: Finding, row: int, cluster: int | None) -> dict[str, Any]:
     value: dict[str, Any] = {
         "rule": one.rule,
         "severity": one.severity,
@@ -81,8 +89,8 @@ def _build_finding(one: Finding, row: int) -> dict[str, Any]:
     if one.related:
         value["related"] = list(one.related[:50])
         value["num_related"] = len(one.related)
-    if one.cluster:
-        value["cluster"] = one.cluster
+    if cluster is not None:
+        value["cluster"] = cluster
     return value
 
 

@@ -11,7 +11,7 @@
   let shown = 0;
   let current = -1;
   let exact = false;
-  let only = null; // a cluster's rule and name, and the places of its rows
+  let only = null; // the number of a cluster
 
   const make = (name, text, kind) => {
     const element = document.createElement(name);
@@ -22,15 +22,9 @@
   const badge = (severity) =>
     make("span", severity, "badge " + { error: "fail", warning: "not_measured", info: "info" }[severity]);
   const words = findings.map((one) =>
-    [one.place, one.rule, one.evidence, one.text, one.path, one.cluster].join(" ").toLowerCase());
+    [one.place, one.rule, one.evidence, one.text, one.path].join(" ").toLowerCase());
 
-  const isOfCluster = (one) => {
-    if (!only) return true;
-    if (one.rule !== only.rule) return false;
-    if (one.cluster) return one.cluster === only.cluster;
-    return one.place === only.place || (one.related || []).includes(only.place) ||
-      one.place === only.cluster;
-  };
+  const isOfCluster = (one) => only === null || one.cluster === only;
   const choose = () => {
     const asked = new FormData(form);
     const search = asked.get("search").trim().toLowerCase();
@@ -45,7 +39,7 @@
     shown = 0;
     list.replaceChildren();
     extend();
-    const of = only ? " of one cluster" : "";
+    const of = only === null ? "" : " of one cluster that this page lists";
     found.textContent = `${chosen.length.toLocaleString("en")} findings${of}`;
     const at = chosen.includes(current) ? current : chosen.length ? chosen[0] : -1;
     open(at);
@@ -186,8 +180,8 @@
   document.addEventListener("click", (event) => {
     const link = event.target.closest("a[data-rule]");
     if (!link) return;
-    const { rule, cluster, place } = link.dataset;
-    only = cluster ? { rule, cluster, place } : null;
+    const { rule, cluster } = link.dataset;
+    only = cluster ? Number(cluster) : null;
     form.elements.search.value = "";
     form.elements.severity.value = "";
     if (form.elements.part) form.elements.part.value = "";
