@@ -73,6 +73,16 @@ def test_what_can_both_be_right_is_none(one: str, other: str) -> None:
     assert tell(one, other) is None
 
 
+PIECES = "yes no 3 4 days Paris not It's {} #### ."
+SOME_WORDS = st.lists(st.sampled_from(PIECES.split()))
+
+
+@given(SOME_WORDS.map(" ".join), SOME_WORDS.map(" ".join), st.booleans())
+def test_any_two_answers_can_be_compared(one: str, other: str, is_settled: bool) -> None:
+    tell(one, other, is_settled=is_settled)
+    assert tell(one, one) is None
+
+
 def test_hardly_a_word_in_common_counts_where_questions_have_one_answer() -> None:
     pair = ("Restart the router, then wait a minute.", "Ask our billing desk about refunds.")
     assert tell(*pair) is None

@@ -12,6 +12,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 from assay.data.curate.finding import shorten
@@ -51,7 +52,7 @@ a an and any are as at be by can do does for from has have how i if in into is i
 on or our so some that the their them then there these they this to us was we were what when where
 which who will with would you your s t
 """
-_SMALL_WORDS = frozenset(_SMALL.split())
+SMALL_WORDS = frozenset(_SMALL.split())
 _ALIKE = 0.6
 _SHORT = 40
 _STEM_CHARS = 5
@@ -112,7 +113,7 @@ class Answer:
     @cached_property
     def content_words(self) -> frozenset[str]:
         """Stems of what is said, without the words that any sentence has."""
-        return frozenset(one[:_STEM_CHARS] for one in self.folded if one not in _SMALL_WORDS)
+        return frozenset(one[:_STEM_CHARS] for one in self.folded if one not in SMALL_WORDS)
 
     @cached_property
     def result(self) -> float | None:
@@ -252,9 +253,8 @@ def _compare_texts(one: Answer, other: Answer, *, is_settled: bool) -> str | Non
 def _find_units(answer: Answer) -> dict[str, set[str]]:
     """Numbers by the word after them, such as days."""
     units: dict[str, set[str]] = {}
-    following = [*answer.folded[1:], ""] if answer.folded else []
-    for number, unit in zip(answer.folded, following, strict=True):
-        if number[0].isdigit() and unit.isalpha() and unit not in _SMALL_WORDS:
+    for number, unit in pairwise([*answer.folded, ""]):
+        if number[0].isdigit() and unit.isalpha() and unit not in SMALL_WORDS:
             units.setdefault(unit.rstrip("s"), set()).add(number)
     return units
 
