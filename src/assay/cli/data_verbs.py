@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from assay.cli.data_curating import register_curating
+from assay.cli.data_curve import curve
 from assay.cli.data_fingerprint import fingerprint
 from assay.cli.data_formats import formats
 from assay.cli.data_private import register_private
@@ -37,6 +38,7 @@ def register(app: typer.Typer) -> None:
     data.command("check")(check)
     data.command("rules")(rules)
     data.command("formats")(formats)
+    data.command("curve")(curve)
     data.command("fingerprint")(fingerprint)
     register_curating(data)
     register_versions(data)

@@ -8,7 +8,7 @@ import shutil
 import weakref
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, Literal
@@ -43,6 +43,7 @@ class Checked:
         counts: for each rule with findings: findings, and the rows they are in.
         accepted: rules with errors that the user lets stand.
         not_measured: rule to the reason why it was not looked for.
+        insights: what was told of the whole set, as JSON by name: topics, balance, losses.
         file: every finding, one JSON object a line, in the order of the rows.
         scratch: the temporary folder of `file`, where the caller named none: it goes with this.
     """
@@ -55,6 +56,7 @@ class Checked:
     file: Path
     settings: Settings = field(repr=False)
     scratch: Scratch | None = field(default=None, repr=False, compare=False)
+    insights: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def findings(self) -> Iterator[Finding]:
@@ -71,6 +73,7 @@ class Checked:
             "counts": self.counts,
             "accepted": list(self.accepted),
             "not_measured": self.not_measured,
+            "insights": self.insights,
             "findings": [finding.to_json() for finding in self.findings],
         }
 
@@ -137,11 +140,12 @@ def _check(
     )
     file = folder / "findings.jsonl"
     tally = _write(engine.run(pieces), file)
-    num_rows = engine.read_kept().count_rows()
+    num_rows, insights = engine.read_kept().count_rows(), engine.read_insights()
     if scratch:
         for name in ("pieces", "late"):
             shutil.rmtree(folder / name, ignore_errors=True)
-    return _judge(tally, engine, settings, file, num_rows, scratch)
+    checked = _judge(tally, engine, settings, file, num_rows, scratch)
+    return replace(checked, insights=insights)
 
 
 @dataclass

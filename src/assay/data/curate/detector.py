@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from assay.data.curate.batch import Batch, CheckedRow
-from assay.data.curate.finding import Hit, Rule
+from assay.data.curate.finding import Hit, Insight, Rule
 from assay.data.curate.settings import Settings
 from assay.data.records import Record
 
@@ -102,6 +102,6 @@ class Detector:
     rules: tuple[Rule, ...]
     scan: Callable[[Batch, Settings], Iterable[Hit]] | None = None
     sketch: Callable[[Batch, Settings], Sketch] | None = None
-    conclude: Callable[[Evidence, Settings], Iterable[Hit]] | None = None
+    conclude: Callable[[Evidence, Settings], Iterable[Hit | Insight]] | None = None
     version: int = 1
     is_ready: Callable[[Given, Settings], str | None] = field(default=lambda given, settings: None)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
 from assay.data.curate.detector import Detector, Given
 from assay.data.curate.evidence import Kept
@@ -142,6 +143,14 @@ class Engine:
             hits.sort(key=lambda hit: hit.number)
             for hit in hits:
                 yield from self._build_finding(hit, kept)
+
+    def read_insights(self) -> dict[str, Any]:
+        """What detectors told of the whole set, by name, once `run` has concluded."""
+        found: dict[str, Any] = {}
+        for detector in self._job.detectors:
+            if detector.conclude is not None:
+                found |= LateHits(self._job.folder, detector.name).read_insights()
+        return found
 
     def read_kept(self) -> Kept:
         """What the first pass kept of all pieces."""

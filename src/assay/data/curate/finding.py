@@ -3,6 +3,7 @@
 Rule      a name, what it means, and what is done about it unless the user says otherwise
 Hit       what a detector found, by the row's number
 Finding   a hit with its place, severity and fix, as it is printed, stored and planned for
+Insight   a number or table of the whole set, which is of no single row
 """
 
 from __future__ import annotations
@@ -101,6 +102,14 @@ class Hit:
         span = fields.pop("span", None)
         related = tuple(fields.pop("related", ()))
         return cls(span=Span(**span) if span else None, related=related, **fields)
+
+
+@dataclass(frozen=True)
+class Insight:
+    """What a detector tells of the whole set: `value` is JSON, `name` in snake_case."""
+
+    name: str
+    value: Any
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ class Features:
     def learn(cls, texts: Sequence[str], *, num_dimensions: int = NUM_DIMENSIONS) -> Features:
         """Inverse document frequencies in `texts`."""
         weights = []
-        for rows, terms in (_find_words(texts), _find_pieces(texts)):
+        for rows, terms in (hash_terms(texts), _find_pieces(texts)):
             pairs = np.unique(rows * num_dimensions + _columns(terms, num_dimensions))
             counts = np.bincount(pairs % num_dimensions, minlength=num_dimensions)
             weights.append(np.log((1 + len(texts)) / (1 + counts)))
@@ -47,15 +47,15 @@ class Features:
     def compute(self, texts: Sequence[str]) -> Matrix:
         """Float32 (texts, 2 × dimensions); each half of a row has length 0.7, or 0 if unknown."""
         halves = [
-            _fill(*found, own, len(texts))
+            fill_matrix(*found, own, len(texts))
             for found, own in zip(
-                (_find_words(texts), _find_pieces(texts)), self.weights, strict=True
+                (hash_terms(texts), _find_pieces(texts)), self.weights, strict=True
             )
         ]
         return np.concatenate(halves, axis=1)
 
 
-def _fill(rows: Numbers, terms: Numbers, weights: Any, num_texts: int) -> Matrix:
+def fill_matrix(rows: Numbers, terms: Numbers, weights: Any, num_texts: int) -> Matrix:
     """Signed feature hashing (Weinberger et al. 2009), square roots of counts."""
     size = len(weights)
     signs = np.where(terms >> np.uint64(63), 1.0, -1.0)
@@ -71,7 +71,7 @@ def _columns(terms: Numbers, size: int) -> Numbers:
     return (terms % np.uint64(size)).astype(np.int64)
 
 
-def _find_words(texts: Sequence[str]) -> tuple[Numbers, Numbers]:
+def hash_terms(texts: Sequence[str]) -> tuple[Numbers, Numbers]:
     """Each word and each pair of words: the text it stands in, and its hash."""
     words = hash_words(texts)
     starts = words.text_starts

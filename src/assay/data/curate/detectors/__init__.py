@@ -29,6 +29,8 @@ MODULES = (
     "near",
     "leakage",
     "contradictions",
+    "quality_set",
+    "persona",
     "provenance",
     "poison_hidden",
     "poison_text",
