@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import random
 import resource
 import subprocess
 import sys
@@ -20,12 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 
 from benchmarks.data_peers import PEERS, run_peer
 
 _WATCH_S = 0.1
 _HELD_OUT_ROWS = 2_000
+_SENTENCES = (5, 9)
 # English words of every kind, most frequent first as Zipf has it.
 _WORDS = Path(__file__).parents[1] / "src" / "assay" / "models" / "tiny" / "tokenizer.json"
 
@@ -64,47 +65,45 @@ class Measured:
 
 def write_rows(folder: Path, num_rows: int, *, seed: int = 0) -> tuple[Path, Path]:
     """Files of training rows and of held-out ones."""
-    rng = random.Random(seed)
     train, held_out = folder / f"train-{num_rows}.jsonl", folder / f"test-{num_rows}.jsonl"
-    words = _list_words(rng)
+    texts = _iterate_texts(np.random.default_rng(seed))
     recent: list[list[str]] = []
     with train.open("w", encoding="utf-8") as lines:
         for number in range(num_rows):
-            texts = [_write(rng, words, count) for count in (5, 9)]
             if number % 200 == 150:
-                texts = recent[number % len(recent)]
+                own = recent[number % len(recent)]
             elif number % 100 == 50:
-                texts = [_change(rng, words, text) for text in recent[number % len(recent)]]
+                own = [_change(text, number) for text in recent[number % len(recent)]]
             else:
-                recent = [*recent[-99:], texts]
-            lines.write(_to_line(texts))
+                own = next(texts)
+                recent = [*recent[-99:], own]
+            lines.write(_to_line(own))
     with held_out.open("w", encoding="utf-8") as lines:
         for number in range(min(_HELD_OUT_ROWS, num_rows // 5)):
-            texts = [_write(rng, words, count) for count in (5, 9)]
-            if number % 50 == 0:
-                texts = recent[(number // 50) % len(recent)]
-            lines.write(_to_line(texts))
+            own = next(texts)
+            lines.write(_to_line(recent[number // 50 % len(recent)] if number % 50 == 0 else own))
     return train, held_out
 
 
-def _list_words(rng: random.Random) -> tuple[list[str], list[float]]:
+def _iterate_texts(rng: np.random.Generator) -> Iterator[list[str]]:
+    """A question and an answer of 5 and 9 sentences, their words as frequent as Zipf has it."""
     vocabulary = json.loads(_WORDS.read_text(encoding="utf-8"))["model"]["vocab"]
-    words = sorted(
-        word[1:] for word in vocabulary if word[:1] == "Ġ" and word[1:].isalpha() and len(word) > 2
-    )
+    known = (word[1:] for word in vocabulary if word[:1] == "Ġ" and len(word) > 2)
+    words = np.array(sorted(word for word in known if word.isalpha()), object)
     rng.shuffle(words)
-    return words, [1 / (rank + 10) for rank in range(len(words))]
+    shares = 1 / (np.arange(len(words)) + 10)
+    bounds = np.cumsum(shares / shares.sum())[:-1]
+    while True:
+        drawn = words[np.searchsorted(bounds, rng.random((1_000, sum(_SENTENCES), 12)))]
+        for row in drawn.tolist():
+            sentences = [" ".join(own).capitalize() + "." for own in row]
+            yield [" ".join(sentences[: _SENTENCES[0]]), " ".join(sentences[_SENTENCES[0] :])]
 
 
-def _write(rng: random.Random, words: tuple[list[str], list[float]], count: int) -> str:
-    sentences = (rng.choices(words[0], words[1], k=12) for _ in range(count))
-    return " ".join(" ".join(own).capitalize() + "." for own in sentences)
-
-
-def _change(rng: random.Random, words: tuple[list[str], list[float]], text: str) -> str:
-    own = text.split()
-    own[rng.randrange(len(own))] = rng.choice(words[0])
-    return " ".join(own)
+def _change(text: str, number: int) -> str:
+    words = text.split()
+    words[number % len(words)] = f"word{number}"
+    return " ".join(words)
 
 
 def _to_line(texts: Sequence[str]) -> str:

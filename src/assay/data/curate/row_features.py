@@ -221,12 +221,22 @@ def _frequent(codes: Ints, rows: Ints, least: int, limit: int) -> Any:
 
 
 def _collect(codes: Ints, rows: Ints, num_rows: int, name: Any, bounds: range) -> Features:
-    buckets = (codes.astype(np.uint64) * _MIX) >> np.uint64(64 - _BUCKET_BITS)
-    often = np.bincount(buckets.astype(np.int64), minlength=1 << _BUCKET_BITS)
-    kept = often[buckets.astype(np.int64)] >= bounds.start
+    # In place where it can be: a window of long rows has tens of millions of codes.
+    mixed = codes.astype(np.uint64)
+    mixed *= _MIX
+    mixed >>= np.uint64(64 - _BUCKET_BITS)
+    buckets = mixed.view(np.int64)
+    is_often = np.bincount(buckets, minlength=1 << _BUCKET_BITS) >= bounds.start
+    kept = is_often[buckets]
+    del mixed, buckets
     codes, rows = codes[kept], rows[kept]
     known, inverse = np.unique(codes, return_inverse=True)
-    pairs = np.unique(inverse.astype(np.int64) * num_rows + rows)
+    del codes
+    inverse *= num_rows
+    inverse += rows
+    del rows
+    pairs = np.unique(inverse)
+    del inverse
     feature, row = np.divmod(pairs, num_rows) if len(pairs) else (pairs, pairs)
     counts = np.bincount(feature, minlength=len(known))
     wanted = (counts >= bounds.start) & (counts < bounds.stop)
