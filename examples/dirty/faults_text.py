@@ -270,6 +270,12 @@ TEXTS = [
     ),
     # What stands there twice.
     Fault(
+        "contradicting_answers",
+        "two answers to one question",
+        chat("What does a lost locker key cost?", "A lost locker key costs 15 euros."),
+        [chat("What does a lost locker key cost?", "A lost locker key costs 40 euros.")],
+    ),
+    Fault(
         "exact_duplicate",
         "a row that stands there before",
         chat(
