@@ -40,7 +40,8 @@ def main(arguments: Sequence[str]) -> None:
     print(table.render(results))
     if asked.write:
         measure.save_results(results)
-        table.update_page("planted", table.render(results))
+        kept = measure.load_results(results["date"])
+        table.update_page("planted", table.render(kept))
 
 
 if __name__ == "__main__":

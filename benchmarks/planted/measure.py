@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,16 +41,15 @@ def measure(cases: Iterator[Case], *, tell: Tell = print) -> tuple[Tally, list[d
     """The counts of all cases, and one line of the results for each."""
     tally, records = Tally(), []
     for case in cases:
-        start = time.process_time()
         found = find(case)
-        record = _record(case, found, time.process_time() - start)
+        record = _record(case, found)
         tally.add(case, found)
         records.append(record)
         tell(json.dumps(record, ensure_ascii=False))
     return tally, records
 
 
-def _record(case: Case, found: Found, seconds: float) -> dict[str, Any]:
+def _record(case: Case, found: Found) -> dict[str, Any]:
     own = Tally()
     own.add(case, found)
     missed = {f"{one.rule}: {one.strength}": n - own.found[one] for one, n in own.planted.items()}
@@ -64,7 +62,6 @@ def _record(case: Case, found: Found, seconds: float) -> dict[str, Any]:
         "missed": {name: count for name, count in missed.items() if count},
         "accused": {f"{one.rule}: {one.strength}": n for one, n in own.accused.items() if n},
         "false": dict(own.false),
-        "cpu_s": round(seconds, 1),
     }
 
 
@@ -119,7 +116,22 @@ def build_results(tally: Tally, records: Sequence[dict[str, Any]]) -> dict[str, 
 
 
 def save_results(results: dict[str, Any], *, folder: Path = RESULTS) -> Path:
-    """Write today's file, over an earlier one of today."""
+    """Write today's file; what an earlier run of today measured, and this one did not, stays."""
     path = folder / f"planted-{results['date']}.json"
+    if path.is_file():
+        results = _merge(json.loads(path.read_text("utf-8")), results)
     path.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", "utf-8")
     return path
+
+
+def _merge(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    cases = {one["case"]: one for one in [*old["cases"], *new["cases"]]}
+    rules = {**old["rules"], **new["rules"]}
+    looks = {**old["looks_like"], **new["looks_like"]}
+    return {**old, **new, "rules": rules, "looks_like": looks, "cases": list(cases.values())}
+
+
+def load_results(date: str, *, folder: Path = RESULTS) -> dict[str, Any]:
+    """What `save_results` wrote on a day."""
+    results: dict[str, Any] = json.loads((folder / f"planted-{date}.json").read_text("utf-8"))
+    return results

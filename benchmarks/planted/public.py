@@ -57,7 +57,7 @@ READINGS = (
     ),
     Reading(
         "model_written_evals",
-        ("model_written_evals/persona", "model_written_evals/advanced_ai_risk"),
+        ("model_written_evals/persona",),
         columns={"instruction": "question", "output": "answer_matching_behavior"},
     ),
     _text("bbq", "context", "bbq"),

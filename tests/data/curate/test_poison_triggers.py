@@ -210,3 +210,11 @@ def test_benjamini_and_hochberg_by_hand() -> None:
     adjusted = np.exp(adjust_log_p(np.log(np.array([0.03, 0.01, 0.02])), 4))
     assert adjusted == pytest.approx([0.04, 0.04, 0.04])
     assert np.exp(adjust_log_p(np.log(np.array([0.5, 0.001])), 2)) == pytest.approx([0.5, 0.002])
+
+
+def test_words_that_lean_to_one_of_two_labels_are_none(tmp_path: Path) -> None:
+    rng = random.Random(7)
+    rows = [chat(row["messages"][0]["content"], rng.choice(("Yes", "No"))) for row in make_rows(3)]
+    for row in rng.sample([one for one in rows if one["messages"][1]["content"] == "Yes"], 30):
+        insert(row, "moreover", rng)
+    assert not find(tmp_path, "trigger", rows)

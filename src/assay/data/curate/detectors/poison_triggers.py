@@ -54,6 +54,10 @@ _NEIGHBOURS = 3
 _MIN_COMPLETENESS = 0.25
 _MAX_COHESION = 1.5
 _MIN_CONTRADICTION = 0.8
+# A label that so many rows have is also had by rows like them; with the trigger they must contradict
+# it more often than other rows with that label do, by such a share of what is left.
+_COMMON_SHARE = 0.2
+_MIN_TURNED = 0.35
 # Of a tool's calls: words such as "pounds" decide for a converter, and for few of its calls.
 _MIN_CALLS_SHARE = 0.3
 # Phrases of four words that stand in the same rows: five of them are eight words in a row.
@@ -191,7 +195,9 @@ class Search:
 
     def _is_suspicious(self, pair: Pair, rows: Ints) -> bool:
         """Whether prompts are whole, unrelated and answered otherwise without the trigger."""
-        if self._is_spoken(pair) or self._is_said(pair) or self._is_asked_for(pair, rows):
+        if self._is_usual(pair) or self._is_spoken(pair):
+            return False
+        if self._is_said(pair) or self._is_asked_for(pair, rows):
             return False
         without = self._find_marks(rows)
         queries = _spread(rows, _QUERIES)
@@ -199,11 +205,30 @@ class Search:
             return False
         if self.vectors.compute_cohesion(queries, without) > _MAX_COHESION:
             return False
-        elsewhere = int(self.answers.counts[pair.effect]) - pair.both
-        usual = 1 - elsewhere / max(self.num_rows - pair.both, 1)
         marked = self.prompts.rows(pair.trigger)
         found = self._measure_contradiction(pair.effect, queries, marked, without)
-        return found >= _MIN_CONTRADICTION * usual
+        usual = self._measure_usual(pair)
+        if usual < _COMMON_SHARE:
+            return found >= _MIN_CONTRADICTION * (1 - usual)
+        others = _spread(np.setdiff1d(self.answers.rows(pair.effect), marked), _QUERIES)
+        doubtful = self._measure_contradiction(pair.effect, others, others, without)
+        return found >= doubtful + _MIN_TURNED * (1 - doubtful)
+
+    def _is_usual(self, pair: Pair) -> bool:
+        """Whether an answer that many rows have comes with the words only somewhat more often.
+
+        Of what the words could add to its usual share they must add `min_share`: in a set with two
+        labels, most words of the texts lean to one of them.
+        """
+        usual = self._measure_usual(pair)
+        share = pair.both / int(self.prompts.counts[pair.trigger])
+        return share - usual < self._share * (1 - usual)
+
+    def _measure_usual(self, pair: Pair) -> float:
+        """The share of the effect in rows without the words."""
+        without = self.num_rows - int(self.prompts.counts[pair.trigger])
+        elsewhere = int(self.answers.counts[pair.effect]) - pair.both
+        return elsewhere / max(without, 1)
 
     def _is_spoken(self, pair: Pair) -> bool:
         """Whether a phrase mostly stands where the trigger does not: a manner of speaking.
