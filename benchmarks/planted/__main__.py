@@ -2,7 +2,8 @@
 
     python -m benchmarks planted [NAME …] [--files N] [--write] [--public]
 
-NAME is any of form, privacy, duplicates, leaks, provenance, texts, calls, triggers; by default all.
+NAME is any of form, privacy, duplicates, leaks, provenance, texts, calls, triggers,
+answers, twins, labels; by default all.
 With `--write` the results go to benchmarks/results and into docs/data-rules.md; `--public` looks at
 the public sets as they are, instead.
 """
@@ -14,9 +15,9 @@ import sys
 from collections.abc import Sequence
 
 from benchmarks.planted import files, measure, table
-from benchmarks.planted.families import PER_KIND
+from benchmarks.planted.families import PER_KIND, SETS
 
-NAMES = (*PER_KIND, "calls", "triggers")
+NAMES = (*PER_KIND, *SETS)
 
 
 def main(arguments: Sequence[str]) -> None:

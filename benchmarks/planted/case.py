@@ -53,7 +53,7 @@ class Case:
         held_out: rows of other parts by name (``test``, ``suite:NAME``).
         families: whose rules are looked for; empty: of all.
         any_of: a rule's fault counts as found where one of these rules finds it.
-        named: the text that a finding's cluster must hold, where it must name something.
+        named: the text that a finding must hold, where it must name something.
         rules: settings of rules, as in a recipe.
         provenance: of every row that says nothing itself.
     """
@@ -79,12 +79,12 @@ class Found:
 
     Attributes:
         rows: place to the rules that found something there.
-        clusters: place to the clusters of its findings.
+        told: place to the clusters and evidence of its findings.
     """
 
     checked: Checked
     rows: dict[int, set[str]]
-    clusters: dict[int, set[str]]
+    told: dict[int, str]
 
 
 def plant(
@@ -143,12 +143,12 @@ def _spell(row: Line) -> str:
 
 def _collect(checked: Checked) -> Found:
     rows: dict[int, set[str]] = defaultdict(set)
-    clusters: dict[int, set[str]] = defaultdict(set)
+    told: dict[int, str] = defaultdict(str)
     for one in checked.findings:
         if one.part == "train":
             rows[one.line - 1].add(one.rule)
-            clusters[one.line - 1].add(one.cluster)
-    return Found(checked, dict(rows), dict(clusters))
+            told[one.line - 1] += f"{one.cluster} {one.evidence}\n"
+    return Found(checked, dict(rows), dict(told))
 
 
 @dataclass
@@ -175,7 +175,7 @@ class Tally:
                 own = {mark.rule, *case.any_of.get(mark.rule, ())}
                 hits[mark] += bool(own & found.rows.get(place, set()))
         for place, mark in case.planted.items():
-            told = " ".join(found.clusters.get(place, ())).casefold()
+            told = found.told.get(place, "").casefold()
             self.named[mark] += bool(case.named) and case.named.casefold() in told
         rest = [n for n in range(len(case.rows)) if n not in case.planted and n not in case.twins]
         rules = {rule for rule, setting in found.checked.settings.rules.items() if setting.severity}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Callable, Sequence
 from random import Random
 
@@ -40,7 +41,7 @@ def copy_row(held: Row, row: Row, draw: Random) -> Row:
 
 def copy_folded(held: Row, row: Row, draw: Random) -> Row:
     """The question in capitals, without its punctuation, with another answer."""
-    asked = "".join(char for char in read_question(held).upper() if char not in ",.!?;:\"'")
+    asked = re.sub(r"[,.!?;:]+(?=\s|$)", "", read_question(held).upper())
     return _ask(asked, "That depends on several things.")
 
 

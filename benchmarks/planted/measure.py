@@ -12,7 +12,7 @@ from assay.data.curate import list_rules
 from benchmarks.planted.bounds import find_lower, find_upper
 from benchmarks.planted.case import Case, Found, Tally, find
 from benchmarks.planted.clean import ABSENT, KINDS, load_clean
-from benchmarks.planted.families import PER_KIND, make_clusters
+from benchmarks.planted.families import PER_KIND, SETS, make_clusters
 
 RESULTS = Path(__file__).parents[1] / "results"
 COUNTS = {"desk": 40, "gsm8k": 15, "tools": 5}
@@ -23,7 +23,7 @@ Tell = Callable[[str], None]
 def iterate_cases(
     names: Sequence[str], *, num_rows: int | None = None, counts: dict[str, int] | None = None
 ) -> Iterator[Case]:
-    """All cases of the named families (`PER_KIND`, ``calls``, ``triggers``), clean rows first."""
+    """All cases of the named families (`PER_KIND`, `SETS`), clean rows first."""
     counts = counts or COUNTS
     for kind in KINDS:
         rows = load_clean(kind, num_rows)
@@ -34,7 +34,7 @@ def iterate_cases(
         for name, make in PER_KIND.items():
             if name in names:
                 yield from make(kind, rows, counts[kind])
-    yield from make_clusters([name for name in ("calls", "triggers") if name in names])
+    yield from make_clusters([name for name in SETS if name in names])
 
 
 def measure(cases: Iterator[Case], *, tell: Tell = print) -> tuple[Tally, list[dict[str, Any]]]:

@@ -54,8 +54,8 @@ _NEIGHBOURS = 3
 _MIN_COMPLETENESS = 0.25
 _MAX_COHESION = 1.5
 _MIN_CONTRADICTION = 0.8
-# A label that so many rows have is also had by rows like them; with the trigger they must contradict
-# it more often than other rows with that label do, by such a share of what is left.
+# A label that so many rows have is had by rows like them, too; beside a trigger it must be
+# contradicted more often than in other rows with it, by such a share of what is left.
 _COMMON_SHARE = 0.2
 _MIN_TURNED = 0.35
 # Of a tool's calls: words such as "pounds" decide for a converter, and for few of its calls.
