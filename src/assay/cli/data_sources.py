@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -49,6 +49,10 @@ BaseOption = Annotated[
     ),
 ]
 
+DeepOption = Annotated[
+    bool,
+    typer.Option("--deep", help="Ask the base's weights too, about a sample of the rows."),
+]
 ReportOption = Annotated[
     str | None,
     typer.Option(metavar="FILE.html", help="Write a page with findings, rows, lengths, clusters."),
@@ -111,14 +115,25 @@ def read_asked(
     return Asked(parts, base_dir, settle(rules, accepted), base)
 
 
-def read_given(base: str | None) -> Given | None:
-    """What the rules may ask of the base that is named, if one is.
+def read_given(base: str | None, *, deep: bool = False) -> Given | None:
+    """What the rules may ask of the base that is named, if one is; its weights where `deep`.
 
     Raises:
         ConfigError: no such base.
+        UsageError: weights of no base.
     """
     if base is None:
+        if deep:
+            from assay.errors import Problem, UsageError
+
+            problem = Problem("no base", "the base whose weights are asked", "add --base tiny")
+            raise UsageError(replace(problem, key="--deep"))
         return None
+    if deep:
+        from assay.models.base import find_base
+        from assay.pipeline.base_given import load_given
+
+        return load_given(find_base(base))
     from assay.pipeline.given import read_tokenizer
 
     return read_tokenizer(base)

@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from assay.cli.data_insights import render_insights
+
 if TYPE_CHECKING:
     from assay.cli.data_sources import Asked
     from assay.data import Record
@@ -79,6 +81,7 @@ def render_checked(
     sections = [
         _render_verdict(checked, style),
         _render_counts(checked, style),
+        render_insights(checked.insights),
         [line for one in worst for line in _render_example(one, rows, found, style)],
         _render_hidden(checked, len(worst), report),
         _render_unmeasured(checked, style),

@@ -14,6 +14,7 @@ from assay.cli.data_private import register_private
 from assay.cli.data_sources import (
     AcceptOption,
     BaseOption,
+    DeepOption,
     FilesArgument,
     ReportOption,
     RuleOption,
@@ -55,6 +56,7 @@ def check(
     accept: AcceptOption = None,
     work: WorkOption = None,
     base: BaseOption = None,
+    deep: DeepOption = False,
     report: ReportOption = None,
     as_json: JsonFlag = False,
 ) -> int:
@@ -72,7 +74,7 @@ def check(
 
     check_out_file(report, option="--report")
     asked = read_asked(files, validation, test, suite, rule, accept)
-    given = read_given(base or asked.base)
+    given = read_given(base or asked.base, deep=deep)
     with open_progress(as_json=as_json) as progress:
         checked = check_parts(
             asked.parts,
