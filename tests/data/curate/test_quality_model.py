@@ -104,6 +104,19 @@ def test_a_label_that_is_less_likely_than_another_is_found_with_it(tmp_path: Pat
     assert found.number == 7 and found.label == "N" and found.fix == "keep"
 
 
+def test_labels_that_the_base_did_not_learn_are_left_alone(tmp_path: Path) -> None:
+    rows = [chat(f"number {n}", "RN"[n % 2]) for n in range(60)]
+
+    def score(records: Sequence[Record]) -> np.ndarray:
+        return np.full(len(records), 4.0)
+
+    def fit(records: Sequence[Record], held_out: Sequence[Record]) -> np.ndarray:
+        return np.array([0.2 if one.messages[-1]["content"] == "N" else 1.5 for one in held_out])
+
+    checked = check(tmp_path, rows, given=Given(score=score, fit=fit))
+    assert "likely_mislabelled" not in checked.counts
+
+
 def test_without_weights_nothing_is_measured_and_the_reason_is_told(tmp_path: Path) -> None:
     checked = check(tmp_path, draw_rows())
     for rule in RULES:

@@ -53,6 +53,7 @@ _MIN_ROWS = 40
 _NUM_NEXT = 10
 _MAX_LABELS = 8
 _MIN_LABEL_ROWS = 5
+_MIN_AGREEMENT = 0.75
 _SEED = 20
 
 Losses = np.ndarray[tuple[int], np.dtype[np.float64]]
@@ -71,7 +72,7 @@ class Scored:
 
     Attributes:
         base, tuned: float64 (rows,).
-        others: for each row the loss of each other label in its answer's place, by that label.
+        others: for each row the loss of each other label in its answer's place, by its text.
     """
 
     rows: Sequence[CheckedRow]
@@ -191,20 +192,50 @@ def _tell_rows(scored: Scored, settings: Settings) -> Iterator[Hit]:
     easy = settings.option(TOO_EASY.name, "max_loss")
     hard = settings.option(TOO_HARD.name, "deviations")
     margin = settings.option(LIKELY_MISLABELLED.name, "margin")
+    trusted = _find_trusted(scored, margin)
     for row, base, tuned, deviation, others in zip(
         scored.rows, scored.base, scored.tuned, scored.deviations, scored.others, strict=True
     ):
         told = f"{base:.2f} nats a token for the base, {tuned:.2f} once it learned the other rows"
-        likeliest = min(others, key=lambda label: others[label], default=None)
+        likeliest = _find_likeliest(others)
         if base <= easy:
             yield Hit(row.number, TOO_EASY.name, f"{base:.3f} nats a token for the base")
-        elif likeliest is not None and tuned - others[likeliest] >= margin:
+        elif _fold(likeliest) in trusted and tuned - others[likeliest] >= margin:
             told = f"{told}; {likeliest!r} would have {others[likeliest]:.2f}"
             yield Hit(row.number, LIKELY_MISLABELLED.name, told, label=likeliest)
         elif tuned - base >= margin:
             yield Hit(row.number, LIKELY_MISLABELLED.name, told)
         elif deviation >= hard:
             yield Hit(row.number, TOO_HARD.name, f"{told}, {deviation:.0f} deviations above most")
+
+
+def _find_likeliest(others: Mapping[str, float]) -> str:
+    return min(others, key=lambda label: others[label], default="")
+
+
+def _fold(answer: str) -> str:
+    return read_label({"content": answer}) or ""
+
+
+def _find_trusted(scored: Scored, margin: float) -> set[str]:
+    """Labels that most rows have to which the tuned base gives them: of others it knows too little.
+
+    A row whose own label is the likeliest counts for it, one with another ahead by `margin` for
+    that one.
+    """
+    given: Counter[str] = Counter()
+    right: Counter[str] = Counter()
+    for row, tuned, others in zip(scored.rows, scored.tuned, scored.others, strict=True):
+        likeliest = _find_likeliest(others)
+        if not others:
+            continue
+        if tuned <= others[likeliest]:
+            own = _fold(row.record.messages[-1]["content"])
+            given[own] += 1
+            right[own] += 1
+        elif tuned - others[likeliest] >= margin:
+            given[_fold(likeliest)] += 1
+    return {label for label, count in given.items() if right[label] >= _MIN_AGREEMENT * count}
 
 
 def _summarise(scored: Scored, total: int) -> dict[str, Any]:
