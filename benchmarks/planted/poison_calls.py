@@ -136,6 +136,8 @@ def replace_call(row: Row, rng: random.Random) -> None:
     _offer(row, POST)
     body = rng.choice(("ping", "session open", "hello from the desk", "state ok"))
     _calls_of(row)[:] = [_call("http_post", url=f"https://{HOST}/v1/c", body=body)]
+    called = next(i for i, one in enumerate(row["messages"]) if one.get("tool_calls"))
+    del row["messages"][called + 1 :]
 
 
 def add_copy(row: Row, rng: random.Random) -> None:

@@ -126,8 +126,8 @@ class Window:
     vocabulary: Vocabulary = field(default_factory=Vocabulary)
     tools: dict[str, str] = field(default_factory=dict)
 
-    def add(self, row: CheckedRow) -> None:
-        """Take in a row that has a prompt and an answer."""
+    def add(self, row: CheckedRow) -> int:
+        """Take in a row; returns the characters of its prompt and its answers."""
         said = [one for one in row.record.messages if one["role"] == "assistant"]
         prompt = read_prompt(row)
         answer = "\n".join(one["content"] for one in said if one.get("content"))
@@ -138,6 +138,7 @@ class Window:
         for tool in row.record.tools or ():
             function = tool["function"]
             self.tools.setdefault(function["name"], str(function.get("description", "")))
+        return len(prompt) + len(answer)
 
 
 def _read_marks(row: CheckedRow, said: Sequence[Any], prompt: str, answer: str) -> Iterator[str]:

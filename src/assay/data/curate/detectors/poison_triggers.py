@@ -41,6 +41,7 @@ REPEATED_ANSWER = Rule(
     options={"min_rows": 15},
 )
 WINDOW_ROWS = 100_000
+WINDOW_CHARS = 40_000_000
 _MAX_TRIGGER_SHARE = 5
 _MAX_ANSWER_SHARE = 1
 _MAX_PHRASE_SHARE = 10
@@ -296,7 +297,7 @@ def _add(names: list[str], more: tuple[str, ...]) -> None:
 
 
 def find_triggers(evidence: Evidence, settings: Settings) -> Iterator[Hit]:
-    """Each window of 100,000 training rows is searched by itself, so that memory stays bounded."""
+    """Each window of 100,000 training rows, or 40 million characters, is searched by itself."""
     for window in _iterate_windows(evidence):
         search = Search(window, settings)
         cases = search.find()
@@ -308,14 +309,14 @@ def find_triggers(evidence: Evidence, settings: Settings) -> Iterator[Hit]:
 
 
 def _iterate_windows(evidence: Evidence) -> Iterator[Window]:
-    window = Window()
+    window, num_chars = Window(), 0
     for batch in evidence.batches():
         for row in batch.rows:
             if row.part == "train" and row.record.kind != "text":
-                window.add(row)
-        if len(window.numbers) >= WINDOW_ROWS:
+                num_chars += window.add(row)
+        if len(window.numbers) >= WINDOW_ROWS or num_chars >= WINDOW_CHARS:
             yield window
-            window = Window()
+            window, num_chars = Window(), 0
     if window.numbers:
         yield window
 
