@@ -78,7 +78,8 @@ def test_at_most_so_many_rows_are_asked_of_the_base(tmp_path: Path) -> None:
         asked.append(len(records))
         return np.zeros((len(records), 4), np.float32)
 
-    rules = {"representation_outlier": {"max_rows": 100}}
+    others = dict.fromkeys(["thin_topic", "class_imbalance", "low_diversity"], "off")
+    rules = {"representation_outlier": {"max_rows": 100}, **others}
     rows = make_rows(450)
     random.Random(0).shuffle(rows)
     assert not find(tmp_path, "representation_outlier", rows, given=Given(embed=embed), rules=rules)
