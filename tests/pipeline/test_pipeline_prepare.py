@@ -235,6 +235,26 @@ def test_a_run_keeps_a_page_on_its_data_without_what_is_masked(stage: Stage) -> 
     assert "Nowhere" not in page
 
 
+def test_a_row_that_its_source_repeats_is_checked_once_and_mended_each_time(stage: Stage) -> None:
+    rows = [chat(n) for n in range(30)]
+    rows[4]["messages"][1]["content"] = "In the cafÃ©, as always."
+    data = "  validation: held.jsonl\n  test: last.jsonl\n  rules: {mojibake: repair}"
+    write(stage.folder / "held.jsonl", [chat(100), chat(101)])
+    write(stage.folder / "last.jsonl", [chat(102), chat(103)])
+    prepared = stage.run(rows, data)
+    assert read_json(stage.folder_of_run.data_report)["findings"]["num_changed_rows"] == 1
+    path = stage.folder / "recipe.yaml"
+    text = path.read_text().replace("train: rows.jsonl", "train: {path: rows.jsonl, weight: 3}")
+    path.write_text(text)
+    run = RunFolder.create(stage.folder / "runs", "thrice", text)
+    prepared = prepare(
+        Job(load(path).recipe, stage.folder, run, find_base(str(stage.base)), stage.notes)
+    )
+    answers = [one.messages[1]["content"] for one in prepared.train if one.line == 5]
+    assert answers == ["In the café, as always."] * 3
+    assert read_json(run.data_report)["findings"]["num_changed_rows"] == 1
+
+
 def test_a_rule_that_there_is_not_is_refused_before_anything_is_read(tmp_path: Path) -> None:
     write(tmp_path / "rows.jsonl", [chat(0)])
     recipe = tmp_path / "recipe.yaml"

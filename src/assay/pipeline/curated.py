@@ -24,6 +24,8 @@ from assay.evaluate.suites import Suite
 from assay.pipeline.data_page import PAGE, write_check_page
 from assay.pipeline.job import Job
 
+Place = tuple[str, str, int, int | None]
+
 FINDINGS = "findings.jsonl"
 _NUM_TOKENISED = 200
 _DO = {
@@ -71,12 +73,24 @@ def check_data(job: Job, parts: Mapping[str, Sequence[Record]], suites: Sequence
 
 
 def _list_rows(parts: Mapping[str, Sequence[Record]], suites: Sequence[Suite]) -> Iterator[ReadRow]:
+    """Each row once, however often the weight of its source repeats it."""
     for part, records in parts.items():
-        for record in records:
-            yield ReadRow(part, record)
+        yield from (ReadRow(part, record) for record in _take_once(records).values())
     for suite in suites:
         for line, item in enumerate(suite.items, start=1):
             yield ReadRow(f"suite:{suite.name}", _to_record(item, suite.name, line))
+
+
+def _take_once(records: Sequence[Record]) -> dict[Place, Record]:
+    """The records by their place, in order; of one that is repeated the first."""
+    once: dict[Place, Record] = {}
+    for record in records:
+        once.setdefault(_place(record), record)
+    return once
+
+
+def _place(record: Record) -> Place:
+    return record.source, record.file, record.line, record.index
 
 
 def _to_record(item: Item, suite: str, line: int) -> Record:
@@ -129,13 +143,14 @@ def apply_named_actions(data: PreparedData, checked: Checked) -> tuple[PreparedD
     kept: dict[str, list[Record]] = {}
     start = changed = 0
     for part, records in data.splits.as_dict().items():
-        own = {n: actions[start + n] for n in range(len(records)) if start + n in actions}
+        places = list(_take_once(records))
+        own = {one: actions[n] for n, one in enumerate(places, start) if n in actions}
         left = [
-            apply_actions(record, own[n], book) if n in own else record
-            for n, record in enumerate(records)
+            apply_actions(record, own[_place(record)], book) if _place(record) in own else record
+            for record in records
         ]
         kept[part] = assign_ids(record for record in left if record is not None)
-        start += len(records)
+        start += len(places)
         changed += len(own)
     return replace(data, splits=Splits(**kept)), changed
 

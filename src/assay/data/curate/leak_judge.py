@@ -19,6 +19,8 @@ from assay.data.curate.words import Numbers, hash_sequences
 
 # A question of which so much stands in a row was most likely taken from there.
 _MOSTLY = 0.8
+# A shorter question stands within another by chance, or as its usual beginning.
+_CERTAIN_WORDS = 25
 
 
 class Template(NamedTuple):
@@ -58,7 +60,8 @@ class Judge:
         coverage = covered / max(1, len(question))
         is_telling = len(question) > self.question_words - LONG
         if is_telling and coverage == 1:
-            return 3, 1.0, "it holds the whole question of"
+            is_certain = len(question) > _CERTAIN_WORDS - LONG
+            return (3 if is_certain else 2), 1.0, "it holds the whole question of"
         likeness, num_own = self._measure_asked(row, held)
         asked = f"{likeness:.0%} of the 3-word sequences asked stand in both it and"
         if likeness >= self.near and num_own >= self.question_words:
