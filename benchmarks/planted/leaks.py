@@ -50,8 +50,10 @@ def answer_otherwise(held: Row, row: Row, draw: Random) -> Row:
     return _ask(read_question(held), "I will find that out for you.")
 
 
-def embed(held: Row, row: Row, draw: Random) -> Row:
-    """The question within a longer text."""
+def embed(held: Row, row: Row, draw: Random) -> Row | None:
+    """A question of 30 words or more within a longer text; a shorter one is near a leak alone."""
+    if len(read_question(held).split()) < 30:
+        return None
     return _ask(_INTRO + read_question(held) + _OUTRO, "It is hard to say without more.")
 
 

@@ -59,9 +59,9 @@ class Judge:
         covered = len(np.intersect1d(question, row.copied, assume_unique=True))
         coverage = covered / max(1, len(question))
         is_telling = len(question) > self.question_words - LONG
-        if is_telling and coverage == 1:
-            is_certain = len(question) > _CERTAIN_WORDS - LONG
-            return (3 if is_certain else 2), 1.0, "it holds the whole question of"
+        is_certain = len(question) > _CERTAIN_WORDS - LONG
+        if coverage == 1 and (is_certain or (is_telling and self._asks_no_more(row, held))):
+            return 3, 1.0, "it holds the whole question of"
         likeness, num_own = self._measure_asked(row, held)
         asked = f"{likeness:.0%} of the 3-word sequences asked stand in both it and"
         if likeness >= self.near and num_own >= self.question_words:
@@ -69,10 +69,16 @@ class Judge:
         if likeness >= self.threshold:
             return 2, likeness, asked
         if is_telling and coverage >= _MOSTLY:
-            return 2, coverage, f"it holds {coverage:.0%} of the question of"
+            much = "the whole" if coverage == 1 else f"{coverage:.0%} of the"
+            return 2, coverage, f"it holds {much} question of"
         shared = np.intersect1d(row.copied, held.copied, assume_unique=True)
         num_shared = len(np.setdiff1d(shared, self.template.long, assume_unique=True))
         return (1, float(num_shared), "") if num_shared else (0, 0.0, "")
+
+    def _asks_no_more(self, row: RowPrint, held: RowPrint) -> bool:
+        """Whether what is asked in a row is that of the held-out one, the template counted too."""
+        shared = len(np.intersect1d(row.asked, held.asked, assume_unique=True))
+        return shared >= self.near * max(len(row.asked), len(held.asked))
 
     def _measure_asked(self, row: RowPrint, held: RowPrint) -> tuple[float, int]:
         """Jaccard's index of what is asked apart from the template, and how much of it there is."""
