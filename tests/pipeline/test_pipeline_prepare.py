@@ -255,6 +255,15 @@ def test_a_row_that_its_source_repeats_is_checked_once_and_mended_each_time(stag
     assert read_json(run.data_report)["findings"]["num_changed_rows"] == 1
 
 
+@pytest.mark.parametrize("action", ["keep", "mask", "repair", "relabel"])
+def test_an_action_that_mends_nothing_lets_no_error_stand(stage: Stage, action: str) -> None:
+    rows = [{**row, "kind": "same" if "0?" in str(row) else str(n)} for n, row in enumerate(COPIES)]
+    rule = f"{{severity: error, action: {action}}}"
+    with pytest.raises(DataError) as caught:
+        stage.run(rows, f"  group_by: kind\n  rules: {{leaked_row: off, exact_duplicate: {rule}}}")
+    assert any(one.got.startswith("exact_duplicate: ") for one in caught.value.problems)
+
+
 def test_a_rule_that_there_is_not_is_refused_before_anything_is_read(tmp_path: Path) -> None:
     write(tmp_path / "rows.jsonl", [chat(0)])
     recipe = tmp_path / "recipe.yaml"

@@ -112,7 +112,24 @@ def find_stopping(checked: Checked) -> list[Problem]:
 
 def _may_stand(checked: Checked, finding: Finding) -> bool:
     settings = checked.settings
-    return settings.accepts(finding.rule) or settings[finding.rule].is_applied
+    mends = settings[finding.rule].is_applied and _is_mended(finding)
+    return settings.accepts(finding.rule) or mends
+
+
+def _is_mended(finding: Finding) -> bool:
+    """Whether carrying out its action changes the row: a span or a text may be missing.
+
+    Nothing is done to suites, and keeping a row is no mending: `data.accept` is what says so.
+    """
+    if finding.part.startswith("suite:"):
+        return False
+    return {
+        "drop": True,
+        "mask": finding.span is not None,
+        "repair": finding.span is not None and finding.repaired is not None,
+        "relabel": finding.label is not None,
+        "keep": False,
+    }[finding.fix]
 
 
 def _to_problem(finding: Finding) -> Problem:

@@ -43,6 +43,6 @@ def judge_data(
 
 def _tell(accepted: Mapping[str, Any], rows: int) -> str:
     if not accepted:
-        return f"No rule found an error in {rows} rows."
+        return f"No error that a rule finds is left in {rows} rows."
     named = ", ".join(f"{rule} ({count['rows']} rows)" for rule, count in accepted.items())
     return f"Errors that the recipe accepts by name, in {rows} rows: {named}."
