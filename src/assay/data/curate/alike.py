@@ -1,8 +1,4 @@
-"""How alike rows are: the share of word sequences that they have in common, exactly.
-
-Sequences that stand in very many rows are a template, not a likeness: what two rows share of it
-counts for nothing, unless they hold nothing else.
-"""
+"""How alike rows are: the share of word sequences that they have in common, exactly."""
 
 from __future__ import annotations
 
@@ -32,13 +28,10 @@ def list_sequences(rows: Sequence[CheckedRow], length: int) -> list[Numbers]:
     return split_sequences(hash_sequences(words.hashes, starts, length), starts)
 
 
-def measure_likeness(first: Numbers, second: Numbers, template: Numbers) -> float:
-    """Jaccard's index of two sets of sequences, from 0 to 1, apart from a template's."""
-    one, other = (np.setdiff1d(own, template, assume_unique=True) for own in (first, second))
-    if not len(one) or not len(other):
-        one, other = first, second
-    shared = len(np.intersect1d(one, other, assume_unique=True))
-    return shared / max(1, len(one) + len(other) - shared)
+def measure_likeness(first: Numbers, second: Numbers) -> float:
+    """Jaccard's index of two sets of sequences, from 0 to 1."""
+    shared = len(np.intersect1d(first, second, assume_unique=True))
+    return shared / max(1, len(first) + len(second) - shared)
 
 
 def sample_rows(evidence: Evidence, numbers: Numbers) -> Iterator[list[CheckedRow]]:
