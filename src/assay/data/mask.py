@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from math import ceil
 from typing import Any
 
 from assay.data.mask_text import render_marked, split_marked
-from assay.data.pathologies import ALL, Pathology, find_pathologies, find_untrained_rows
+from assay.data.pathologies import ALL, Pathology, add_twins, find_pathologies, find_untrained_rows
 from assay.data.tokens import Tokenized
 from assay.errors import DataError, Problem
 
@@ -69,13 +69,14 @@ class MaskReport:
         Raises:
             DataError: each pathology with its numbers and the key that accepts it.
         """
-        stopping = [one for one in self.findings if one.name not in accept and ALL not in accept]
+        accepted = add_twins(accept)
+        stopping = [one for one in self.findings if not accepted & {one.name, ALL}]
         if stopping:
             raise DataError([_refusal(finding) for finding in stopping])
 
-    def render(self) -> str:
-        """The report as lines for a terminal."""
-        return "\n".join(_render_lines(self))
+    def render(self, *, told: Collection[str] = ()) -> str:
+        """The report as lines for a terminal, without the pathologies that were `told` before."""
+        return "\n".join(_render_lines(self, told))
 
 
 def mask_report(tokenized: Tokenized) -> MaskReport:
@@ -135,7 +136,7 @@ def _refusal(finding: Pathology) -> Problem:
     )
 
 
-def _render_lines(report: MaskReport) -> list[str]:
+def _render_lines(report: MaskReport, told: Collection[str]) -> list[str]:
     lengths = ", ".join(f"{name} {value:,}" for name, value in report.length_tokens.items())
     dropped = report.num_dropped
     lines = [
@@ -159,7 +160,11 @@ def _render_lines(report: MaskReport) -> list[str]:
             f"anchored            {report.num_anchored:,} sequences: not learned, but held to what "
             "the base says (role: anchor)"
         )
-    lines += [f"pathology           {one.name}: {one.detail}" for one in report.findings]
+    lines += [
+        f"pathology           {one.name}: {one.detail}"
+        for one in report.findings
+        if one.name not in told
+    ]
     if report.example is not None:
         plain = report.example["plain"]
         shown = plain if len(plain) <= _EXAMPLE_CHARS else "…" + plain[-_EXAMPLE_CHARS:]

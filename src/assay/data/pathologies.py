@@ -39,6 +39,13 @@ PATHOLOGIES = (
     "messages_not_rendered",
     "tools_not_rendered",
 )
+TWINS = {
+    "unknown_tokens": "unknown_token",
+    "special_tokens_in_text": "control_token",
+    "messages_not_rendered": "message_not_rendered",
+    "tools_not_rendered": "tools_not_rendered",
+}
+"""The rule that looks for the same in single rows: whoever accepts one accepts the other."""
 ALL = "all"
 """What `data.accept` says instead of every name."""
 _MAX_PLACES = 20
@@ -51,6 +58,13 @@ class Pathology:
     name: str
     detail: str
     places: list[str] = field(default_factory=list)
+
+
+def add_twins(accept: Iterable[str]) -> frozenset[str]:
+    """The names that are accepted, with the other name of each that has two."""
+    given = frozenset(accept)
+    twins = {name for pair in TWINS.items() if given & {*pair} for name in pair}
+    return given | twins
 
 
 def find_pathologies(tokenized: Tokenized) -> list[Pathology]:

@@ -12,29 +12,23 @@ from dataclasses import replace
 from typing import Any
 
 from assay.data import PreparedData, Record, Splits
-from assay.data.curate import Checked, Finding, Given, check_rows, settle
+from assay.data.curate import Checked, Finding, check_rows, settle
 from assay.data.curate.apply import apply_actions
 from assay.data.curate.mask_book import MaskBook
 from assay.data.curate.masks import reserve_placeholders
 from assay.data.curate.parts import ReadRow
 from assay.data.records import assign_ids
-from assay.errors import Problem
 from assay.evaluate.items import Item
 from assay.evaluate.suites import Suite
 from assay.pipeline.data_page import PAGE, write_check_page
+from assay.pipeline.given import list_unasked, tell_run
 from assay.pipeline.job import Job
+from assay.pipeline.stopping import TOKENISED, describe
 
 Place = tuple[str, str, int, int | None]
 
 FINDINGS = "findings.jsonl"
 _NUM_TOKENISED = 200
-_DO = {
-    "drop": "remove the row",
-    "mask": "mask it",
-    "repair": "repair it",
-    "relabel": "correct the answer",
-    "keep": "look at it",
-}
 
 
 def check_data(job: Job, parts: Mapping[str, Sequence[Record]], suites: Sequence[Suite]) -> Checked:
@@ -47,17 +41,20 @@ def check_data(job: Job, parts: Mapping[str, Sequence[Record]], suites: Sequence
     config = job.recipe.data
     work = job.run.data / "check"
     rows = [*_list_rows(parts, suites)]
+    settings = settle(config.rules, config.accept)
+    names = (*parts, *(f"suite:{suite.name}" for suite in suites))
     checked = check_rows(
         rows,
-        settings=settle(config.rules, config.accept),
-        given=Given(parts=(*parts, *(f"suite:{suite.name}" for suite in suites))),
+        settings=settings,
+        given=replace(tell_run(job.base, settings, config.rules), parts=names),
         work=work,
         progress=lambda done, total: job.progress.count("rows checked", done, len(rows)),
     )
     kept = job.run.data / FINDINGS
     shutil.move(checked.file, kept)
     shutil.rmtree(work)
-    checked = replace(checked, file=kept)
+    not_measured = {**checked.not_measured, **list_unasked(checked.not_measured)}
+    checked = replace(checked, file=kept, not_measured=not_measured)
     write_check_page(
         job.run.data / PAGE,
         checked,
@@ -101,50 +98,6 @@ def _to_record(item: Item, suite: str, line: int) -> Record:
     return Record(item.id, messages, item.tools, "chat", item.group, suite, line, suite)
 
 
-def find_stopping(checked: Checked) -> list[Problem]:
-    """Errors that the recipe neither accepts nor has an action for."""
-    return [
-        _to_problem(finding)
-        for finding in checked.findings
-        if finding.severity == "error" and not _may_stand(checked, finding)
-    ]
-
-
-def _may_stand(checked: Checked, finding: Finding) -> bool:
-    settings = checked.settings
-    mends = settings[finding.rule].is_applied and _is_mended(finding)
-    return settings.accepts(finding.rule) or mends
-
-
-def _is_mended(finding: Finding) -> bool:
-    """Whether carrying out its action changes the row: a span or a text may be missing.
-
-    Nothing is done to suites, and keeping a row is no mending: `data.accept` is what says so.
-    """
-    if finding.part.startswith("suite:"):
-        return False
-    return {
-        "drop": True,
-        "mask": finding.span is not None,
-        "repair": finding.span is not None and finding.repaired is not None,
-        "relabel": finding.label is not None,
-        "keep": False,
-    }[finding.fix]
-
-
-def _to_problem(finding: Finding) -> Problem:
-    span = f" ({finding.span.path}: {finding.span.text})" if finding.span else ""
-    return Problem(
-        f"{finding.rule}: {finding.evidence}{span}",
-        "rows without it",
-        f"{_DO[finding.fix]}; or data.rules.{finding.rule}: {finding.fix}, which has it done; or "
-        f"data.accept: [{finding.rule}]",
-        file=finding.file,
-        line=finding.line,
-        key=finding.row,
-    )
-
-
 def apply_named_actions(data: PreparedData, checked: Checked) -> tuple[PreparedData, int]:
     """The data with the actions that the recipe names carried out; and how many rows they changed.
 
@@ -174,7 +127,7 @@ def apply_named_actions(data: PreparedData, checked: Checked) -> tuple[PreparedD
 
 def summarise(checked: Checked, *, num_changed: int) -> dict[str, Any]:
     """What data/report.json keeps of a check, and the gate ``data`` reads."""
-    accepted = {rule: checked.counts[rule] for rule in checked.accepted}
+    accepted = {rule: checked.counts[rule] for rule in checked.accepted if rule not in TOKENISED}
     return {
         "verdict": checked.verdict,
         "rows": checked.num_rows,
@@ -184,14 +137,3 @@ def summarise(checked: Checked, *, num_changed: int) -> dict[str, Any]:
         "num_changed_rows": num_changed,
         "file": FINDINGS,
     }
-
-
-def describe(checked: Checked) -> Iterator[str]:
-    """A line for each severity that was found."""
-    found: dict[str, list[str]] = {}
-    for rule, count in checked.counts.items():
-        severity = checked.settings[rule].severity or "info"
-        found.setdefault(severity, []).append(f"{rule} ({count['rows']:,} rows)")
-    for severity in ("error", "warning", "info"):
-        if severity in found:
-            yield f"data: {severity}: {', '.join(found[severity])}"

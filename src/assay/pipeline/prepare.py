@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from assay.data import (
     MaskReport,
@@ -30,11 +29,13 @@ from assay.data import (
     write_data,
     write_refusal,
 )
+from assay.data.curate import Checked
 from assay.errors import CheckpointError, DataError, Problem, UsageError
 from assay.evaluate.suites import load_suite
-from assay.pipeline.curated import apply_named_actions, check_data, find_stopping, summarise
+from assay.pipeline.curated import apply_named_actions, check_data, summarise
 from assay.pipeline.guards import load_guards
 from assay.pipeline.job import Job
+from assay.pipeline.stopping import find_stopping, list_allowed, list_told
 from assay.runs import read_json
 
 
@@ -61,20 +62,21 @@ def prepare(job: Job) -> Prepared:
         CheckpointError: a resumed run whose data have changed since it began.
     """
     try:
-        data, tokenized, findings = _read_and_tokenize(job)
+        data, tokenized, checked, num_changed = _read_and_tokenize(job)
         masks = {
             name: mask_report(tokenized[name])
             for name in ("train", "validation")
             if tokenized[name].num_records
         }
-        job.progress.note(masks["train"].render())
-        _check_masks(masks.values(), job.recipe.data.accept)
+        job.progress.note(masks["train"].render(told=list_told(checked)))
+        _check_masks(masks.values(), list_allowed(checked.settings))
     except DataError as error:
         if not job.run.data_report.exists():
             write_refusal(job.run.data, error.problems)
         raise
     splits = _keep_used(data.splits, tokenized)
     _refuse_changed_data(job, splits.as_dict())
+    findings = summarise(checked, num_changed=num_changed)
     report = write_data(job.run.data, replace(data, splits=splits), masks, findings)
     hashes = {name: split["sha256"] for name, split in report["splits"].items()}
     job.run.update_manifest({"data": hashes})
@@ -90,8 +92,8 @@ def prepare(job: Job) -> Prepared:
 
 def _read_and_tokenize(
     job: Job,
-) -> tuple[PreparedData, dict[str, Tokenized], dict[str, Any]]:
-    """The splits, their sequences by split, and what rules found in them.
+) -> tuple[PreparedData, dict[str, Tokenized], Checked, int]:
+    """The splits, their sequences by split, what rules found in them, and how many rows changed.
 
     Raises:
         DataError: every problem of all rows together.
@@ -130,7 +132,7 @@ def _read_and_tokenize(
     problems += [*_find_prompt_problems(job, parts), *suite_problems]
     if data is None or problems:
         raise DataError(_order(problems))
-    return data, tokenized, summarise(checked, num_changed=num_changed)
+    return data, tokenized, checked, num_changed
 
 
 def _keep_reached(job: Job, data: PreparedData) -> PreparedData:

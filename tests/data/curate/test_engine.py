@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assay.config import SourceConfig
-from assay.data.curate import Checked, Rule, check_parts, check_rows, list_rules, settle
+from assay.data.curate import (
+    Checked,
+    Given,
+    Rule,
+    check_parts,
+    check_rows,
+    list_detectors,
+    list_rules,
+    settle,
+)
 from assay.data.curate.batch import Batch
 from assay.data.curate.detector import Detector, Evidence, Sketch
 from assay.data.curate.engine import Engine
@@ -281,3 +290,36 @@ _CHANGES = {
     "first_line": 2,
     "number": 1,
 }
+
+
+def test_only_who_asks_a_model_concludes_here(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "rows.jsonl", 6_000)
+    asked: list[int] = []
+
+    def embed(records: Sequence[Record]) -> np.ndarray[Any, Any]:
+        asked.append(os.getpid())
+        return np.ones((len(records), 4), np.float32)
+
+    own = Given(embed=embed)
+    detectors = {one.name: one for one in list_detectors()}
+    assert detectors["quality_set"].asks(own) and detectors["outliers"].asks(own)
+    assert not detectors["copies"].asks(own) and not detectors["quality_set"].asks(Given())
+    settings = settle({**OTHERS_OFF, "thin_topic": "info"})
+    one, two = (check_file(path, num_cpus=n, given=own, settings=settings) for n in (1, 2))
+    assert one.file.read_bytes() == two.file.read_bytes()
+    assert set(asked) == {os.getpid()}
+
+
+def test_what_a_nameless_model_told_is_not_taken_for_what_words_tell(tmp_path: Path) -> None:
+    path, work = write_rows(tmp_path / "rows.jsonl", 200), tmp_path / "work"
+    options = {
+        "work": work,
+        "num_cpus": 1,
+        "settings": settle({**OTHERS_OFF, "thin_topic": "info"}),
+    }
+    vectors = np.random.default_rng(0).standard_normal((200, 4)).astype(np.float32)
+    own = Given(embed=lambda records: vectors[: len(records)])
+    by_model = check_file(path, given=own, **options)
+    by_words = check_file(path, **options)
+    assert by_model.insights["diversity"]["by"] == "hidden states"
+    assert by_words.insights["diversity"]["by"] == "words"

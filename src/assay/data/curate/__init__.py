@@ -13,6 +13,7 @@ from assay.data.curate.check import Checked, check_parts, check_rows, settle
 from assay.data.curate.detector import Given
 from assay.data.curate.detectors import list_detectors, list_rules
 from assay.data.curate.finding import Finding, Rule, Span
+from assay.data.curate.settings import Settings
 
 if TYPE_CHECKING:
     from assay.data.curate.python import CuratedRows
@@ -22,6 +23,7 @@ __all__ = [
     "Finding",
     "Given",
     "Rule",
+    "Settings",
     "Span",
     "check_parts",
     "check_rows",

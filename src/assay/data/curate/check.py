@@ -20,7 +20,7 @@ from assay.data.curate.finding import Finding, Severity
 from assay.data.curate.parts import Parts, ReadRow, add_parts, cut_parts
 from assay.data.curate.pieces import Piece, cut_rows
 from assay.data.curate.settings import Settings, resolve_settings
-from assay.data.pathologies import PATHOLOGIES
+from assay.data.pathologies import PATHOLOGIES, add_twins
 from assay.runs.atomic import disk_full_named
 
 Verdict = Literal["clean", "warnings", "refused"]
@@ -202,9 +202,11 @@ def _judge(
 def settle(given: Mapping[str, Any] | None, accept: Sequence[str] = ()) -> Settings:
     """The settings of all rules from a recipe's `data.rules` and `data.accept`.
 
-    `accept` may also name pathologies of the loss mask, which are no rules.
+    `accept` may also name pathologies of the loss mask; where a rule looks for the same, it is
+    accepted with it.
 
     Raises:
         DataError: unknown rules, options and values, all at once.
     """
-    return resolve_settings(list_rules().values(), given, accept=accept, others=PATHOLOGIES)
+    settings = resolve_settings(list_rules().values(), given, accept=accept, others=PATHOLOGIES)
+    return replace(settings, accept=add_twins(accept))

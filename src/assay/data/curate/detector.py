@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from assay.data.curate.batch import Batch, CheckedRow
-from assay.data.curate.finding import Hit, Insight, Rule
+from assay.data.curate.finding import Hit, Insight, Need, Rule
 from assay.data.curate.settings import Settings
 from assay.data.records import Record
 
 if TYPE_CHECKING:
     import numpy as np
+
+MODEL_NEEDS: tuple[Need, ...] = ("embed", "score", "fit", "tokenizer", "traits")
 
 Sketch = Mapping[str, Any]
 """NumPy arrays by name; what `sketch` returns is kept on disk between the passes."""
@@ -51,18 +53,9 @@ class Given:
     parts: tuple[str, ...] = ()
     fingerprints: Mapping[str, Path] = field(default_factory=dict)
 
-    @property
-    def has_model(self) -> bool:
-        """Whether there is anything that another process could not be told."""
-        return any(
-            one is not None
-            for one in (self.embed, self.score, self.fit, self.tokenizer, self.traits)
-        )
-
-    @property
-    def can_be_named(self) -> bool:
-        """Whether what is concluded with it can be told from what another model would find."""
-        return bool(self.identity) or not self.has_model
+    def has(self, need: Need) -> bool:
+        """Whether this is at hand and of a model: what no other process can be told."""
+        return need in MODEL_NEEDS and getattr(self, need) is not None
 
 
 class Evidence(Protocol):
@@ -94,6 +87,8 @@ class Detector:
     """Functions of one module, and the rules they look for.
 
     Attributes:
+        takes: what of a model `conclude` asks for where it is given, and does without otherwise;
+            what its rules need it asks for too.
         version: counts up when what it finds changes, so that kept results are made anew.
         is_ready: why it cannot look now, or None; asked once before anything is read.
     """
@@ -103,5 +98,11 @@ class Detector:
     scan: Callable[[Batch, Settings], Iterable[Hit]] | None = None
     sketch: Callable[[Batch, Settings], Sketch] | None = None
     conclude: Callable[[Evidence, Settings], Iterable[Hit | Insight]] | None = None
+    takes: tuple[Need, ...] = ()
     version: int = 1
     is_ready: Callable[[Given, Settings], str | None] = field(default=lambda given, settings: None)
+
+    def asks(self, given: Given) -> bool:
+        """Whether it asks for anything that only this process has."""
+        needs = {*self.takes, *(need for rule in self.rules for need in rule.needs)}
+        return any(given.has(need) for need in needs)

@@ -103,16 +103,18 @@ class Engine:
         return _begin(ask_scan(piece, key), pool, here) if pool else here
 
     def _conclude(self, pool: WorkerPool | None) -> None:
-        # A model cannot be sent, so where there is one everything is concluded here.
-        pool = None if self._given.has_model else pool
         key = self._compute_late_key()
         begun = []
         for detector in self._job.detectors:
             if detector.conclude is None:
                 continue
             late = LateHits(self._job.folder, detector.name)
-            if not (self._given.can_be_named and late.is_done(key)):
-                begun.append(self._begin_conclude(detector, key, pool))
+            asks = detector.asks(self._given)
+            # What a nameless model told is of no use to another check.
+            own = "" if asks and not self._given.identity else key
+            if not (own and late.is_done(own)):
+                # A model cannot be sent, so whoever asks one concludes here.
+                begun.append(self._begin_conclude(detector, own, None if asks else pool))
         for finish in begun:
             finish()
 

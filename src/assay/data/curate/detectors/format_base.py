@@ -36,7 +36,7 @@ UNTRAINED_TOKEN = Rule(
 UNKNOWN_TOKEN = Rule(
     "unknown_token",
     "format",
-    "warning",
+    "error",
     "keep",
     "Text that the base's tokenizer cannot write, and replaces by its unknown token.",
     needs=("tokenizer",),
@@ -52,7 +52,7 @@ TEMPLATE_REFUSES = Rule(
 MESSAGE_NOT_RENDERED = Rule(
     "message_not_rendered",
     "format",
-    "warning",
+    "error",
     "keep",
     "A message, such as a system prompt, that the base's chat template leaves out.",
     needs=("tokenizer",),
@@ -60,7 +60,7 @@ MESSAGE_NOT_RENDERED = Rule(
 TOOLS_NOT_RENDERED = Rule(
     "tools_not_rendered",
     "format",
-    "warning",
+    "error",
     "keep",
     "Tools that the base's chat template leaves out: the model would learn to call what it is not "
     "shown.",

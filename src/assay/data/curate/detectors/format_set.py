@@ -205,6 +205,7 @@ DETECTORS = (
         (REPEATED_SYSTEM,),
         sketch=sketch_systems,
         conclude=find_repeated_systems,
+        takes=("tokenizer",),
     ),
     Detector("format_set", (MARKER_COST, FOREIGN_TEMPLATE), conclude=conclude, is_ready=is_ready),
 )

@@ -132,5 +132,6 @@ DETECTORS = (
         (THIN_TOPIC, CLASS_IMBALANCE, LOW_DIVERSITY),
         sketch=sketch_numbers,
         conclude=survey,
+        takes=("embed",),
     ),
 )
