@@ -6,8 +6,7 @@ gradient and no memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -15,8 +14,8 @@ from torch import Tensor
 
 from assay.data.pack import PackedBatch
 from assay.losses.kl import compute_kl_sum
+from assay.models.as_base import adapters_off
 from assay.models.forward import compute_supervised_hidden, get_head, load_batch
-from assay.models.methods.virtual_tokens import find_virtual_tokens
 
 
 class AnchoredLoss:
@@ -52,28 +51,3 @@ class AnchoredLoss:
             bias_V=head.bias_V,
             rows=head.rows,
         )
-
-
-@contextmanager
-def adapters_off(model: Any) -> Iterator[None]:
-    """`model` as its base for a while: adapters, their dropout and NEFTune's noise are off.
-
-    So are virtual tokens, and the copies of whole modules that PEFT trains in their place.
-    """
-    from peft.tuners.tuners_utils import BaseTunerLayer
-    from peft.utils.other import AuxiliaryTrainingWrapper
-
-    kinds = (BaseTunerLayer, AuxiliaryTrainingWrapper)
-    layers: list[Any] = [module for module in model.modules() if isinstance(module, kinds)]
-    tokens = find_virtual_tokens(model)
-    layers += [] if tokens is None else [tokens]
-    training = model.training
-    model.eval()
-    for layer in layers:
-        layer.enable_adapters(False)
-    try:
-        yield
-    finally:
-        for layer in layers:
-            layer.enable_adapters(True)
-        model.train(training)

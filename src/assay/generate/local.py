@@ -1,51 +1,33 @@
-"""The local engine: batched decoding with a Transformers model in this process.
+"""The local engine: a Transformers model in this process completes, scores and shows its states.
 
-Prompts are sorted by length and decoded in left-padded batches; finished rows leave the batch.
-Shape legend: B rows of a batch, T prompt positions, V vocabulary.
+Prompts are sorted by length and decoded in left-padded batches; sequences that are given whole are
+packed without padding. Shape legend: P prompts, R sequences, L layers, D hidden size, V vocabulary.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from assay.chat import ChatTokenizer
-from assay.data.pack import build_batch, pack_lengths
 from assay.errors import GenerationError
+from assay.generate.decode import Row, decode
 from assay.generate.engine import Generation, Progress, Sampling, SequenceScore
-from assay.losses.cross_entropy import compute_token_logprobs
-from assay.models.fast.tables import tables_whole
-from assay.models.forward import compute_supervised_hidden, get_head, load_batch, packed_mode
-
-SCORE_TOKENS = 4096
-
-
-@dataclass
-class _Row:
-    """A completion in the making."""
-
-    index: int
-    generator: torch.Generator
-    max_new_tokens: int
-    token_ids: list[int] = field(default_factory=list)
-    logprobs: list[float] = field(default_factory=list)
-    stopped: bool = False
-
-    @property
-    def is_done(self) -> bool:
-        return self.stopped or len(self.token_ids) >= self.max_new_tokens
-
-    def extend(self, token: int, logprob: float, stop_ids: set[int]) -> None:
-        """Take the next token; a stop token ends the row and is left out."""
-        if token in stop_ids:
-            self.stopped = True
-            return
-        self.token_ids.append(token)
-        self.logprobs.append(logprob)
+from assay.generate.likelihood import (
+    Masked,
+    compute_kl_to_base,
+    compute_logprobs,
+    compute_next_logprobs,
+    score_continuations,
+    score_sequences,
+)
+from assay.generate.passes import Tokens
+from assay.generate.states import Array, compute_mean_states
+from assay.models.as_base import adapters_off
 
 
 class LocalEngine:
@@ -91,7 +73,7 @@ class LocalEngine:
         for start in range(0, len(order), self.batch_size):
             indices = order[start : start + self.batch_size]
             rows = [self._row(i, prompts[i], sampling, place=places[i]) for i in indices]
-            for _ in self._decode([list(prompts[i]) for i in indices], rows, sampling):
+            for _ in self._decode([prompts[i] for i in indices], rows, sampling):
                 pass
             results |= {row.index: self._finish(row) for row in rows}
             if on_progress:
@@ -103,7 +85,7 @@ class LocalEngine:
         self._check([prompt])
         row = self._row(0, prompt, sampling, place=0)
         shown = ""
-        for _ in self._decode([list(prompt)], [row], sampling):
+        for _ in self._decode([prompt], [row], sampling):
             text = self.tokenizer.decode(row.token_ids)
             if text.endswith("\N{REPLACEMENT CHARACTER}"):
                 continue
@@ -111,47 +93,63 @@ class LocalEngine:
             shown = text
         yield self.tokenizer.decode(row.token_ids)[len(shown) :]
 
-    @torch.inference_mode()
     def score(
         self, sequences: Sequence[tuple[Sequence[int], Sequence[float]]]
     ) -> list[SequenceScore]:
-        """See `Engine`; sequences are packed without padding."""
-        sums = [0.0] * len(sequences)
-        head = get_head(self.model)
-        training = self.model.training
-        self.model.eval()
-        lengths = [len(ids) for ids, _ in sequences]
-        with packed_mode(self.model):
-            for indices in pack_lengths(lengths, token_budget=SCORE_TOKENS):
-                batch = build_batch(
-                    [sequences[i][0] for i in indices], [sequences[i][1] for i in indices]
-                )
-                tensors = load_batch(batch, head.weight_VD.device)
-                hidden_ND = compute_supervised_hidden(self.model, tensors)
-                logprobs = (
-                    compute_token_logprobs(
-                        hidden_ND,
-                        head.weight_VD,
-                        tensors.target_ids_N,
-                        softcap=head.softcap,
-                        bias_V=head.bias_V,
-                        rows=head.rows,
-                    )
-                    * tensors.target_weights_N
-                )
-                starts = torch.tensor([0, *batch.sequence_lengths]).cumsum(0)
-                owners = torch.bucketize(tensors.target_positions_N.cpu(), starts, right=True) - 1
-                for owner, value in zip(owners.tolist(), logprobs.tolist(), strict=True):
-                    sums[indices[owner]] += value
-        self.model.train(training)
-        weights = [sum(mask[1:]) for _, mask in sequences]
-        return [SequenceScore(s, float(w)) for s, w in zip(sums, weights, strict=True)]
+        """See `Engine`; sequences are packed, and common beginnings are computed once."""
+        return score_sequences(self.model, sequences)
 
-    def _row(self, index: int, prompt: Sequence[int], sampling: Sampling, *, place: int) -> _Row:
+    def logprobs(self, sequences: Sequence[Masked]) -> list[list[float]]:
+        """See `compute_logprobs`: of each supervised token apart."""
+        return compute_logprobs(self.model, sequences)
+
+    def score_continuations(
+        self, prompts: Sequence[Tokens], continuations: Sequence[Sequence[Tokens]]
+    ) -> list[list[SequenceScore]]:
+        """See `assay.generate.likelihood.score_continuations`."""
+        return score_continuations(self.model, prompts, continuations)
+
+    def next_logprobs(self, prompts: Sequence[Tokens]) -> Tensor:
+        """Log-probabilities of every next token, float32 on the CPU, shape (P, V).
+
+        Raises:
+            GenerationError: a prompt is empty or leaves no room in the context.
+        """
+        self._check(prompts)
+        return compute_next_logprobs(self.model, prompts)
+
+    def hidden_states(
+        self, sequences: Sequence[Masked], layers: Sequence[int] | None = None
+    ) -> Array:
+        """See `compute_mean_states`: float32 (R, L, D), means over the masked tokens."""
+        return compute_mean_states(self.model, sequences, layers)
+
+    def kl_to_base(
+        self,
+        sequences: Sequence[Masked],
+        as_base: Callable[[], AbstractContextManager[None]] | None = None,
+    ) -> list[list[float]]:
+        """KL(base ‖ model) at each supervised token; within `as_base` this engine is the base.
+
+        Without it the base is the model with its adapters off.
+        """
+        return compute_kl_to_base(lambda: self.model, sequences, as_base or self.adapters_off)
+
+    def adapters_off(self) -> AbstractContextManager[None]:
+        """The model as its base for a while; one whose own weights were tuned stays as it is."""
+        return adapters_off(self.model)
+
+    def _decode(
+        self, prompts: Sequence[Tokens], rows: list[Row], sampling: Sampling
+    ) -> Iterator[None]:
+        stop_ids = set(sampling.stop_ids or self.tokenizer.eos_ids)
+        return decode(self.model, prompts, rows, sampling=sampling, stop_ids=stop_ids)
+
+    def _row(self, index: int, prompt: Sequence[int], sampling: Sampling, *, place: int) -> Row:
         # A row's own room in the context: that of its longest neighbour would cut it short.
         room = (self.context_len or 1 << 30) - len(prompt)
         generator = torch.Generator().manual_seed(_row_seed(sampling, place))
-        return _Row(index, generator, min(sampling.max_new_tokens, room))
+        return Row(index, generator, min(sampling.max_new_tokens, room))
 
     def _check(self, prompts: Sequence[Sequence[int]]) -> None:
         for number, prompt in enumerate(prompts):
@@ -163,57 +161,7 @@ class LocalEngine:
                     f" {self.context_len}; shorten it or use fewer shots"
                 )
 
-    @torch.no_grad()
-    def _decode(
-        self, prompts: list[list[int]], rows: list[_Row], sampling: Sampling
-    ) -> Iterator[None]:
-        """Extend `rows` token by token until all have stopped; yields after each position."""
-        training = self.model.training
-        self.model.eval()
-        try:
-            with tables_whole(self.model):
-                yield from self._decode_rows(prompts, rows, sampling)
-        finally:
-            self.model.train(training)
-
-    def _decode_rows(
-        self, prompts: list[list[int]], active: list[_Row], sampling: Sampling
-    ) -> Iterator[None]:
-        from transformers import DynamicCache
-
-        device = next(self.model.parameters()).device
-        stop_ids = set(sampling.stop_ids or self.tokenizer.eos_ids)
-        width = max(len(prompt) for prompt in prompts)
-        input_ids_BT, mask_BT = _left_pad(prompts, width, device)
-        position_BT = (mask_BT.cumsum(1) - 1).clamp(min=0)
-        cache = DynamicCache(config=self.model.config)
-        while active and sampling.max_new_tokens > 0:
-            output = self.model(
-                input_ids=input_ids_BT,
-                attention_mask=mask_BT,
-                position_ids=position_BT,
-                past_key_values=cache,
-                use_cache=True,
-                logits_to_keep=1,
-            )
-            logits_BV = output.logits[:, -1].float().cpu()
-            next_ids = _choose(logits_BV, active, sampling)
-            logprobs = logits_BV.log_softmax(-1).gather(1, next_ids[:, None]).squeeze(1)
-            for row, token, logprob in zip(
-                active, next_ids.tolist(), logprobs.tolist(), strict=True
-            ):
-                row.extend(token, logprob, stop_ids)
-            yield
-            kept = torch.tensor([i for i, row in enumerate(active) if not row.is_done])
-            if 0 < len(kept) < len(active):
-                cache.batch_select_indices(kept.to(device))
-            active = [active[i] for i in kept.tolist()]
-            if active:
-                input_ids_BT = next_ids[kept, None].to(device)
-                mask_BT = torch.nn.functional.pad(mask_BT[kept.to(device)], (0, 1), value=1)
-                position_BT = position_BT[kept.to(device), -1:] + 1
-
-    def _finish(self, row: _Row) -> Generation:
+    def _finish(self, row: Row) -> Generation:
         return Generation(
             row.token_ids,
             self.tokenizer.decode(row.token_ids),
@@ -224,27 +172,3 @@ class LocalEngine:
 
 def _row_seed(sampling: Sampling, place: int) -> int:
     return (sampling.seed * 1_000_003 + place) % (1 << 62)
-
-
-def _left_pad(prompts: list[list[int]], width: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    ids = [[0] * (width - len(p)) + p for p in prompts]
-    mask = [[0] * (width - len(p)) + [1] * len(p) for p in prompts]
-    return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
-
-
-def _choose(logits_BV: Tensor, rows: list[_Row], sampling: Sampling) -> Tensor:
-    """The next token of every row, int64, shape (B,): the Gumbel-max trick with a generator a row,
-    so that a row's sample does not depend on its neighbours."""
-    if sampling.temperature == 0:
-        return logits_BV.argmax(-1)
-    scaled_BV = logits_BV / sampling.temperature
-    if sampling.top_p < 1:
-        sorted_BV, order_BV = scaled_BV.softmax(-1).sort(-1, descending=True)
-        before_BV = sorted_BV.cumsum(-1) - sorted_BV
-        drop_BV = torch.zeros_like(before_BV, dtype=torch.bool)
-        drop_BV.scatter_(1, order_BV, before_BV >= sampling.top_p)
-        scaled_BV = scaled_BV.masked_fill(drop_BV, float("-inf"))
-    noise = [
-        -torch.empty_like(scaled_BV[0]).exponential_(generator=row.generator).log() for row in rows
-    ]
-    return (scaled_BV + torch.stack(noise)).argmax(-1)

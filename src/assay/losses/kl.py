@@ -111,3 +111,30 @@ def compute_kl_sum(
         bias_V,
     )
     return loss
+
+
+@torch.no_grad()
+def compute_token_kl(
+    hidden_ND: Tensor,
+    weight_VD: Tensor,
+    ref_hidden_ND: Tensor,
+    ref_weight_VD: Tensor,
+    *,
+    softcap: float | None = None,
+    bias_V: Tensor | None = None,
+    rows: HeadRows | None = None,
+) -> Tensor:
+    """KL(reference ‖ model) at each position in nats, float32, shape (N,); no gradient.
+
+    The arguments are those of `compute_kl_sum`.
+    """
+    parts = []
+    chunk = choose_chunk(len(hidden_ND), weight_VD)
+    for start in range(0, len(hidden_ND), chunk):
+        part = slice(start, start + chunk)
+        logits_CV = compute_logits(hidden_ND[part], weight_VD, softcap, bias_V, rows)
+        ref_logits_CV = compute_logits(ref_hidden_ND[part], ref_weight_VD, softcap, bias_V)
+        ref_logprobs_CV = ref_logits_CV.log_softmax(-1)
+        gaps_CV = ref_logprobs_CV - logits_CV.log_softmax(-1)
+        parts.append((ref_logprobs_CV.exp() * gaps_CV).sum(-1))
+    return torch.cat(parts) if parts else hidden_ND.new_zeros(0, dtype=torch.float32)

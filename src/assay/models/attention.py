@@ -44,11 +44,14 @@ def packed_attention(
     sliding_window: int | None = None,
     sequence_lengths: Sequence[int] | None = None,
     softcap: float | None = None,
+    spread: tuple[Tensor, Tensor] | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
     """Causal attention in which no token sees another sequence; returns shape (1, T, H, E).
 
-    `softcap` is Gemma 2's tanh cap of the scores, which no fused kernel of PyTorch has.
+    `softcap` is Gemma 2's tanh cap of the scores, which no fused kernel of PyTorch has. `spread` is
+    that of `assay.models.forward.Spread`: tokens that sequences have in common are copied for each,
+    so that every kernel serves, and read once.
     """
     lengths = list(sequence_lengths or [query_1HTE.shape[2]])
     dropout = dropout if module.training else 0.0
@@ -56,6 +59,10 @@ def packed_attention(
     options = AttentionOptions(scale, dropout, sliding_window, softcap)
     qkv = (query_1HTE[0], key_1KTE[0], value_1KTE[0])
     with torch.autocast(query_1HTE.device.type, enabled=False):
+        if spread is not None:
+            places_U, first_T = spread
+            query, key, value = (x[:, places_U] for x in qkv)
+            return _attend(query, key, value, lengths, options)[first_T][None], None
         num_virtual = (key_1KTE.shape[2] - query_1HTE.shape[2]) // len(lengths)
         if num_virtual:
             return _attend_beyond(*qkv, lengths, num_virtual, options)[None], None

@@ -21,14 +21,30 @@ from assay.models.fast.head_rows import HeadRows
 from assay.models.fast.last_layer import POSITIONS
 from assay.models.fast.path import fast_path
 from assay.models.methods.token_rows import find_head_rows, find_trained_head
+from assay.models.methods.virtual_tokens import find_real_places, find_virtual_tokens
 
 ATTENTION_KINDS = frozenset({"full_attention", "sliding_attention", "chunked_attention"})
 """Kinds of layers, by Transformers' names, whose only way from token to token is attention."""
 
 
 @dataclass(frozen=True)
+class Spread:
+    """Which of a batch's T tokens each of the U tokens of its sequences written out is.
+
+    `first_T` is a place among the U where each of the T stands. Sequences with a common beginning
+    have the same tokens there, which are computed once.
+    """
+
+    places_U: Tensor
+    first_T: Tensor
+
+
+@dataclass(frozen=True)
 class BatchTensors:
-    """A `PackedBatch` as tensors on one device; see there for the meaning of each."""
+    """A `PackedBatch` as tensors on one device; see there for the meaning of each.
+
+    With `spread`, `sequence_lengths` are those of the sequences written out.
+    """
 
     input_ids_1T: Tensor
     position_ids_1T: Tensor
@@ -36,6 +52,7 @@ class BatchTensors:
     target_positions_N: Tensor
     target_ids_N: Tensor
     target_weights_N: Tensor
+    spread: Spread | None = None
 
 
 @dataclass(frozen=True)
@@ -109,25 +126,51 @@ def compute_hidden(model: Any, batch: BatchTensors) -> Tensor:
     return _run_decoder(model, batch)
 
 
+def compute_layers(model: Any, batch: BatchTensors) -> list[Tensor]:
+    """Hidden states of every token, each of shape (T, D): the embedding, then each layer's.
+
+    As Transformers counts them: the last is behind the final norm. `model` must be in
+    `packed_mode`; a batch with `spread` needs a packable one.
+    """
+    outputs = _run_passes(model, batch, output_hidden_states=True)
+    tokens = find_virtual_tokens(model)
+    layers = []
+    for states in zip(*(output.hidden_states for output in outputs), strict=True):
+        states_TD = torch.cat([state_1TD[0] for state_1TD in states])
+        if len(states_TD) > batch.input_ids_1T.shape[1] and tokens is not None:
+            real_T = find_real_places(batch.sequence_lengths, tokens.num, states_TD.device)
+            states_TD = states_TD[real_T]
+        layers.append(states_TD)
+    return layers
+
+
 def _run_decoder(model: Any, batch: BatchTensors, **kwargs: Any) -> Tensor:
-    ids, positions, lengths = batch.input_ids_1T, batch.position_ids_1T, batch.sequence_lengths
-    if is_packable(model):
-        hidden_TD = _run_pass(model, ids, positions, lengths, **kwargs)
-    else:
-        parts = zip(*(torch.split(x_1T, lengths, 1) for x_1T in (ids, positions)), strict=True)
-        alone = [
-            _run_pass(model, ids_1T, positions_1T, [ids_1T.shape[1]])
-            for ids_1T, positions_1T in parts
-        ]
-        hidden_TD = torch.cat(alone)
+    outputs = _run_passes(model, batch, **kwargs)
+    parts = [output.last_hidden_state[0] for output in outputs]
+    hidden_TD = parts[0] if len(parts) == 1 else torch.cat(parts)
     scale = _get_logit_scale(model)
     return hidden_TD if scale == 1 else hidden_TD * scale
 
 
+def _run_passes(model: Any, batch: BatchTensors, **kwargs: Any) -> list[Any]:
+    """The decoder's output, of one pass or of one for each sequence."""
+    ids, positions, lengths = batch.input_ids_1T, batch.position_ids_1T, batch.sequence_lengths
+    if is_packable(model):
+        if batch.spread is not None:
+            kwargs["spread"] = (batch.spread.places_U, batch.spread.first_T)
+        return [_run_pass(model, ids, positions, lengths, **kwargs)]
+    kwargs.pop(POSITIONS, None)
+    parts = zip(*(torch.split(x_1T, lengths, 1) for x_1T in (ids, positions)), strict=True)
+    return [
+        _run_pass(model, ids_1T, positions_1T, [ids_1T.shape[1]], **kwargs)
+        for ids_1T, positions_1T in parts
+    ]
+
+
 def _run_pass(
     model: Any, input_ids_1T: Tensor, position_ids_1T: Tensor, lengths: list[int], **kwargs: Any
-) -> Tensor:
-    output = model.base_model(
+) -> Any:
+    return model.base_model(
         input_ids=input_ids_1T,
         position_ids=position_ids_1T,
         attention_mask=None,
@@ -135,8 +178,6 @@ def _run_pass(
         sequence_lengths=lengths,
         **kwargs,
     )
-    hidden_1TD: Tensor = output.last_hidden_state
-    return hidden_1TD[0]
 
 
 def _get_logit_scale(model: Any) -> float:

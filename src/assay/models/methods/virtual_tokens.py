@@ -72,6 +72,11 @@ class VirtualTokens:
         names = inspect.signature(own).parameters
         self._cache_name = "cache" if "cache" in names else "past_key_values"
 
+    @property
+    def disable_adapters(self) -> bool:
+        """Whether the virtual tokens are left out, by the name that PEFT's layers have for it."""
+        return not self._is_on
+
     def enable_adapters(self, enabled: bool) -> None:
         """Put the virtual tokens in, or not."""
         self._is_on = enabled
