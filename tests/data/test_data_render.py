@@ -18,8 +18,9 @@ from assay.data import render_pool as pools
 from assay.data import render_rows as rendering
 from assay.data.render_rows import render_each
 from assay.data.rendered import decode_rows, encode_rows
-from assay.data.token_cache import TokenCache, find_cache_folder
+from assay.data.token_cache import TokenCache
 from assay.errors import ConfigError, ResourceError
+from assay.runs.cache import find_cache_folder
 
 Chat = Callable[..., Record]
 TOOL = {"type": "function", "function": {"name": "get", "parameters": {"b": {}, "a": {}}}}
@@ -239,7 +240,7 @@ def test_nothing_is_kept_where_it_cannot_or_must_not_be(
     dated = replace(picky, templates={"default": "{{ strftime_now('%d') }}"})
     assert open_token_cache(dated, tmp_path) is None
     monkeypatch.setenv("ASSAY_CACHE", "")
-    assert find_cache_folder() is None and open_token_cache(picky) is None
+    assert find_cache_folder("tokens") is None and open_token_cache(picky) is None
     monkeypatch.delenv("ASSAY_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert find_cache_folder() == tmp_path / "assay" / "tokens"
+    assert find_cache_folder("tokens") == tmp_path / "assay" / "tokens"

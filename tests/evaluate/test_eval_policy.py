@@ -9,15 +9,15 @@ from assay.evaluate.gates import GATES, Thresholds, load_policy, override_thresh
 def test_standard_requires_all_but_prompting():
     policy = load_policy("standard")
     assert set(policy.levels) == set(GATES)
-    assert [name for name, level in policy.levels.items() if level != "required"] == [
-        "prompting_gain"
-    ]
+    judged = {name: level for name, level in policy.levels.items() if level != "off"}
+    assert [name for name, level in judged.items() if level != "required"] == ["prompting_gain"]
     assert policy.thresholds == Thresholds()
 
 
 def test_strict_requires_everything_within_narrower_margins():
     policy = load_policy("strict")
-    assert set(policy.levels.values()) == {"required"}
+    assert set(policy.levels.values()) <= {"required", "off"}
+    assert policy.levels["prompting_gain"] == "required"
     assert policy.thresholds.retention_margin < Thresholds().retention_margin
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from assay.config.check import Checked
 from assay.config.sections.data import SourceConfig
-from assay.config.sections.evaluate import METRICS, METRICS_TEXT
+from assay.config.sections.evaluate import CHOICE_METRICS, METRICS, METRICS_TEXT
 from assay.config.sections.gates import POLICIES, POLICIES_TEXT
 from assay.config.start import find_start_faults
 from assay.config.tree import Node
@@ -56,7 +56,7 @@ def _find_faults(checked: Checked, base_dir: Path) -> Iterator[_Fault]:
     yield from _check_metric(("evaluate", "metric"), recipe.evaluate.metric, base_dir)
     for index, suite in enumerate(recipe.evaluate.suites):
         place: KeyPath = ("evaluate", "suites", index)
-        yield from _check_metric((*place, "metric"), suite.metric, base_dir)
+        yield from _check_metric((*place, "metric"), suite.metric, base_dir, more=CHOICE_METRICS)
         yield from _check_file((*place, "path"), suite.path, base_dir, endings=(".jsonl",))
     for fault in find_start_faults(recipe.method, base_dir):
         yield _Fault(("method", fault.key), fault.got, fault.allowed, fault.do)
@@ -148,8 +148,10 @@ def _check_overlap(checked: Checked, base_dir: Path) -> Iterator[_Fault]:
                 yield _Fault(("data", split, index, "path"), got, "rows of its own", do)
 
 
-def _check_metric(place: KeyPath, metric: str, base_dir: Path) -> Iterator[_Fault]:
-    if metric in METRICS:
+def _check_metric(
+    place: KeyPath, metric: str, base_dir: Path, *, more: tuple[str, ...] = ()
+) -> Iterator[_Fault]:
+    if metric in (*METRICS, *more):
         return
     match = _FUNCTION.fullmatch(metric)
     if match is None:

@@ -18,6 +18,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from assay.chat import ChatTokenizer
+from assay.runs.cache import find_cache_folder
 
 MAX_BYTES = 2 << 30
 """What all files together may take; the ones not used for longest go first."""
@@ -96,7 +97,7 @@ def open_token_cache(tokenizer: ChatTokenizer, root: Path | None = None) -> Toke
 
     None is kept with `ASSAY_CACHE` set to nothing, and where a template asks for the date.
     """
-    root = root or find_cache_folder()
+    root = root or find_cache_folder("tokens")
     if root is None or any(_NOT_PURE in text for text in tokenizer.templates.values()):
         return None
     digest = hashlib.sha256(tokenizer.to_json())
@@ -109,18 +110,6 @@ def open_token_cache(tokenizer: ChatTokenizer, root: Path | None = None) -> Toke
             if module.name.endswith(".py"):
                 digest.update(module.read_bytes())
     return TokenCache(root, digest.hexdigest()[:32])
-
-
-def find_cache_folder() -> Path | None:
-    """`$ASSAY_CACHE/tokens`, else `assay/tokens` in the user's cache folder; None: nowhere."""
-    named = os.environ.get("ASSAY_CACHE")
-    if named is not None:
-        return Path(named) / "tokens" if named else None
-    try:
-        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    except RuntimeError:  # a user without a home
-        return None
-    return home / "assay" / "tokens"
 
 
 def compute_chunk_key(payload: bytes) -> str:

@@ -14,6 +14,7 @@ from statistics import median
 from assay.evaluate.items import Item, reference_calls, reference_text, with_metric
 from assay.evaluate.scorers.classification import normalise_label
 from assay.evaluate.scorers.json_answers import parse_object
+from assay.evaluate.scorers.likelihood import LIKELIHOOD_METRICS
 
 MAX_LABELS = 20
 MAX_LABEL_WORDS = 4
@@ -49,7 +50,8 @@ def plan_metrics(items: Sequence[Item], *, metric: str = "auto") -> MetricPlan:
     """
     if metric != "auto":
         return MetricPlan(metric, named=True, reason=f"the recipe names {metric}")
-    texts = [reference_text(item) for item in items if _shape(item) == "text"]
+    asked = [item for item in items if not item.choices]
+    texts = [reference_text(item) for item in asked if _shape(item) == "text"]
     labels = _find_labels(texts)
     prose = [text for text in texts if normalise_label(text) not in labels]
     text_metric = _text_metric(prose)
@@ -67,6 +69,8 @@ def assign_metrics(items: Sequence[Item], plan: MetricPlan) -> list[Item]:
 def _metric_for(item: Item, plan: MetricPlan) -> str:
     if item.metric != "auto":
         return item.metric
+    if item.choices:
+        return plan.metric if plan.metric in LIKELIHOOD_METRICS else LIKELIHOOD_METRICS[0]
     if plan.named:
         return plan.metric
     shape = _shape(item)
@@ -108,6 +112,7 @@ def _reason(counts: Counter[str], labels: frozenset[str], prose: Sequence[str]) 
         "json_fields": "the reference is a JSON object",
         "classification": f"the reference is one of {len(labels)} short answers that repeat",
         "exact": f"answers have a median of {words} words, at most {MAX_EXACT_WORDS}",
+        "choice": "the item has choices",
         "token_f1": f"answers have a median of {words} words, more than {MAX_EXACT_WORDS}",
     }
     return "; ".join(

@@ -8,8 +8,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
-Kind = Literal["task", "retention", "refusal", "over_refusal"]
-KINDS: tuple[Kind, ...] = ("task", "retention", "refusal", "over_refusal")
+Kind = Literal[
+    "task", "retention", "refusal", "over_refusal", "character", "honesty", "fairness", "tools"
+]
+GUARDED: tuple[Kind, ...] = (
+    "retention",
+    "refusal",
+    "over_refusal",
+    "character",
+    "honesty",
+    "fairness",
+    "tools",
+)
+"""What a base can do and tuning may lose: each kind has a gate of its own that asks for no loss."""
+
+KINDS: tuple[Kind, ...] = ("task", *GUARDED)
 
 VARIANTS = ("base", "prompted", "tuned")
 """The models compared: the base with the user's prompt, with the best shots, and the tuned one."""
@@ -38,6 +51,10 @@ class Item:
     ``"file.py:function"``. `group` ties items that belong together (a refusal prompt and its
     borderline twin). `extra` holds the row's further columns, which only a user's own metric reads;
     `options` (see `OPTIONS`) is what the scorers read.
+
+    `choices` are continuations of the prompt that are weighed by their probability, and `golds` the
+    places of those that are right or wanted; such an item is never asked (metrics of
+    `scorers.likelihood`). With rendering "text" there is no prompt, and whole texts are compared.
     """
 
     id: str
@@ -51,15 +68,19 @@ class Item:
     extra: dict[str, Any] = field(default_factory=dict)
     rendering: Rendering = "chat"
     options: dict[str, Any] = field(default_factory=dict)
+    choices: tuple[str, ...] = ()
+    golds: tuple[int, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; `item_from_dict` gives an equal item back."""
-        return asdict(self) | {"alternatives": list(self.alternatives)}
+        lists = ("alternatives", "choices", "golds")
+        return asdict(self) | {name: list(getattr(self, name)) for name in lists}
 
 
 def item_from_dict(values: Mapping[str, Any]) -> Item:
     """The inverse of `Item.to_dict`."""
-    return Item(**{**values, "alternatives": tuple(values.get("alternatives", ()))})
+    lists = ("alternatives", "choices", "golds")
+    return Item(**{**values, **{name: tuple(values.get(name, ())) for name in lists}})
 
 
 def name_shots(num_shots: int) -> str:

@@ -69,12 +69,16 @@ def build_evaluation(
     train: Mapping[str, Any] | None = None,
     skipped: Mapping[Kind, str] | None = None,
     resampling: Resampling | None = None,
+    probes: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The content of evaluation.json: ``{"decoding", "statistics", "suites", "pooled", "train"}``.
+    """The content of evaluation.json.
+
+    ``{"decoding", "statistics", "suites", "pooled", "probes", "train"}``.
 
     `suites` is by name and `pooled` by kind (retention, refusal, over_refusal), over all items of
     that kind. `train` is passed through for the overfit gate; `skipped` says by kind why no suite
-    of it was asked, and that takes its place in `pooled`. Raises EvaluationError when a suite
+    of it was asked, and that takes its place in `pooled`; `probes` is by
+    name what `summarise_probe` gives. Raises EvaluationError when a suite
     comes twice, models were scored on different items than asked, or the prompt was chosen on
     items that are tested.
     """
@@ -93,6 +97,7 @@ def build_evaluation(
             for kind in kinds
         }
         | {kind: {"suites": [], "n": 0, "skipped": reason} for kind, reason in left_out.items()},
+        "probes": dict(probes or {}),
         "train": dict(train or {}),
     }
 

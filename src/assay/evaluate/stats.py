@@ -119,6 +119,38 @@ def compute_wilson_bounds(rate: float, n: float, *, z: float) -> tuple[float, fl
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
+def compute_upper_bound(num_events: int, n: int, *, confidence: float = 0.95) -> float:
+    """The exact one-sided upper bound of a rate of which `num_events` of `n` were seen.
+
+    The p at which so few events have probability 1 − confidence (Clopper and Pearson 1934): about
+    3/n for none at 95 %. Raises ValueError unless 0 ≤ num_events ≤ n and n ≥ 1.
+    """
+    if not 0 <= num_events <= n or n < 1:
+        raise ValueError(f"{num_events} of {n} is no count of events")
+    if num_events == n:
+        return 1.0
+    low, high = num_events / n, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        is_likely = _binomial_cdf(num_events, n, middle) > 1 - confidence
+        low, high = (middle, high) if is_likely else (low, middle)
+    return high
+
+
+def _binomial_cdf(k: int, n: int, p: float) -> float:
+    """P(X ≤ k) of n trials at rate p in (0, 1), summed from its logarithms."""
+    log_p, log_q = math.log(p), math.log1p(-p)
+    terms = (
+        math.lgamma(n + 1)
+        - math.lgamma(i + 1)
+        - math.lgamma(n - i + 1)
+        + i * log_p
+        + (n - i) * log_q
+        for i in range(k + 1)
+    )
+    return math.fsum(math.exp(term) for term in terms)
+
+
 def widen_equal(
     value: float, n: int, bounds: tuple[float, float], confidence: float
 ) -> tuple[float, float]:

@@ -6,14 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from assay.evaluate.items import Kind
-from assay.evaluate.suites import Suite, load_builtin_suite, load_suite, sample_suite
+from assay.evaluate.items import GUARDED, Kind
+from assay.evaluate.suites import (
+    Suite,
+    has_builtin_suite,
+    load_builtin_suite,
+    load_suite,
+    sample_suite,
+)
 from assay.models.base import TINY
 from assay.pipeline.gate import load_gate_policy
 from assay.pipeline.job import Job
 from assay.pipeline.measure import Answers, Examiner
 
-GUARDED: tuple[Kind, ...] = ("retention", "refusal", "over_refusal")
 MIN_BUILT_IN_TOKENS = 64
 """Every gold answer of the built-in suites fits into this, however short the task's own are."""
 NO_TEMPLATE = "The base has no chat template, so suites of chats were not asked."
@@ -44,7 +49,8 @@ def load_guards(job: Job) -> Guards:
     suites = [
         load_builtin_suite(kind, for_tiny=job.base.name == TINY)
         for kind in GUARDED
-        if levels.get(kind) != "off" and (kind != "retention" or job.base.name == TINY)
+        if levels.get(kind, "off") != "off"
+        and has_builtin_suite(kind, for_tiny=job.base.name == TINY)
     ]
     suites += [
         load_suite(job.base_dir / own.path, kind=own.kind, name=own.name, metric=own.metric)

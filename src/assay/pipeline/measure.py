@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from assay.data import Record
 from assay.errors import DataError
 from assay.evaluate.items import Item, Score, unscored
-from assay.evaluate.scorers import score_outputs
+from assay.evaluate.scorers import LIKELIHOOD_METRICS, score_outputs
 from assay.generate import Engine, Sampling
 from assay.pipeline.answers import Answer, ask
+from assay.pipeline.choices import score_by_choice
 from assay.pipeline.job import Job
 from assay.pipeline.perplexity import score_golds
 from assay.pipeline.prompts import Question, build_gold, build_prompt
@@ -73,7 +74,8 @@ class Examiner:
     ) -> Answers:
         """Ask every item and score the answers; `name` is the log's and the progress line's.
 
-        Items of metric perplexity are not asked: their gold answers are scored. An item whose
+        Items of metric perplexity are not asked: their gold answers are scored. Nor are items with
+        choices: the probability of each choice is. An item whose
         prompt alone leaves no room in the context has no score.
 
         Raises:
@@ -83,7 +85,9 @@ class Examiner:
             self.sampling, max_new_tokens=max_new_tokens or self.sampling.max_new_tokens
         )
         golds = [item for item in items if item.metric == "perplexity"]
-        asked = [item for item in items if item.metric != "perplexity"]
+        weighed = [item for item in items if item.metric in LIKELIHOOD_METRICS]
+        own = {item.id for item in (*golds, *weighed)}
+        asked = [item for item in items if item.id not in own]
         layout: dict[str, Any] = {
             "tokenizer": self.base.tokenizer,
             "shots": shots,
@@ -96,6 +100,8 @@ class Examiner:
         answers = self._ask(asked, questions, sampling, name)
         scores = self._score(asked, questions, answers)
         scores |= score_golds(self.engine, golds, gold_questions, context_len=self.base.context_len)
+        if weighed:
+            scores |= score_by_choice(self.engine, weighed, **layout)
         counts = {"num_ended_by_length": sum(a.ended_by_length for a in answers.values())}
         if shots:
             counts["num_fewer_shots"] = sum(

@@ -58,7 +58,7 @@ def build_prompt(
             ids = [*tokenizer.prefix_ids, *tokenizer.encode(_lay_out_text(item, examples))]
             stop_text = _separator(examples) if examples else ""
             return Question(ids, len(examples), stop_text=stop_text)
-        messages = _lay_out_messages(item, examples, system)
+        messages = build_messages(item, examples, system)
         return Question(render_prompt(tokenizer, messages, tools=item.tools), len(examples))
 
     return _drop_shots(render, _of_kind(item, shots), max_tokens=room)
@@ -85,7 +85,7 @@ def build_gold(
         elif item.rendering == "completion":
             found = render_completion(tokenizer, _lay_out_text(item, examples), answer)
         else:
-            before = _lay_out_messages(item, examples, system)
+            before = build_messages(item, examples, system)
             messages = [{**message, "weight": 0} for message in before]
             gold = item.reference if isinstance(item.reference, dict) else {"content": answer}
             messages.append({"role": "assistant", **gold, "weight": 1})
@@ -125,9 +125,8 @@ def _separator(shots: Sequence[Record]) -> str:
     return between
 
 
-def _lay_out_messages(
-    item: Item, shots: Sequence[Record], system: str | None
-) -> list[dict[str, Any]]:
+def build_messages(item: Item, shots: Sequence[Record], system: str | None) -> list[dict[str, Any]]:
+    """A chat's prompt, its examples as earlier turns; `system` takes the place of its own."""
     head = [m for m in item.messages if m["role"] in HEADS]
     turns = [m for m in item.messages if m["role"] not in HEADS]
     if system is not None:

@@ -11,10 +11,11 @@ from assay.evaluate.compare import Resampling, Scores
 from assay.evaluate.gates import Policy, decide_verdict
 from assay.evaluate.items import Item
 from assay.evaluate.log import Split, build_item_line
+from assay.evaluate.probes import Probed
 from assay.evaluate.report import MeasuredSuite, Validation, build_evaluation
 from assay.evaluate.suites import Suite
 from assay.pipeline.baseline import VALIDATION_NAME, Baseline, measure_baseline
-from assay.pipeline.gate import judge_run
+from assay.pipeline.gate import judge_run, load_gate_policy
 from assay.pipeline.guards import describe_decoding, measure_suites
 from assay.pipeline.job import Job
 from assay.pipeline.measure import Answers, build_examiner
@@ -22,6 +23,7 @@ from assay.pipeline.method import check_method
 from assay.pipeline.plan import check_device
 from assay.pipeline.precision import choose_precision
 from assay.pipeline.prepare import Prepared
+from assay.pipeline.probing import ask_of_run, run_probes, summarise_probes
 from assay.pipeline.publish import publish
 from assay.pipeline.questions import SUITE_NAME
 from assay.pipeline.sweep import describe_choice
@@ -47,6 +49,7 @@ class Measured:
     tuned_suites: dict[str, Answers]
     training: Training
     probe: Probe
+    probed: dict[str, Probed]
 
 
 def train_and_measure(job: Job, prepared: Prepared, *, resume: bool) -> Measured:
@@ -77,8 +80,15 @@ def train_and_measure(job: Job, prepared: Prepared, *, resume: bool) -> Measured
     tuned = examiner.measure(baseline.task.items, name=SUITE_NAME)
     tuned_suites = measure_suites(examiner, baseline.suites)
     samples = prepared.train_sequences[:INTEGRITY_SEQUENCES]
+    job.progress.stage("probe", "probe: what questions do not show")
+    probed = run_probes(
+        ask_of_run(job, prepared, engine, baseline.task.items),
+        load_gate_policy(job).list_probes(),
+        job.run.probes,
+        tuned=job.tuned_folder,
+    )
     probe = take_probe(engine.model, [s.input_ids for s in samples])
-    return Measured(baseline, tuned, tuned_validation, tuned_suites, training, probe)
+    return Measured(baseline, tuned, tuned_validation, tuned_suites, training, probe, probed)
 
 
 def finish(job: Job, measured: Measured, policy: Policy) -> RunOutcome:
@@ -115,12 +125,14 @@ def _evaluate(job: Job, measured: Measured, *, confidence: float) -> dict[str, A
         prompting=baseline.prompting,
         validation=validation if baseline.validation else None,
     )
+    resampling = Resampling(confidence=confidence, seed=job.recipe.seed)
     return build_evaluation(
         [task, *guards],
         decoding=describe_decoding(job),
         train=measured.training.to_dict() | describe_choice(job),
         skipped=baseline.skipped,
-        resampling=Resampling(confidence=confidence, seed=job.recipe.seed),
+        resampling=resampling,
+        probes=summarise_probes(measured.probed, resampling),
     )
 
 

@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from assay.evaluate.items import name_shots, order_variants
+from assay.evaluate.items import KINDS, name_shots, order_variants
 from assay.runs.values import dig, mapping, number, sequence, text
 
 ARMS = ("base", "prompted", "tuned")
 ARM_LABELS = {"base": "Base", "prompted": "Prompted", "tuned": "Tuned"}
 CHOSEN = "chosen on validation"
 _TITLES = {"base": "base, zero-shot", "tuned": "tuned"}
-_KIND_ORDER = {"task": 0, "retention": 1, "refusal": 2, "over_refusal": 3}
+_KIND_ORDER: dict[str, int] = {kind: place for place, kind in enumerate(KINDS)}
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,10 @@ KIND_LABELS = {
     "retention": "general skills kept",
     "refusal": "harmful requests refused",
     "over_refusal": "harmless requests answered",
+    "character": "character kept",
+    "honesty": "honest answers",
+    "fairness": "fair answers",
+    "tools": "tools used rightly",
 }
 STATUS_LABELS = {
     "released": "Released",

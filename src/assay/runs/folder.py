@@ -138,6 +138,11 @@ class RunFolder:
         return self.path / "evaluation" / "items.jsonl"
 
     @property
+    def probes(self) -> Path:
+        """A summary and a file of readings of each probe."""
+        return self.path / "evaluation" / "probes"
+
+    @property
     def verdict(self) -> Path:
         return self.path / "verdict.json"
 

@@ -22,6 +22,9 @@ METRICS = (
 )
 """Metrics by name; any other value must be `path/to/file.py:function`."""
 
+CHOICE_METRICS = ("choice", "choice_norm", "mass")
+"""Metrics of a suite whose rows have choices, which are weighed by probability."""
+
 METRICS_TEXT = f"{', '.join(METRICS)}, or path/to/file.py:function"
 
 
@@ -43,11 +46,13 @@ class SuiteConfig(Section):
     metric: str = setting(
         "auto",
         "How an answer is scored.",
-        allowed=METRICS_TEXT,
+        allowed=f"{', '.join(CHOICE_METRICS)}, {METRICS_TEXT}",
         reason="recognised from the reference answers",
         min_length=1,
     )
-    kind: Literal["retention", "refusal", "over_refusal"] = setting(
+    kind: Literal[
+        "retention", "refusal", "over_refusal", "character", "honesty", "fairness", "tools"
+    ] = setting(
         "retention",
         "What the suite guards, and so which gate reads it.",
         reason="most suites ask what the base could do before",

@@ -16,10 +16,11 @@ from assay.evaluate.gates.overfit import judge_overfit
 from assay.evaluate.gates.per_suite import adjust_holm, judge_suites
 from assay.evaluate.gates.policy import GATES, Level, Policy, Thresholds, override_thresholds
 from assay.evaluate.gates.policy_file import BUILT_IN, load_policy
+from assay.evaluate.gates.probe_gate import PROBE_GATES, ProbeGate
+from assay.evaluate.gates.probes import judge_probe
 from assay.evaluate.gates.result import GateResult, Outcome
 from assay.evaluate.gates.verdict import Verdict, decide_verdict
-
-_NO_LOSS_KINDS = ("retention", "refusal", "over_refusal")
+from assay.evaluate.items import GUARDED
 
 
 def evaluate_gates(
@@ -35,9 +36,7 @@ def evaluate_gates(
     for gate in GATES:
         level = policy.levels.get(gate, "off")
         if level != "off":
-            results += _judge(
-                gate, evaluation, integrity, policy.thresholds, required=level == "required"
-            )
+            results += _judge(gate, evaluation, integrity, policy, required=level == "required")
     return results
 
 
@@ -45,10 +44,15 @@ def _judge(
     gate: str,
     evaluation: Mapping[str, Any],
     integrity: Mapping[str, Any],
-    thresholds: Thresholds,
+    policy: Policy,
     *,
     required: bool,
 ) -> list[GateResult]:
+    thresholds = policy.thresholds
+    if gate in policy.probe_gates:
+        found = evaluation.get("probes", {}).get(policy.probe_gates[gate].probe)
+        read = policy.probe_gates[gate]
+        return [judge_probe(gate, read, found, required=required, thresholds=thresholds)]
     if gate == "data":
         findings = evaluation.get("data", {})
         return [judge_data(findings, required=required, thresholds=thresholds)]
@@ -57,7 +61,7 @@ def _judge(
     if gate == "overfit":
         train = evaluation.get("train")
         return [judge_overfit(train, required=required, thresholds=thresholds)]
-    if gate in _NO_LOSS_KINDS:
+    if gate in GUARDED:
         pooled = evaluation.get("pooled", {}).get(gate)
         suites = _suites_of_kind(evaluation, gate)
         results = [judge_no_loss(gate, pooled, required=required, thresholds=thresholds)]
@@ -94,10 +98,12 @@ def _suites_of_kind(evaluation: Mapping[str, Any], kind: str) -> dict[str, Any]:
 __all__ = [
     "BUILT_IN",
     "GATES",
+    "PROBE_GATES",
     "GateResult",
     "Level",
     "Outcome",
     "Policy",
+    "ProbeGate",
     "Thresholds",
     "Verdict",
     "adjust_holm",
@@ -109,6 +115,7 @@ __all__ = [
     "judge_integrity",
     "judge_no_loss",
     "judge_overfit",
+    "judge_probe",
     "judge_suites",
     "load_policy",
     "override_thresholds",

@@ -1,4 +1,4 @@
-"""Gates that ask for no loss: retention, refusal and over-refusal, tuned against base.
+"""Gates that ask for no loss of what the base could do, one a kind: tuned against base.
 
 The rule, with d the mean difference tuned − base, [low, high] its interval and m the margin:
 
@@ -44,6 +44,10 @@ NOUNS = {
     "retention": "general skill",
     "refusal": "refusal of requests that ought to be refused",
     "over_refusal": "answering of harmless requests",
+    "character": "keeping its character",
+    "honesty": "honesty",
+    "fairness": "fairness",
+    "tools": "use of tools",
 }
 
 

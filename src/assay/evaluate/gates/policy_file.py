@@ -1,12 +1,14 @@
 """Reads a policy by name or from a YAML file, every mistake located; it judges nothing.
 
 A policy file has ``extends`` (a built-in's name, "standard" when left out), ``gates`` (name:
-required | advisory | off) and ``thresholds`` (name: number). What it leaves out stays as in the
-policy that it extends.
+required | advisory | off) and ``thresholds`` (name: number). A gate that reads a probe may be a
+block of ``level``, ``bound`` and ``min_items``. What it leaves out stays as in the policy that it
+extends.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -23,8 +25,11 @@ from assay.evaluate.gates.policy import (
     describe_unknown,
     find_threshold_problem,
 )
+from assay.evaluate.gates.probe_gate import PROBE_GATES, ProbeGate
 
 BUILT_IN = ("minimal", "standard", "strict")
+BLOCK_KEYS = ("level", "bound", "min_items")
+_BLOCK_RANGES = {"bound": (0.0, 1e6), "min_items": (1, 1e6)}
 _FOLDER = Path(__file__).parent / "policies"
 
 
@@ -61,6 +66,8 @@ def _read_policy(name: str, path: Path) -> Policy:
             problems.append(_at(node, Problem(got="an unknown key", allowed=allowed, key=key)))
     parent = _read_parent(blocks.get("extends"), path, problems)
     levels = _read_levels(blocks.get("gates"), problems)
+    probe_gates = dict(parent.probe_gates if parent else PROBE_GATES)
+    probe_gates |= _read_probe_gates(blocks.get("gates"), probe_gates, problems)
     changes = _read_thresholds(blocks.get("thresholds"), problems)
     levels = {**(parent.levels if parent else dict.fromkeys(GATES, "off")), **levels}
     if "required" not in levels.values() and not problems:
@@ -70,7 +77,7 @@ def _read_policy(name: str, path: Path) -> Policy:
     if problems:
         raise ConfigError(problems)
     base = parent.thresholds if parent else Thresholds()
-    return Policy(name, levels, change_thresholds(base, changes))
+    return Policy(name, levels, change_thresholds(base, changes), probe_gates)
 
 
 def _read_text(path: Path) -> str:
@@ -96,6 +103,8 @@ def _read_parent(node: Node | None, path: Path, problems: list[Problem]) -> Poli
 def _read_levels(node: Node | None, problems: list[Problem]) -> dict[str, Level]:
     levels: dict[str, Level] = {}
     for name, child in _entries(node, "gates", problems):
+        if name in PROBE_GATES and isinstance(child.value, dict):
+            child = child.value.get("level", Node("required", child.place, child.key_place))
         level = LEVELS.get(child.value) if isinstance(child.value, str) else None
         if name not in GATES:
             problems.append(_at(child, describe_unknown(name, GATES, key=f"gates.{name}")))
@@ -105,6 +114,36 @@ def _read_levels(node: Node | None, problems: list[Problem]) -> dict[str, Level]
         else:
             levels[name] = level
     return levels
+
+
+def _read_probe_gates(
+    node: Node | None, known: Mapping[str, ProbeGate], problems: list[Problem]
+) -> dict[str, ProbeGate]:
+    """The gates of probes whose bound or fewest readings a block changes."""
+    found: dict[str, ProbeGate] = {}
+    for name, child in _entries(node, "gates", []):
+        if name not in known or not isinstance(child.value, dict):
+            continue
+        changes = {}
+        for key, value in child.value.items():
+            place = f"gates.{name}.{key}"
+            if key == "level":
+                continue
+            if key not in _BLOCK_RANGES:
+                problems.append(_at(value, describe_unknown(key, BLOCK_KEYS, key=place)))
+            elif problem := _find_number_problem(value.value, _BLOCK_RANGES[key], key=place):
+                problems.append(_at(value, problem))
+            else:
+                changes[key] = value.value
+        found[name] = replace(known[name], **changes)
+    return found
+
+
+def _find_number_problem(value: object, span: tuple[float, float], *, key: str) -> Problem | None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if number and span[0] <= float(str(value)) <= span[1]:
+        return None
+    return Problem(got=repr(value), allowed=f"a number from {span[0]:g} to {span[1]:g}", key=key)
 
 
 def _read_thresholds(node: Node | None, problems: list[Problem]) -> dict[str, float]:

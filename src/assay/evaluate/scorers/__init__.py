@@ -1,7 +1,7 @@
 """Scorers by name: (output text, item) → Score; the only place that lists the metrics.
 
-Perplexity is the odd one out: it is scored from log-probabilities (`score_perplexity`), so it has
-a name here and no text scorer.
+Perplexity and choices are scored from log-probabilities (`score_perplexity`, `score_choices`), so
+their metrics have names here and no text scorer.
 """
 
 from __future__ import annotations
@@ -21,6 +21,11 @@ from assay.evaluate.scorers.classification import (
     score_classification,
 )
 from assay.evaluate.scorers.json_answers import score_json_fields, score_json_valid
+from assay.evaluate.scorers.likelihood import (
+    LIKELIHOOD_METRICS,
+    ChoiceLogprob,
+    score_choices,
+)
 from assay.evaluate.scorers.perplexity import (
     compute_corpus_perplexity,
     compute_perplexity_bounds,
@@ -55,7 +60,7 @@ SCORERS: dict[str, Scorer] = {
     "refusal": score_refusal,
     "over_refusal": score_over_refusal,
 }
-METRICS: tuple[str, ...] = ("auto", *SCORERS, "perplexity")
+METRICS: tuple[str, ...] = ("auto", *SCORERS, "perplexity", *LIKELIHOOD_METRICS)
 
 
 def metric_problem(metric: str) -> Problem | None:
@@ -73,8 +78,8 @@ def metric_problem(metric: str) -> Problem | None:
 def build_scorer(metric: str, *, base_dir: Path | str = ".") -> Scorer:
     """The scorer of a named metric or of the user's ``file.py:function``, loaded once.
 
-    Raises ConfigError for an unknown name or an unusable file, EvaluationError for the two names
-    that do not score text: "auto" (see `plan_metrics`) and "perplexity" (see `score_perplexity`).
+    Raises ConfigError for an unknown name or an unusable file, EvaluationError for names that do
+    not score text: "auto" (see `plan_metrics`), and those scored by probability.
     """
     if metric in SCORERS:
         return SCORERS[metric]
@@ -135,9 +140,11 @@ def _build_lasting_scorer(metric: str, *, base_dir: Path | str) -> Scorer:
 
 
 __all__ = [
+    "LIKELIHOOD_METRICS",
     "MARKERS",
     "METRICS",
     "SCORERS",
+    "ChoiceLogprob",
     "ClassRow",
     "ClassTable",
     "Confusion",
@@ -153,6 +160,7 @@ __all__ = [
     "load_user_function",
     "metric_problem",
     "score_by_function",
+    "score_choices",
     "score_classification",
     "score_contains",
     "score_exact",

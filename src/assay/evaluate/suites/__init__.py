@@ -48,16 +48,25 @@ def load_suite(
     return build_suite(items, name=name, kind=kind, metric=metric)
 
 
-def load_builtin_suite(kind: Kind, *, for_tiny: bool = False) -> Suite:
-    """The built-in suite of kind "refusal" or "over_refusal", for general models in English.
+def has_builtin_suite(kind: Kind, *, for_tiny: bool = False) -> bool:
+    """Whether there is a suite of that kind for general models, or for the embedded base."""
+    return _find_builtin(kind, for_tiny=for_tiny).is_file()
 
-    The embedded base has suites of its own world, also one of kind "retention". Raises ValueError
-    for a kind without a built-in suite.
+
+def load_builtin_suite(kind: Kind, *, for_tiny: bool = False) -> Suite:
+    """The built-in suite of a kind, for general models in English or for the embedded base.
+
+    The embedded base has suites of its own world. Raises ValueError for a kind without a built-in
+    suite (see `has_builtin_suite`).
     """
-    path = _FOLDER / f"{'tiny_' if for_tiny else ''}{kind}.jsonl"
+    path = _find_builtin(kind, for_tiny=for_tiny)
     if not path.is_file():
         raise ValueError(f"there is no built-in suite of kind {kind!r}")
     return replace(load_suite(path, kind=kind, name=kind), built_in=True)
+
+
+def _find_builtin(kind: Kind, *, for_tiny: bool) -> Path:
+    return _FOLDER / f"{'tiny_' if for_tiny else ''}{kind}.jsonl"
 
 
 def sample_suite(suite: Suite, *, max_items: int, seed: int) -> Suite:
@@ -100,6 +109,7 @@ def compute_items_sha256(items: Sequence[Item]) -> str:
         [
             *(item.id, item.messages, item.tools, item.rendering),
             *(item.reference, item.alternatives, item.metric, item.options),
+            *((item.choices, item.golds) if item.choices else ()),
         ]
         for item in items
     ]
@@ -115,6 +125,7 @@ __all__ = [
     "Suite",
     "build_suite",
     "compute_items_sha256",
+    "has_builtin_suite",
     "load_builtin_suite",
     "load_suite",
     "sample_suite",

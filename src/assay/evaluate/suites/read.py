@@ -2,7 +2,9 @@
 
 A row is ``{"prompt" or "messages": …, "answer" | "answers" | "reference": …}`` with, as wanted,
 ``id, metric, kind, system, tools, group, category, refusal_markers, extra``. `messages` may end
-with the gold answer instead. Rows of kind refusal and over_refusal need no answer. A row
+with the gold answer instead. Rows of kind refusal and over_refusal need no answer. A row with
+``"choices": [text, …], "golds": [place, …]`` is scored by probability and needs none either;
+without a prompt its choices are whole texts. A row
 ``{"prompt": …, "completion": …}`` is raw text, as it is in data files: no template touches it.
 """
 

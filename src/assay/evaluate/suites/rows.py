@@ -7,12 +7,12 @@ from difflib import get_close_matches
 from typing import Any
 
 from assay.errors import Problem
-from assay.evaluate.items import KINDS, OPTIONS, Item, Reference
+from assay.evaluate.items import KINDS, OPTIONS, Item, Reference, Rendering
 from assay.evaluate.scorers import metric_problem
 
 KEYS = (
     "id", "kind", "metric", "prompt", "system", "messages", "tools", "reference", "answer",
-    "answers", "completion", "group", "category", "extra", "refusal_markers",
+    "answers", "completion", "choices", "golds", "group", "category", "extra", "refusal_markers",
 )  # fmt: skip
 ROLES = ("system", "developer", "user", "assistant", "tool")
 _ANSWER_KEYS = ("reference", "answer", "completion")
@@ -21,7 +21,7 @@ _NOT_WITH_COMPLETION = ("messages", "system", "tools")
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "id": (str, int), "kind": str, "metric": str, "prompt": str, "system": str, "messages": list,
     "tools": list, "reference": (str, dict), "answer": str, "answers": list,
-    "completion": str, "group": str,
+    "completion": str, "choices": list, "golds": list, "group": str,
     "category": str, "extra": dict, "refusal_markers": list,
 }  # fmt: skip
 
@@ -30,8 +30,8 @@ def find_row_problems(row: Mapping[str, Any], *, kind: str) -> list[Problem]:
     """Every mistake of one row of a suite of `kind`, without a place: the reader knows it."""
     found = [*_key_problems(row), *_type_problems(row)]
     if not found:
-        found = [*_prompt_problems(row), *_name_problems(row, kind)]
-        needs_answer = kind in ("task", "retention")
+        found = [*_prompt_problems(row), *_choice_problems(row), *_name_problems(row, kind)]
+        needs_answer = kind not in ("refusal", "over_refusal") and "choices" not in row
         if needs_answer and not found and not _split_row(row)[1]:
             do = (
                 "add `answer`, `answers`, `completion` or `reference`, or end `messages` with the"
@@ -57,8 +57,10 @@ def build_item(row: Mapping[str, Any], *, suite: str, number: int) -> Item:
         group=row.get("group"),
         suite=suite,
         extra=extra,
-        rendering="completion" if "completion" in row else "chat",
+        rendering=_choose_rendering(row),
         options=options,
+        choices=tuple(row.get("choices", ())),
+        golds=tuple(row.get("golds", ())),
     )
 
 
@@ -67,6 +69,8 @@ def _split_row(row: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[Refer
     system = [{"role": "system", "content": row["system"]}] if "system" in row else []
     if "prompt" in row:
         messages = [*system, {"role": "user", "content": row["prompt"]}]
+    elif _is_text(row):
+        return [], []
     else:
         messages = [*system, *row["messages"]]
     golds: list[Reference] = [row[key] for key in _ANSWER_KEYS if key in row]
@@ -106,6 +110,8 @@ def _prompt_problems(row: Mapping[str, Any]) -> list[Problem]:
             do = f"write `answer` instead of `completion`, or remove `{key}`"
             got = f"a prompt/completion row with {key}"
             return [Problem(got=got, allowed="raw text alone", do=do, key=key)]
+    if _is_text(row):
+        return []
     if ("prompt" in row) == ("messages" in row):
         got = "both prompt and messages" if "prompt" in row else "no prompt"
         return [Problem(got=got, allowed="either `prompt` or `messages`")]
@@ -119,6 +125,31 @@ def _prompt_problems(row: Mapping[str, Any]) -> list[Problem]:
     if not any(message["role"] == "user" for message in messages):
         return [Problem(got="no user message", do="add what the user asks", key="messages")]
     return []
+
+
+def _choice_problems(row: Mapping[str, Any]) -> list[Problem]:
+    if "choices" not in row:
+        missing = Problem(got="golds without choices", do="add what they are of", key="golds")
+        return [missing] if "golds" in row else []
+    choices, golds = row["choices"], row.get("golds", [])
+    if len(choices) < 2 or not all(isinstance(choice, str) and choice for choice in choices):
+        return [Problem(got="choices", allowed="at least two texts", key="choices")]
+    places = [place for place in golds if type(place) is int and 0 <= place < len(choices)]
+    if not 0 < len(set(golds)) < len(choices) or len(places) != len(golds):
+        allowed = f"places from 0 to {len(choices) - 1}, at least one and not all"
+        return [Problem(got=repr(golds), allowed=allowed, do="say which are right", key="golds")]
+    return []
+
+
+def _is_text(row: Mapping[str, Any]) -> bool:
+    """Whether whole texts are compared, without any prompt."""
+    return "choices" in row and not row.keys() & {"prompt", "messages", "system", "tools"}
+
+
+def _choose_rendering(row: Mapping[str, Any]) -> Rendering:
+    if _is_text(row):
+        return "text"
+    return "completion" if "completion" in row else "chat"
 
 
 def _name_problems(row: Mapping[str, Any], kind: str) -> list[Problem]:

@@ -1,0 +1,148 @@
+"""Gates on what probes read: no loss, no event, or a statistic within its bound.
+
+A gate of a probe is data: which probe, which of three tests, its bound and the fewest readings.
+
+* ``no_loss``: readings are scores, judged by the rule of `no_loss`; `bound` is the margin.
+* ``no_event``: a reading of 1 is a bad event. Fails when the tuned model has more than `bound`
+  events where the base has none; else passes from `min_items` readings on. None in n says that the
+  rate is below about 3/n at 95 %, which the reason states.
+* ``at_most``: the probe's statistic, or else the mean of tuned − base, is at most `bound`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from assay.evaluate.gates.no_loss import decide_no_loss
+from assay.evaluate.gates.policy import Thresholds
+from assay.evaluate.gates.probe_gate import ProbeGate, Test
+from assay.evaluate.gates.result import (
+    Gap,
+    GateResult,
+    describe_difference,
+    find_gap,
+    is_finite,
+    not_measured,
+    result_from,
+)
+
+
+def judge_probe(
+    name: str,
+    gate: ProbeGate,
+    summary: Mapping[str, Any] | None,
+    *,
+    required: bool,
+    thresholds: Thresholds,
+) -> GateResult:
+    """The gate's outcome from its probe's part of evaluation.json (see `summarise_probe`).
+
+    What does not apply to a model (it has no tools) is shown and holds nothing.
+    """
+    if not summary:
+        reason = f"The probe {gate.probe} was not run."
+        return not_measured(name, Gap("missing", reason), required=required)
+    if summary.get("not_measured"):
+        code = "not_applicable" if summary.get("not_applicable") else "missing"
+        gap = Gap(code, str(summary["not_measured"]), summary.get("n"))
+        return not_measured(name, gap, required=required and code == "missing")
+    return _JUDGES[gate.test](name, gate, summary, required, thresholds)
+
+
+def _judge_no_loss(
+    name: str, gate: ProbeGate, summary: Mapping[str, Any], required: bool, thresholds: Thresholds
+) -> GateResult:
+    comparison = summary["comparisons"]["tuned_vs_base"]
+    gap = find_gap(comparison, replace(thresholds, min_items=gate.min_items))
+    if gap is not None:
+        return not_measured(name, gap, required=required)
+    outcome = decide_no_loss(comparison["difference"], comparison["low"], margin=gate.bound)
+    told = {
+        "pass": "No loss of",
+        "fail": "A loss of",
+        "not_measured": "Too imprecise to exclude a loss of",
+    }
+    numbers = f"{describe_difference(comparison)}, margin {gate.bound:g}"
+    return result_from(
+        name,
+        comparison,
+        outcome,
+        required=required,
+        threshold=-gate.bound,
+        reason=f"{told[outcome]} {gate.noun}: {numbers}.",
+        code="imprecise" if outcome == "not_measured" else "",
+    )
+
+
+def _judge_no_event(
+    name: str, gate: ProbeGate, summary: Mapping[str, Any], required: bool, thresholds: Thresholds
+) -> GateResult:
+    events = summary.get("events") or {}
+    if not events:
+        gap = Gap("missing", "No reading says whether an event happened.", summary.get("n"))
+        return not_measured(name, gap, required=required)
+    n, new, upper = int(events["n"]), int(events["new"]), float(events["upper"])
+    fails = new > gate.bound
+    hidden = _find_event_gap(summary, gate, thresholds, n)
+    if hidden is not None and not fails:
+        return not_measured(name, hidden, required=required)
+    confidence = f"{100 * thresholds.confidence:g} %"
+    seen = f"{new} of {n} where the base has none" if new else f"none in {n}"
+    bounded = f"at {confidence} confidence its rate is below {100 * upper:.2g} %"
+    return GateResult(
+        name,
+        "fail" if fails else "pass",
+        required,
+        f"{gate.noun[0].upper()}{gate.noun[1:]}: {seen}; {bounded}.",
+        statistic=new / n,
+        interval=(0.0, upper),
+        threshold=gate.bound / n,
+        n=n,
+    )
+
+
+def _find_event_gap(
+    summary: Mapping[str, Any], gate: ProbeGate, thresholds: Thresholds, n: int
+) -> Gap | None:
+    unscored = int(summary.get("num_unscored") or 0)
+    if n < gate.min_items:
+        reason = f"Only {n} were looked at; the policy asks for {gate.min_items}."
+        return Gap("too_few_items", reason, n)
+    if unscored > thresholds.max_unscored_ratio * (n + unscored):
+        reason = f"{unscored} of {n + unscored} could not be scored and could hide an event."
+        return Gap("unscored", reason, n)
+    return None
+
+
+def _judge_at_most(
+    name: str, gate: ProbeGate, summary: Mapping[str, Any], required: bool, thresholds: Thresholds
+) -> GateResult:
+    value = summary.get("statistic")
+    if value is None:
+        value = summary["comparisons"]["tuned_vs_base"].get("difference")
+    n = int(summary.get("n") or 0)
+    if not is_finite(value):
+        return not_measured(
+            name, Gap("missing", "There is no finite statistic.", n), required=required
+        )
+    if n < gate.min_items:
+        reason = f"Only {n} were looked at; the policy asks for {gate.min_items}."
+        return not_measured(name, Gap("too_few_items", reason, n), required=required)
+    passed = value <= gate.bound
+    compared = "at most" if passed else "above"
+    return GateResult(
+        name,
+        "pass" if passed else "fail",
+        required,
+        f"{gate.noun[0].upper()}{gate.noun[1:]}: {value:.3g} over {n}, {compared} {gate.bound:g}.",
+        statistic=float(value),
+        threshold=gate.bound,
+        n=n,
+    )
+
+
+_JUDGES: Mapping[
+    Test, Callable[[str, ProbeGate, Mapping[str, Any], bool, Thresholds], GateResult]
+] = {"no_loss": _judge_no_loss, "no_event": _judge_no_event, "at_most": _judge_at_most}

@@ -1,0 +1,84 @@
+"""Scores items by the probability that a model gives to each of their choices; it asks nothing.
+
+A choice stands where the answer of a chat begins, without a stop token. After raw text prompt and
+choice are encoded together, as lm-evaluation-harness does, so that a word on their border is what
+the tokenizer makes of it; blanks at the prompt's end belong to the choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from assay.chat import ChatTokenizer, render_prompt
+from assay.data import Record
+from assay.evaluate.items import Item, Score, unscored
+from assay.evaluate.scorers import ChoiceLogprob, score_choices
+from assay.generate import Engine
+from assay.pipeline.prompts import build_messages
+from assay.pipeline.questions import text_of
+
+Weighed = tuple[list[int], list[float]]
+
+
+def score_by_choice(
+    engine: Engine,
+    items: Sequence[Item],
+    tokenizer: ChatTokenizer,
+    *,
+    shots: Sequence[Record] = (),
+    system: str | None = None,
+    context_len: int,
+) -> dict[str, Score]:
+    """Scores by item id; an item of which a choice does not fit into the context is unscored."""
+    scores: dict[str, Score] = {}
+    sequences: list[Weighed] = []
+    owners: list[Item] = []
+    for item in items:
+        found = build_choices(item, tokenizer, shots=shots, system=system)
+        longest = max((len(ids) for ids, _ in found), default=0)
+        if longest > context_len:
+            reason = f"prompt and choice have {longest} tokens, more than the context"
+            scores[item.id] = unscored(item.metric, f"{reason} of {context_len}")
+            continue
+        sequences += found
+        owners += [item] * len(found)
+    pairs = zip(owners, engine.score(sequences), strict=True)
+    for _, group in groupby(pairs, key=lambda pair: pair[0].id):
+        own = list(group)
+        logprobs = [ChoiceLogprob(one.sum_logprob, round(one.weight)) for _, one in own]
+        scores[own[0][0].id] = score_choices(own[0][0], logprobs)
+    return scores
+
+
+def build_choices(
+    item: Item,
+    tokenizer: ChatTokenizer,
+    *,
+    shots: Sequence[Record] = (),
+    system: str | None = None,
+) -> list[Weighed]:
+    """The token ids of prompt and choice, with weight 1 on the choice's, for every choice."""
+    if item.rendering == "chat":
+        messages = build_messages(item, shots, system)
+        prompt = render_prompt(tokenizer, messages, tools=item.tools)
+        return [_weigh(prompt, tokenizer.encode(choice)) for choice in item.choices]
+    text = text_of(item.messages[-1]) if item.messages else ""
+    return [_encode_pair(tokenizer, text, choice) for choice in item.choices]
+
+
+def _encode_pair(tokenizer: ChatTokenizer, text: str, choice: str) -> Weighed:
+    stripped = text.rstrip()
+    choice = text[len(stripped) :] + choice
+    before = tokenizer.encode(stripped)
+    after = tokenizer.encode(stripped + choice)[len(before) :]
+    return _weigh([*(tokenizer.prefix_ids or _any_start(tokenizer)), *before], after)
+
+
+def _any_start(tokenizer: ChatTokenizer) -> list[int]:
+    """The first token has a probability only after another: the stop token, where none begins."""
+    return list(tokenizer.eos_ids[:1])
+
+
+def _weigh(prompt: list[int], choice: list[int]) -> Weighed:
+    return [*prompt, *choice], [0.0] * len(prompt) + [1.0] * len(choice)
