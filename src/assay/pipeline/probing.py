@@ -105,7 +105,7 @@ def _write(
 @contextmanager
 def as_base(engine: LocalEngine, base: BaseFiles, *, whole: bool) -> Iterator[None]:
     """`engine` answers as the base for a while: adapters off, or (`whole`) its own weights."""
-    from assay.defend.anchor import adapters_off
+    from assay.models.as_base import adapters_off
     from assay.models.base import load_model
 
     if not whole:
