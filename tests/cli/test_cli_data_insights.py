@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from assay.cli.data_asked import read_given
 from assay.cli.data_insights import render_insights
-from assay.cli.data_sources import read_given
 from assay.errors import UsageError
 
 

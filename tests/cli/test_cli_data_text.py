@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from assay.cli import main
-from assay.cli.data_sources import read_asked
+from assay.cli.data_asked import read_asked
 from assay.cli.data_text import Style, render_checked, show_plain
 from assay.data.curate import check_parts
 from assay.data.curate.finding import Finding, Span
@@ -29,7 +29,7 @@ def chat(user: str, answer: str) -> dict[str, Any]:
 def render(folder: Path, rows: list[dict[str, Any]], style: Style, **more: Any) -> str:
     path = folder / "rows.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    asked = read_asked([str(path)], None, None, None, None, more.pop("accept", None))
+    asked = read_asked([str(path)], accept=more.pop("accept", None))
     checked = check_parts(asked.parts, base_dir=asked.base_dir, settings=asked.settings)
     return render_checked(checked, asked=asked, style=style, **more)
 
@@ -77,7 +77,7 @@ def test_every_rule_has_an_example_before_one_has_its_second(tmp_path: Path) -> 
     rows += [chat("which?", CONNECTION), chat("so?", "The cafÃ© is in the â€œoldâ€\x9d town.")]
     path = tmp_path / "rows.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    asked = read_asked([str(path)], None, None, None, None, None)
+    asked = read_asked([str(path)])
     worst = pick_findings(check_parts(asked.parts, base_dir=asked.base_dir), most=8)
     assert worst[0].rule == "connection_string"
     warnings = [one.rule for one in worst if one.severity == "warning"]

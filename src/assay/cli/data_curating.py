@@ -6,16 +6,17 @@ from typing import Annotated
 
 import typer
 
-from assay.cli.data_sources import (
+from assay.cli.data_asked import read_asked, read_given
+from assay.cli.data_options import (
     AcceptOption,
     BaseOption,
+    ColumnOption,
     FilesArgument,
+    FormatOption,
     RuleOption,
     SuiteOption,
     TestOption,
     ValidationOption,
-    read_asked,
-    read_given,
 )
 from assay.cli.output import JsonFlag, print_result
 
@@ -45,6 +46,8 @@ def curate(
     validation: ValidationOption = None,
     test: TestOption = None,
     suite: SuiteOption = None,
+    data_format: FormatOption = "auto",
+    columns: ColumnOption = None,
     rule: RuleOption = None,
     accept: AcceptOption = None,
     base: BaseOption = None,
@@ -69,7 +72,16 @@ def curate(
     from assay.pipeline.data_page import write_version_page
 
     check_out_file(dry_run, option="--dry-run")
-    asked = read_asked(files, validation, test, suite, rule, accept)
+    asked = read_asked(
+        files,
+        validation=validation,
+        test=test,
+        suite=suite,
+        rule=rule,
+        accept=accept,
+        data_format=data_format,
+        columns=columns,
+    )
     given = read_given(base or asked.base)
     with open_progress(as_json=as_json) as progress:
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from assay.cli.data_options import ColumnOption, FormatOption
 from assay.cli.output import JsonFlag, print_result
 
 if TYPE_CHECKING:
@@ -18,13 +19,8 @@ _WIDE, _HIGH = 48, 9
 def curve(
     files: Annotated[list[str], typer.Argument(metavar="FILE…", help="Rows to learn from.")],
     base: Annotated[str, typer.Option(help="A base (tiny, a folder or a Hub id).")] = "tiny",
-    data_format: Annotated[
-        str, typer.Option("--format", help="The shape of a row; see data.train.format.")
-    ] = "auto",
-    columns: Annotated[
-        list[str] | None,
-        typer.Option("--column", metavar="FIELD=COLUMN", help="A field's column; repeatable."),
-    ] = None,
+    data_format: FormatOption = "auto",
+    columns: ColumnOption = None,
     max_rows: Annotated[
         int, typer.Option(min=50, help="Most rows, drawn by seed; shares are of these.")
     ] = 1_000,

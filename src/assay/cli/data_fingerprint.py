@@ -6,13 +6,16 @@ from typing import Annotated
 
 import typer
 
-from assay.cli.data_sources import FilesArgument, read_asked
+from assay.cli.data_asked import read_asked
+from assay.cli.data_options import ColumnOption, FilesArgument, FormatOption
 from assay.cli.output import JsonFlag, print_result
 
 
 def fingerprint(
     files: FilesArgument,
     out: Annotated[str, typer.Option(help="File of numbers, .npz; for --suite of data check.")],
+    data_format: FormatOption = "auto",
+    columns: ColumnOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Keep what tells whether rows of FILE were trained on, without a word of them.
@@ -27,7 +30,7 @@ def fingerprint(
 
     if not out.endswith(ENDING):
         raise UsageError(Problem(out, f"a name that ends in {ENDING}", "rename it", key="--out"))
-    asked = read_asked(files, None, None, None, None, None)
+    asked = read_asked(files, data_format=data_format, columns=columns)
     sources = {"suite": asked.parts["train"]}
     num_rows = make_fingerprint(cut_parts(sources, base_dir=asked.base_dir), Path(out))
     text = f"{num_rows:,} rows in {out}; look for them with: assay data check FILE --suite {out}"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from assay.cli.data_options import ColumnOption, FormatOption
 from assay.cli.output import JsonFlag, RootOption, print_result
 
 if TYPE_CHECKING:
@@ -19,13 +20,8 @@ def formats(
     base: Annotated[
         str, typer.Option(help="A base (tiny, a folder or a Hub id), or a run.")
     ] = "tiny",
-    data_format: Annotated[
-        str, typer.Option("--format", help="The shape of a row; see data.train.format.")
-    ] = "auto",
-    columns: Annotated[
-        list[str] | None,
-        typer.Option("--column", metavar="FIELD=COLUMN", help="A field's column; repeatable."),
-    ] = None,
+    data_format: FormatOption = "auto",
+    columns: ColumnOption = None,
     max_rows: Annotated[int, typer.Option(min=8, help="Most rows, drawn by seed.")] = 64,
     seed: Annotated[int, typer.Option(help="Seed of the rows that are drawn.")] = 0,
     root: RootOption = "runs",

@@ -6,15 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from assay.cli.data_sources import FilesArgument, read_asked
+from assay.cli.data_asked import read_asked
+from assay.cli.data_options import ColumnOption, FilesArgument, FormatOption
 from assay.cli.output import JsonFlag, print_result
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-    from assay.cli.data_sources import Asked
-    from assay.data import Record
 
 
 def register_private(data: typer.Typer) -> None:
@@ -32,6 +29,8 @@ def canaries(
         str, typer.Option(help="Form of a secret: # is a digit, ? a letter.")
     ] = "###-###-###-###",
     seed: Annotated[int, typer.Option(help="Which secrets are drawn.")] = 0,
+    data_format: FormatOption = "auto",
+    columns: ColumnOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Write rows with random secrets, to be trained beside FILE and measured for memory later.
@@ -53,8 +52,8 @@ def canaries(
         if one.exists():
             do = "name another file: a model that was trained on these is measured by them"
             raise UsageError(Problem(f"{one} exists", "a new file", do, key="--out"))
-    asked = read_asked(files, None, None, None, None, None)
-    rows, planted = plant_canaries(_read(asked), count, seed, form=form, copies=copies)
+    asked = read_asked(files, data_format=data_format, columns=columns)
+    rows, planted = plant_canaries(asked.read_records(), count, seed, form=form, copies=copies)
     lines = [json.dumps(to_row(row), ensure_ascii=False) + "\n" for row in rows]
     write_text(path, "".join(lines))
     save_canaries(planted, listed)
@@ -98,10 +97,3 @@ def _find_masks(path: Path) -> Path:
             return masks
     do = "curate with --key: without one, masks are for good"
     raise UsageError(Problem(f"{path} holds no masks", "a store or a masks file", do))
-
-
-def _read(asked: Asked) -> Iterator[Record]:
-    from assay.data.curate.parts import read_parts
-
-    rows = read_parts(asked.parts, base_dir=asked.base_dir)
-    return (row.record for row in rows if row.record is not None)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from assay.cli.data_insights import render_insights
 
 if TYPE_CHECKING:
-    from assay.cli.data_sources import Asked
+    from assay.cli.data_asked import Asked
     from assay.data import Record
     from assay.data.curate import Checked, Finding
 
@@ -133,7 +133,13 @@ def _load(asked: Asked, findings: Sequence[Finding]) -> dict[int, Record]:
     from assay.data.curate.look import load_rows
 
     numbers = [one.number for one in findings if one.number < MAX_LOOKED]
-    return load_rows(asked.parts, numbers, base_dir=asked.base_dir)
+    return load_rows(
+        asked.parts,
+        numbers,
+        base_dir=asked.base_dir,
+        system=asked.system,
+        group_by=asked.group_by,
+    )
 
 
 def _render_example(

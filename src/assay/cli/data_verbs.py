@@ -6,30 +6,31 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from assay.cli.data_asked import read_asked, read_given
 from assay.cli.data_curating import register_curating
 from assay.cli.data_curve import curve
 from assay.cli.data_fingerprint import fingerprint
 from assay.cli.data_formats import formats
-from assay.cli.data_private import register_private
-from assay.cli.data_sources import (
+from assay.cli.data_options import (
     AcceptOption,
     BaseOption,
+    ColumnOption,
     DeepOption,
     FilesArgument,
+    FormatOption,
     ReportOption,
     RuleOption,
     SuiteOption,
     TestOption,
     ValidationOption,
     WorkOption,
-    read_asked,
-    read_given,
 )
+from assay.cli.data_private import register_private
 from assay.cli.data_versions import register_versions
 from assay.cli.output import JsonFlag, print_result
 
 if TYPE_CHECKING:
-    from assay.cli.data_sources import Asked
+    from assay.cli.data_asked import Asked
     from assay.data.curate import Checked, Given
 
 
@@ -52,6 +53,8 @@ def check(
     validation: ValidationOption = None,
     test: TestOption = None,
     suite: SuiteOption = None,
+    data_format: FormatOption = "auto",
+    columns: ColumnOption = None,
     rule: RuleOption = None,
     accept: AcceptOption = None,
     work: WorkOption = None,
@@ -73,7 +76,16 @@ def check(
     from assay.errors import EXIT_OK, EXIT_USAGE
 
     check_out_file(report, option="--report")
-    asked = read_asked(files, validation, test, suite, rule, accept)
+    asked = read_asked(
+        files,
+        validation=validation,
+        test=test,
+        suite=suite,
+        rule=rule,
+        accept=accept,
+        data_format=data_format,
+        columns=columns,
+    )
     given = read_given(base or asked.base, deep=deep)
     with open_progress(as_json=as_json) as progress:
         checked = check_parts(
@@ -81,6 +93,8 @@ def check(
             base_dir=asked.base_dir,
             settings=asked.settings,
             work=Path(work) if work else None,
+            system=asked.system,
+            group_by=asked.group_by,
             given=given,
             progress=lambda done, total: progress.count("rows checked", done, total),
         )
@@ -96,13 +110,12 @@ def write_report(path: str, checked: Checked, asked: Asked, given: Given | None)
     """Write the page of a check; the rows are read once more."""
     from pathlib import Path
 
-    from assay.data.curate.parts import read_parts
     from assay.pipeline.data_page import write_check_page
 
     write_check_page(
         Path(path),
         checked,
-        read_parts(asked.parts, base_dir=asked.base_dir),
+        asked.read_rows(),
         title=", ".join(source.path for source in asked.parts["train"]),
         tokenizer=given.tokenizer if given else None,
     )

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from assay.cli.data_asked import read_asked
 from assay.cli.data_curating import KeyOption
-from assay.cli.data_sources import read_asked
+from assay.cli.data_options import ColumnOption, FormatOption
 from assay.cli.output import JsonFlag, RootOption, print_result
 
 if TYPE_CHECKING:
@@ -80,6 +81,8 @@ def diff(
 def show(
     files: Annotated[str, typer.Argument(metavar="FILE", help="A data file or a store.")],
     row: Annotated[str, typer.Argument(metavar="ROW", help="Its id (or a start), or its line.")],
+    data_format: FormatOption = "auto",
+    columns: ColumnOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Show one row as it is read, and what rules find in it."""
@@ -87,17 +90,21 @@ def show(
 
     from assay.cli.data_text import render_finding
     from assay.data.curate import check_parts
-    from assay.data.curate.parts import read_parts
     from assay.data.records import iterate_named
     from assay.errors import DataError, Problem
 
-    asked = read_asked([files], None, None, None, None, None)
-    reads = read_parts(asked.parts, base_dir=asked.base_dir)
-    named = iterate_named(read.record for read in reads if read.record is not None)
+    asked = read_asked([files], data_format=data_format, columns=columns)
+    named = iterate_named(asked.read_records())
     record = next((one for one in named if row == str(one.line) or one.id.startswith(row)), None)
     if record is None:
         raise DataError(Problem(f"no row {row!r}", "the id or line of a row", file=files))
-    checked = check_parts(asked.parts, base_dir=asked.base_dir, settings=asked.settings)
+    checked = check_parts(
+        asked.parts,
+        base_dir=asked.base_dir,
+        settings=asked.settings,
+        system=asked.system,
+        group_by=asked.group_by,
+    )
     findings = [one for one in checked.findings if one.row == record.id]
     lines = [f"{record.place}  row {record.id}  ({record.kind})"]
     for message in record.messages:

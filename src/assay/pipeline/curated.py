@@ -41,7 +41,7 @@ def check_data(job: Job, parts: Mapping[str, Sequence[Record]], suites: Sequence
     config = job.recipe.data
     work = job.run.data / "check"
     rows = [*_list_rows(parts, suites)]
-    settings = settle(config.rules, config.accept)
+    settings = settle(config.rules, config.accept, base_dir=job.base_dir)
     names = (*parts, *(f"suite:{suite.name}" for suite in suites))
     checked = check_rows(
         rows,

@@ -9,15 +9,15 @@ from assay.runs.environment import capture_code, capture_environment, git_revisi
 from assay.runs.find import RunSummary, find_run, find_unfinished, list_runs, summarize
 from assay.runs.folder import RunFolder
 from assay.runs.hashes import sha256_bytes, sha256_file, sha256_tree
-from assay.runs.lock import LockOwner, RunLock, read_owner
+from assay.runs.lock import FolderLock, LockOwner, read_owner
 from assay.runs.metrics import append_line, drop_after, read_lines
 
 __all__ = [
     "Comparison",
     "Difference",
+    "FolderLock",
     "LockOwner",
     "RunFolder",
-    "RunLock",
     "RunSummary",
     "append_line",
     "canonical_json",

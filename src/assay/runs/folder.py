@@ -20,7 +20,7 @@ from assay.runs import metrics
 from assay.runs.atomic import disk_full_named, read_json, write_json, write_text
 from assay.runs.environment import capture_code, capture_environment
 from assay.runs.ids import new_run_id, slug, split_folder_name
-from assay.runs.lock import LockOwner, RunLock, read_owner
+from assay.runs.lock import FolderLock, LockOwner, read_owner
 
 MANIFEST_FORMAT = 1
 
@@ -166,9 +166,9 @@ class RunFolder:
     def lock_file(self) -> Path:
         return self.path / "run.lock"
 
-    def lock(self) -> RunLock:
+    def lock(self) -> FolderLock:
         """Return the lock that a writer holds: ``with run.lock(): …``."""
-        return RunLock(self.lock_file)
+        return FolderLock(self.lock_file, doing="writes this run")
 
     @property
     def writer(self) -> LockOwner | None:

@@ -1,4 +1,4 @@
-"""One process writes one run: a lock file that names its owner; knows nothing of the work done.
+"""One process writes one folder: a lock file that names its owner; knows nothing of the work done.
 
 The file holds the owner's pid, the time that process started (pids are used again), and its host.
 A lock whose owner has died is stale and is taken over; one of another host is never judged from
@@ -58,23 +58,30 @@ def read_owner(path: Path) -> LockOwner | None:
         return None
 
 
-class RunLock:
-    """Hold a run while the ``with`` block lasts.
+class FolderLock:
+    """Hold a folder while the ``with`` block lasts.
+
+    Args:
+        path: the lock file, in the folder.
+        doing: what another process that holds it does, such as "writes this run".
+        do: what can be done instead of waiting for it.
 
     Raises:
-        CheckpointError: on entry, when a living process holds the run.
+        CheckpointError: on entry, when a living process holds the folder.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, *, doing: str, do: str = "") -> None:
+        self.path, self._doing, self._do = path, doing, do
 
-    def __enter__(self) -> RunLock:
+    def __enter__(self) -> FolderLock:
         with _exclusive(self.path) as descriptor:
             owner = read_owner(self.path)
             if owner is not None and owner.alive:
+                instead = f", {self._do}" if self._do else ""
                 raise CheckpointError(
-                    f"{self.path.parent}: another process writes this run (pid {owner.pid} on "
-                    f"{owner.host}); wait for it, or remove {self.path.name} if that host is gone"
+                    f"{self.path.parent}: another process {self._doing} (pid {owner.pid} on "
+                    f"{owner.host}); wait for it{instead}, or remove {self.path.name} if that host "
+                    "is gone"
                 )
             text = json.dumps(asdict(_this_process()))
             os.ftruncate(descriptor, 0)

@@ -19,11 +19,15 @@ from assay.data.curate.engine import Engine, Progress
 from assay.data.curate.finding import Finding, Severity
 from assay.data.curate.parts import Parts, ReadRow, add_parts, cut_parts
 from assay.data.curate.pieces import Piece, cut_rows
-from assay.data.curate.settings import Settings, resolve_settings
+from assay.data.curate.settings import Settings, locate_paths, resolve_settings
 from assay.data.pathologies import PATHOLOGIES, add_twins
 from assay.runs.atomic import disk_full_named
+from assay.runs.lock import FolderLock
 
 Verdict = Literal["clean", "warnings", "refused"]
+
+LOCK = "check.lock"
+"""In the work folder, while a check goes on there."""
 
 
 class Scratch:
@@ -101,7 +105,8 @@ def check_parts(
         num_cpus: processes at most; by default as many as this one may use CPUs.
 
     Raises:
-        DataError: a source that cannot be read at all.
+        DataError: sources that cannot be read, all of them.
+        CheckpointError: another check is at work in `work`.
         ResourceError: the disk is full.
     """
     pieces = cut_parts(parts, base_dir=base_dir, system=system, group_by=group_by)
@@ -135,12 +140,18 @@ def _check(
     folder = scratch.folder if scratch else work
     assert folder is not None
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    engine = Engine(
-        list_detectors(), settings, work=folder, given=given, progress=progress, num_cpus=num_cpus
-    )
     file = folder / "findings.jsonl"
-    tally = _write(engine.run(pieces), file)
-    num_rows, insights = engine.read_kept().count_rows(), engine.read_insights()
+    with FolderLock(folder / LOCK, doing="checks data here", do="name another folder (--work)"):
+        engine = Engine(
+            list_detectors(),
+            settings,
+            work=folder,
+            given=given,
+            progress=progress,
+            num_cpus=num_cpus,
+        )
+        tally = _write(engine.run(pieces), file)
+        num_rows, insights = engine.read_kept().count_rows(), engine.read_insights()
     if scratch:
         for name in ("pieces", "late"):
             shutil.rmtree(folder / name, ignore_errors=True)
@@ -199,8 +210,15 @@ def _judge(
     )
 
 
-def settle(given: Mapping[str, Any] | None, accept: Sequence[str] = ()) -> Settings:
+def settle(
+    given: Mapping[str, Any] | None,
+    accept: Sequence[str] = (),
+    *,
+    base_dir: Path | None = None,
+) -> Settings:
     """The settings of all rules from a recipe's `data.rules` and `data.accept`.
+
+    Files that options name are looked for from `base_dir`, by default from the current folder.
 
     `accept` may also name pathologies of the loss mask; where a rule looks for the same, it is
     accepted with it.
@@ -208,5 +226,7 @@ def settle(given: Mapping[str, Any] | None, accept: Sequence[str] = ()) -> Setti
     Raises:
         DataError: unknown rules, options and values, all at once.
     """
-    settings = resolve_settings(list_rules().values(), given, accept=accept, others=PATHOLOGIES)
+    rules = list_rules().values()
+    given = locate_paths(rules, given, base_dir) if given and base_dir else given
+    settings = resolve_settings(rules, given, accept=accept, others=PATHOLOGIES)
     return replace(settings, accept=add_twins(accept))

@@ -46,15 +46,24 @@ def list_files(sources: Sequence[SourceConfig], *, base_dir: Path) -> list[Path]
     """The files that sources name, each by its path.
 
     Raises:
-        DataError: a source that is no file here, whose bytes no hash can be taken of.
+        DataError: sources that cannot be opened, or are no file here whose bytes a hash could be
+            taken of; all of them.
     """
-    files = []
+    files: list[Path] = []
+    problems: list[Problem] = []
     for source in sources:
-        for label in open_source(source, base_dir=base_dir).files:
-            if not Path(label).is_file():
-                allowed = "files on this machine, which a version can name by their hash"
-                raise DataError(Problem("data elsewhere", allowed, "copy them here", file=label))
-            files.append(Path(label))
+        try:
+            files += map(Path, open_source(source, base_dir=base_dir).files)
+        except DataError as error:
+            problems += error.problems
+    allowed = "files on this machine, which a version can name by their hash"
+    problems += [
+        Problem("data elsewhere", allowed, "copy them here", file=str(file))
+        for file in files
+        if not file.is_file()
+    ]
+    if problems:
+        raise DataError(problems)
     return files
 
 

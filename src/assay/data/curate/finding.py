@@ -36,6 +36,7 @@ class Rule:
         action: what a plan proposes.
         meaning: one sentence: what is found and why it matters.
         options: what a user can turn, with its default; a value's type is that of the default.
+        paths: options that name a file; in a recipe they start at its folder.
         needs: without these the rule is not measured, and says so.
     """
 
@@ -46,6 +47,7 @@ class Rule:
     meaning: str
     options: Mapping[str, Option] = field(default_factory=dict)
     needs: tuple[Need, ...] = ()
+    paths: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from assay.data.curate.detector import Given
 from assay.data.curate.fingerprints import ENDING
 from assay.data.curate.pieces import Piece, cut_block, cut_rows
 from assay.data.curate.reading import Reading, ReadRow
+from assay.data.lines import LineBlock
 from assay.data.records import Row
 from assay.data.shapes import SAMPLE_ROWS, check_mapping, recognise_shape
 from assay.data.sources import open_source
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["Parts", "ReadRow", "add_parts", "cut_parts", "read_parts"]
 
 Parts = Mapping[str, Sequence["SourceConfig"]]
+MAX_BAD = 3
+"""Bad rows that are told of a source none of whose first rows can be read."""
 
 
 def read_parts(
@@ -56,25 +60,60 @@ def cut_parts(
     """Every row of every source, in the order of the parts, a piece at a time.
 
     Raises:
-        DataError: a source that is not there, whose shape cannot be told, or whose rest cannot be
-            read; while it is iterated.
+        DataError: sources that are not there or whose shape cannot be told, all of them, before
+            the first piece; after the last one, those whose rest could not be read.
     """
+    problems: list[Problem] = []
+    begun: list[_Begun] = []
     for part, sources in parts.items():
         for source in sources:
             if is_fingerprint(source, part):
                 continue
-            yield from _read_source(source, part, base_dir, system, group_by)
+            with _gathered(problems):
+                begun.append(_begin(source, part, base_dir, system, group_by))
+    if problems:
+        raise DataError(list(dict.fromkeys(problems)))
+    for one in begun:
+        with _gathered(problems):
+            yield from one.cut()
+    if problems:
+        raise DataError(problems)
 
 
-def _read_source(
+@contextmanager
+def _gathered(problems: list[Problem]) -> Iterator[None]:
+    """Adds what is wrong with one source, so that the others have their say."""
+    try:
+        yield
+    except DataError as error:
+        problems += error.problems
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A source whose first rows were looked at; `rows` are all of them, unless it has `blocks`."""
+
+    part: str
+    reading: Reading
+    rows: Iterator[Row | Problem]
+    blocks: Iterator[tuple[str, LineBlock]] | None
+
+    def cut(self) -> Iterator[Piece]:
+        if self.blocks is None:
+            yield from cut_rows(self.reading.convert(row, self.part) for row in self.rows)
+            return
+        for file, block in self.blocks:
+            yield cut_block(block, self.reading, part=self.part, file=file)
+
+
+def _begin(
     source: SourceConfig, part: str, base_dir: Path, system: str | None, group_by: str | None
-) -> Iterator[Piece]:
+) -> _Begun:
     opened = open_source(source, base_dir=base_dir)
     rows = islice(opened.rows, source.limit)
     head = list(islice(rows, SAMPLE_ROWS))
-    sample = [row for row in head if isinstance(row, Row)]
     reading = Reading(
-        _recognise(source, sample, opened.files[0]),
+        _recognise(source, head, opened.files[0]),
         columns=source.columns,
         system=system,
         group_by=group_by,
@@ -84,16 +123,16 @@ def _read_source(
         provenance=source.provenance,
     )
     if opened.blocks is None or source.limit is not None:
-        yield from cut_rows(reading.convert(row, part) for row in chain(head, rows))
-        return
-    for file, block in opened.blocks:
-        yield cut_block(block, reading, part=part, file=file)
+        return _Begun(part, reading, chain(head, rows), None)
+    return _Begun(part, reading, iter(()), opened.blocks)
 
 
-def _recognise(source: SourceConfig, sample: list[Row], file: str) -> str:
+def _recognise(source: SourceConfig, head: list[Row | Problem], file: str) -> str:
     problems = check_mapping(source.columns, file=source.path, shape=source.format)
+    sample = [row for row in head if isinstance(row, Row)]
     if not sample:
-        problems.append(Problem("no rows", "at least one row", "name a file with rows", file=file))
+        empty = Problem("no rows", "at least one row", "name a file with rows", file=file)
+        problems += [row for row in head if isinstance(row, Problem)][:MAX_BAD] or [empty]
     if problems:
         raise DataError(problems)
     shape = recognise_shape(sample, columns=source.columns, file=file, named=source.format)

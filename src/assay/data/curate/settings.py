@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from assay.data.curate.finding import ACTIONS, SEVERITIES, Action, Option, Rule, Severity
@@ -105,6 +106,41 @@ def resolve_settings(
     return Settings(resolved, frozenset(accept))
 
 
+def locate_paths(rules: Iterable[Rule], given: Mapping[str, Any], base_dir: Path) -> dict[str, Any]:
+    """What a recipe says of rules, with options that name a file as paths from `base_dir`."""
+    located = dict(given)
+    for rule in rules:
+        value = located.get(rule.name)
+        if isinstance(value, Mapping):
+            named = {name: one for name in rule.paths if isinstance(one := value.get(name), str)}
+            paths = {name: str(base_dir / Path(one).expanduser()) for name, one in named.items()}
+            located[rule.name] = {
+                **value,
+                **{name: one for name, one in paths.items() if named[name]},
+            }
+    return located
+
+
+def merge_rules(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """What a recipe says of rules, and `above` it the command line, member by member."""
+    return {
+        **below,
+        **{
+            name: {**expand_setting(below[name]), **expand_setting(value)}
+            if name in below
+            else value
+            for name, value in above.items()
+        },
+    }
+
+
+def expand_setting(value: Any) -> dict[str, Any]:
+    """The members of a setting; a bare word is a severity or ``off``, else an action."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    return {"severity" if value == OFF or value in SEVERITIES else "action": value}
+
+
 def require_range(
     settings: Settings, rule: str, option: str, *, least: float, most: float = float("inf")
 ) -> None:
@@ -133,7 +169,7 @@ def _unknown(key: str, name: str, known: Iterable[str]) -> Problem:
 
 def _resolve(rule: Rule, value: Any, key: str, problems: list[Problem]) -> RuleSetting:
     setting = _default(rule)
-    members = value if isinstance(value, Mapping) else _expand(value)
+    members = expand_setting(value)
     severity, action = setting.severity, setting.action
     allow, options = setting.allow, dict(setting.options)
     for name, member in members.items():
@@ -151,11 +187,6 @@ def _resolve(rule: Rule, value: Any, key: str, problems: list[Problem]) -> RuleS
         else:
             problems.append(_wrong(name, member, place, [*options]))
     return RuleSetting(severity, action, allow, options, "action" in members)
-
-
-def _expand(value: Any) -> dict[str, Any]:
-    """A bare word: a severity or ``off``, else an action."""
-    return {"severity" if value == OFF or value in SEVERITIES else "action": value}
 
 
 def _read_allow(given: Sequence[Any], key: str, problems: list[Problem]) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ CANARY = Rule(
     "keep",
     "A planted secret of the canary file that the option `file` names, to be measured later.",
     {"file": ""},
+    paths=("file",),
 )
 
 
