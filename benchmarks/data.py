@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +33,17 @@ _WORDS = Path(__file__).parents[1] / "src" / "assay" / "models" / "tiny" / "toke
 FAMILIES: Mapping[str, tuple[str, ...]] = {
     "reading alone": (),
     "form": ("form",),
-    "privacy": ("privacy", "secrets"),
+    "privacy and secrets": ("privacy", "secrets"),
     "exact duplicates": ("exact_duplicate",),
     "near duplicates": ("near_duplicate",),
+    "contradictions": ("contradicting_answers", "contradicting_labels"),
     "leakage": ("leakage",),
     "poison": ("poison",),
+    "persona and harm": ("persona",),
+    "fairness": ("fairness",),
+    "quality": ("quality",),
     "provenance": ("provenance",),
+    "exact and near duplicates": ("exact_duplicate", "near_duplicate"),
     "form, privacy, exact duplicates": ("form", "privacy", "secrets", "exact_duplicate"),
     "these with near duplicates and leakage": (
         "form",
@@ -49,6 +54,8 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     ),
     "all rules": ("all",),
 }
+NEAR = "exact and near duplicates"
+"""What the peers find, too."""
 LARGE = tuple(FAMILIES)[-3:]
 """Cases that are measured at any number of rows."""
 
@@ -174,29 +181,59 @@ def _line(name: str, num_rows: int, found: Measured, rows: str) -> str:
     return f"| {name} | {num_rows:,} | {wall:,.0f} | {cpu:,.0f} | {found.peak_mib:,.0f} | {rows} |"
 
 
+def _run_peers(folder: Path, num_rows: int, num_cpus: int) -> Iterator[str]:
+    """Ours, then each peer on the same rows, and how many times ours it takes of CPU and memory."""
+    train, _ = write_rows(folder, num_rows)
+    own = _measure_own(train, num_cpus)
+    yield _line("Assay", num_rows, own, own.said).removesuffix("|") + "| 1.0 | 1.0 |"
+    for peer in PEERS:
+        found = run_peer(peer, train, measure)
+        cpu, memory = found.cpu_s / own.cpu_s, found.peak_mib / own.peak_mib
+        line = _line(peer, num_rows, found, found.said.strip()).removesuffix("|")
+        yield f"{line}| {cpu:.1f} | {memory:.1f} |"
+
+
+def _measure_own(train: Path, num_cpus: int) -> Measured:
+    empty = train.with_name("none.jsonl")
+    empty.write_text(_to_line(["Held out?", "No."]), "utf-8")
+    job = json.dumps([str(train), str(empty), FAMILIES[NEAR], num_cpus])
+    found = measure([sys.executable, "-m", "benchmarks.data", "--one", job])
+    counts = json.loads(found.said)
+    num = sum(counts.get(rule, 0) for rule in FAMILIES[NEAR])
+    return replace(found, said=f"{num:,} near or exact copies")
+
+
 def main(arguments: Sequence[str]) -> None:
     """Print a table: a line for each case and number of rows."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks data", description=__doc__)
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000])
     parser.add_argument("--case", nargs="+", choices=FAMILIES, help="by default all at the fewest")
     parser.add_argument("--cpus", type=int, default=2)
-    parser.add_argument("--peers", action="store_true", help="datasketch and datatrove beside ours")
+    parser.add_argument(
+        "--peers",
+        action="store_true",
+        help="near duplicates alone, datasketch and datatrove beside ours",
+    )
     parser.add_argument("--one", help=argparse.SUPPRESS)
     asked = parser.parse_args(arguments)
     if asked.one:
         print(json.dumps(check(*json.loads(asked.one))))
         return
-    print("| rules | rows | rows/s | rows/CPU-s | peak MiB | rows found |")
-    print("|---|--:|--:|--:|--:|---|")
+    head = "| rules | rows | rows/s | rows/CPU-s | peak MiB | rows found |"
+    rule = "|---|--:|--:|--:|--:|---|"
+    if asked.peers:
+        head, rule = head + " its CPU ÷ ours | its memory ÷ ours |", rule + "--:|--:|"
+    print(f"{head}\n{rule}")
     with tempfile.TemporaryDirectory(prefix="assay-benchmark-") as name:
-        folder = Path(name)
         for num_rows in asked.rows:
             names = asked.case or (tuple(FAMILIES) if num_rows == min(asked.rows) else LARGE)
-            for line in _run_cases(folder, num_rows, names, asked.cpus):
+            run = (
+                _run_peers(Path(name), num_rows, asked.cpus)
+                if asked.peers
+                else _run_cases(Path(name), num_rows, names, asked.cpus)
+            )
+            for line in run:
                 print(line, flush=True)
-            for peer in PEERS if asked.peers else ():
-                found = run_peer(peer, folder / f"train-{num_rows}.jsonl", measure)
-                print(_line(peer, num_rows, found, found.said.strip()), flush=True)
 
 
 if __name__ == "__main__":

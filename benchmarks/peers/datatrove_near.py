@@ -68,6 +68,7 @@ def main(rows: Path, folder: Path) -> None:
             tasks=tasks,
             workers=min(tasks, TASKS),
             logging_dir=str(folder / f"logs-{number}"),
+            start_method="fork",  # a fork server's children are counted nowhere when it ends
         ).run()
     files = (folder / "removed").rglob("*.jsonl")
     count = sum(path.read_text("utf-8").count("\n") for path in files)

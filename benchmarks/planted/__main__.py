@@ -2,8 +2,7 @@
 
     python -m benchmarks planted [NAME …] [--files N] [--write] [--public]
 
-NAME is any of form, privacy, duplicates, leaks, provenance, texts, calls, triggers,
-answers, twins, labels; by default all.
+NAME is any of those that `--help` lists; by default all.
 With `--write` the results go to benchmarks/results and into docs/data-rules.md; `--public` looks at
 the public sets as they are, instead.
 """

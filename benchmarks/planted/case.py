@@ -13,7 +13,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from assay.config import SourceConfig
-from assay.data.curate import Checked, check_parts, list_rules, settle
+from assay.data.curate import Checked, Given, check_parts, list_rules, settle
 
 Row = dict[str, Any]
 Line = Row | str
@@ -56,6 +56,10 @@ class Case:
         named: the text that a finding must hold, where it must name something.
         rules: settings of rules, as in a recipe.
         provenance: of every row that says nothing itself.
+        given: what a base can tell.
+        head: the first line of a file of cells; without one the file has a JSON row a line.
+        whole: what is wrong with the set itself, told at whichever row.
+        whole_twin: what the set itself only looks like.
     """
 
     name: str
@@ -71,6 +75,10 @@ class Case:
     provenance: Mapping[str, str] = field(
         default_factory=lambda: {"source": "a benchmark", "licence": "CC0-1.0"}
     )
+    given: Given | None = None
+    head: str = ""
+    whole: Mark | None = None
+    whole_twin: Mark | None = None
 
 
 @dataclass
@@ -129,25 +137,26 @@ def find(case: Case) -> Found:
     with tempfile.TemporaryDirectory() as folder:
         parts = {}
         for number, (part, rows) in enumerate({"train": case.rows, **case.held_out}.items()):
-            path = Path(folder) / f"{number}.jsonl"
-            path.write_text("".join(f"{_spell(row)}\n" for row in rows), "utf-8")
+            path = Path(folder) / f"{number}.{'csv' if case.head else 'jsonl'}"
+            head = f"{case.head}\n" if case.head else ""
+            path.write_text(head + "".join(f"{_spell(row)}\n" for row in rows), "utf-8")
             parts[part] = [SourceConfig(path=path.name, provenance=dict(case.provenance))]
         settings = settle({**dict.fromkeys(others, "off"), **case.rules})
-        checked = check_parts(parts, base_dir=Path(folder), settings=settings)
-        return _collect(checked)
+        checked = check_parts(parts, base_dir=Path(folder), settings=settings, given=case.given)
+        return _collect(checked, first_line=2 if case.head else 1)
 
 
 def _spell(row: Line) -> str:
     return row if isinstance(row, str) else json.dumps(row, ensure_ascii=False)
 
 
-def _collect(checked: Checked) -> Found:
+def _collect(checked: Checked, *, first_line: int) -> Found:
     rows: dict[int, set[str]] = defaultdict(set)
     told: dict[int, str] = defaultdict(str)
     for one in checked.findings:
         if one.part == "train":
-            rows[one.line - 1].add(one.rule)
-            told[one.line - 1] += f"{one.cluster} {one.evidence}\n"
+            rows[one.line - first_line].add(one.rule)
+            told[one.line - first_line] += f"{one.cluster} {one.evidence}\n"
     return Found(checked, dict(rows), dict(told))
 
 
@@ -174,6 +183,9 @@ class Tally:
                 num[mark] += 1
                 own = {mark.rule, *case.any_of.get(mark.rule, ())}
                 hits[mark] += bool(own & found.rows.get(place, set()))
+        if case.whole or case.whole_twin:
+            self._add_whole(case, found)
+            return
         for place, mark in case.planted.items():
             told = found.told.get(place, "").casefold()
             self.named[mark] += bool(case.named) and case.named.casefold() in told
@@ -181,3 +193,14 @@ class Tally:
         rules = {rule for rule, setting in found.checked.settings.rules.items() if setting.severity}
         self.clean.update(dict.fromkeys(rules - set(found.checked.not_measured), len(rest)))
         self.false.update(rule for place in rest for rule in found.rows.get(place, ()))
+
+    def _add_whole(self, case: Case, found: Found) -> None:
+        """Count a set of which one thing is asked, wherever in it that is told."""
+        told = set().union(*found.rows.values())
+        for mark, num, hits in (
+            (case.whole, self.planted, self.found),
+            (case.whole_twin, self.twins, self.accused),
+        ):
+            if mark is not None:
+                num[mark] += 1
+                hits[mark] += mark.rule in told

@@ -7,15 +7,21 @@ from random import Random
 
 from assay.data.curate import list_rules
 from benchmarks.planted import (
+    conduct,
     duplicates,
     form_faults,
+    form_reading,
+    format_faults,
     leaks,
+    lone_calls,
     origins,
     poison,
     privacy,
+    privacy_more,
     quality,
     secrets,
     texts,
+    whole_sets,
 )
 from benchmarks.planted.case import Case, Fault, Mark, Row, plant
 
@@ -32,17 +38,26 @@ def list_own(family: str) -> tuple[str, ...]:
 
 def make_form(kind: str, clean: Sequence[Row], count: int) -> Cases:
     """Broken form."""
-    faults, twins = (
-        [
-            Fault(rule, f"kind {number}" if len(makers) > 1 else "", make, most)
-            for rule, makers in own.items()
-            for number, make in enumerate(makers, start=1)
-            for most in [_spread(form_faults.RARE.get(rule), len(makers), len(clean))]
-        ]
-        for own in (form_faults.FAULTS, form_faults.TWINS)
-    )
-    rows, planted, others = plant(clean, faults, twins, count=count, seed=f"form {kind}")
-    yield Case(f"form, {kind}", kind, rows, planted, others, families=("form", "format"))
+    for name, source in (("form", form_faults), ("reading", form_reading)):
+        faults, twins = (
+            [
+                Fault(rule, f"kind {number}" if len(makers) > 1 else "", make, most)
+                for rule, makers in own.items()
+                for number, make in enumerate(makers, start=1)
+                for most in [_spread(form_faults.RARE.get(rule), len(makers), len(clean))]
+            ]
+            for own in (source.FAULTS, source.TWINS)
+        )
+        rows, planted, others = plant(clean, faults, twins, count=count, seed=f"{name} {kind}")
+        yield Case(f"{name}, {kind}", kind, rows, planted, others, families=("form",))
+    yield form_reading.make_cells(kind, clean, count)
+    yield from form_reading.make_caps(kind, clean, count)
+
+
+def make_format(kind: str, clean: Sequence[Row], count: int) -> Cases:
+    """What does not fit a base; some rules want a template of their own, and so a set."""
+    yield from format_faults.make_tokens(kind, clean, count)
+    yield from format_faults.make_templates(kind, clean, count)
 
 
 def _spread(most: int | None, num_makers: int, num_rows: int) -> int | None:
@@ -60,14 +75,21 @@ def make_privacy(kind: str, clean: Sequence[Row], count: int) -> Cases:
     ]
     for rule, one in _SECRETS.items():
         faults.append(Fault(rule, "", texts.put(one)))
+    for rule, one in privacy_more.DRAW.items():
+        faults += [
+            Fault(rule, strength, texts.put(lambda draw, one=one, number=number: one(draw, number)))
+            for number, strength in enumerate(strengths)
+        ]
     twins = [
-        Fault("privacy", "", texts.put(privacy.draw_twin)),
-        Fault("secrets", "", texts.put(secrets.draw_twin)),
+        *(Fault("privacy", f"{n}", texts.put(privacy.draw_twin)) for n in range(4)),
+        *(Fault("secrets", f"{n}", texts.put(secrets.draw_twin)) for n in range(2)),
+        *(Fault(rule, "", texts.put(one)) for rule, one in privacy_more.TWINS.items()),
     ]
     rows, planted, others = plant(clean, faults, twins, count=count, seed=f"privacy {kind}")
     looks = {name: list_own(name) for name in ("privacy", "secrets")}
     families = ("privacy", "secrets")
     yield Case(f"privacy, {kind}", kind, rows, planted, others, families=families, any_of=looks)
+    yield from privacy_more.make_canaries(kind, clean, count)
 
 
 def _draw_key(rng: Random) -> str:
@@ -119,33 +141,67 @@ def make_texts(kind: str, clean: Sequence[Row], count: int) -> Cases:
     yield Case(f"texts, {kind}", kind, *made, families=("poison",))
 
 
+def make_conduct(kind: str, clean: Sequence[Row], count: int) -> Cases:
+    """Refusals, compliance with harm, swear words, insults, advice."""
+    made = plant(clean, conduct.FAULTS, conduct.TWINS, count=count, seed=f"conduct {kind}")
+    yield Case(f"conduct, {kind}", kind, *made, families=("persona",))
+
+
 PER_KIND: dict[str, Callable[[str, Sequence[Row], int], Cases]] = {
     "form": make_form,
+    "format": make_format,
     "privacy": make_privacy,
     "duplicates": make_duplicates,
     "leaks": make_leaks,
     "provenance": make_origins,
     "texts": make_texts,
+    "conduct": make_conduct,
+    "lone calls": lone_calls.make_lone_calls,
 }
 """Cases of one kind of clean rows: its name, the rows, how many of each fault and strength."""
 
 
-SETS = {**poison.SETS, **quality.SETS}
-"""Cases that are sets of their own: covert calls, triggers, contradictions and flipped labels."""
+CHEAP = ("form", "privacy", "duplicates", "leaks")
+"""Cases that are made of further desks too, so that a bound can tell 99 % of less."""
+
+SETS: dict[str, Callable[[], Iterator[Case | poison.Case]]] = {
+    **poison.SETS,
+    **quality.SETS,
+    "whole sets": whole_sets.make_whole_sets,
+    "formats": format_faults.make_format_sets,
+    "copy lines": lone_calls.make_copy_lines,
+    "counterfactuals": whole_sets.make_counterfactuals,
+}
+"""Cases that are sets of their own: covert calls, triggers, contradictions and flipped labels, and
+what is told of a whole set alone."""
+
+UNPLANTED = {
+    "person_name": "what it finds is the pipeline's doing that the user names",
+    "too_easy": "it asks the base's weights",
+    "too_hard": "it asks the base's weights",
+    "likely_mislabelled": "it asks the base's weights; measured under Quality",
+    "persona_trait": "it asks the base's persona vectors",
+    "representation_outlier": "it asks the base's hidden states; measured under Triggers",
+}
+"""Rules of which nothing is planted, and why."""
 
 
 def make_clusters(names: Sequence[str]) -> Cases:
-    """The named of `SETS`; triggers in 50 of 10,000 rows alone."""
+    """The named of `SETS`."""
     for name in names:
         for one in SETS[name]():
-            if name != "triggers" or not one.name.endswith(" 25"):
-                yield _convert(one)
+            yield one if isinstance(one, Case) else _convert(one)
+
+
+_OWN = {"add_copy": "recurring_destination", "advertise": "repeated_answer"}
+"""Cases whose fault has a rule of its own, which alone counts."""
 
 
 def _convert(one: poison.Case) -> Case:
     base, _, what = one.name.rpartition(": ")
     strength = (what if base else one.name).strip()
-    marks = dict.fromkeys(sorted(one.planted), Mark(one.rules[0], strength))
-    any_of = {one.rules[0]: one.rules}
+    rule = next((rule for name, rule in _OWN.items() if strength.startswith(name)), one.rules[0])
+    marks = dict.fromkeys(sorted(one.planted), Mark(rule, strength))
+    any_of = {} if rule in _OWN.values() else {rule: one.rules}
     families = tuple({list_rules()[rule].family for rule in one.rules})
     return Case(one.name, base, one.rows, marks, families=families, any_of=any_of, named=one.named)

@@ -12,19 +12,21 @@ from assay.data.curate import list_rules
 from benchmarks.planted.bounds import find_lower, find_upper
 from benchmarks.planted.case import Case, Found, Tally, find
 from benchmarks.planted.clean import ABSENT, KINDS, load_clean
-from benchmarks.planted.families import PER_KIND, SETS, make_clusters
+from benchmarks.planted.desk import draw_desk_rows
+from benchmarks.planted.families import CHEAP, PER_KIND, SETS, make_clusters
 
 RESULTS = Path(__file__).parents[1] / "results"
 COUNTS = {"desk": 40, "gsm8k": 15, "tools": 5}
 """How many of each fault and strength are planted in a kind; as many as its rows hold."""
+NUM_DESKS = 10
+"""Desks of other rows in which the cheap rules' faults are planted: 400 of each kind and more."""
 Tell = Callable[[str], None]
 
 
 def iterate_cases(
-    names: Sequence[str], *, num_rows: int | None = None, counts: dict[str, int] | None = None
+    names: Sequence[str], *, num_rows: int | None = None, num_desks: int = NUM_DESKS
 ) -> Iterator[Case]:
     """All cases of the named families (`PER_KIND`, `SETS`), clean rows first."""
-    counts = counts or COUNTS
     for kind in KINDS:
         rows = load_clean(kind, num_rows)
         if not rows:
@@ -33,7 +35,12 @@ def iterate_cases(
             yield Case("clean desk", kind, rows)
         for name, make in PER_KIND.items():
             if name in names:
-                yield from make(kind, rows, counts[kind])
+                yield from make(kind, rows, COUNTS[kind])
+    for number in range(2, num_desks + 1):
+        rows = draw_desk_rows(num_rows or 10_000, seed=number)
+        for name in CHEAP:
+            if name in names:
+                yield from PER_KIND[name](f"desk {number}", rows, COUNTS["desk"])
     yield from make_clusters([name for name in SETS if name in names])
 
 

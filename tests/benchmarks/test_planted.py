@@ -6,11 +6,27 @@ import pytest
 from benchmarks.planted.bounds import find_lower, find_upper
 from benchmarks.planted.case import Case, Tally, find
 from benchmarks.planted.desk import draw_desk_rows
-from benchmarks.planted.families import PER_KIND
+from benchmarks.planted.families import PER_KIND, UNPLANTED
+from benchmarks.planted.format_faults import make_format_sets
+from benchmarks.planted.lone_calls import make_copy_lines
+from benchmarks.planted.whole_sets import make_counterfactuals, make_whole_sets
+
+from assay.data.curate import list_rules
 
 STOCK = {"overlapping_text", "repeated_answer"}
 """The desk writes from a stock of sentences, two of which may stand side by side in several rows.
 """
+CLUSTERS = {
+    "covert_call",
+    "recurring_destination",
+    "trigger",
+    "repeated_answer",
+    "contradicting_answers",
+    "contradicting_labels",
+}
+"""Planted in 10,000 rows at a time, which is too much for a test."""
+WEAK = {"low_diversity", "thin_topic"}
+"""Found in some sets alone."""
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +46,25 @@ def test_planted_faults_are_found_and_twins_are_not(
     accused = {mark for mark, count in tally.accused.items() if count}
     assert {mark for mark in accused if mark.rule not in STOCK} == set()
     assert set(tally.false) <= STOCK
+
+
+def test_sets_that_are_wrong_as_a_whole_are_told_from_those_that_look_alike() -> None:
+    tally = Tally()
+    for cases in (make_whole_sets(1), make_format_sets(1), make_copy_lines(1)):
+        for case in cases:
+            tally.add(case, find(case))
+    assert {mark.rule for mark in tally.planted if not tally.found[mark]} <= WEAK
+    assert tally.twins.keys() and not +tally.accused
+
+
+def test_every_rule_is_planted_or_it_is_said_why_not(clean: list[dict[str, object]]) -> None:
+    cases = [case for make in PER_KIND.values() for case in make("desk", clean, 2)]
+    cases += [*make_whole_sets(1), *make_format_sets(1), *make_copy_lines(1)]
+    cases += make_counterfactuals()
+    planted = {mark.rule for case in cases for mark in case.planted.values()}
+    planted |= {case.whole.rule for case in cases if case.whole}
+    assert not planted & UNPLANTED.keys() and not CLUSTERS & UNPLANTED.keys()
+    assert planted | CLUSTERS | UNPLANTED.keys() == list_rules().keys()
 
 
 def test_the_desk_is_clean(clean: list[dict[str, object]]) -> None:
