@@ -9,11 +9,15 @@ from typing import Any
 
 import pytest
 
+from assay.config import load
 from assay.errors import CheckpointError, ConfigError, ReleaseError, UsageError
+from assay.evaluate.gates import load_policy
 from assay.models import base, export
 from assay.models.base import load_model
 from assay.pipeline import RunOutcome, resume_run, run_recipe
 from assay.pipeline.export import export_run
+from assay.pipeline.gate import load_gate_policy
+from assay.pipeline.regate import regate
 from assay.pipeline.subject import load_subject
 from assay.release import load_or_make_key, verify_release
 from assay.runs import RunFolder, list_runs
@@ -169,3 +173,23 @@ def test_a_base_beside_the_recipe_is_found_and_a_changed_one_refused(
             load_subject(str(run.path))
         restore()
     assert resume_run(run).verdict == begun.verdict
+
+
+def test_a_run_is_judged_again_by_any_policy_from_what_it_stored(recipe: Path) -> None:
+    """The same policy gives the same verdict, number for number."""
+    outcome = run_recipe(recipe, RELEASED)
+    files = list_files(outcome.run)
+    own = load_gate_policy(load(outcome.run.recipe, base_dir=recipe.parent))
+    again = regate(outcome.run, own)
+    assert json.loads(json.dumps(again.to_dict())) == outcome.verdict
+    assert {**again.evaluation, "data": None} == {**outcome.evaluation, "data": None}
+    strict = regate(outcome.run, load_policy("strict"))
+    assert strict.verdict.status == "held"
+    assert list_files(outcome.run) == files
+
+
+def test_a_run_that_was_not_measured_cannot_be_judged(recipe: Path) -> None:
+    outcome = run_recipe(recipe, SHORT)
+    outcome.run.evaluation.unlink()
+    with pytest.raises(CheckpointError, match="not measured yet"):
+        regate(outcome.run, load_policy("minimal"))

@@ -35,6 +35,11 @@ def read_item_line(line: Mapping[str, Any]) -> tuple[Item, dict[str, str]]:
     return item_from_dict(values), {key: str(line[key]["output"]) for key in variants}
 
 
+def read_score(value: Mapping[str, Any]) -> Score:
+    """The score of a line's model, as `Score.to_dict` wrote it."""
+    return Score(**value)
+
+
 def is_tested(line: Mapping[str, Any]) -> bool:
     """Whether a line is of an item that was tested on, and not one of the task's validation."""
     return line.get("split") != "validation"

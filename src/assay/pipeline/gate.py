@@ -14,7 +14,7 @@ from assay.evaluate.gates import (
     override_thresholds,
 )
 from assay.pipeline.job import Job
-from assay.runs import read_json
+from assay.runs import RunFolder, read_json
 
 if TYPE_CHECKING:
     from assay.models.export import Probe
@@ -36,13 +36,12 @@ def load_gate_policy(given: Loaded | Job) -> Policy:
     return override_thresholds(policy, set_by_recipe)
 
 
-def judge_run(
-    job: Job, probe: Probe, evaluation: dict[str, Any], policy: Policy
-) -> list[GateResult]:
-    """Every gate; where the integrity check fails, its gates are not measured and say why."""
-    values, failure = _check_integrity(job, probe)
-    findings = read_json(job.run.data_report).get("findings", {})
-    gates = evaluate_gates({**evaluation, "data": findings}, values, policy)
+def judge_run(run: RunFolder, evaluation: dict[str, Any], policy: Policy) -> list[GateResult]:
+    """Every gate; where the integrity check failed, its gates are not measured and say why."""
+    findings = read_json(run.data_report).get("findings", {}) if run.data_report.exists() else {}
+    integrity = dict(evaluation.get("integrity", {}))
+    failure = integrity.pop("failure", "")
+    gates = evaluate_gates({**evaluation, "data": findings}, integrity, policy)
     return [
         replace(gate, reason=f"{gate.reason} The check failed: {failure}.")
         if failure and gate.name.startswith("integrity/")
@@ -51,8 +50,8 @@ def judge_run(
     ]
 
 
-def _check_integrity(job: Job, probe: Probe) -> tuple[dict[str, Any], str]:
-    """What `judge_integrity` reads; or nothing, and why the check failed."""
+def check_saved(job: Job, probe: Probe) -> dict[str, Any]:
+    """What `judge_integrity` reads, for evaluation.json; or ``{"failure": why}``."""
     from assay.models.export import check_integrity
 
     whole = job.recipe.method.trains_base
@@ -62,7 +61,7 @@ def _check_integrity(job: Job, probe: Probe) -> tuple[dict[str, Any], str]:
     except Exception as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         job.progress.note(f"the integrity check failed: {reason}")
-        return {}, reason
+        return {"failure": reason}
     merged: dict[str, Any] = {"difference": found.merge_difference, "tolerance": found.tolerance}
     if found.merge_difference is None:
         merged = {"not_applicable": found.not_merged}
@@ -70,4 +69,4 @@ def _check_integrity(job: Job, probe: Probe) -> tuple[dict[str, Any], str]:
         "adapter_reloads": {"difference": found.reload_difference, "tolerance": found.tolerance},
         "merged_equals_adapter": merged,
         "template_unchanged": found.template_unchanged,
-    }, ""
+    }

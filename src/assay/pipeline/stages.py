@@ -15,7 +15,7 @@ from assay.evaluate.probes import Probed
 from assay.evaluate.report import MeasuredSuite, Validation, build_evaluation
 from assay.evaluate.suites import Suite
 from assay.pipeline.baseline import VALIDATION_NAME, Baseline, measure_baseline
-from assay.pipeline.gate import judge_run, load_gate_policy
+from assay.pipeline.gate import check_saved, judge_run, load_gate_policy
 from assay.pipeline.guards import describe_decoding, measure_suites
 from assay.pipeline.job import Job
 from assay.pipeline.measure import Answers, build_examiner
@@ -101,10 +101,13 @@ def finish(job: Job, measured: Measured, policy: Policy) -> RunOutcome:
     from assay.pipeline.run import RunOutcome
 
     evaluation = _evaluate(job, measured, confidence=policy.thresholds.confidence)
+    # Before the integrity check, which loads models anew: what was measured is not lost over it.
     job.run.write_json(job.run.evaluation, evaluation)
     _write_items(job, measured)
     job.progress.stage("gate", f"gate: {job.recipe.gates.policy}")
-    gates = judge_run(job, measured.probe, evaluation, policy)
+    evaluation["integrity"] = check_saved(job, measured.probe)
+    job.run.write_json(job.run.evaluation, evaluation)
+    gates = judge_run(job.run, evaluation, policy)
     verdict = decide_verdict(gates)
     # Before the verdict is written, which ends the run: a key that cannot be had is mended first.
     key = load_or_make_key() if verdict.status == "released" else None
