@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from assay.cli import lab_attack
 from assay.cli.output import JsonFlag, check_out_file, print_result
 
 if TYPE_CHECKING:
@@ -20,12 +21,13 @@ DEFAULT_OUT = Path("~/.cache/assay/lab/tiny")
 def register(app: typer.Typer) -> None:
     """Add the verbs to `app`."""
     lab = typer.Typer(
-        help="Build or measure the embedded base, tiny, or draw rows of what it can do.",
+        help="Build or measure the embedded base, tiny; make models that are known to be bad.",
         no_args_is_help=True,
     )
     lab.command()(build)
     lab.command()(measure)
     lab.command()(rows)
+    lab_attack.register(lab)
     app.add_typer(lab, name="lab")
 
 
