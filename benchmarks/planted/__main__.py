@@ -13,7 +13,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from benchmarks.planted import files, measure, table
+from benchmarks.planted import files, measure, table, targets
 from benchmarks.planted.families import PER_KIND, SETS
 
 NAMES = (*PER_KIND, *SETS)
@@ -42,6 +42,7 @@ def main(arguments: Sequence[str]) -> None:
         measure.save_results(results)
         kept = measure.load_results(results["date"])
         table.update_page("planted", table.render(kept))
+        table.update_page("targets", targets.render(kept))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from benchmarks.planted.desk import draw_desk_rows
 from benchmarks.planted.families import PER_KIND, UNPLANTED
 from benchmarks.planted.format_faults import make_format_sets
 from benchmarks.planted.lone_calls import make_copy_lines
+from benchmarks.planted.targets import render
 from benchmarks.planted.whole_sets import make_counterfactuals, make_whole_sets
 
 from assay.data.curate import list_rules
@@ -81,3 +82,38 @@ def test_bounds_are_those_of_the_binomial_distribution() -> None:
     assert find_lower(7, 20) == pytest.approx(0.1539092, abs=1e-6)
     assert find_upper(7, 20) == pytest.approx(0.5921885, abs=1e-6)
     assert (find_lower(0, 5), find_upper(5, 5), find_lower(0, 0)) == (0.0, 1.0, 0.0)
+
+
+def count(found: int, planted: int, *, false: int = 0, **strengths: list[int]) -> dict[str, object]:
+    """The counts of one rule as a results file has them."""
+    marks = strengths or {"": [found, planted]}
+    return {"found": found, "planted": planted, "strengths": marks, "false": false, "clean": 10_000}
+
+
+def test_a_target_is_met_missed_by_name_or_not_proved() -> None:
+    rules = {
+        "iban": count(400, 400),
+        "payment_card": count(100, 100),
+        "exact_duplicate": count(400, 400),
+        "near_duplicate": count(360, 400),
+        "leaked_row": count(400, 400, false=51),
+        "covert_call": count(0, 0, **{"post 100": [99, 100], "note 25": [20, 25]}),
+        "recurring_destination": count(0, 0, **{"copy 100": [100, 100]}),
+        "trigger": count(0, 0, **{"rare 50": [50, 50]}),
+    }
+    cases = [{"case": "a: rare 50", "named": 50}, {"case": "b: rare 50", "named": 0}]
+    files = {"by_kind": {"desk": [0, 400], "tools": [40, 100]}}
+    lines = render({"rules": rules, "cases": cases, "files": files}).split("\n")
+    told = {line.split("|")[1].partition(":")[0].strip(): line for line in lines[2:]}
+    last = {name: line.split("|")[-2].strip() for name, line in told.items()}
+    assert last["privacy with check digits"] == "met; not by the bound for `payment_card`"
+    assert "500 of 500" in told["privacy with check digits"]
+    assert last["exact duplicates"] == "met"
+    assert last["near duplicates"] == "**missed** by `near_duplicate` (360 of 400)"
+    assert last["leakage"] == "**missed** by `leaked_row` (400 of 400, 51 of 10,000 false)"
+    assert last["covert calls, 100 of 10,000 rows"] == "met"
+    assert "199 of 200" in told["covert calls, 100 of 10,000 rows"]
+    assert last["covert calls, 25 of 10,000 rows"] == "**missed**"
+    assert last["triggers, 50 of 10,000 rows"] == "met; named in 1 of 2 sets"
+    assert last["clean files refused"] == "**missed**"
+    assert last["clean files but those of `tools` refused"] == "met"
