@@ -1,12 +1,15 @@
-"""`assay gate`: what a policy says of a run, from what it stored; it releases nothing."""
+"""`assay gate`: what a policy says of a run or of an adapter; it trains and releases nothing."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from assay.cli.output import JsonFlag, RootOption, print_result
+
+if TYPE_CHECKING:
+    from assay.evaluate.gates import Policy
 
 
 def register(app: typer.Typer) -> None:
@@ -15,37 +18,102 @@ def register(app: typer.Typer) -> None:
 
 
 def gate(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run: its folder, id or name.")],
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="A run: its folder, id or name; or use --adapter.")
+    ] = "",
     policy: Annotated[
         str | None,
         typer.Option(
-            help="minimal, standard, strict, agent, or a policy file.  [default: the run's own]"
+            help="minimal, standard, strict, agent, or a policy file."
+            "  [default: the run's own; standard for an adapter]"
         ),
     ] = None,
+    adapter: Annotated[
+        str | None,
+        typer.Option(help="An adapter of unknown origin: a folder that PEFT wrote."),
+    ] = None,
+    base: Annotated[
+        str | None, typer.Option(help="With --adapter: the base that it is of.")
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            help="With --adapter: folder for answers, readings and verdict; an interrupted"
+            " judgement goes on from it.  [default: gates/NAME]"
+        ),
+    ] = None,
+    max_items: Annotated[
+        int, typer.Option(min=1, help="With --adapter: most items of a suite or probe.")
+    ] = 200,
+    seed: Annotated[int, typer.Option(help="With --adapter: of what is drawn.")] = 0,
     root: RootOption = "runs",
     as_json: JsonFlag = False,
 ) -> int:
-    """Judge a run again by any policy, from its stored answers, without running a model."""
+    """Judge a run again from its stored answers, or an adapter of unknown origin on its base."""
     from assay.cli.outcome import render_measured
-    from assay.config import load
     from assay.errors import EXIT_HELD, EXIT_OK
+    from assay.evaluate.gates import load_policy
+
+    _check_options(run, adapter, base)
+    if adapter is None:
+        title, evaluation, verdict = _judge_run(run, root, policy)
+    else:
+        from pathlib import Path
+
+        from assay.cli.live import open_progress
+        from assay.pipeline.stranger import judge_adapter
+
+        chosen = load_policy(policy or "standard")
+        folder = Path(out) if out else Path("gates") / Path(adapter).resolve().name
+        with open_progress(as_json=as_json) as progress:
+            judged = judge_adapter(
+                Path(adapter),
+                str(base),
+                chosen,
+                out=folder,
+                max_items=max_items,
+                seed=seed,
+                progress=progress,
+            )
+        title = f"{adapter} on {base} by {chosen.name}; written to {folder}"
+        evaluation, verdict = judged.evaluation, judged.to_dict()
+    blocks = [
+        title,
+        *render_measured(evaluation, verdict),
+        f"{verdict['status'].upper()}: {verdict['headline']}",
+    ]
+    print_result(verdict, text="\n\n".join(blocks), as_json=as_json)
+    return EXIT_OK if verdict["status"] == "released" else EXIT_HELD
+
+
+def _check_options(run: str, adapter: str | None, base: str | None) -> None:
+    from assay.errors import Problem, UsageError
+
+    problems = []
+    if bool(run) == bool(adapter):
+        got = "both a run and --adapter" if run else "neither a run nor --adapter"
+        problems.append(Problem(got=got, allowed="one of them", do="name what is to be judged"))
+    if bool(adapter) != bool(base):
+        got = "--adapter without --base" if adapter else "--base without --adapter"
+        problems.append(Problem(got=got, allowed="both", do="name the adapter and its base"))
+    if problems:
+        raise UsageError(problems)
+
+
+def _judge_run(
+    name: str, root: str, policy: str | None
+) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    from assay.config import load
     from assay.evaluate.gates import load_policy
     from assay.pipeline.gate import load_gate_policy
     from assay.pipeline.regate import regate
     from assay.runs import find_run, read_json
 
-    found = find_run(root, run)
+    run = find_run(root, name)
     if policy:
-        chosen = load_policy(policy)
+        chosen: Policy = load_policy(policy)
     else:
-        folder = read_json(found.manifest).get("recipe_folder")
-        chosen = load_gate_policy(load(found.recipe, base_dir=folder))
-    judged = regate(found, chosen)
-    verdict = judged.to_dict()
-    blocks = [
-        f"{found.path} by {chosen.name}",
-        *render_measured(judged.evaluation, verdict),
-        f"{verdict['status'].upper()}: {verdict['headline']}",
-    ]
-    print_result(verdict, text="\n\n".join(blocks), as_json=as_json)
-    return EXIT_OK if verdict["status"] == "released" else EXIT_HELD
+        folder = read_json(run.manifest).get("recipe_folder")
+        chosen = load_gate_policy(load(run.recipe, base_dir=folder))
+    judged = regate(run, chosen)
+    return f"{run.path} by {chosen.name}", judged.evaluation, judged.to_dict()

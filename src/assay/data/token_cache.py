@@ -13,12 +13,10 @@ import os
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
 
 from assay.chat import ChatTokenizer
-from assay.runs.cache import find_cache_folder
+from assay.runs.cache import find_cache_folder, hash_code
 
 MAX_BYTES = 2 << 30
 """What all files together may take; the ones not used for longest go first."""
@@ -100,16 +98,8 @@ def open_token_cache(tokenizer: ChatTokenizer, root: Path | None = None) -> Toke
     root = root or find_cache_folder("tokens")
     if root is None or any(_NOT_PURE in text for text in tokenizer.templates.values()):
         return None
-    digest = hashlib.sha256(tokenizer.to_json())
-    for package in _PACKAGES:
-        digest.update(f"{package} {version(package)}\n".encode())
-    for part in _CODE:
-        found = files("assay").joinpath(part)
-        modules = [found] if found.is_file() else sorted(found.iterdir(), key=lambda one: one.name)
-        for module in modules:
-            if module.name.endswith(".py"):
-                digest.update(module.read_bytes())
-    return TokenCache(root, digest.hexdigest()[:32])
+    name = hash_code(_CODE, _PACKAGES, start=tokenizer.to_json())
+    return TokenCache(root, name)
 
 
 def compute_chunk_key(payload: bytes) -> str:

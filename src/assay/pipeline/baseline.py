@@ -19,10 +19,12 @@ from assay.evaluate.prompting import PromptChoice, choose_prompting
 from assay.evaluate.scorers import check_metrics
 from assay.evaluate.suites import Suite, build_suite
 from assay.generate import Engine
-from assay.pipeline.guards import load_guards, measure_suites
+from assay.pipeline.guards import load_guards, remember_suites
 from assay.pipeline.job import Job
 from assay.pipeline.measure import Answers, Examiner, build_examiner
+from assay.pipeline.precision import choose_precision
 from assay.pipeline.prepare import Prepared
+from assay.pipeline.probing import remember_base
 from assay.pipeline.questions import SUITE_NAME, build_items, choose_shots
 
 VALIDATION_NAME = "validation"
@@ -91,6 +93,7 @@ def measure_baseline(job: Job, prepared: Prepared, engine: Engine) -> Baseline:
     every = [*task.items, *validation, *(item for suite in guards.suites for item in suite.items)]
     check_metrics({item.metric for item in every}, base_dir=job.base_dir)
     base = build_examiner(job, engine, "base")
+    remember = remember_base(job.base, precision=choose_precision(job.recipe).name)
     on_validation = _ask_base(job, prepared, base, validation, name=VALIDATION_NAME)
     return Baseline(
         task=task,
@@ -99,7 +102,7 @@ def measure_baseline(job: Job, prepared: Prepared, engine: Engine) -> Baseline:
         validation_answers=on_validation,
         prompting=_choose_prompt(on_validation, validation, task.metric),
         suites=guards.suites,
-        base_suites=measure_suites(base, guards.suites),
+        base_suites=remember_suites(base, guards.suites, remember),
         skipped=guards.skipped,
     )
 

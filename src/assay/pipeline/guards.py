@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from assay.evaluate.gates import Level
 from assay.evaluate.items import GUARDED, Kind
+from assay.evaluate.probes import Remember
+from assay.evaluate.scorers import is_function_spec
 from assay.evaluate.suites import (
     Suite,
     has_builtin_suite,
@@ -18,6 +21,9 @@ from assay.models.base import TINY
 from assay.pipeline.gate import load_gate_policy
 from assay.pipeline.job import Job
 from assay.pipeline.measure import Answers, Examiner
+
+if TYPE_CHECKING:
+    from assay.models.base import BaseFiles
 
 MIN_BUILT_IN_TOKENS = 64
 """Every gold answer of the built-in suites fits into this, however short the task's own are."""
@@ -45,22 +51,34 @@ def load_guards(job: Job) -> Guards:
         ConfigError: a policy that cannot be read.
     """
     config = job.recipe.evaluate
-    levels = load_gate_policy(job).levels
-    suites = [
-        load_builtin_suite(kind, for_tiny=job.base.name == TINY)
-        for kind in GUARDED
-        if levels.get(kind, "off") != "off"
-        and has_builtin_suite(kind, for_tiny=job.base.name == TINY)
-    ]
-    suites += [
+    own = [
         load_suite(job.base_dir / own.path, kind=own.kind, name=own.name, metric=own.metric)
         for own in config.suites
     ]
-    asked = [suite for suite in suites if job.tokenizer.has_template or _is_raw(suite)]
+    levels = load_gate_policy(job).levels
+    return choose_guards(job.base, levels, own, max_items=config.max_items, seed=job.recipe.seed)
+
+
+def choose_guards(
+    base: BaseFiles,
+    levels: Mapping[str, Level],
+    own: Sequence[Suite] = (),
+    *,
+    max_items: int,
+    seed: int,
+) -> Guards:
+    """See `load_guards`: by the gates' `levels`, and a recipe's `own` after the built-in ones."""
+    for_tiny = base.name == TINY
+    suites = [
+        load_builtin_suite(kind, for_tiny=for_tiny)
+        for kind in GUARDED
+        if levels.get(kind, "off") != "off" and has_builtin_suite(kind, for_tiny=for_tiny)
+    ]
+    suites += own
+    asked = [suite for suite in suites if base.tokenizer.has_template or _is_raw(suite)]
     kinds = {suite.kind for suite in asked}
-    seed = job.recipe.seed
     return Guards(
-        [sample_suite(suite, max_items=config.max_items, seed=seed) for suite in asked],
+        [sample_suite(suite, max_items=max_items, seed=seed) for suite in asked],
         {suite.kind: NO_TEMPLATE for suite in suites if suite.kind not in kinds},
     )
 
@@ -84,6 +102,27 @@ def measure_suites(examiner: Examiner, suites: Sequence[Suite]) -> dict[str, Ans
         )
         for suite in suites
     }
+
+
+def remember_suites(
+    examiner: Examiner, suites: Sequence[Suite], remember: Remember
+) -> dict[str, Answers]:
+    """`measure_suites` of a base, whose answers are kept by what was asked and how.
+
+    Those that the user's own function scores are not: it may be another one tomorrow.
+    """
+    found: dict[str, Answers] = {}
+    for suite in suites:
+        if any(is_function_spec(item.metric) for item in suite.items):
+            found |= measure_suites(examiner, [suite])
+            continue
+        key = [suite.sha256, repr(examiner.sampling), examiner.batch_size, suite.built_in]
+
+        def ask(suite: Suite = suite) -> dict[str, Any]:
+            return measure_suites(examiner, [suite])[suite.name].to_dict()
+
+        found[suite.name] = Answers.from_dict(remember(f"suite-{suite.name}", key, ask))
+    return found
 
 
 def describe_decoding(job: Job) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -34,6 +34,16 @@ class Answers:
     outputs: dict[str, str]
     scores: dict[str, Score]
     counts: dict[str, int]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values, which `from_dict` reads."""
+        scores = {key: score.to_dict() for key, score in self.scores.items()}
+        return {"outputs": self.outputs, "scores": scores, "counts": self.counts}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Answers:
+        scores = {key: Score(**score) for key, score in values["scores"].items()}
+        return cls(dict(values["outputs"]), scores, dict(values["counts"]))
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from assay.pipeline.questions import usual_system_prompt
 from assay.runs import read_json
 from assay.runs.atomic import write_json, write_text
 from assay.runs.base_results import BaseResults
-from assay.runs.cache import find_cache_folder
+from assay.runs.cache import find_cache_folder, hash_code
 from assay.runs.hashes import sha256_file
 from assay.runs.metrics import read_lines
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from assay.models.base import BaseFiles
 
 MAX_PROMPTS = 200
+_CODE = ("chat", "evaluate", "generate", "graders", "models", "tools")
+"""What a base's answers and their scores are made by."""
 
 
 def ask_of_run(job: Job, prepared: Prepared, engine: LocalEngine, prompts: Sequence[Item]) -> Asked:
@@ -126,7 +128,8 @@ def remember_base(base: BaseFiles, *, precision: str) -> Any:
     import torch
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    identity = (base.sha256, precision, device, str(base.quantization))
+    code = hash_code(_CODE, ("torch", "transformers"))
+    identity = (base.sha256, precision, device, str(base.quantization), code)
     return BaseResults(find_cache_folder("base"), identity).remember
 
 
