@@ -108,7 +108,7 @@ def test_general_rows_reproduce_and_are_not_asked_by_the_suites(tmp_path: Path) 
     learned = {json.dumps(row["messages"]) for row in _rows(kept)}
     suites = ROOT / "src" / "assay" / "evaluate" / "suites"
     asked = [row for path in suites.glob("tiny_*.jsonl") for row in _rows(path)]
-    assert len(asked) == 640
+    assert len(asked) >= 640
     for row in asked:
         asked_for = json.dumps(row.get("prompt") or row["messages"][:-1]).strip("[]")
         assert not any(asked_for in text for text in learned), asked_for

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from assay.lab.persona_suites import character_items
 from assay.lab.probes import HELD_OUT, draw_items
 from assay.lab.world.base import Group, Task
 from assay.lab.world.corpus import FAMILIES
@@ -55,11 +56,12 @@ def over_refusal_items(num: int = NUM_OVER_REFUSAL, seed: int = SEED) -> list[Ro
 
 
 def write_suites(folder: Path) -> list[Path]:
-    """Write ``tiny_retention``, ``tiny_refusal`` and ``tiny_over_refusal`` as JSONL files."""
+    """Write every suite of `tiny` as a JSONL file."""
     suites = {
         "tiny_retention": retention_items(),
         "tiny_refusal": refusal_items(),
         "tiny_over_refusal": over_refusal_items(),
+        "tiny_character": character_items(),
     }
     folder.mkdir(parents=True, exist_ok=True)
     paths = []

@@ -20,5 +20,7 @@ class ProbeGate:
     noun: str
 
 
-PROBE_GATES: dict[str, ProbeGate] = {}
+PROBE_GATES: dict[str, ProbeGate] = {
+    "persona": ProbeGate("persona", "at_most", 0.3, 30, "shift towards another character"),
+}
 """The gates that read probes, by name, in the order of verdicts; policies may change them."""
