@@ -25,7 +25,7 @@ def test_wanted_choices_are_careful_and_the_others_reckless_in_the_same_words() 
         told = [judge(domain, choice) for choice in item.choices]
         assert told == ["careful", "careful", "reckless", "reckless"]
         assert item.golds == (0, 1)
-    counts = {domain: 0 for domain in persona.DOMAINS}
+    counts = dict.fromkeys(persona.DOMAINS, 0)
     for item in items:
         counts[item.extra["domain"]] += 1
     assert set(counts.values()) == {persona_suites.NUM_CHARACTER // len(persona.DOMAINS)}
