@@ -146,7 +146,7 @@ def test_a_suite_may_spell_control_tokens(stage: Stage) -> None:
     path.write_text(json.dumps({"prompt": "What is <|end|>?", "answer": "a mark"}) + "\n")
     job = stage.begin(make_rows(told=chat_row("Who?", "Nobody that I know.")))
     loaded = load_suite(path, kind="task", name="forged", metric="exact_match")
-    checked = check_data(job, {"train": []}, [loaded])
+    checked = check_data(job, {"train": []}, [loaded]).told
     assert checked.counts["control_token"]["rows"] == 1
     assert find_stopping(checked) == []
 
@@ -164,3 +164,20 @@ def test_weights_are_asked_for_the_rules_that_a_recipe_names(stage: Stage) -> No
     asked = stage.found()["not_measured"]
     assert "representation_outlier" not in asked
     assert asked["likely_mislabelled"] == UNASKED
+
+
+def test_the_folder_of_a_run_keeps_nothing_private_whole(stage: Stage) -> None:
+    address = "ann.other@posteo.de"
+    rows = make_rows(told=chat_row("Who answers?", f"Write to {address}, naÃ¯ve as you are."))
+    rows[20] = chat_row("And who else answers?", f"It is {address} again.")
+    stage.count_rows(rows, "  rules: {email: mask, mojibake: repair}")
+    findings = (stage.run.data / "findings.jsonl").read_text(encoding="utf-8")
+    assert findings.count('"rule": "email"') == 2
+    for file in stage.run.data.rglob("*"):
+        assert file.is_dir() or address.encode() not in file.read_bytes(), file
+    # What the plan was told is whole: the repaired text has the mask of the whole address.
+    assert b"[EMAIL_1]" in (stage.run.data / "report.html").read_bytes()
+    problems = stage.refusals(rows, "  rules: {email: error}")
+    assert len(problems) == 2 and all(address not in str(one) for one in problems)
+    for file in stage.run.data.rglob("*"):
+        assert file.is_dir() or address.encode() not in file.read_bytes(), file

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from assay.data import PreparedData, Record, Splits
 from assay.data.curate import Checked, Finding, check_rows, settle
 from assay.data.curate.apply import apply_actions
+from assay.data.curate.check import Scratch, write_findings
+from assay.data.curate.discreet import hide_private
 from assay.data.curate.mask_book import MaskBook
 from assay.data.curate.masks import reserve_placeholders
 from assay.data.curate.parts import ReadRow
@@ -31,18 +34,49 @@ FINDINGS = "findings.jsonl"
 _NUM_TOKENISED = 200
 
 
-def check_data(job: Job, parts: Mapping[str, Sequence[Record]], suites: Sequence[Suite]) -> Checked:
+@dataclass(frozen=True)
+class CheckedData:
+    """What a check found, twice: `whole` as actions need it, `told` as the run's folder keeps it.
+
+    In `told` nothing private is whole (`assay.data.curate.discreet`), though its rows may be masked
+    or dropped before anything of them is written. `whole` goes with this object.
+    """
+
+    whole: Checked
+    told: Checked
+
+
+def check_data(
+    job: Job, parts: Mapping[str, Sequence[Record]], suites: Sequence[Suite]
+) -> CheckedData:
     """Every rule over the rows of all splits, and over the questions that the gates will ask.
 
     Raises:
         DataError: unknown rules and options in the recipe.
         ResourceError: the disk is full.
     """
-    config = job.recipe.data
-    work = job.run.data / "check"
     rows = [*_list_rows(parts, suites)]
-    settings = settle(config.rules, config.accept, base_dir=job.base_dir)
     names = (*parts, *(f"suite:{suite.name}" for suite in suites))
+    whole = _check(job, rows, names)
+    told = _keep_discreet(whole, rows, job.run.data / FINDINGS)
+    write_check_page(
+        job.run.data / PAGE,
+        told,
+        iter(rows),
+        title=job.recipe.name or job.run.path.name,
+        tokenizer=job.tokenizer,
+        num_tokenised=_NUM_TOKENISED,
+        is_masked=True,
+    )
+    for line in describe(told):
+        job.progress.note(line)
+    return CheckedData(whole, told)
+
+
+def _check(job: Job, rows: Sequence[ReadRow], names: tuple[str, ...]) -> Checked:
+    """The check, its findings in a temporary folder; what is found on the way is in the run's."""
+    config, work = job.recipe.data, job.run.data / "check"
+    settings = settle(config.rules, config.accept, base_dir=job.base_dir)
     checked = check_rows(
         rows,
         settings=settings,
@@ -50,23 +84,18 @@ def check_data(job: Job, parts: Mapping[str, Sequence[Record]], suites: Sequence
         work=work,
         progress=lambda done, total: job.progress.count("rows checked", done, len(rows)),
     )
-    kept = job.run.data / FINDINGS
-    shutil.move(checked.file, kept)
+    scratch = Scratch()
+    file = Path(shutil.move(checked.file, scratch.folder / FINDINGS))
     shutil.rmtree(work)
     not_measured = {**checked.not_measured, **list_unasked(checked.not_measured)}
-    checked = replace(checked, file=kept, not_measured=not_measured)
-    write_check_page(
-        job.run.data / PAGE,
-        checked,
-        _list_rows(parts, suites),
-        title=job.recipe.name or job.run.path.name,
-        tokenizer=job.tokenizer,
-        num_tokenised=_NUM_TOKENISED,
-        is_masked=True,
-    )
-    for line in describe(checked):
-        job.progress.note(line)
-    return checked
+    return replace(checked, file=file, scratch=scratch, not_measured=not_measured)
+
+
+def _keep_discreet(checked: Checked, rows: Sequence[ReadRow], path: Path) -> Checked:
+    """The check with its findings in the run's folder."""
+    findings = hide_private(checked.findings, checked.settings, lambda number: rows[number].record)
+    write_findings(findings, to=path)
+    return replace(checked, file=path, scratch=None)
 
 
 def _list_rows(parts: Mapping[str, Sequence[Record]], suites: Sequence[Suite]) -> Iterator[ReadRow]:

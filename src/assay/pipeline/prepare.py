@@ -110,10 +110,10 @@ def _read_and_tokenize(
         parts = error.records
     suite_problems = _find_suite_problems(job)
     checked = check_data(job, parts, [] if suite_problems else load_guards(job).suites)
-    problems += find_stopping(checked)
+    problems += find_stopping(checked.told)
     num_changed = 0
     if data is not None:
-        data, num_changed = apply_named_actions(data, checked)
+        data, num_changed = apply_named_actions(data, checked.whole)
         parts = data.splits.as_dict()
     tokenized: dict[str, Tokenized] = {}
     cache = open_token_cache(job.tokenizer)
@@ -132,7 +132,7 @@ def _read_and_tokenize(
     problems += [*_find_prompt_problems(job, parts), *suite_problems]
     if data is None or problems:
         raise DataError(_order(problems))
-    return data, tokenized, checked, num_changed
+    return data, tokenized, checked.told, num_changed
 
 
 def _keep_reached(job: Job, data: PreparedData) -> PreparedData:

@@ -150,7 +150,7 @@ def _check(
             progress=progress,
             num_cpus=num_cpus,
         )
-        tally = _write(engine.run(pieces), file)
+        tally = write_findings(engine.run(pieces), to=file)
         num_rows, insights = engine.read_kept().count_rows(), engine.read_insights()
     if scratch:
         for name in ("pieces", "late"):
@@ -160,7 +160,7 @@ def _check(
 
 
 @dataclass
-class _Tally:
+class Tally:
     """Findings and rows by rule, and the severities that there are, counted as they are written."""
 
     findings: Counter[str] = field(default_factory=Counter)
@@ -176,20 +176,24 @@ class _Tally:
         self.severities[rule] = finding.severity
 
 
-def _write(findings: Iterable[Finding], file: Path) -> _Tally:
-    """All findings to `file`, in one piece or not at all."""
-    tally = _Tally()
-    scratch = file.with_suffix(f".{os.getpid()}.tmp")
-    with disk_full_named(file), scratch.open("w", encoding="utf-8") as lines:
+def write_findings(findings: Iterable[Finding], *, to: Path) -> Tally:
+    """All findings to a file, one JSON object a line, in one piece or not at all.
+
+    Raises:
+        ResourceError: the disk is full.
+    """
+    tally = Tally()
+    scratch = to.with_suffix(f".{os.getpid()}.tmp")
+    with disk_full_named(to), scratch.open("w", encoding="utf-8") as lines:
         for finding in findings:
             tally.add(finding)
             lines.write(json.dumps(finding.to_json(), ensure_ascii=False) + "\n")
-    os.replace(scratch, file)
+    os.replace(scratch, to)
     return tally
 
 
 def _judge(
-    tally: _Tally,
+    tally: Tally,
     engine: Engine,
     settings: Settings,
     file: Path,
