@@ -55,7 +55,7 @@ def test_what_other_rules_quote_of_other_rows_is_hidden_too(tmp_path: Path) -> N
     told = f"{MAIL!r} here, but {OTHER!r} in another row, by {KEY}"
     found = [Finding("a", 1, "", "contradicting_labels", "warning", None, told, "keep", 0)]
     (kept,) = hide_private(found, settings, lambda number: own[number])
-    assert kept.evidence.startswith("'ann….de' here, but 'bob.….de' in another row, by AKI…3LB")
+    assert kept.evidence.startswith("'ann….de' here, but 'bob….de' in another row, by AKI…3LB")
     assert KEY not in kept.evidence
 
 
