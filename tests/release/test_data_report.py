@@ -26,6 +26,7 @@ from assay.pipeline.data_page import write_check_page, write_version_page
 from assay.release.data_report import page as page_module
 from assay.release.data_report.section_clusters import place_circles
 from assay.release.data_report.section_lengths import cut_bins
+from assay.release.data_report.section_set import render_set
 
 PASSWORD = "Wq9" + "tKz4Lr7"
 HOSTILE = "</script><img src=x onerror=alert(1)>\u202egnp.exe"
@@ -82,7 +83,14 @@ def read_view(html: str) -> dict[str, Any]:
 def test_every_section_is_there_and_every_finding_listed(tmp_path: Path) -> None:
     html = write_page(tmp_path, with_tokens=True).read_text(encoding="utf-8")
     titles = re.findall(r"<h2>([^<]*)</h2>", html)
-    assert titles == ["Lengths", "Findings", "Clusters", "Origin and licence", "Before and after"]
+    assert titles == [
+        "Lengths",
+        "The set",
+        "Findings",
+        "Clusters",
+        "Origin and licence",
+        "Before and after",
+    ]
     assert "<h1>Refused</h1>" in html
     view = read_view(html)
     parts = {"train": [SourceConfig(path="rows.jsonl")]}
@@ -95,6 +103,50 @@ def test_every_section_is_there_and_every_finding_listed(tmp_path: Path) -> None
     assert {one["row"] for one in view["findings"] if one["rule"] == "empty_answer"} == {-1}
     assert html.count('class="chart histogram"') == 4
     assert "CC-BY-NC-4.0 and CC-BY-SA-4.0" in html
+
+
+def test_what_was_told_of_the_set_is_shown_as_it_was_told(tmp_path: Path) -> None:
+    losses = {"mean": 1.25, "p10": 0.5, "p50": 1.125, "p90": 2.0}
+    insights = {
+        "topics": {
+            "by": "words",
+            "sampled": 50,
+            "topics": [
+                {"terms": ["order", "<b>"], "share": 0.6, "rows": 60, "example": "a.jsonl:3"},
+                {"terms": [], "share": 0.4, "rows": 40, "example": "a.jsonl:9"},
+            ],
+        },
+        "diversity": {"effective_rows": 12.4, "rows": 50, "by": "words", "redundant": 0.25},
+        "balance": {"sampled": 50, "labels": {"yes": 30, "no": 20}},
+        "conduct": {"answers": 100, "refused": 7, "profane": 0, "medical": 2},
+        "groups": {"gender": {"women": 4}},
+        "losses": {
+            "rows": 100,
+            "sampled": 50,
+            "base": losses,
+            "tuned_on_others": losses,
+            "margin": losses,
+        },
+        "label_next": [{"place": "a.jsonl:4", "row": 3, "base": 2.0, "tuned_on_others": 1.75}],
+        "persona": {"sampled": 50, "traits": {"flattery": {"mean": 0.125, "most": 0.5}}},
+    }
+    html = str(render_set(insights))
+    assert re.findall(r"<h3>([^<]*)</h3>", html) == [
+        "Topics",
+        "Labels",
+        "Conduct",
+        "Groups that are mentioned",
+        "Loss of the base",
+        "To label next",
+        "Traits",
+    ]
+    assert "order, &lt;b&gt;" in html and "a.jsonl:9" in html and "40.0%" in html
+    assert "as varied as 12 rows" in html and "25% have another" in html
+    assert "advise (medical)" in html and "2.0%" in html and "swear" not in html
+    assert "1.125" in html and "1.75 nats" in html and "+0.125" in html
+    assert render_set({}) is None
+    checked_page = write_page(tmp_path).read_text(encoding="utf-8")
+    assert "<h2>The set</h2>" in checked_page
 
 
 def test_what_is_marked_is_the_span_and_what_is_trained_is_the_mask(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from assay.release.data_report.section_findings import render_findings
 from assay.release.data_report.section_lengths import render_lengths
 from assay.release.data_report.section_origins import render_origins
 from assay.release.data_report.section_overview import render_overview
+from assay.release.data_report.section_set import render_set
 from assay.release.data_report.view import build_view
 from assay.release.report.html import Html
 from assay.release.report.shell import Section, embed_json, read_asset, render_shell
@@ -106,6 +107,7 @@ def render_data_page(page: DataPage) -> str:
     found: list[tuple[str, str, Html | None]] = [
         ("verdict", "Overview", render_overview(page)),
         ("lengths", "Lengths", render_lengths(page.survey)),
+        ("set", "The set", render_set(page.checked.insights)),
         ("findings", "Findings", render_findings(page)),
         ("clusters", "Clusters", render_clusters(page)),
         ("origins", "Origin and licence", render_origins(page)),
