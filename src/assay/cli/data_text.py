@@ -102,6 +102,11 @@ def show_plain(text: str) -> str:
     return _UNSEEN.sub(_spell, text.replace("\n", "⏎"))
 
 
+def show_lines(text: str) -> str:
+    """`text` on its own lines, with every other character that a terminal obeys spelled out."""
+    return "\n".join(map(show_plain, text.split("\n")))
+
+
 def _severity(checked: Checked, rule: str) -> str:
     return checked.settings[rule].severity or "info"
 

@@ -12,9 +12,10 @@ from assay.cli.data_options import ColumnOption, FormatOption
 from assay.cli.output import JsonFlag, RootOption, print_result
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from assay.data import Record
+    from assay.data.curate import Finding
     from assay.data.curate.diff import VersionDiff
     from assay.data.versions import Version, VersionStore
 
@@ -75,6 +76,8 @@ def diff(
 
     found = show_changes(diff_records(read(first), read(second)), read(first), read(second))
     text = f"{first.id} → {second.id}\n{_render_diff(found)}"
+    if a is None and second.parent is None:
+        text = f"{second.id} is the first version; name two (assay data versions {store})"
     print_result(asdict(found), text=text, as_json=as_json)
 
 
@@ -106,16 +109,28 @@ def show(
         group_by=asked.group_by,
     )
     findings = [one for one in checked.findings if one.row == record.id]
-    lines = [f"{record.place}  row {record.id}  ({record.kind})"]
-    for message in record.messages:
-        lines.append(f"{message['role']}: {message.get('content') or ''}")
-        lines += [
-            f"  → {call['function']['name']}({call['function']['arguments']})"
-            for call in message.get("tool_calls", ())
-        ]
+    lines = [f"{record.place}  row {record.id}  ({record.kind})", *_render_row(record, findings)]
     lines += [render_finding(one) for one in findings]
     value = {"row": asdict(record), "findings": [one.to_json() for one in findings]}
     print_result(value, text="\n".join(lines), as_json=as_json)
+
+
+def _render_row(record: Record, findings: Sequence[Finding]) -> Iterator[str]:
+    """The messages; what rules hide (a key, a card) only as they show it."""
+    from assay.cli.data_text import show_lines
+    from assay.data.curate.look import hide
+
+    def show(path: str, text: str) -> str:
+        own = [one for one in findings if one.span is not None and one.span.path == path]
+        return show_lines(hide(text, own))
+
+    for index, message in enumerate(record.messages):
+        path = f"messages[{index}]"
+        yield f"{message['role']}: {show(f'{path}.content', message.get('content') or '')}"
+        for place, call in enumerate(message.get("tool_calls", ())):
+            arguments = call["function"]["arguments"]
+            shown = show(f"{path}.tool_calls[{place}].function.arguments", arguments)
+            yield f"  → {call['function']['name']}({shown})"
 
 
 def erase(

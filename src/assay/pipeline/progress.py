@@ -48,7 +48,7 @@ class PlainProgress:
 
     def count(self, what: str, done: int, total: int) -> None:
         left = self._time_left(what, done, total) if total else ""
-        if self._is_due(0 < total <= done):
+        if done and self._is_due(0 < total <= done):
             of = f" of {total}" if total else ""
             self._print(f"   {what}: {done}{of}{left}")
 

@@ -186,3 +186,22 @@ def yaml_of(card: str) -> dict[str, Any]:
     root, problems = parse_yaml(card.split("---")[1], file="")
     assert not problems
     return dict(to_plain(root))
+
+
+def test_a_diff_shows_no_more_than_the_ends_of_what_was_masked(tmp_path: Path) -> None:
+    rows = [
+        chat("hi", "hello"),
+        chat("card?", "It says 4539148803436467, and so it is."),
+        chat("b?", "so be it"),
+    ]
+    done = curate(tmp_path, rows)
+    store = VersionStore(tmp_path / "d")
+    parts = {"train": [SourceConfig(path=str(tmp_path / "rows.jsonl"))]}
+    before = [one.record for one in read_parts(parts, base_dir=tmp_path) if one.record is not None]
+    after = list(store.records(done.version))
+    for first, second in ((before, after), (after, before)):
+        (changed,) = show_changes(diff_records(first, second), first, second).changed
+        texts = changed.texts[0][1:]
+        assert "4539148803436467" not in "".join(texts)
+        assert "It says [CARD_1], and so it is." in texts
+        assert any("and so it is." in one and "…" in one for one in texts)

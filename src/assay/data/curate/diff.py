@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from assay.data.curate.batch import CheckedRow, iterate_texts
+from assay.data.curate.changes import hide_differing
+from assay.data.curate.mask_book import PLACEHOLDER
 from assay.data.records import Record, compute_content_hash
 
 
@@ -49,11 +51,14 @@ def diff_records(a: Iterable[Record], b: Iterable[Record]) -> VersionDiff:
 
 
 def show_changes(diff: VersionDiff, a: Iterable[Record], b: Iterable[Record]) -> VersionDiff:
-    """The diff with the texts of its changed rows; both are read once more."""
+    """The diff with the texts of its changed rows; both are read once more.
+
+    Of what a placeholder stands for on the other side only the ends are shown.
+    """
     places = {one.place for one in diff.changed}
     before = {record.place: record for record in a if record.place in places}
     after = {record.place: record for record in b if record.place in places}
-    changed = tuple(_compare(before[place], after[place]) for place in sorted(places))
+    changed = tuple(_compare(before[one.place], after[one.place]) for one in diff.changed)
     return VersionDiff(diff.removed, diff.added, changed, diff.num_same)
 
 
@@ -63,9 +68,14 @@ def _compare(a: Record, b: Record) -> ChangedRow:
         for record in (a, b)
     ]
     paths = list(dict.fromkeys([*texts[0], *texts[1]]))
-    differing = tuple(
-        (path, texts[0].get(path, ""), texts[1].get(path, ""))
-        for path in paths
-        if texts[0].get(path) != texts[1].get(path)
-    )
+    pairs = ((path, texts[0].get(path, ""), texts[1].get(path, "")) for path in paths)
+    differing = tuple((path, *_hide_masked(old, new)) for path, old, new in pairs if old != new)
     return ChangedRow(a.place, a.id, b.id, differing)
+
+
+def _hide_masked(a: str, b: str) -> tuple[str, str]:
+    own, other = ({one.group() for one in PLACEHOLDER.finditer(text)} for text in (a, b))
+    return (
+        hide_differing(a, b) if other - own else a,
+        hide_differing(b, a) if own - other else b,
+    )

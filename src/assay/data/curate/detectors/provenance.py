@@ -195,17 +195,21 @@ def _judge_licences(by_licence: dict[str, list[int]]) -> Iterator[Hit]:
     for name, (first, count) in by_licence.items():
         licence = find_licence(name)
         if licence is None:
-            text = f"{count:,} rows under {name!r}, which the table does not know"
+            text = f"{_count(count)} under {name!r}, which the table does not know"
             yield Hit(first, UNKNOWN_LICENCE.name, text)
             continue
         known[licence.id] = (licence, first, count)
         for term, rule in _TERMS.items():
             if term in licence.terms:
-                yield Hit(first, rule.name, f"{count:,} rows under {licence.id}")
+                yield Hit(first, rule.name, f"{_count(count)} under {licence.id}")
     for (a, first_a, count_a), (b, first_b, count_b) in combinations(known.values(), 2):
         if reason := find_conflict(a, b):
-            text = f"{count_a:,} rows under {a.id}, {count_b:,} under {b.id}: {reason}"
+            text = f"{_count(count_a)} under {a.id}, {count_b:,} under {b.id}: {reason}"
             yield Hit(first_a, CONFLICT.name, text, related=(first_b,))
+
+
+def _count(rows: int) -> str:
+    return f"{rows:,} row{'s' if rows != 1 else ''}"
 
 
 DETECTORS = (

@@ -159,7 +159,7 @@ def _find_tokens(text: str) -> Iterator[Found]:
             continue
         if any(str(one) in _JWT_EXAMPLE for one in (claims.get("sub"), claims.get("name"))):
             continue
-        evidence = f"a JSON Web Token ({header['alg']}) with {len(claims)} claims"
+        evidence = f"a JSON Web Token ({header['alg']}) with {len(claims)} claim{'s' if len(claims) != 1 else ''}"
         yield JSON_WEB_TOKEN.name, found.span(), evidence, show_ends(found[0])
 
 
