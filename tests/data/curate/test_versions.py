@@ -17,6 +17,7 @@ from assay.data.curate.curate import Curated, curate_parts, plan_files
 from assay.data.curate.diff import diff_records, show_changes
 from assay.data.curate.erase import erase_rows, find_trained
 from assay.data.curate.mask_key import make_mask_key, open_book
+from assay.data.curate.parts import read_parts
 from assay.data.curate.plan import read_plan, write_plan
 from assay.data.versions import MASKS, VersionStore
 from assay.errors import DataError

@@ -159,7 +159,8 @@ def _find_tokens(text: str) -> Iterator[Found]:
             continue
         if any(str(one) in _JWT_EXAMPLE for one in (claims.get("sub"), claims.get("name"))):
             continue
-        evidence = f"a JSON Web Token ({header['alg']}) with {len(claims)} claim{'s' if len(claims) != 1 else ''}"
+        counted = f"{len(claims)} claim{'s' if len(claims) != 1 else ''}"
+        evidence = f"a JSON Web Token ({header['alg']}) with {counted}"
         yield JSON_WEB_TOKEN.name, found.span(), evidence, show_ends(found[0])
 
 
