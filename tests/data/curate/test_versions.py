@@ -204,5 +204,5 @@ def test_a_diff_shows_no_more_than_the_ends_of_what_was_masked(tmp_path: Path) -
         (changed,) = show_changes(diff_records(first, second), first, second).changed
         texts = changed.texts[0][1:]
         assert "4539148803436467" not in "".join(texts)
-        assert "It says [CARD_1], and so it is." in texts
+        assert "It says [CARD_LIKE_NUMBER_1], and so it is." in texts
         assert any("and so it is." in one and "…" in one for one in texts)
