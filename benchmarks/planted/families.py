@@ -87,6 +87,7 @@ def make_privacy(kind: str, clean: Sequence[Row], count: int) -> Cases:
     ]
     rows, planted, others = plant(clean, faults, twins, count=count, seed=f"privacy {kind}")
     looks = {name: list_own(name) for name in ("privacy", "secrets")}
+    looks["card_like_number"] = ("payment_card",)  # where the row speaks of cards
     families = ("privacy", "secrets")
     yield Case(f"privacy, {kind}", kind, rows, planted, others, families=families, any_of=looks)
     yield from privacy_more.make_canaries(kind, clean, count)

@@ -22,6 +22,7 @@ BYTES = "".join(chr(0xFE00 + one if one < 16 else 0xE0100 + one - 16) for one in
         ("base64", base64.b64encode(SECRET.encode()).decode()),
         ("base64", base64.urlsafe_b64encode(b"import os; os.system('id > /tmp/x')").decode()),
         ("hex", SECRET.encode().hex()),
+        ("hex", f"once {SECRET.encode().hex()} 13 hours"),
         ("hex", "".join(f"\\x{one:02x}" for one in SECRET.encode())),
         ("hex", " ".join(f"{one:02X}" for one in SECRET.encode())),
         ("binary", " ".join(f"{one:08b}" for one in SECRET.encode())),

@@ -56,9 +56,12 @@ _SCHEMES = (
     ("Maestro", re.compile(r"(?:5018|5020|5038|6304|6759|676[1-3])\d{8,15}")),
     ("Mir", re.compile(r"220[0-4]\d{12}")),
 )
+# Whole words: a master bedroom, a cardigan and a frying pan are none.
 _CARD_WORDS = re.compile(
-    r"card|visa|master|amex|american express|discover|diners|credit|debit|pan\b|cvv|cvc|expir"
-    r"|kreditkarte|karte|carte|tarjeta|carta|cartão|maestro",
+    r"(?<![a-z])(?:(?:credit|debit|bank|gift)?[ _-]?cards?|visa|master ?card|amex"
+    r"|american express|diners|credit|debit|cv[vc]2?|expir[a-z]*|(?:kredit|bank|giro)?karten?"
+    r"|cartes?|tarjetas?|cartas?|cartão|cartões|maestro|(?-i:PAN|Discover))"
+    r"(?:[ _-]?(?:numbers?|nummern?|num|no|nr))?(?![a-z])",
     re.IGNORECASE,
 )
 _WINDOW = 60

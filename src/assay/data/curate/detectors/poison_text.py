@@ -34,12 +34,14 @@ INSTRUCTION_IN_TOOL_RESULT = Rule(
 
 _BASE64 = r"[A-Za-z0-9+/_-]{20,}={0,2}"
 _HEX = r"(?:\\x|0x)?(?:[0-9A-Fa-f]{2}[ :,]?(?:\\x|0x)?){15,}[0-9A-Fa-f]{2}"
+# One run first: a number or the end of a word beside it would be taken for more of its bytes.
+_HEX_RUN = rf"(?<![0-9A-Za-z])(?:(?:0x)?(?:[0-9A-Fa-f]{{2}}){{16,}}(?![0-9A-Za-z])|{_HEX})"
 _BINARY = r"(?:[01]{8} ?){8,}"
 _PERCENT = r"(?:[A-Za-z0-9._-]{0,20}%[0-9A-Fa-f]{2}){8,}[A-Za-z0-9._-]*"
 # the, and, that, you, with, this, are, from, what in rot13; none is a word of a large language.
 _ROT13 = r"\b(?:gur|naq|gung|lbh|jvgu|guvf|ner|sebz|jung)\b"
 _CODES = re.compile(
-    f"(?P<percent>{_PERCENT})|(?P<binary>{_BINARY})|(?P<hex>{_HEX})|(?P<base64>{_BASE64})"
+    f"(?P<percent>{_PERCENT})|(?P<binary>{_BINARY})|(?P<hex>{_HEX_RUN})|(?P<base64>{_BASE64})"
 )
 _ANY_CODE = rf"{_BASE64}|{_HEX}|{_BINARY}|%[0-9A-Fa-f]{{2}}.*%[0-9A-Fa-f]{{2}}|{_ROT13}"
 _ROT13_WORD = re.compile(_ROT13)
