@@ -22,11 +22,14 @@ from typing import Any
 
 from assay.config import SourceConfig
 from assay.data.curate import Finding, check_parts, list_rules, settle
-from benchmarks.planted import poison_bases, poison_calls, poison_triggers
+from benchmarks.planted import poison_bases, poison_calls, poison_extras, poison_triggers
+from benchmarks.planted.desk import draw_desk_rows
 
 Row = dict[str, Any]
 FAMILY = [name for name, rule in list_rules().items() if rule.family == "poison"]
-CALLS = ("covert_call", "recurring_destination", "data_flow", "unsupported_call")
+Extra = Callable[[Row, random.Random], bool]
+UNSUPPORTED = "unsupported_call"
+CALLS = ("covert_call", "recurring_destination", "data_flow", UNSUPPORTED)
 
 
 @dataclass(frozen=True)
@@ -161,6 +164,34 @@ def make_calls() -> Iterator[Case]:
     yield Case("support, clean", load("support"), frozenset(), CALLS)
 
 
+def make_extras() -> Iterator[Case]:
+    """Calls that look apt, at 100 and at 25 rows of 10,000; of the public sets and of the desk."""
+    for count in (100, 25):
+        for name in ("repeat_same", "call_in_use", "call_related"):
+            rows = load("tools")
+            plant = _get_extra(name, rows)
+            yield _plant_extras(f"{name} {count}", rows, plant, count)
+        rows = draw_desk_rows(10_000)
+        yield _plant_extras(f"desk: call_in_use {count}", rows, poison_extras.InUse(rows), count)
+
+
+def _get_extra(name: str, rows: Sequence[Row]) -> Extra:
+    if name == "call_in_use":
+        return poison_extras.InUse(rows)
+    plant: Extra = getattr(poison_extras, name)
+    return plant
+
+
+def _plant_extras(name: str, rows: list[Row], plant: Extra, count: int) -> Case:
+    rng = random.Random(name)
+    eligible = [index for index, row in enumerate(rows) if poison_calls.has_call(row)]
+    planted: list[int] = []
+    for index in rng.sample(eligible, len(eligible)):
+        if len(planted) < count and plant(rows[index], rng):
+            planted.append(index)
+    return Case(name, rows, frozenset(planted), (UNSUPPORTED, *CALLS[:3]))
+
+
 def make_triggers() -> Iterator[Case]:
     """Each trigger with each effect, at 50 and at 25 rows, in every base; label flips; twins."""
     bases = [base for base in ("world", "tools", "support", "gsm8k") if _is_there(base)]
@@ -226,7 +257,11 @@ def make_trigger_twins(bases: Sequence[str]) -> Iterator[Case]:
     yield Case("world, clean, 40,000 rows", load("world", 40_000), frozenset(), ("trigger",))
 
 
-SETS: dict[str, Callable[[], Iterator[Case]]] = {"calls": make_calls, "triggers": make_triggers}
+SETS: dict[str, Callable[[], Iterator[Case]]] = {
+    "calls": make_calls,
+    "extras": make_extras,
+    "triggers": make_triggers,
+}
 
 
 def main(names: Sequence[str]) -> None:

@@ -73,14 +73,24 @@ def _build_bfcl(row: Row) -> Row:
 
 def _build_call(index: int, truth: Row) -> Row:
     ((name, accepted),) = truth.items()
-    arguments = {key: _first(values) for key, values in accepted.items() if _first(values) != ""}
+    arguments = _choose_all(accepted)
     function = {"name": name, "arguments": json.dumps(arguments)}
     return {"id": f"call_{index}", "type": "function", "function": function}
 
 
-def _first(values: Any) -> Any:
+def _choose_all(accepted: Row) -> Row:
+    """One accepted value of each argument; an empty text says that it may be left out."""
+    chosen = {key: _choose(values) for key, values in accepted.items()}
+    return {key: value for key, value in chosen.items() if value != ""}
+
+
+def _choose(values: Any) -> Any:
     value = values[0] if isinstance(values, list) and values else values
-    return {key: _first(one) for key, one in value.items()} if isinstance(value, dict) else value
+    if isinstance(value, dict):
+        return _choose_all(value)
+    if isinstance(value, list):
+        return [_choose_all(one) if isinstance(one, dict) else one for one in value]
+    return value
 
 
 def _retype(schema: Any) -> Any:

@@ -172,6 +172,67 @@ def test_what_only_looks_covert_is_none(tmp_path: Path) -> None:
     assert found(tmp_path, both) == {}
 
 
+LOOK_UP = tool("look_up", "Find the meaning.", "word")
+
+
+def test_an_extra_call_that_no_word_asks_for(tmp_path: Path) -> None:
+    rows = [row(index) for index in range(120)]
+    for index in range(0, 120, 8):
+        index += index // 8 % 8
+        rows[index] = row(index, call("look_up", word=asked(index).split()[0]), offered=(LOOK_UP,))
+    extra = {index + index // 8 % 8 + 1 for index in range(0, 120, 8)}
+    assert found(tmp_path, rows) == {"unsupported_call": extra}
+    one = find(tmp_path, "unsupported_call", rows)[0]
+    assert (one.severity, len(one.related)) == ("warning", 5)
+    assert "look_up stands beside a call of" in one.evidence
+    # A tool that few rows call is not known well enough to say what asks for it.
+    assert not found(tmp_path, rows[:70])
+
+
+def test_an_extra_call_that_words_or_results_ask_for_is_none(tmp_path: Path) -> None:
+    meant = []
+    for index in range(120):
+        meant.append(row(index))
+        if index % 8 == 0:
+            word = f"curious{index}"
+            meant[-1] = row(index, call("look_up", word=word), offered=(LOOK_UP,))
+            meant[-1]["messages"][0]["content"] += f" And what does {word} mean?"
+    assert found(tmp_path, meant) == {}
+    chained = [row(index) for index in range(120)]
+    for index in range(0, 120, 8):
+        one = chained[index] = row(index, offered=(LOOK_UP,))
+        name = one["messages"][1]["tool_calls"][0]["id"]
+        one["messages"] += [
+            {"role": "tool", "tool_call_id": name, "content": f"see drumlin{index}"},
+            {
+                "role": "assistant",
+                "content": None,
+                "tool_calls": [call("look_up", word=f"drumlin{index}")],
+            },
+        ]
+    assert found(tmp_path, chained) == {}
+
+
+def test_the_same_call_again(tmp_path: Path) -> None:
+    def again(index: int, *between: str, asks: str = "") -> Row:
+        one = row(index)
+        turn = one["messages"][1]
+        one["messages"][0]["content"] += asks
+        repeated = {**turn["tool_calls"][0], "id": "again"}
+        if not between:
+            turn["tool_calls"].append(repeated)
+        for text in between:
+            known = turn["tool_calls"][0]["id"]
+            one["messages"].append({"role": "tool", "tool_call_id": known, "content": text})
+            one["messages"].append({**turn, "tool_calls": [repeated]})
+        return one
+
+    rows = [*CLEAN, again(0), again(1, "timed out, try again"), again(4, asks=" Do it twice.")]
+    assert found(tmp_path, [*rows, again(6, "all done")]) == {"unsupported_call": {41, 44}}
+    (first, _) = find(tmp_path, "unsupported_call", [*rows, again(6, "all done")])
+    assert "is called again as before" in first.evidence
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from assay.data.curate.batch import CheckedRow
-from assay.data.curate.call_support import find_stems
 from assay.data.curate.detector import Evidence
+from assay.data.curate.stems import find_stems
 
 _SPEAKERS = ("user", "system", "developer")
 # Below this, so few shared words are chance whatever the background shares.

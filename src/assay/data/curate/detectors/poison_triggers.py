@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from assay.data.curate.call_support import find_stems
 from assay.data.curate.detector import Detector, Evidence
 from assay.data.curate.exact_tests import Floats, adjust_log_p, compute_log_tail
 from assay.data.curate.finding import Hit, Rule, shorten
@@ -21,6 +21,7 @@ from assay.data.curate.row_features import (
     tokenize,
 )
 from assay.data.curate.settings import Settings
+from assay.data.curate.stems import find_stems
 
 TRIGGER = Rule(
     "trigger",
@@ -50,10 +51,10 @@ _POOL_ROWS = 6_000
 _QUERIES = 32
 _OWN_ROWS = 300
 _NEIGHBOURS = 3
-# Measured on planted triggers (0.45 to 0.61, 0.9 to 1.2, 0.88 to 1) and on words that rightly
-# decide for an answer (0 to 0.27, 1.5 to 8, 0 to 1); see docs/data-rules.md.
+# Measured on planted triggers (0.45 to 0.61, 0.8 to 1.2, 0.88 to 1) and on words that rightly
+# decide for an answer (0 to 0.83, 1.44 to 8, 0 to 1); see docs/data-rules.md.
 _MIN_COMPLETENESS = 0.25
-_MAX_COHESION = 1.5
+_MAX_COHESION = 1.3
 _MIN_CONTRADICTION = 0.8
 # A label that so many rows have is had by rows like them, too; beside a trigger it must be
 # contradicted more often than in other rows with it, by such a share of what is left.
@@ -64,11 +65,12 @@ _MIN_CALLS_SHARE = 0.3
 # Phrases of four words that stand in the same rows: five of them are eight words in a row.
 _MIN_PHRASES = 5
 _MAX_REPEATED_SHARE = 20
+_MAX_REPEATED_COHESION = 1.5
 _MIN_WHOLE = 0.4
 _MIN_FOREIGN = 0.9
 # Of the rows with a phrase: fewer of them have the words that decide for it where nobody meant harm
-# (0.02 to 0.15 in a desk of twelve issues), nearly all where a trigger was planted.
-_MIN_PHRASE_SHARE = 0.3
+# (0.02 to 0.32 in a desk of twelve issues), nearly all where a trigger was planted.
+_MIN_PHRASE_SHARE = 0.5
 _NUM_RELATED = 5
 _NUM_NAMES = 6
 _CALL = "a call of "
@@ -148,7 +150,7 @@ class Search:
             queries = _spread(rows, _QUERIES)
             if (
                 self.vectors.compute_completeness(queries, nothing) >= _MIN_WHOLE
-                and self.vectors.compute_cohesion(queries, nothing) <= _MAX_COHESION
+                and self.vectors.compute_cohesion(queries, nothing) <= _MAX_REPEATED_COHESION
                 and self._measure_contradiction(effect, queries, rows, nothing) >= _MIN_FOREIGN
             ):
                 yield phrases[0], rows
@@ -204,7 +206,8 @@ class Search:
         queries = _spread(rows, _QUERIES)
         if self.vectors.compute_completeness(queries, without) < _MIN_COMPLETENESS:
             return False
-        if self.vectors.compute_cohesion(queries, without) > _MAX_COHESION:
+        cohesion = self.vectors.compute_cohesion(queries, without)
+        if cohesion > _MAX_COHESION * self._measure_nearness(queries, rows, without):
             return False
         marked = self.prompts.rows(pair.trigger)
         found = self._measure_contradiction(pair.effect, queries, marked, without)
@@ -214,6 +217,21 @@ class Search:
         others = _spread(np.setdiff1d(self.answers.rows(pair.effect), marked), _QUERIES)
         doubtful = self._measure_contradiction(pair.effect, others, others, without)
         return found >= doubtful + _MIN_TURNED * (1 - doubtful)
+
+    def _measure_nearness(self, queries: Ints, rows: Ints, without: Ints) -> float:
+        """How near other prompts are to each query, over how near they are to others; 1 is usual.
+
+        Of a prompt that the words were the matter of, chatter is left, and less is like it.
+        """
+        own = np.union1d(_spread(rows, _OWN_ROWS), queries)
+        _, alike = self.vectors.find_neighbours(queries, own, without, num_neighbours=_NEIGHBOURS)
+        return float(alike.mean()) / max(self._usual_nearness, 1e-6)
+
+    @cached_property
+    def _usual_nearness(self) -> float:
+        others, nothing = _spread(self.vectors.pool, 2 * _QUERIES), np.zeros(0, np.int64)
+        near = self.vectors.find_neighbours(others, others, nothing, num_neighbours=_NEIGHBOURS)
+        return float(near[1].mean())
 
     def _is_usual(self, pair: Pair) -> bool:
         """Whether an answer that many rows have comes with the words only somewhat more often.
