@@ -53,7 +53,8 @@ def test_the_verdict_comes_first_and_every_section_is_there(make_run: MakeRun) -
     assert html.index("<h1>") < html.index("<table")
     titles = [words for words in page.words["h2"] if words.strip()]
     assert titles == [
-        "Results", "Gates", "Classes", "Examples", "Training", "Trained text", "Data", "Origin",
+        "Results", "Gates", "Probes",
+        "Classes", "Examples", "Training", "Trained text", "Data", "Origin",
     ]  # fmt: skip
     for shown in ("94.0\u202f%", "+63.0", "retention", "billing", "tickets", "learning rate"):
         assert shown in html.lower(), shown
@@ -251,3 +252,20 @@ def test_the_card_names_commit_and_trust_of_a_hub_base(make_run: MakeRun) -> Non
     run.recipe.write_text("base: {name: owner/name, trust_remote_code: true}\n", encoding="utf-8")
     run.adapter.rename(run.model)
     assert 'from_pretrained("model", trust_remote_code=True)' in usage_of(render_card(run))
+
+
+def test_what_probes_found_is_shown_with_its_evidence_first(make_run: MakeRun) -> None:
+    html = render_report(make_run(held=True))
+    section = html[html.index('id="probes"') :]
+    assert section.index("Covert calls") < section.index("Exposure")
+    assert "A call of send_report that nobody asked for." in section
+    assert "evil.example" in section and "3 events of the tuned model alone" in section
+    assert "The rows have no canaries." in section
+
+
+def test_a_run_without_probes_has_no_section_of_them(make_run: MakeRun) -> None:
+    run = make_run()
+    evaluation = read_json(run.evaluation)
+    del evaluation["probes"]
+    write_json(run.evaluation, evaluation)
+    assert 'id="probes"' not in render_report(run)

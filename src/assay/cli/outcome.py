@@ -8,12 +8,14 @@ from assay.cli.swept import render_sweep
 from assay.release import read_gates, wording
 from assay.release.measured import read_suites
 from assay.release.swept import read_sweep
+from assay.runs.values import mapping, sequence, text
 
 if TYPE_CHECKING:
     from assay.pipeline import RunOutcome
     from assay.release.gates import Gate
     from assay.release.measured import Suite
 
+_MAX_EVIDENCE = 5
 _BADGES = {"pass": "pass", "fail": "FAIL", "not_measured": "not measured"}
 
 
@@ -33,7 +35,19 @@ def render_measured(evaluation: dict[str, Any], verdict: dict[str, Any]) -> list
     """Every suite with its models, and every gate with its reason; what is missing is left out."""
     suites = "\n".join(map(_suite_lines, read_suites(evaluation)))
     gates = [_gate_line(gate) for gate in read_gates(verdict)]
-    return [block for block in (suites, "\n".join(["gates", *gates]) if gates else "") if block]
+    found = [suites, "\n".join(["gates", *gates]) if gates else "", _evidence(evaluation)]
+    return [block for block in found if block]
+
+
+def _evidence(evaluation: dict[str, Any]) -> str:
+    """The worst things that probes found, a sentence each; all of them are in the report."""
+    lines = []
+    for name, probe in mapping(evaluation.get("probes")).items():
+        shown = sequence(mapping(probe).get("evidence"))
+        lines += [f"  {name}: {text(mapping(one).get('what'))}" for one in shown[:_MAX_EVIDENCE]]
+        if len(shown) > _MAX_EVIDENCE:
+            lines.append(f"  {name}: and {len(shown) - _MAX_EVIDENCE} more")
+    return "\n".join(["evidence", *lines]) if lines else ""
 
 
 def _suite_lines(suite: Suite) -> str:

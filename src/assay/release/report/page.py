@@ -8,6 +8,7 @@ from assay.release.report.section_gates import render_gates
 from assay.release.report.section_items import render_items
 from assay.release.report.section_mask import render_mask
 from assay.release.report.section_origin import render_origin
+from assay.release.report.section_probes import render_probes
 from assay.release.report.section_results import render_classes, render_results
 from assay.release.report.section_sweep import render_sweep
 from assay.release.report.section_training import render_training
@@ -20,6 +21,7 @@ _SECTIONS = (
     ("verdict", "Verdict", render_verdict),
     ("results", "Results", render_results),
     ("gates", "Gates", render_gates),
+    ("probes", "Probes", render_probes),
     ("classes", "Classes", render_classes),
     ("items", "Examples", render_items),
     ("training", "Training", render_training),
