@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assay.data.curate.answers import Answer, is_open, tell_contradiction
+from assay.data.curate.label_classifier import measure_kappa
 from assay.data.curate.linear import Features, fit_classifier
 
 RULE = "contradicting_answers"
@@ -203,6 +204,27 @@ def test_labels_that_words_do_not_decide_are_left_alone(tmp_path: Path) -> None:
     for row in rows:
         row["messages"][-1]["content"] = rng.choice(list(TOPICS))
     assert find(tmp_path, LABELS, rows) == []
+
+
+def test_labels_that_hang_on_a_turn_of_the_sentence_are_left_alone(tmp_path: Path) -> None:
+    """Nine in forty statements of each topic are denied, which no word says by itself."""
+    rows = []
+    for number in range(400):
+        topic, is_denied = number % 10, number // 10 % 40 < 9
+        words = random.Random(number).sample(range(10_000, 99_999), 6)
+        told = " ".join(f"w{one}" for one in words)
+        turn = "hardly ever" if is_denied else "very often"
+        label = "Yes" if (topic < 5) != is_denied else "No"
+        rows.append(chat(f"Is it so? {told}, {turn} {told[::-1]} topic{topic} t{topic}", label))
+    assert find(tmp_path, LABELS, rows) == []
+
+
+def test_kappa_by_hand() -> None:
+    labels, answers = np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1])
+    # Three of four agree; by chance half would: 0.5 x 0.25 + 0.5 x 0.75.
+    assert measure_kappa(labels, answers) == pytest.approx(0.5)
+    assert measure_kappa(labels, labels) == 1
+    assert measure_kappa(labels, np.array([0, 1, 0, 1])) == pytest.approx(0)
 
 
 def test_almost_the_same_prompts_tell_a_flip(tmp_path: Path) -> None:

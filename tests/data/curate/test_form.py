@@ -202,17 +202,25 @@ def test_placeholders(tmp_path: Path) -> None:
 
 
 def test_entities_and_tags_outside_markup(tmp_path: Path) -> None:
-    bad = [chat("Rock bands?", "Simon &amp; Garfunkel"), chat("Who?", "It&#39;s&nbsp;me")]
+    bad = [
+        chat("Rock bands?", "Simon &amp; Garfunkel"),
+        chat("The tag says not to soak it. Who wrote so?", "It&#39;s&nbsp;me"),
+        chat("Which legal entity owns the fire escape?", "Berg &amp; Sons"),
+    ]
     good = [
         chat("How to write & in HTML?", "As &amp;"),
         chat("Who?", "Write `&amp;` there."),
         chat("Who?", "AT&T; R&D"),
         chat("Who?", "<html>&amp;</html>"),
+        chat("How do I escape the character &?", "Write &amp; there."),
+        chat("Which named entity is a space?", "&nbsp; is."),
+        chat("What does the closing tag look like?", "Like &lt;/p&gt;."),
     ]
     found = apart(tmp_path, "html_entity", bad=bad, good=good)
     assert [repair(*pair) for pair in zip(bad, found, strict=True)] == [
         "Simon & Garfunkel",
         "It's me",
+        "Berg & Sons",
     ]
     bad = [chat("Who?", "One<br>two"), chat("Who?", '<p class="x">Me</p>'), chat("Who?", "<LI>a")]
     good = [chat("A web page?", "<p>hi</p>"), chat("Who?", "a < b > c"), chat("Who?", "`<br>`")]

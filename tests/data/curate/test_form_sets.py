@@ -94,6 +94,17 @@ def test_outliers_of_length(tmp_path: Path) -> None:
     assert not find(tmp_path, "length_outlier", [*two_kinds, *usual(300)])
 
 
+def test_outliers_among_labels_and_letters(tmp_path: Path) -> None:
+    """Half of the answers are labels, so that the median deviation allows for anything."""
+    short = [
+        chat(f"Sort letter {n}: {ENGLISH[n % 4]}", ("returns", "ok")[n % 2]) for n in range(200)
+    ]
+    long = [chat(f"Answer letter {n}.", " ".join(ENGLISH) * (1 + n % 3)) for n in range(200)]
+    bad = [chat("Sort letter 7.", "returns " * 1_500), chat("Sort letter 8.", "ok " * 9_000)]
+    good = [chat("Sort letter 9.", "x"), chat("Tell all.", " ".join(ENGLISH) * 12)]
+    apart(tmp_path, "length_outlier", bad=bad, good=[*good, *short, *long])
+
+
 def test_languages_are_told_offline() -> None:
     told = {text: detect_language(text)[0] for text in (ENGLISH[0], GERMAN, FRENCH, RUSSIAN)}
     assert list(told.values()) == ["en", "de", "fr", "ru"]

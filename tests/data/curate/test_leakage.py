@@ -15,7 +15,7 @@ from assay.config import SourceConfig
 from assay.data.curate import Finding, check_parts, list_rules, settle
 from assay.data.curate.fingerprints import make_fingerprint
 from assay.data.curate.leak_prints import count_common
-from assay.data.curate.leak_search import Postings, choose_partners
+from assay.data.curate.leak_search import MAX_PARTNERS, Postings, choose_partners
 from assay.data.curate.parts import cut_parts
 from assay.errors import DataError
 
@@ -227,6 +227,8 @@ def test_postings_name_each_place_once() -> None:
 
 
 def test_the_most_alike_are_compared() -> None:
-    pairs = np.array([(1 << 32) | place for place in (0, 1, 2, 3, 4, 5, 5, 4, 3, 2)])
+    shared = [*range(MAX_PARTNERS + 2), *range(2, MAX_PARTNERS + 2)]
+    pairs = np.array([(1 << 32) | place for place in shared])
     rows, places = choose_partners(pairs, np.ones(len(pairs)))
-    assert rows.tolist() == [1] * 4 and places.tolist() == [2, 3, 4, 5]
+    assert rows.tolist() == [1] * MAX_PARTNERS
+    assert places.tolist() == list(range(2, MAX_PARTNERS + 2))

@@ -34,6 +34,20 @@ def measure_likeness(first: Numbers, second: Numbers) -> float:
     return shared / max(1, len(first) + len(second) - shared)
 
 
+def find_members(values: Numbers, known: Numbers) -> Numbers:
+    """Bool (values,): whether each is one of the known ones, which stand in order."""
+    if not len(known):
+        return np.zeros(len(values), bool)
+    at = np.minimum(np.searchsorted(known, values), len(known) - 1)
+    is_known: Numbers = known[at] == values
+    return is_known
+
+
+def leave_out(values: Numbers, known: Numbers) -> Numbers:
+    """The values that are none of the known ones, which stand in order."""
+    return values[~find_members(values, known)]
+
+
 def sample_rows(evidence: Evidence, numbers: Numbers) -> Iterator[list[CheckedRow]]:
     """At most `SAMPLE_ROWS` of the rows, drawn with a fixed seed, some at a time."""
     sample = numbers

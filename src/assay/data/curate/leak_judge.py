@@ -1,6 +1,7 @@
-"""What a training row has of a held-out one: the same question, almost the same, or a passage.
+"""What a training row has of a held-out one: the same question, almost the same, or some of it.
 
-It compares sequences of words, apart from those that are common among training rows.
+It compares sequences of words, apart from those that are common among training rows; which passages
+they are, `leak_passages` finds.
 """
 
 from __future__ import annotations
@@ -8,14 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
-
-from assay.data.curate.alike import find_common, sample_rows
-from assay.data.curate.batch import Batch, CheckedRow
+from assay.data.curate.alike import find_common, find_members, leave_out, sample_rows
 from assay.data.curate.detector import Evidence
-from assay.data.curate.finding import Span, shorten
 from assay.data.curate.leak_prints import LONG, RowPrint, count_common, print_rows
-from assay.data.curate.words import Numbers, hash_sequences
+from assay.data.curate.words import Numbers
 
 # A question of which so much stands in a row was most likely taken from there.
 _MOSTLY = 0.8
@@ -50,13 +47,11 @@ class Judge:
     question_words: int
     near: float
     threshold: float
-    passage_words: int
-    passage_characters: int
 
     def rank(self, row: RowPrint, held: RowPrint) -> tuple[int, float, str]:
-        """How plain a leak is (3 leaked, 2 near, 1 a passage, 0 none), how much, in words."""
-        question = np.setdiff1d(held.question, self.template.long, assume_unique=True)
-        covered = len(np.intersect1d(question, row.copied, assume_unique=True))
+        """How plain a leak is (3 leaked, 2 near, 1 some of it, 0 none), how much, in words."""
+        question = leave_out(held.question, self.template.long)
+        covered = int(find_members(question, row.copied).sum())
         coverage = covered / max(1, len(question))
         is_telling = len(question) > self.question_words - LONG
         is_certain = len(question) > _CERTAIN_WORDS - LONG
@@ -71,46 +66,18 @@ class Judge:
         if is_telling and coverage >= _MOSTLY:
             much = "the whole" if coverage == 1 else f"{coverage:.0%} of the"
             return 2, coverage, f"it holds {much} question of"
-        shared = np.intersect1d(row.copied, held.copied, assume_unique=True)
-        num_shared = len(np.setdiff1d(shared, self.template.long, assume_unique=True))
+        shared = row.copied[find_members(row.copied, held.copied)]
+        num_shared = len(leave_out(shared, self.template.long))
         return (1, float(num_shared), "") if num_shared else (0, 0.0, "")
 
     def _asks_no_more(self, row: RowPrint, held: RowPrint) -> bool:
         """Whether what is asked in a row is that of the held-out one, the template counted too."""
-        shared = len(np.intersect1d(row.asked, held.asked, assume_unique=True))
+        shared = int(find_members(row.asked, held.asked).sum())
         return shared >= self.near * max(len(row.asked), len(held.asked))
 
     def _measure_asked(self, row: RowPrint, held: RowPrint) -> tuple[float, int]:
         """Jaccard's index of what is asked apart from the template, and how much of it there is."""
-        own, other = (
-            np.setdiff1d(one.asked, self.template.short, assume_unique=True) for one in (row, held)
-        )
-        shared = len(np.intersect1d(own, other, assume_unique=True))
+        own, other = (leave_out(one.asked, self.template.short) for one in (row, held))
+        shared = int(find_members(own, other).sum())
         together = len(own) + len(other) - shared
         return (shared / together if together else 0.0), together
-
-    def find_passage(self, row: CheckedRow, held: RowPrint) -> tuple[int, Span] | None:
-        """The longest passage of a row that the other one has: its words, and where it stands."""
-        texts, words, _ = Batch([row]).spoken
-        sequences = hash_sequences(words.hashes, words.text_starts, LONG)
-        wanted = np.setdiff1d(held.copied, self.template.long, assume_unique=True)
-        start, length = _find_longest_run(np.isin(sequences, wanted))
-        num_words = length + LONG - 1 if length else 0
-        if num_words < self.passage_words:
-            return None
-        place = int(np.searchsorted(words.text_starts, start, side="right")) - 1
-        first, last = int(words.starts[start]), int(words.ends[start + num_words - 1])
-        if last - first < self.passage_characters:
-            return None
-        text = texts[place]
-        return num_words, Span(text.path, first, last, shorten(text.text[first:last]))
-
-
-def _find_longest_run(is_shared: Numbers) -> tuple[int, int]:
-    """Where the longest run of true values begins, and its length; the first of several."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], is_shared.astype(np.int8), [0]])))
-    if not len(edges):
-        return 0, 0
-    lengths = edges[1::2] - edges[::2]
-    best = int(np.argmax(lengths))
-    return int(edges[2 * best]), int(lengths[best])

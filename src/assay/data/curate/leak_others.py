@@ -9,11 +9,13 @@ import numpy as np
 
 from assay.data.curate.alike import read_rows
 from assay.data.curate.bands import BandPlan
+from assay.data.curate.batch import CheckedRow
 from assay.data.curate.detector import Evidence, Sketch
 from assay.data.curate.finding import Hit, Span
 from assay.data.curate.held_out import HeldOut
 from assay.data.curate.leak_judge import Judge, find_template
-from assay.data.curate.leak_prints import print_rows
+from assay.data.curate.leak_passages import PassageSearch
+from assay.data.curate.leak_prints import RowPrint, print_rows
 from assay.data.curate.leak_rules import LEAKED_ROW, NEAR_LEAKED_ROW, OVERLAPPING_TEXT, plan_bands
 from assay.data.curate.leak_search import (
     Candidates,
@@ -22,6 +24,7 @@ from assay.data.curate.leak_search import (
     choose_partners,
     chunks,
 )
+from assay.data.curate.leak_usual import UnusualPassages
 from assay.data.curate.settings import Settings
 from assay.data.curate.words import Numbers
 
@@ -58,13 +61,17 @@ def find_others(
         question_words=settings.option(LEAKED_ROW.name, "words"),
         near=settings.option(LEAKED_ROW.name, "threshold"),
         threshold=settings.option(NEAR_LEAKED_ROW.name, "threshold"),
-        passage_words=settings.option(OVERLAPPING_TEXT.name, "words"),
-        passage_characters=settings.option(OVERLAPPING_TEXT.name, "characters"),
     )
     if len(found.crowded):
         found = _search_crowded(evidence, held_out, search, found, judge, plan_bands(settings))
+    wanted = PassageSearch(
+        template.long,
+        min_words=settings.option(OVERLAPPING_TEXT.name, "words"),
+        min_characters=settings.option(OVERLAPPING_TEXT.name, "characters"),
+    )
+    passages = UnusualPassages(evidence, numbers, judge, wanted, len(held_out.marks))
     for rows, places in chunks(found, _ROWS_AT_ONCE):
-        yield from _judge_rows(evidence, held_out, judge, rows, places)
+        yield from _judge_rows(held_out, passages, rows, places)
 
 
 def _search_crowded(
@@ -98,23 +105,29 @@ def _search_crowded(
 
 
 def _judge_rows(
-    evidence: Evidence, held_out: HeldOut, judge: Judge, rows: Numbers, places: Numbers
+    held_out: HeldOut, passages: UnusualPassages, rows: Numbers, places: Numbers
 ) -> Iterator[Hit]:
-    read = evidence.rows(np.unique(rows).tolist())
+    """Hits of some rows, each with every held-out row that it may have been taken from."""
+    read = held_out.evidence.rows(np.unique(rows).tolist())
     own = dict(zip(read, print_rows(list(read.values())), strict=True))
     held = held_out.read_prints(np.unique(places).tolist())
-    best: dict[int, tuple[int, float, str, int]] = {}
-    for row, place in zip(rows.tolist(), places.tolist(), strict=True):
-        rank, much, what = judge.rank(own[row], held[place])
-        if rank and (row not in best or (rank, much) > best[row][:2]):
-            best[row] = (rank, much, what, place)
-    for row, (rank, _, what, place) in best.items():
+    starts = np.searchsorted(rows, list(read))
+    for row, partners in zip(read, np.split(places, starts[1:]), strict=True):
+        judged = [(*passages.judge.rank(own[row], held[one]), one) for one in partners.tolist()]
+        rank, _, what, place = max(judged, key=lambda one: one[:2])
         if rank > 1:
             rule = LEAKED_ROW if rank == 3 else NEAR_LEAKED_ROW
             yield build_hit(row, rule.name, what, held_out, place)
-            continue
-        passage = judge.find_passage(read[row], held[place])
-        if passage:
-            num_words, span = passage
-            what = f"a passage of {num_words} words stands in it and in"
-            yield build_hit(row, OVERLAPPING_TEXT.name, what, held_out, place, span)
+        elif rank:
+            sharing = {place: held[place] for rank, *_, place in judged if rank}
+            yield from _tell_passage(read[row], passages, sharing, held_out)
+
+
+def _tell_passage(
+    row: CheckedRow, passages: UnusualPassages, sharing: dict[int, RowPrint], held_out: HeldOut
+) -> Iterator[Hit]:
+    found = passages.find(row, sharing)
+    if found:
+        place, passage = found
+        what = f"a passage of {passage.num_words} words stands in it and in"
+        yield build_hit(row.number, OVERLAPPING_TEXT.name, what, held_out, place, passage.span)

@@ -19,7 +19,7 @@ from assay.data.curate.marks import Marks
 from assay.data.curate.words import Numbers
 
 # How many held-out rows one training row is compared with, most alike first.
-MAX_PARTNERS = 4
+MAX_PARTNERS = 8
 # Held-out rows of one bucket or print that are looked at; with more, it says too little.
 MAX_POSTINGS = 8
 # A shared band says as much as so many shared prints.

@@ -14,6 +14,7 @@ MODULES = (
     "form_calls",
     "form_encoding",
     "form_leftovers",
+    "form_markup",
     "form_blanks",
     "form_balance",
     "form_echo",

@@ -14,7 +14,8 @@ from assay.data.curate.answers import Answer, is_open, read_label, tell_contradi
 from assay.data.curate.batch import Batch, CheckedRow
 from assay.data.curate.detector import Detector, Evidence, Sketch
 from assay.data.curate.finding import Hit, Rule
-from assay.data.curate.label_flips import CONTRADICTING_LABELS, find_flips, gather_labelled
+from assay.data.curate.label_flips import CONTRADICTING_LABELS, find_flips
+from assay.data.curate.labelled import gather_labelled
 from assay.data.curate.settings import Settings
 from assay.data.keys import compute_prompt_keys, fold_text
 from assay.data.records import Record, canonical_json
@@ -232,5 +233,6 @@ DETECTORS = (
         (CONTRADICTING_ANSWERS, CONTRADICTING_LABELS),
         sketch=sketch_answers,
         conclude=find_both,
+        version=2,
     ),
 )

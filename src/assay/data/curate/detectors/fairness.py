@@ -17,7 +17,7 @@ from assay.data.curate.detector import Detector, Evidence, Sketch
 from assay.data.curate.detectors.contradictions import digest_text, is_answered
 from assay.data.curate.finding import Hit, Insight, Rule
 from assay.data.curate.groups import GROUPS, MENTION, find_mentions, hide_groups
-from assay.data.curate.label_flips import read_asked
+from assay.data.curate.labelled import read_asked
 from assay.data.curate.settings import Settings
 
 GROUP_LABELS = Rule(

@@ -1,4 +1,4 @@
-"""What other programs left in a text: marks of templates, phrases of assistants, HTML."""
+"""What other programs left in a text: marks of templates, phrases of assistants."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from assay.data.curate.passages import (
     Passage,
     TextRule,
     blank_code,
-    is_code,
     message_index,
     read_context,
     scan_texts,
@@ -43,21 +42,6 @@ CHAT_FILLER = Rule(
     "repair",
     "Words around the answer that say nothing, such as `Sure, here is …` or `I hope this helps!`.",
 )
-HTML_ENTITY = Rule(
-    "html_entity",
-    "form",
-    "warning",
-    "repair",
-    "An HTML entity such as &amp; or &#39; outside code: the text was cut out of a page.",
-)
-HTML_TAG = Rule(
-    "html_tag",
-    "form",
-    "info",
-    "keep",
-    "HTML tags outside code in an answer to a question that is not about HTML.",
-)
-
 _MARK = (
     r"<\|[a-zA-Z_][a-zA-Z0-9_ ]{0,40}\|>|<｜[^｜\n]{1,40}｜>|\[/?INST\]|<</?SYS>>|</s>|^<s>"
     r"|<(?:start|end)_of_turn>|<(?:bos|eos|pad|unk)>|\[(?:PAD|UNK|CLS|SEP|BOS|EOS)\]"
@@ -94,19 +78,6 @@ _OPENING = re.compile(
     r"|^\s*great question[!.]\s+"
 )
 _CLOSING = re.compile(r"(?i)\s{0,20}\b(?:i )?hope (?:this|that) helps(?: you)?(?: out)?[!.]*\s*$")
-_ENTITY = (
-    r"&(?:nbsp|amp|lt|gt|quot|apos|[lr][sd]quo|[mn]dash|hellip|#[0-9]{2,6}|#[xX][0-9a-fA-F]{2,5});"
-)
-_ENTITIES = re.compile(_ENTITY)
-_TAG = (
-    r"(?i:</?(?:br|p|div|span|font|td|tr|th|table|ul|ol|li|h[1-6]|em|strong)"
-    r"(?: [^<>\n]{0,200})?/?>)"
-)
-_TAGS = re.compile(_TAG)
-_ABOUT_HTML = re.compile(
-    r"(?i)html|\bxml\b|\bcss\b|\bjsx\b|\bsvg\b|markup|web ?(?:page|site)|\btags?\b|\bentit|escap"
-    r"|javascript|<[a-z]+[ >/]"
-)
 
 
 def find_marks(text: Text) -> Iterator[Passage]:
@@ -152,40 +123,10 @@ def find_filler(text: Text) -> Iterator[Passage]:
             yield Passage(*found.span(), f"the answer {words} with words that say nothing", "")
 
 
-def find_entities(text: Text) -> Iterator[Passage]:
-    """All entities of a text as one passage, unless it or its question is about markup."""
-    plain = blank_code(text.text)
-    found = list(_ENTITIES.finditer(plain))
-    if not found or _is_about_markup(text, plain):
-        return
-    import html
-
-    start, end = found[0].start(), found[-1].end()
-    repaired = _ENTITIES.sub(lambda one: html.unescape(one[0]), text.text[start:end])
-    evidence = f"{len(found)} HTML entities outside code"
-    yield Passage(start, end, evidence, repaired.replace("\xa0", " "))
-
-
-def find_tags(text: Text) -> Iterator[Passage]:
-    """The first tag of a text, unless it or its question is about markup."""
-    plain = blank_code(text.text)
-    found = list(_TAGS.finditer(plain))
-    if found and not _is_about_markup(text, _TAGS.sub("", plain)):
-        yield Passage(*found[0].span(), f"{len(found)} HTML tags outside code")
-
-
-def _is_about_markup(text: Text, plain: str) -> bool:
-    context = read_context(text.row, message_index(text))
-    is_told = _ABOUT_HTML.search(context) or _ABOUT_HTML.search(plain)
-    return bool(is_told) or is_code(plain)
-
-
 RULES = (
     TextRule(TEMPLATE_MARK, MESSAGES - {"tool"}, _MARK, find_marks),
     TextRule(ASSISTANT_PHRASE, ANSWERS, _PHRASE, find_phrases),
     TextRule(CHAT_FILLER, ANSWERS, _FILLER, find_filler),
-    TextRule(HTML_ENTITY, ANSWERS, _ENTITY, find_entities),
-    TextRule(HTML_TAG, ANSWERS, _TAG, find_tags),
 )
 
 

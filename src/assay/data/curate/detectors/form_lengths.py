@@ -57,6 +57,7 @@ _LAST_LINE = 40
 _TAIL = 60
 # A median deviation of nearly nothing, in sets of equal lengths, would make outliers of everything.
 _MIN_DEVIATION = 0.35
+_FAR = 8
 
 
 def read_answer(record: Record) -> str:
@@ -153,23 +154,37 @@ def _find_cap(joined: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator
 def _find_outliers(
     joined: Mapping[str, Any], name: str, options: Mapping[str, Any]
 ) -> Iterator[Hit]:
-    """Lengths far from the median, in median deviations of their logarithm (Leys et al. 2013)."""
+    """Lengths that hardly any other row of the set comes near."""
     given = joined[name] > 0
     lengths, numbers = joined[name][given], joined["number"][given]
     if len(lengths) < options["min_rows"]:
         return
-    logs = np.log1p(lengths.astype(np.float64))
-    median = float(np.median(logs))
-    deviation = max(1.4826 * float(np.median(np.abs(logs - median))), _MIN_DEVIATION)
-    far = np.abs(logs - median) > options["num_deviations"] * deviation
-    if not 0 < int(far.sum()) <= max(1.0, options["usual_ratio"] * len(lengths)):
-        return
+    far = _is_far(lengths, options["num_deviations"], options["usual_ratio"])
     words = {"asked": "question", "answered": "answer"}
-    usual = round(float(np.expm1(median)))
+    usual = round(float(np.median(lengths)))
     for number, length in zip(numbers[far], lengths[far], strict=True):
         told = f"{length:,} characters of {words[name]}, where half of the rows have {usual:,}"
         yield Hit(int(number), LENGTH_OUTLIER.name, told)
 
 
+def _is_far(lengths: Any, num_deviations: float, usual_ratio: float) -> Any:
+    """Which lengths lie far from the others, unless more than the usual share of them does.
+
+    Far from the median, in median deviations of the logarithm (Leys et al. 2013); or, since labels
+    and letters in one set make that deviation large, `_FAR` times beyond all but that share.
+    """
+    logs = np.log1p(lengths.astype(np.float64))
+    median = np.median(logs)
+    deviation = max(1.4826 * float(np.median(np.abs(logs - median))), _MIN_DEVIATION)
+    share = min(usual_ratio, 0.5)
+    low = np.quantile(logs, share, method="higher") - np.log(_FAR)
+    high = np.quantile(logs, 1 - share, method="lower") + np.log(_FAR)
+    found = np.zeros(len(logs), bool)
+    for far in (np.abs(logs - median) > num_deviations * deviation, (logs < low) | (logs > high)):
+        if far.sum() <= max(1.0, usual_ratio * len(logs)):
+            found |= far
+    return found
+
+
 RULES = (CUT_OFF, LENGTH_CAP, LENGTH_OUTLIER)
-DETECTORS = (Detector("form_lengths", RULES, sketch=sketch_lengths, conclude=conclude),)
+DETECTORS = (Detector("form_lengths", RULES, sketch=sketch_lengths, conclude=conclude, version=2),)

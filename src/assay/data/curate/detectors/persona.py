@@ -72,7 +72,12 @@ def scan_conduct(batch: Batch, settings: Settings) -> Iterator[Hit]:
         for text, told in _find_harmful(batch):
             if not _withstands(text):
                 evidence = f"asked “{told}” and did not refuse"
-                yield Hit(text.row.number, UNSAFE_COMPLIANCE.name, evidence, mark(text, 0, 80))
+                yield Hit(
+                    text.row.number,
+                    UNSAFE_COMPLIANCE.name,
+                    evidence,
+                    mark(text, 0, min(80, len(text.text))),
+                )
     for rule, pattern, told in (
         (PROFANE, PROFANITY, "a swear word"),
         (HARASSING, HARASSMENT, "an insult or a threat"),
