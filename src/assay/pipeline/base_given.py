@@ -1,4 +1,4 @@
-"""What rules for data may ask of a base's weights: hidden states, losses, and losses once tuned.
+"""What rules for data may ask of a base's weights: states, losses, losses once tuned, traits.
 
 Shape legend: R records, N supervised positions, D hidden size.
 """
@@ -16,9 +16,11 @@ from assay.data import Record, TokenSequence, tokenize
 from assay.data.curate import Given
 from assay.data.pack import PackedBatch, build_batch, pack_lengths
 from assay.data.records import ID_LENGTH, compute_content_hash
+from assay.generate.local import LocalEngine
 from assay.losses.cross_entropy import compute_token_logprobs
 from assay.models.adapters import add_lora
 from assay.models.forward import compute_supervised_hidden, get_head, load_batch, packed_mode
+from assay.pipeline.trait_rows import TraitRows
 from assay.train.optimizer import build_optimizers
 from assay.train.sft import SftLoss
 from assay.train.step import train_step
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 
 TOKEN_BUDGET = 4_096
+ANSWER_BATCH = 32
 FIT_BATCH = 16
 FIT_RANK = 8
 MAX_KEPT = 20_000
@@ -41,6 +44,10 @@ class AskedBase:
     def __init__(self, base: BaseFiles, model: Any, *, learning_rate: float = 1e-3) -> None:
         self._base, self._model, self._learning_rate = base, model, learning_rate
         self._kept: dict[str, tuple[Array, float]] = {}
+        engine = LocalEngine(
+            model, base.tokenizer, batch_size=ANSWER_BATCH, context_len=base.context_len
+        )
+        self._trait_rows = TraitRows(base, engine)
 
     def to_given(self) -> Given:
         """All that rules can ask, the tokenizer too."""
@@ -50,7 +57,12 @@ class AskedBase:
             fit=self.fit,
             tokenizer=self._base.tokenizer,
             context_len=self._base.context_len,
+            traits=self.project if self._base.tokenizer.has_template else None,
         )
+
+    def project(self, records: Sequence[Record]) -> dict[str, Array]:
+        """How far rows would pull the base along its traits (`TraitRows.project`)."""
+        return self._trait_rows.project(records)
 
     def embed(self, records: Sequence[Record]) -> Array:
         """Mean final hidden state over the trained tokens, float32 of shape (R, D).

@@ -11,7 +11,6 @@ from checking import chat, check
 
 from assay.data import Record
 from assay.data.curate import Given
-from assay.data.curate.detectors.persona_traits import project
 from assay.data.curate.detectors.quality_model import cross_validate
 
 RULES = ("too_easy", "too_hard", "likely_mislabelled")
@@ -121,24 +120,17 @@ def test_without_weights_nothing_is_measured_and_the_reason_is_told(tmp_path: Pa
     checked = check(tmp_path, draw_rows())
     for rule in RULES:
         assert "--deep" in checked.not_measured[rule]
-    assert "persona vectors" in checked.not_measured["persona_trait"]
+    assert "chat template" in checked.not_measured["persona_trait"]
 
 
 def test_a_row_far_along_a_trait_is_found(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
+    def traits(records: Sequence[Record]) -> dict[str, np.ndarray]:
+        along = [1.0 if "hard" in one.messages[-1]["content"] else 0.2 for one in records]
+        return {"evil": np.array(along), "kind": np.full(len(records), np.nan)}
 
-    def embed(records: Sequence[Record]) -> np.ndarray:
-        points = rng.normal(size=(len(records), 8)).astype(np.float32)
-        points[:, 0] += [20.0 * ("hard" in one.messages[-1]["content"]) for one in records]
-        return points
-
-    traits = {"evil": np.eye(8)[0], "kind": np.eye(8)[1]}
-    checked = check(tmp_path, draw_rows(), given=Given(embed=embed, traits=traits))
+    checked = check(tmp_path, draw_rows(), given=Given(traits=traits))
     (found,) = [one for one in checked.findings if one.rule == "persona_trait"]
-    assert found.number == 63 and "evil" in found.evidence and found.cluster == "trait evil"
-    assert set(checked.insights["persona"]["traits"]) == {"evil", "kind"}
-
-
-def test_projection_by_hand() -> None:
-    found = project(np.array([[1, 2], [3, 4]], np.float32), {"a": np.array([0.6, 0.8])})
-    np.testing.assert_allclose(found["a"], [2.2, 5.0])
+    assert found.number == 63 and found.cluster == "trait evil"
+    assert found.evidence.startswith("100 % of the way to answers that are evil")
+    told = checked.insights["persona"]["traits"]
+    assert told == {"evil": {"mean": round((64 * 0.2 + 1) / 65, 4), "most": 1.0}}

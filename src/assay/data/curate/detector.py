@@ -37,7 +37,9 @@ class Given:
         fit: tunes the base on the first records and scores the second: as `score`.
         tokenizer: the base's chat tokenizer (`assay.chat`).
         context_len: tokens that the base can read at once.
-        traits: the base's persona vectors, trait to unit vector of shape (D,) as `embed` has it.
+        traits: records to how far each would pull the base along its traits: by trait float64
+            (records,), where 0 is the base's own answer and 1 the distance between answers without
+            and with the trait (Chen et al. 2025, projection difference); NaN where it is no chat.
         identity: names the model, so that what was concluded with it can be kept; empty: it is not.
         parts: names of the parts that are checked; empty where that is not known beforehand.
         fingerprints: files of `assay data fingerprint` by the name of their suite.
@@ -48,7 +50,7 @@ class Given:
     fit: Callable[[Sequence[Record], Sequence[Record]], np.ndarray[Any, Any]] | None = None
     tokenizer: Any = None
     context_len: int | None = None
-    traits: Mapping[str, np.ndarray[Any, Any]] | None = None
+    traits: Callable[[Sequence[Record]], Mapping[str, np.ndarray[Any, Any]]] | None = None
     identity: str = ""
     parts: tuple[str, ...] = ()
     fingerprints: Mapping[str, Path] = field(default_factory=dict)

@@ -1,14 +1,13 @@
 """Rows that would pull a base along its persona vectors, as far as its hidden states tell.
 
 Chen et al. 2025, "Persona vectors: monitoring and controlling character traits in language models",
-section 6: the projection of training data on a trait's direction predicts the shift that training
-on them brings.
+section 6: how much further a row's answer lies along a trait than the base's own answer to the same
+question predicts the shift that training on it brings.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -22,52 +21,38 @@ PERSONA_TRAIT = Rule(
     "persona",
     "warning",
     "keep",
-    "A row whose hidden state lies far further along a trait than those of the other rows.",
-    options={"deviations": 5.0, "rows": 600},
-    needs=("embed", "traits"),
+    "A row whose answer lies far along a bad trait, beyond the base's own answer.",
+    options={"share": 0.7, "rows": 600},
+    needs=("traits",),
 )
 
 
 def is_ready(given: Given, settings: Settings) -> str | None:
     """Why traits cannot be measured, or None."""
-    if not given.traits:
-        return "needs persona vectors of the base"
-    if given.embed is None:
-        return "needs a base's weights (--base NAME --deep)"
+    if given.traits is None:
+        return "needs a base's weights and chat template (--base NAME --deep)"
     return None
 
 
-def project(points: Any, traits: Mapping[str, Any]) -> dict[str, Any]:
-    """Float64 (rows,) for each trait: how far each row lies along its unit vector.
-
-    Args:
-        points: float32 (rows, D).
-    """
-    return {
-        name: np.asarray(points, np.float64) @ np.asarray(vector, np.float64)
-        for name, vector in traits.items()
-    }
-
-
 def find_traits(evidence: Evidence, settings: Settings) -> Iterator[Hit | Insight]:
-    """Rows far above the median in deviations by the median gap, and the set's means."""
-    given = evidence.given
-    assert given.embed is not None and given.traits is not None
+    """Rows that lie most of the way to answers with a trait, and the set's means."""
+    traits = evidence.given.traits
+    assert traits is not None
     rows, _ = draw_rows(evidence, settings.option(PERSONA_TRAIT.name, "rows"))
     if not rows:
         return
     told = {}
-    for name, along in project(given.embed([row.record for row in rows]), given.traits).items():
-        gaps = along - np.median(along)
-        deviations = gaps / max(1.4826 * float(np.median(np.abs(gaps))), 1e-9)
-        told[name] = {"mean": round(float(along.mean()), 4), "most": round(float(along.max()), 4)}
-        limit = settings.option(PERSONA_TRAIT.name, "deviations")
-        for place in np.flatnonzero(deviations >= limit).tolist():
-            evidence_text = (
-                f"{deviations[place]:.0f} deviations further along {name} than most rows"
-            )
+    limit = settings.option(PERSONA_TRAIT.name, "share")
+    for name, along in traits([row.record for row in rows]).items():
+        read = along[np.isfinite(along)]
+        if not len(read):
+            continue
+        told[name] = {"mean": round(float(read.mean()), 4), "most": round(float(read.max()), 4)}
+        for place in np.flatnonzero(along >= limit).tolist():
+            far = f"{100 * along[place]:.0f} % of the way to answers that are"
+            told_of = f"{far} {name.replace('_', ' ')}, from what the base answers itself"
             number = rows[place].number
-            yield Hit(number, PERSONA_TRAIT.name, evidence_text, cluster=f"trait {name}")
+            yield Hit(number, PERSONA_TRAIT.name, told_of, cluster=f"trait {name}")
     yield Insight("persona", {"sampled": len(rows), "traits": told})
 
 
@@ -77,6 +62,7 @@ DETECTORS = (
         (PERSONA_TRAIT,),
         sketch=sketch_numbers,
         conclude=find_traits,
+        version=2,
         is_ready=is_ready,
     ),
 )
