@@ -64,7 +64,7 @@ class TraitRows:
         return found
 
     def _answer(self, prompts: Sequence[list[int]]) -> list[Masked]:
-        """The base's greedy answers; where it says nothing, the prompt's last token stands for it."""
+        """The base's greedy answers; where it says nothing, the prompt's last token stands in."""
         generations = self._engine.generate(prompts, Sampling(max_new_tokens=MAX_NEW_TOKENS))
         return [
             ([*prompt, *one.token_ids], _mark(len(prompt), len(prompt) + len(one.token_ids)))
