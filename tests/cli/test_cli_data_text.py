@@ -11,7 +11,8 @@ import pytest
 
 from assay.cli import main
 from assay.cli.data_asked import read_asked
-from assay.cli.data_text import Style, render_checked, show_plain
+from assay.cli.data_passage import Style, show_plain
+from assay.cli.data_text import render_checked
 from assay.data.curate import check_parts
 from assay.data.curate.finding import Finding, Span
 from assay.data.curate.look import cut_text, hide, pick_findings

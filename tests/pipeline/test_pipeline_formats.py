@@ -116,7 +116,7 @@ def test_rows_are_drawn_by_seed_and_those_left_out_are_counted(
     rows = [*(ask(number) for number in range(30)), long, {**ask(1), "tools": [tool]}, broken]
     source = write(tmp_path, rows)
     report = compare(tokenizer, source, len, max_rows=64)
-    assert (report.n, report.left_out) == (30, {"unusable": 1, "tools": 1, "too long": 1})
+    assert (report.n, report.left_out) == (30, {"unusable": 1, "with tools": 1, "too long": 1})
     few = [compare(tokenizer, source, len, max_rows=8, seed=seed) for seed in (0, 0, 1)]
     assert few[0] == few[1] != few[2]
     with pytest.raises(DataError, match="2 rows of a question"):

@@ -133,6 +133,7 @@ def test_what_was_told_of_the_set_is_shown_as_it_was_told(tmp_path: Path) -> Non
     html = str(render_set(insights))
     assert re.findall(r"<h3>([^<]*)</h3>", html) == [
         "Topics",
+        "Variety",
         "Labels",
         "Conduct",
         "Groups that are mentioned",

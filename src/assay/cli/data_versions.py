@@ -117,7 +117,7 @@ def show(
 
 def _render_row(record: Record, findings: Sequence[Finding]) -> Iterator[str]:
     """The messages; what rules hide (a key, a card) only as they show it."""
-    from assay.cli.data_text import show_lines
+    from assay.cli.data_passage import show_lines
     from assay.data.curate.look import hide
 
     def show(path: str, text: str) -> str:
@@ -164,7 +164,7 @@ def erase(
     runs = find_trained(Path(root), found)
     value = {**asdict(found), "version": _describe(found.version), "runs": [*map(asdict, runs)]}
     lines = [
-        f"{store}: version {found.version.id} without {len(found.rows)} rows",
+        f"{store}: version {found.version.id}, rows removed: {len(found.rows)}",
         *(f"  {place}" for place in found.places[:_SHOWN]),
         *(f"still in version {one} (--purge removes it)" for one in found.older),
         *(f"version {one} removed" for one in found.purged),

@@ -205,7 +205,11 @@ def _suggest_mapping(rows: Sequence[Row]) -> str:
     context = next((name for name in contexts if name != question), None)
     fields = {"instruction": question, "input": context, "output": answer}
     columns = ", ".join(f"{field}: {name}" for field, name in fields.items() if name)
-    return f"map the columns: data.train: {{path, format: alpaca, columns: {{{columns}}}}}"
+    options = " ".join(f"--column {field}={name}" for field, name in fields.items() if name)
+    return (
+        f"map the columns: data.train: {{path, format: alpaca, columns: {{{columns}}}}} (of a "
+        f"command: --format alpaca {options})"
+    )
 
 
 def _lacks_columns(

@@ -100,11 +100,11 @@ def _choose(records: Sequence[Record], left_out: dict[str, int]) -> list[Record]
     for record in records:
         reason = ""
         if record.kind == "text":
-            reason = "plain text"
+            reason = "of plain text"
         elif record.tools or any(
             message.get("tool_calls") or message["role"] == "tool" for message in record.messages
         ):
-            reason = "tools"
+            reason = "with tools"
         if reason:
             left_out[reason] = left_out.get(reason, 0) + 1
         else:

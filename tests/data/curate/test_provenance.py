@@ -114,4 +114,4 @@ def test_a_source_can_say_it_for_all_of_its_rows(tmp_path: Path) -> None:
     checked = check_parts({"train": [source]}, base_dir=tmp_path, work=tmp_path / "w")
     found = {one.rule: one.evidence for one in checked.findings}
     assert "missing_source" not in found and "missing_licence" not in found
-    assert found["non_commercial_licence"] == "1 rows under CC-BY-NC-4.0"
+    assert found["non_commercial_licence"] == "1 row under CC-BY-NC-4.0"

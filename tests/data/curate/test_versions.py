@@ -147,7 +147,7 @@ def test_erasing_a_person_finds_versions_runs_and_files(tmp_path: Path) -> None:
     assert len(erased.older) == 1
     (trained,) = find_trained(tmp_path / "runs", erased)
     assert (trained.num_rows, trained.status) == (1, "not judged")
-    with pytest.raises(DataError, match="no such row"):
+    with pytest.raises(DataError, match="which no row"):
         erase_rows(store, persons=["anna smith"])
     purged = erase_rows(store, rows=[next(iter(store.records(store.current))).id], purge=True)
     assert purged.older == () and len(purged.purged) == 2

@@ -74,7 +74,10 @@ def erase_rows(
     wanted = _Wanted(frozenset(rows), _list_words(persons, book))
     erased = [record for record in store.records(parent) if wanted.fits(record)]
     if not erased:
-        raise DataError(Problem("no such row in the current version", "ids or texts of rows"))
+        named = ", ".join(map(repr, [*rows, *persons]))
+        do = "look them up: `assay data show STORE LINE` gives a row's id"
+        got = f"{named}, which no row of the current version has"
+        raise DataError(Problem(got, "ids or texts of its rows", do))
     ids = frozenset(record.id for record in erased)
     kept = (record for record in store.records(parent) if record.id not in ids)
     masks = store.folder(parent.id) / MASKS

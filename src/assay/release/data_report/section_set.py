@@ -44,12 +44,12 @@ def _topics(told: Told) -> Html:
 
 
 def _variety(told: Told) -> Html:
-    return tag(
-        "p",
+    text = (
         f"The rows are as varied as {plain(round(told['effective_rows']))} rows without any "
         f"likeness would be, of {plain(told['rows'])} that were compared by {told['by']}; "
-        f"{told['redundant']:.0%} have another that is nearly the same.",
+        f"{told['redundant']:.0%} have another that is nearly the same."
     )
+    return join([tag("h3", "Variety"), tag("p", text)])
 
 
 def _balance(told: Told) -> Html:
@@ -72,7 +72,8 @@ def _conduct(told: Told) -> Html:
     total = max(told["answers"], 1)
     counts = {name: count for name, count in told.items() if name != "answers" and count}
     if not counts:
-        return tag("p", f"None of {plain(told['answers'])} answers refuses, swears or advises.")
+        none = f"None of {plain(told['answers'])} answers refuses, swears or advises."
+        return join([tag("h3", "Conduct"), tag("p", none)])
     rows = [
         (_CONDUCT.get(name, f"advise ({name})"), count / total, plain(count), "")
         for name, count in counts.items()
