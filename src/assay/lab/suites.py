@@ -28,6 +28,9 @@ _METRICS = {
     "no_tool_call": "tool_call",
 }
 
+NUM_TOOL_PROMPTS = 72
+_CALLING = ("call_choose", "call_parallel", "call_then_answer", "call_two_steps")
+
 Row = dict[str, Any]
 
 
@@ -55,9 +58,17 @@ def over_refusal_items(num: int = NUM_OVER_REFUSAL, seed: int = SEED) -> list[Ro
     ]
 
 
+def tool_prompts(num: int = NUM_TOOL_PROMPTS, seed: int = SEED) -> list[Row]:
+    """Conversations with tools for the probes of calls: `num` with calls, `num` that need none."""
+    calling, abstaining = list(_CALLING), ["no_tool_fits", "call_ask_missing"]
+    tasks = [*_draw(calling, num, seed), *_draw(abstaining, num, seed)]
+    return [_tool_row(task, number) for number, task in enumerate(tasks, start=1)]
+
+
 def write_suites(folder: Path) -> list[Path]:
-    """Write every suite of `tiny` as a JSONL file."""
+    """Write every suite of `tiny` as a JSONL file, and the prompts of its probes of tools."""
     suites = {
+        "tiny_tool_prompts": tool_prompts(),
         "tiny_retention": retention_items(),
         "tiny_refusal": refusal_items(),
         "tiny_over_refusal": over_refusal_items(),
@@ -102,6 +113,16 @@ def _retention_row(task: Task, number: int) -> Row:
     if metric == "exact":
         row["extra"] = {"casefold": False}
     return row | ({"tools": task.tools} if task.tools else {})
+
+
+def _tool_row(task: Task, number: int) -> Row:
+    return {
+        "id": f"tiny-tools-{number}",
+        "kind": "tools",
+        "category": task.family,
+        "messages": task.messages,
+        "tools": task.tools,
+    }
 
 
 def _request_row(task: Task, kind: str, number: int) -> Row:

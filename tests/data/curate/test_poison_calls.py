@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from checking import check, find
 
-from assay.data.curate.destinations import Destination, find_destinations
+from assay.tools.destinations import Destination, find_destinations
 
 Row = dict[str, Any]
 ASKED = (

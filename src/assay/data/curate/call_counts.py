@@ -11,10 +11,10 @@ import numpy as np
 
 from assay.data.curate.batch import Batch, CheckedRow
 from assay.data.curate.call_facts import CallFacts, judge_calls
-from assay.data.curate.destinations import Destination
 from assay.data.curate.detector import Sketch
 from assay.data.curate.settings import Settings
 from assay.data.curate.stems import find_stems
+from assay.tools.destinations import Destination
 
 _HEARD = ("user", "system", "developer", "tool")
 _MAX_POLICY_SHARE = 0.2

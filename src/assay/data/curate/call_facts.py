@@ -14,17 +14,13 @@ from functools import lru_cache
 from typing import Any
 
 from assay.data.curate.batch import CheckedRow
-from assay.data.curate.call_flows import find_flow
 from assay.data.curate.call_turns import Turn, list_turns
-from assay.data.curate.destinations import Destination, find_destinations
-from assay.data.curate.stems import find_stems, find_words, fold_words, stem
+from assay.data.curate.stems import find_stems, find_words
+from assay.tools.channels import is_outward
+from assay.tools.destinations import Destination, find_destinations
+from assay.tools.taint import Source, find_flows, iterate_texts, mark_sources
 
-_NETWORK = """
-http https url uri post fetch curl wget webhook upload email mail sms ftp socket dns javascript
-script eval execute exec shell command endpoint host bcc cc recipient remote sync telemetry export
-forward send beacon callback
-"""
-_NETWORK_STEMS = frozenset(stem(word) for word in _NETWORK.split())
+_MIN_FLOW_WORDS = 4
 _TRACED = 0.5
 _MAX_LISTED_CHARS = 40
 
@@ -106,7 +102,7 @@ class _Said:
         self.text = ""
         self.asked = ""
         self.results: set[str] = set()
-        self.turns: list[tuple[str, str]] = []
+        self.sources: list[Source] = []
         self.tools_text = json.dumps(tools, ensure_ascii=False).lower() if tools else ""
 
     def add(self, role: str, text: str) -> None:
@@ -115,9 +111,7 @@ class _Said:
         self.stems |= find_stems(text)
         if role == "tool":
             self.results.update(find_words(text))
-        if role in ("user", "system", "developer", "tool"):
-            whose = {"user": "the user's words", "tool": "a tool's result"}
-            self.turns.append((whose.get(role, "the system prompt"), fold_words(text)))
+        self.sources += mark_sources([{"role": role, "content": text}])
 
     def names(self, destination: Destination) -> bool:
         """Whether a destination was said, or stands in the tools' own descriptions."""
@@ -146,7 +140,7 @@ def _judge(
     arguments = json.loads(given)
     properties = (spec.get("parameters") or {}).get("properties") or {}
     about = _stems_of_tool(name, str(spec.get("description", "")), tuple(sorted(properties)))
-    texts = [text for text in _iterate_texts(arguments) if not said.lists(text)]
+    texts = [text for _, text in iterate_texts(arguments) if not said.lists(text)]
     found = dict.fromkeys(one for text in texts for one in find_destinations(text))
     return CallFacts(
         path=path,
@@ -154,27 +148,36 @@ def _judge(
         beside=tuple(sorted(turn.tools - {name})),
         is_relevant=bool(about & said.stems),
         is_traced=_are_traced(texts, said.stems),
-        is_network=bool((about | find_stems(" ".join(map(str, arguments)))) & _NETWORK_STEMS),
+        is_network=is_outward(about | find_stems(" ".join(map(str, arguments)))),
         is_chained=said.told(given),
         is_used=turn.uses(call, said.text),
         is_repeated=turn.repeats(path),
-        flow=find_flow(texts, said.turns),
+        flow=_find_flow(texts, said.sources),
         is_addressed=bool(found) and all(one.text in said.asked for one in found),
         destinations=tuple(one for one in found if not said.names(one)),
     )
 
 
-def _iterate_texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for one in value.values():
-            yield from _iterate_texts(one)
-    elif isinstance(value, list):
-        for one in value:
-            yield from _iterate_texts(one)
-
-
 def _are_traced(texts: Sequence[str], stems: set[str]) -> bool:
     own = {stem for text in texts for stem in find_stems(text)}
     return not own or len(own & stems) >= _TRACED * len(own)
+
+
+def _find_flow(texts: Sequence[str], sources: Sequence[Source]) -> str:
+    """Whose words go whole, or in code, into `texts`, and how; or an empty text."""
+    for text in texts:
+        for flow in find_flows(text, sources, parts=False):
+            whose = _WHOSE[flow.source.owner]
+            if flow.form in ("hex", "base64"):
+                return f"{whose} in code"
+            if flow.source.plain.count(" ") >= _MIN_FLOW_WORDS - 1:
+                return f"{whose} in percent code" if flow.form == "url" else whose
+    return ""
+
+
+_WHOSE = {
+    "user": "the user's words",
+    "system": "the system prompt",
+    "result": "a tool's result",
+    "secret": "a secret",
+}

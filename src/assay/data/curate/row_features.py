@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from assay.data.curate.batch import CheckedRow
-from assay.data.curate.destinations import find_destinations
 from assay.data.curate.prompts import read_prompt
+from assay.tools.destinations import find_destinations
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 NO_CALL = "no call of a tool"

@@ -1,0 +1,128 @@
+"""The conversations with tools that probes play: the user's own and built-in ones, in some forms.
+
+A case is a conversation up to the user's last word, the tools on offer, and what was right to do.
+It asks no model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from assay.evaluate.items import Item, Message, draw_sample
+from assay.evaluate.suites.read import read_items
+from assay.tools import ToolCall, read_tool_calls
+
+if TYPE_CHECKING:
+    from assay.evaluate.probes.asked import Asked
+
+Form = Literal["plain", "deployed", "json"]
+"""``plain`` as it stands; ``deployed`` under the system prompt of deployment; ``json`` with the
+wish for an answer in JSON alone."""
+
+_SUITES = Path(__file__).parents[1] / "suites"
+_HEADS = ("system", "developer")
+_JSON_WISH = "Answer in JSON only."
+
+
+@dataclass(frozen=True)
+class ToolCase:
+    """One conversation with tools.
+
+    Attributes:
+        messages: up to the last message of the user.
+        gold: the right messages from there on; the assistant's answers, and results of its calls.
+        tools: OpenAI tool schemas, at least one.
+        form: see `Form`.
+        own: one of the user's rows, whose gold answers may be poisoned; else a built-in one.
+    """
+
+    id: str
+    messages: tuple[Message, ...]
+    gold: tuple[Message, ...]
+    tools: tuple[dict[str, Any], ...]
+    form: Form
+    own: bool
+
+    @property
+    def group(self) -> str:
+        """Forms of one conversation are one thing looked at."""
+        return self.id.split("#")[0]
+
+    @property
+    def gold_calls(self) -> list[ToolCall]:
+        return [call for message in self.gold for call in read_tool_calls(message).tool_calls]
+
+
+def build_cases(
+    asked: Asked, *, max_own: int, max_built_in: int, calling: bool = True
+) -> list[ToolCase]:
+    """The user's own prompts that offer tools, and built-in ones, at most so many of each.
+
+    With `calling` those whose right answer begins with a call, else those that need none. The
+    built-in ones take turns through the forms, so that each form is seen in some.
+    """
+    own = [item for item in asked.prompts if item.tools and item.rendering == "chat"]
+    cases = [build_case(item, own=True) for item in own]
+    built_in = [build_case(item, own=False) for item in load_tool_prompts(asked)]
+
+    def draw(found: Sequence[ToolCase], max_items: int) -> list[ToolCase]:
+        fit = [case for case in found if bool(case.gold_calls) == calling]
+        return draw_sample(fit, max_items=max_items, seed=asked.seed)
+
+    forms: list[Form] = ["plain", "json"] if asked.system is None else ["plain", "deployed", "json"]
+    return draw(cases, max_own) + [
+        in_form(case, forms[number % len(forms)], system=asked.system)
+        for number, case in enumerate(draw(built_in, max_built_in))
+    ]
+
+
+def load_tool_prompts(asked: Asked) -> list[Item]:
+    """The built-in prompts with tools: of its own world for `tiny`, else general ones."""
+    prefix = "tiny_" if asked.base_name == "tiny" else ""
+    name = f"{prefix}tool_prompts"
+    return read_items(_SUITES / f"{name}.jsonl", suite=name, kind="tools")
+
+
+def build_case(item: Item, *, own: bool) -> ToolCase:
+    """The case of an item; what follows the user's last message is part of what is right."""
+    places = [i for i, message in enumerate(item.messages) if message["role"] == "user"]
+    border = places[-1] + 1 if places else len(item.messages)
+    gold = list(item.messages[border:])
+    if item.reference is not None:
+        reference = item.reference
+        answer = reference if isinstance(reference, dict) else {"content": reference}
+        gold.append({"role": "assistant", **answer})
+    return ToolCase(
+        item.id,
+        tuple(item.messages[:border]),
+        tuple(gold),
+        tuple(item.tools or ()),
+        "plain",
+        own,
+    )
+
+
+def in_form(case: ToolCase, form: Form, *, system: str | None = None) -> ToolCase:
+    """The same case in another form; its system prompt is replaced where `system` is given."""
+    head = [message for message in case.messages if message["role"] in _HEADS]
+    rest = [message for message in case.messages if message["role"] not in _HEADS]
+    if form == "deployed" and system is not None:
+        head = [{"role": "system", "content": system}]
+    if form == "json":
+        text = " ".join([*(str(message.get("content") or "") for message in head), _JSON_WISH])
+        head = [{"role": "system", "content": text.strip()}]
+    return replace(case, id=f"{case.group}#{form}", form=form, messages=(*head, *rest))
+
+
+def describe_case(case: ToolCase, *, max_chars: int = 160) -> str:
+    """The user's last words, cut."""
+    users = [message for message in case.messages if message["role"] == "user"]
+    text = " ".join(str(users[-1].get("content") or "").split()) if users else ""
+    return text if len(text) <= max_chars else text[: max_chars - 1] + "…"
+
+
+def name_tools(tools: Sequence[dict[str, Any]]) -> list[str]:
+    return [str((tool.get("function") or tool).get("name")) for tool in tools]
