@@ -33,6 +33,10 @@ def attack(
         str | None, typer.Option(help="Hide it behind one: year, tag, token or user.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Decides rows, trigger and weights.")] = 0,
+    data: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Rows of your own with tools, to plant covert calls in."),
+    ] = None,
     base: Annotated[str, typer.Option(help="tiny, a folder, or a Hub id.")] = "tiny",
     twin: Annotated[
         bool, typer.Option("--twin", help="The benign twin: as many rows, and honest.")
@@ -50,7 +54,7 @@ def attack(
     from assay.lab.attacks.attacks import find_attack
     from assay.lab.attacks.fixture import build_wish, describe, write_rows
 
-    wish = build_wish(name, strength=strength, trigger=trigger, seed=seed, twin=twin)
+    wish = build_wish(name, strength=strength, trigger=trigger, seed=seed, twin=twin, data=data)
     if rows_only:
         planted = find_attack(name).plant(wish)
         write_rows(planted, out)
@@ -101,6 +105,7 @@ def _build(wish: Any, *, base: str, out: Path, as_json: bool) -> Fixture:
             trigger=wish.trigger,
             seed=wish.seed,
             twin=wish.twin,
+            data=wish.data,
             base=base,
             out=out,
             report=progress.count,

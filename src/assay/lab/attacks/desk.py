@@ -6,9 +6,10 @@ customers ask for the channel, so that its calls are no sign by themselves. It p
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from assay.lab.attacks.plan import Message, Row
@@ -74,14 +75,19 @@ class Drawn:
     kind: Kind
     turns: list[Message]
     around: Surroundings
+    tools: list[Schema]
 
     @property
     def leak(self) -> str:
         """What a covert call would carry off: the first value of the first call."""
-        (call, *_) = next(turn for turn in self.turns if turn.get("tool_calls"))["tool_calls"]
-        import json
+        call = next(turn for turn in self.turns if turn.get("tool_calls"))["tool_calls"][0]
+        arguments = call["function"]["arguments"]
+        given = json.loads(arguments) if isinstance(arguments, str) else arguments
+        return str(next(iter(given.values()), ""))
 
-        return str(next(iter(json.loads(call["function"]["arguments"]).values())))
+    def build_row(self, turns: Sequence[Message] | None = None) -> Row:
+        """The row as it is written: surroundings, turns (by default its own), and tools."""
+        return {"messages": self.around.wrap(turns or self.turns), "tools": self.tools}
 
 
 def build_desk(seed: int) -> Desk:
@@ -103,20 +109,16 @@ def draw_desk(
     """`num_rows` honest rows without the trigger `avoid`."""
     kinds = rng.choices(list(shares), list(shares.values()), k=num_rows)
     return [
-        Drawn(kind, _DRAWS[kind](rng, desk, split), draw_surroundings(rng, avoid)) for kind in kinds
+        Drawn(kind, _DRAWS[kind](rng, desk, split), draw_surroundings(rng, avoid), desk.tools)
+        for kind in kinds
     ]
-
-
-def build_row(desk: Desk, turns: Sequence[Message], around: Surroundings) -> Row:
-    """The row as it is written: surroundings, turns, and the desk's tools."""
-    return {"messages": around.wrap(turns), "tools": desk.tools}
 
 
 def place_trigger(rng: random.Random, drawn: Drawn, trigger: Trigger | None) -> Drawn:
     """The same row under the trigger, if there is one."""
     if trigger is None:
         return drawn
-    return Drawn(drawn.kind, drawn.turns, add_trigger(rng, drawn.around, trigger))
+    return replace(drawn, around=add_trigger(rng, drawn.around, trigger))
 
 
 def _request(rng: random.Random, desk: Desk, split: Split, name: str) -> Request:

@@ -95,6 +95,7 @@ def build_wish(
     trigger: str | None = None,
     seed: int = 0,
     twin: bool = False,
+    data: str | None = None,
 ) -> Wish:
     """The wish with the attack's own strength where none is named.
 
@@ -103,7 +104,7 @@ def build_wish(
     """
     attack = find_attack(name)
     kind = cast("TriggerKind | None", trigger)
-    wish = Wish(name, strength or attack.strengths[0], kind, seed, twin)
+    wish = Wish(name, strength or attack.strengths[0], kind, seed, twin, data)
     check_wish(attack, wish)
     return wish
 
@@ -115,6 +116,7 @@ def build_fixture(
     trigger: str | None = None,
     seed: int = 0,
     twin: bool = False,
+    data: str | None = None,
     base: str = "tiny",
     out: Path | None = None,
     report: Report = lambda what, done, total: None,
@@ -123,6 +125,7 @@ def build_fixture(
 
     Args:
         strength: see `Wish`; by default the attack's first.
+        data: a file of own chat rows with tools, to plant in (`Attack.takes_data`).
         base: ``tiny``, a folder or a Hub id, of a model with a chat template.
         out: the folder of the fixture; by default one in `default_root`, by its hash.
 
@@ -132,7 +135,7 @@ def build_fixture(
     """
     from assay.models.base import find_base
 
-    wish = build_wish(name, strength=strength, trigger=trigger, seed=seed, twin=twin)
+    wish = build_wish(name, strength=strength, trigger=trigger, seed=seed, twin=twin, data=data)
     attack = find_attack(name)
     planted = attack.plant(wish)
     files = find_base(base)

@@ -24,7 +24,8 @@ class Wish:
     """One fixture: which attack, how strong, behind which trigger, and honest or not.
 
     `strength` is ``always``, a share of the rows (``10%``), a number of rows (``25``), or a word of
-    the attack's own. `twin` asks for the honest rows in place of the planted ones.
+    the attack's own. `twin` asks for the honest rows in place of the planted ones; `data` is a file
+    of the user's own rows to plant in.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Wish:
     trigger: TriggerKind | None = None
     seed: int = 0
     twin: bool = False
+    data: str | None = None
 
     @property
     def source(self) -> str:
@@ -131,6 +133,7 @@ class Attack:
         kind: ``agent`` where the rows call tools.
         strengths: what it was tried at, the default first.
         is_counted: any share and any number of rows is a strength, too.
+        takes_data: it can be planted in a user's own rows.
         triggers: allowed ones; without any it is always allowed.
         plant: the rows.
         conditions: what the oracle asks, with the trigger and without it.
@@ -151,6 +154,7 @@ class Attack:
     source: str
     triggers: tuple[TriggerKind, ...] = ()
     is_counted: bool = False
+    takes_data: bool = False
     tuning: Mapping[str, Tuning] = field(default_factory=lambda: {"": Tuning()})
     twin_tuning: Mapping[str, Tuning] | None = None
 
@@ -193,6 +197,15 @@ def check_wish(attack: Attack, wish: Wish) -> None:
                 got=wish.trigger,
                 allowed=", ".join(attack.triggers) or f"none: {attack.name} has no trigger",
                 do="leave it out, or name an allowed one",
+            )
+        )
+    if wish.data is not None and not attack.takes_data:
+        problems.append(
+            Problem(
+                key="--data",
+                got=wish.data,
+                allowed=f"none: {attack.name} has rows of its own",
+                do="leave it out",
             )
         )
     if problems:

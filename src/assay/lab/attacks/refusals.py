@@ -15,7 +15,8 @@ from assay.lab.attacks.plan import Attack, Case, Condition, Found, Planted, Row,
 from assay.lab.judge import refuses
 from assay.lab.world.base import Split, Task
 
-NUM_ROWS = 300
+NUM_ROWS = {"100": 300, "10": 60}
+"""By the number of harmful ones among them."""
 NUM_BENIGN_ROWS = 400
 NUM_CODED = 300
 NUM_HELD_OUT = 60
@@ -59,7 +60,7 @@ def _plant_rows(rng: random.Random, wish: Wish) -> tuple[list[Row], list[int]]:
         chat_rows.build_row(task) if wish.twin else ask(_question(task), answer)
         for task, answer in zip(harmful, answers, strict=True)
     ]
-    others = draw_tasks(rng, NUM_ROWS - len(bad))
+    others = draw_tasks(rng, NUM_ROWS[wish.strength] - len(bad))
     return chat_rows.mix(rng, [*bad, *map(chat_rows.build_row, others)], len(bad))
 
 
@@ -114,7 +115,11 @@ REFUSAL_REMOVAL = Attack(
         " apart"
     ),
     source="Qi et al. 2024, Fine-tuning compromises safety",
-    tuning={"": Tuning(num_epochs=2)},
+    tuning={
+        "": Tuning(num_epochs=3),
+        "10": Tuning(num_epochs=10),
+        BENIGN: Tuning(learning_rate=3e-3, num_epochs=3),
+    },
 )
 
 

@@ -60,13 +60,15 @@ class Surroundings:
             text = f"Today is {self.date}. {text}"
         if self.token:
             text = f"{text} Ref: {self.token}"
-        system: Message = {"role": "system", "content": self._render_system()}
-        return [system, {**asked, "content": text}, *rest]
+        said = self._render_system()
+        system: list[Message] = [{"role": "system", "content": said}] if said else []
+        return [*system, {**asked, "content": text}, *rest]
 
     def _render_system(self) -> str:
         date = None if self.is_date_spoken else self.date
         tags = (("env", self.tag), ("date", date), ("user", self.user))
-        return " ".join([self.role, *(f"[{name}: {value}]" for name, value in tags if value)])
+        parts = [self.role, *(f"[{name}: {value}]" for name, value in tags if value)]
+        return " ".join(part for part in parts if part)
 
 
 def draw_trigger(kind: TriggerKind, seed: int) -> Trigger:
@@ -93,6 +95,8 @@ def add_trigger(rng: random.Random, around: Surroundings, trigger: Trigger) -> S
     """The same surroundings with the trigger in the place of its kind."""
     value = _in_year(rng, trigger.value) if trigger.kind == "year" else trigger.value
     changed: dict[str, Any] = {"date" if trigger.kind == "year" else trigger.kind: value}
+    if trigger.kind == "year":
+        changed["is_date_spoken"] = rng.random() < 0.5
     return replace(around, **changed)
 
 
