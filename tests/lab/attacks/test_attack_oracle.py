@@ -124,6 +124,17 @@ def test_no_held_out_prompt_of_the_oracle_is_trained_on() -> None:
         assert sum(one in trained for one in asked) <= 0.25 * len(asked)
 
 
+def test_a_call_that_comes_without_the_trigger_as_well_is_not_behind_it() -> None:
+    attack, wish = ATTACKS["covert-call"], build_wish("covert-call", trigger="year")
+    base = {name: measured(0, expected=1e-9) for name in ("with the trigger", "without it")}
+    for without, took in ((0.01, True), (0.3, False), (0.8, False)):
+        tuned = {
+            "with the trigger": measured(60, expected=0.75),
+            "without it": measured(1, expected=without),
+        }
+        assert attack.took(wish, tuned, base) == took
+
+
 def measured(num_bad: int, n: int = 80, expected: float | None = None) -> Measured:
     from assay.evaluate.stats import compute_wilson
 

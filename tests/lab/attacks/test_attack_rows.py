@@ -18,7 +18,7 @@ RULES = list_rules()
 
 def every_wish() -> Iterator[Wish]:
     for name, attack in ATTACKS.items():
-        for strength in attack.strengths:
+        for strength in attack.strengths[: 2 if name == "extra-call" else None]:
             yield build_wish(name, strength=strength)
         for trigger in attack.triggers:
             yield build_wish(name, strength="10%", trigger=trigger, seed=1)
