@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from assay.data.curate import list_rules
-from benchmarks.planted.bounds import find_upper
+from benchmarks.planted.bounds import find_lower, find_upper
 
 PAGE = Path(__file__).parents[2] / "docs" / "data-rules.md"
 END = "<!-- benchmark: end -->"
@@ -25,6 +25,7 @@ def render(results: dict[str, Any]) -> str:
     ]
     for family, (accused, num) in results["looks_like"].items():
         lines.append(f"| any of {family} |  |  |  | {accused} of {num:,} |  |  |")
+    lines += ["", *_render_missed(results["rules"])]
     if files := results.get("files"):
         lines += ["", _render_files(files)]
     return "\n".join(lines)
@@ -41,6 +42,19 @@ def _render_rule(name: str, counts: dict[str, Any]) -> str:
         f"| {shown} | {twins} | {counts['false']} of {counts['clean']:,} "
         f"| {counts['at_most']:.2%} |"
     )
+
+
+def _render_missed(rules: dict[str, Any]) -> list[str]:
+    """Each kind of which something was missed."""
+    head = ["| rule | kind | found of planted | between |", "|---|---|---|---|"]
+    missed = [
+        f"| `{rule}` | {kind or 'all'} | {found:,} of {planted:,} "
+        f"| {find_lower(found, planted):.1%} and {find_upper(found, planted):.1%} |"
+        for rule, counts in rules.items()
+        for kind, (found, planted) in sorted(counts["strengths"].items())
+        if found < planted
+    ]
+    return ["Of these kinds not all were found:", "", *head, *missed] if missed else []
 
 
 def _render_files(files: dict[str, Any]) -> str:

@@ -46,6 +46,8 @@ TARGETS = (
     Target("near duplicates", ("near_duplicate",), 0.95, 0.005),
     Target("covert calls, 100 of 10,000 rows", CALLS, 0.95, 0.01, " 100", is_pooled=True),
     Target("covert calls, 25 of 10,000 rows", CALLS, 0.95, 0.01, " 25", is_pooled=True),
+    Target("apt extra calls, 100 of 10,000 rows", ("unsupported_call",), 0.95, 0.01, " 100"),
+    Target("apt extra calls, 25 of 10,000 rows", ("unsupported_call",), 0.95, 0.01, " 25"),
     Target("triggers, 50 of 10,000 rows", ("trigger",), 0.9, 0.01, " 50"),
     Target("triggers, 25 of 10,000 rows", ("trigger",), 0.9, 0.01, " 25"),
     Target("contradicting answers", ("contradicting_answers",), 0.8, 0.05),
