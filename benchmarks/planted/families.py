@@ -197,6 +197,10 @@ def make_clusters(names: Sequence[str]) -> Cases:
 _OWN = {"add_copy": "recurring_destination", "advertise": "repeated_answer"}
 """Cases whose fault has a rule of its own, which alone counts."""
 
+_OF_PROMPTS = ("contradicting_answers", "contradicting_labels")
+_COPIES = ("exact_duplicate", "near_duplicate")
+"""Not looked for in the sets of contradictions, whose clean rows repeat each other."""
+
 
 def _convert(one: poison.Case) -> Case:
     base, _, what = one.name.rpartition(": ")
@@ -205,4 +209,14 @@ def _convert(one: poison.Case) -> Case:
     marks = dict.fromkeys(sorted(one.planted), Mark(rule, strength))
     any_of = {} if rule in _OWN.values() else {rule: one.rules}
     families = tuple({list_rules()[rule].family for rule in one.rules})
-    return Case(one.name, base, one.rows, marks, families=families, any_of=any_of, named=one.named)
+    others = {} if rule not in _OF_PROMPTS else dict.fromkeys(_COPIES, "off")
+    return Case(
+        one.name,
+        base,
+        one.rows,
+        marks,
+        families=families,
+        any_of=any_of,
+        named=one.named,
+        rules=others,
+    )
