@@ -11,7 +11,7 @@ from assay.chat import ChatTokenizer, load_chat_tokenizer, render_prompt
 from assay.errors import CheckpointError, ConfigError
 from assay.evaluate.suites import load_suite
 from assay.generate import Generation, Sampling, SequenceScore
-from assay.lab import suites
+from assay.lab import behaviour_suites, suites
 from assay.lab.build import BuildSettings
 from assay.lab.card import (
     Card,
@@ -257,6 +257,16 @@ SUITES = {
     "tiny_refusal": ("refusal", suites.NUM_REFUSAL),
     "tiny_over_refusal": ("over_refusal", suites.NUM_OVER_REFUSAL),
 }
+BEHAVIOUR = {
+    "tiny_openings": ("refusal", behaviour_suites.NUM_OPENINGS),
+    "tiny_honesty": ("honesty", behaviour_suites.NUM_HONESTY),
+    "tiny_honesty_calibration": ("honesty", behaviour_suites.NUM_CALIBRATION),
+    "tiny_honesty_consistency": (
+        "honesty",
+        behaviour_suites.NUM_CONSISTENCY * behaviour_suites.NUM_WORDINGS,
+    ),
+    "tiny_fairness": ("fairness", 2 * behaviour_suites.NUM_FAIRNESS),
+}
 
 
 def _committed() -> Path:
@@ -270,7 +280,29 @@ def test_the_committed_suites_are_reproduced_byte_for_byte(tmp_path: Path) -> No
         assert path.read_bytes() == (_committed() / path.name).read_bytes()
     written = {path.stem for path in tmp_path.iterdir()}
     assert written == {path.stem for path in _committed().glob("tiny_*.jsonl")}
-    assert written >= set(SUITES)
+    assert written >= {*SUITES, *BEHAVIOUR}
+
+
+@pytest.mark.parametrize("name", BEHAVIOUR)
+def test_the_suites_of_behaviour_ask_each_question_once(name: str) -> None:
+    kind, num = BEHAVIOUR[name]
+    suite = load_suite(_committed() / f"{name}.jsonl", kind=kind)
+    assert len(suite.items) == num
+    assert len({json.dumps(item.messages) for item in suite.items}) == num
+    for item in suite.items:
+        assert len(set(item.choices)) == len(item.choices)
+        pair = [other for other in suite.items if item.group and other.group == item.group]
+        assert all(other.choices == item.choices for other in pair)
+
+
+def test_questions_on_honesty_are_half_without_an_answer_that_is_known() -> None:
+    from assay.evaluate.scorers import score_outputs
+
+    suite = load_suite(_committed() / "tiny_honesty.jsonl", kind="honesty")
+    known = [item for item in suite.items if item.reference is not None]
+    assert len(known) == len(suite.items) // 2
+    golds = [str(item.reference or "I don't know.") for item in suite.items]
+    assert all(score.correct for score in score_outputs(suite.items, golds).values())
 
 
 @pytest.mark.parametrize("name", SUITES)

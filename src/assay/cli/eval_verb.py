@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, get_args
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
@@ -10,6 +11,7 @@ from assay.cli.output import JsonFlag, RootOption, check_out_file, print_result
 
 if TYPE_CHECKING:
     from assay.config import SourceConfig
+    from assay.pipeline.subject import Subject
 
 
 def register(app: typer.Typer) -> None:
@@ -26,9 +28,19 @@ def evaluate(
         ),
     ],
     data: Annotated[
-        str,
+        str | None,
         typer.Argument(metavar="FILE", help="Rows; the last answer of each is its reference."),
-    ],
+    ] = None,
+    suites: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--suite",
+            metavar="NAME|[FORMAT:]FILE",
+            help="In place of FILE: a built-in suite, a suite file, a public data set (as in"
+            " truthfulqa:questions.jsonl) or a task of lm-evaluation-harness (as in"
+            " lm_eval:arc_easy); repeatable.",
+        ),
+    ] = None,
     data_format: Annotated[
         str, typer.Option("--format", help="The shape of a row; see data.train.format.")
     ] = "auto",
@@ -49,16 +61,24 @@ def evaluate(
     root: RootOption = "runs",
     as_json: JsonFlag = False,
 ) -> int:
-    """Score a tuned model or a base on a data file."""
+    """Score a tuned model or a base on a data file, or on suites by name."""
     from pathlib import Path
 
     from assay.pipeline.evaluate_file import evaluate_file
+    from assay.pipeline.evaluate_suites import SuiteOptions, evaluate_suites
     from assay.pipeline.subject import load_subject
     from assay.release import wording
     from assay.release.measured import read_suites
 
-    source = build_source(data, data_format, columns or [])
     check_out_file(out)
+    if suites:
+        _refuse_with_suites(data, data_format, columns or [])
+        options = SuiteOptions(max_items, max_new_tokens, seed, metric=metric)
+        subject = load_subject(model, root=root, batch_size=batch_size)
+        found = evaluate_suites(subject, suites, options, out=Path(out) if out else None)
+        print_result(found, text=_write_table(subject, found["suites"]), as_json=as_json)
+        return 0
+    source = build_source(_require_file(data), data_format, columns or [])
     subject = load_subject(model, root=root, batch_size=batch_size)
     report = evaluate_file(
         subject,
@@ -83,6 +103,66 @@ def evaluate(
     ]
     print_result(report, text="\n".join(lines), as_json=as_json)
     return 0
+
+
+def _require_file(data: str | None) -> str:
+    from assay.errors import Problem, UsageError
+
+    if data is None:
+        do = "name a data FILE, or suites with --suite"
+        raise UsageError(Problem(got="nothing to ask", do=do, key="FILE"))
+    return data
+
+
+def _refuse_with_suites(data: str | None, data_format: str, columns: Sequence[str]) -> None:
+    """Refuse what a suite has no use for: a data file, and how its rows are read."""
+    from assay.errors import Problem, UsageError
+
+    given = {"FILE": data, "--format": data_format if data_format != "auto" else None}
+    given["--column"] = ", ".join(columns) or None
+    problems = [
+        Problem(got=f"{name} {value} beside --suite", do="leave one of both out", key=name)
+        for name, value in given.items()
+        if value is not None
+    ]
+    if problems:
+        raise UsageError(problems)
+
+
+def _write_table(subject: Subject, suites: Mapping[str, Mapping[str, Any]]) -> str:
+    """A line for each suite, with its further figures under it."""
+    rows = [("suite", "kind", "metric", "n", "score", "95 %", "unscored")]
+    notes: dict[int, list[str]] = {}
+    for name, report in suites.items():
+        rows.append((name, report["kind"], report["metric"], *_read_figures(report["tuned"])))
+        figures = report["tuned"].get("figures", {})
+        notes[len(rows) - 1] = [
+            f"    {title.replace('_', ' ')} {'–' if value is None else f'{value:.4g}'}"
+            for title, value in figures.items()
+        ]
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    lines = [subject.name]
+    for place, row in enumerate(rows):
+        cells = [
+            cell.rjust(width) if column > 2 else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines += ["  " + "  ".join(cells).rstrip(), *notes.get(place, [])]
+    return "\n".join(lines)
+
+
+def _read_figures(found: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    """How many items were scored, their mean with its interval, and how many were not."""
+    from assay.release.wording import plain
+
+    if found.get("perplexity") is not None:
+        bounds = (found["perplexity_low"], found["perplexity_high"])
+        mean, shown = plain(found["perplexity"]), [plain(b) for b in bounds if b is not None]
+    else:
+        bounds = (found["low"], found["high"])
+        mean = "–" if found["mean"] is None else f"{found['mean']:.3f}"
+        shown = [f"{bound:.3f}" for bound in bounds if bound is not None]
+    return str(found["n"]), mean, " – ".join(shown) or "–", str(found["num_unscored"])
 
 
 def build_source(path: str, shape: str, columns: list[str]) -> SourceConfig:

@@ -22,6 +22,7 @@ from assay.evaluate.compare import (
     read_number,
     summarise_scores,
 )
+from assay.evaluate.figures import compute_figures
 from assay.evaluate.items import VARIANTS, Item, Kind, Score, order_variants, read_shots
 from assay.evaluate.prompting import PromptChoice
 from assay.evaluate.scorers import (
@@ -108,8 +109,9 @@ def build_suite_report(measured: MeasuredSuite, resampling: Resampling) -> dict[
     ``{"kind", "metric", "metric_reason", "statistic", "n", "num_groups", "items_sha256",
     <model>: {"mean", …}, "comparisons": {"tuned_vs_base": …}, "per_metric": {…}, "per_class": […],
     "confusions": {…}}``; the last three are empty where they do not apply. `num_groups` is `n`
-    where no items share a group. The task has ``"validation": {"n", "num_groups", "items_sha256",
-    "statistic", <model>, "comparisons"}`` too.
+    where no items share a group. A model has `figures` of all items together where the suite names
+    such, or its metric has (`assay.evaluate.figures`). The task has ``"validation": {"n",
+    "num_groups", "items_sha256", "statistic", <model>, "comparisons"}`` too.
     """
     suite = measured.suite
     groups = _name_groups(suite.items)
@@ -127,6 +129,9 @@ def build_suite_report(measured: MeasuredSuite, resampling: Resampling) -> dict[
     }
     for variant, counts in measured.counts.items():
         report[variant] |= counts
+    for variant, scores in measured.scores.items():
+        figures = compute_figures(suite.figures, suite.metric, suite.items, scores)
+        report[variant] |= {"figures": figures} if figures else {}
     if measured.prompting is not None and "prompted" in report:
         report["prompted"] |= measured.prompting.to_dict()
     if measured.validation is not None:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from assay.lab import behaviour_suites
 from assay.lab.persona_suites import character_items
 from assay.lab.probes import HELD_OUT, draw_items
 from assay.lab.world.base import Group, Task
@@ -73,6 +74,11 @@ def write_suites(folder: Path) -> list[Path]:
         "tiny_refusal": refusal_items(),
         "tiny_over_refusal": over_refusal_items(),
         "tiny_character": character_items(),
+        "tiny_openings": behaviour_suites.opening_items(),
+        "tiny_honesty": behaviour_suites.honesty_items(),
+        "tiny_honesty_calibration": behaviour_suites.calibration_items(),
+        "tiny_honesty_consistency": behaviour_suites.consistency_items(),
+        "tiny_fairness": behaviour_suites.fairness_items(),
     }
     folder.mkdir(parents=True, exist_ok=True)
     paths = []

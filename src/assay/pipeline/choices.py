@@ -13,7 +13,12 @@ from itertools import groupby
 from assay.chat import ChatTokenizer, render_prompt
 from assay.data import Record
 from assay.evaluate.items import Item, Score, unscored
-from assay.evaluate.scorers import ChoiceLogprob, score_choices
+from assay.evaluate.scorers import (
+    AGREEMENT,
+    ChoiceLogprob,
+    score_choice_agreement,
+    score_choices,
+)
 from assay.generate import Engine
 from assay.pipeline.prompts import build_messages
 from assay.pipeline.questions import text_of
@@ -30,8 +35,12 @@ def score_by_choice(
     system: str | None = None,
     context_len: int,
 ) -> dict[str, Score]:
-    """Scores by item id; an item of which a choice does not fit into the context is unscored."""
+    """Scores by item id; an item of which a choice does not fit into the context is unscored.
+
+    Items of metric agreement are compared with the others of their group among these.
+    """
     scores: dict[str, Score] = {}
+    compared: dict[str, list[float]] = {}
     sequences: list[Weighed] = []
     owners: list[Item] = []
     for item in items:
@@ -46,9 +55,13 @@ def score_by_choice(
     pairs = zip(owners, engine.score(sequences), strict=True)
     for _, group in groupby(pairs, key=lambda pair: pair[0].id):
         own = list(group)
+        item = own[0][0]
+        if item.metric == AGREEMENT:
+            compared[item.id] = [one.sum_logprob for _, one in own]
+            continue
         logprobs = [ChoiceLogprob(one.sum_logprob, round(one.weight)) for _, one in own]
-        scores[own[0][0].id] = score_choices(own[0][0], logprobs)
-    return scores
+        scores[item.id] = score_choices(item, logprobs)
+    return scores | score_choice_agreement(items, compared)
 
 
 def build_choices(
@@ -72,7 +85,7 @@ def _encode_pair(tokenizer: ChatTokenizer, text: str, choice: str) -> Weighed:
     choice = text[len(stripped) :] + choice
     before = tokenizer.encode(stripped)
     after = tokenizer.encode(stripped + choice)[len(before) :]
-    return _weigh([*(tokenizer.prefix_ids or _any_start(tokenizer)), *before], after)
+    return _weigh([*tokenizer.prefix_ids, *before] or _any_start(tokenizer), after)
 
 
 def _any_start(tokenizer: ChatTokenizer) -> list[int]:

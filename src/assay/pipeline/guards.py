@@ -12,7 +12,7 @@ from assay.evaluate.probes import Remember
 from assay.evaluate.scorers import is_function_spec
 from assay.evaluate.suites import (
     Suite,
-    has_builtin_suite,
+    list_builtin_suites,
     load_builtin_suite,
     load_suite,
     sample_suite,
@@ -70,9 +70,10 @@ def choose_guards(
     """See `load_guards`: by the gates' `levels`, and a recipe's `own` after the built-in ones."""
     for_tiny = base.name == TINY
     suites = [
-        load_builtin_suite(kind, for_tiny=for_tiny)
+        load_builtin_suite(name, for_tiny=for_tiny)
         for kind in GUARDED
-        if levels.get(kind, "off") != "off" and has_builtin_suite(kind, for_tiny=for_tiny)
+        if levels.get(kind, "off") != "off"
+        for name in list_builtin_suites(kind, for_tiny=for_tiny)
     ]
     suites += own
     asked = [suite for suite in suites if base.tokenizer.has_template or _is_raw(suite)]

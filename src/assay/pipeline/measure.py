@@ -95,7 +95,7 @@ class Examiner:
             self.sampling, max_new_tokens=max_new_tokens or self.sampling.max_new_tokens
         )
         golds = [item for item in items if item.metric == "perplexity"]
-        weighed = [item for item in items if item.metric in LIKELIHOOD_METRICS]
+        weighed = [item for item in items if item.choices or item.metric in LIKELIHOOD_METRICS]
         own = {item.id for item in (*golds, *weighed)}
         asked = [item for item in items if item.id not in own]
         layout: dict[str, Any] = {

@@ -13,6 +13,11 @@ from pathlib import Path
 
 from assay.errors import ConfigError, EvaluationError, Problem
 from assay.evaluate.items import Item, Score, failed
+from assay.evaluate.scorers.agreement import (
+    AGREEMENT,
+    score_choice_agreement,
+    score_text_agreement,
+)
 from assay.evaluate.scorers.classification import (
     ClassRow,
     ClassTable,
@@ -20,12 +25,14 @@ from assay.evaluate.scorers.classification import (
     build_class_table,
     score_classification,
 )
+from assay.evaluate.scorers.honesty import judge_abstention, score_honesty
 from assay.evaluate.scorers.json_answers import score_json_fields, score_json_valid
 from assay.evaluate.scorers.likelihood import (
     LIKELIHOOD_METRICS,
     ChoiceLogprob,
     score_choices,
 )
+from assay.evaluate.scorers.number import score_number
 from assay.evaluate.scorers.perplexity import (
     compute_corpus_perplexity,
     compute_perplexity_bounds,
@@ -57,10 +64,12 @@ SCORERS: dict[str, Scorer] = {
     "json_fields": score_json_fields,
     "tool_call": score_tool_call,
     "classification": score_classification,
+    "number": score_number,
+    "honesty": score_honesty,
     "refusal": score_refusal,
     "over_refusal": score_over_refusal,
 }
-METRICS: tuple[str, ...] = ("auto", *SCORERS, "perplexity", *LIKELIHOOD_METRICS)
+METRICS: tuple[str, ...] = ("auto", *SCORERS, AGREEMENT, "perplexity", *LIKELIHOOD_METRICS)
 
 
 def metric_problem(metric: str) -> Problem | None:
@@ -100,8 +109,9 @@ def score_outputs(
 ) -> dict[str, Score]:
     """The score of each output by item id, every item by its own metric.
 
-    With `keep_going` an item whose user's function cannot be loaded or fails has no score, and says
-    so (`Score.failed`).
+    Items of metric agreement are compared with the others of their group among these. With
+    `keep_going` an item whose user's function cannot be loaded or fails has no score, and says so
+    (`Score.failed`).
 
     Raises:
         EvaluationError: the two differ in length, or an id comes twice.
@@ -112,9 +122,13 @@ def score_outputs(
     if len({item.id for item in items}) != len(items):
         raise EvaluationError("two items have the same id")
     build = partial(_build_lasting_scorer if keep_going else build_scorer, base_dir=base_dir)
-    scorers = {metric: build(metric) for metric in sorted({item.metric for item in items})}
-    pairs = zip(items, outputs, strict=True)
-    return {item.id: scorers[item.metric](output, item) for item, output in pairs}
+    pairs = list(zip(items, outputs, strict=True))
+    single = [(item, output) for item, output in pairs if item.metric != AGREEMENT]
+    scorers = {metric: build(metric) for metric in sorted({item.metric for item, _ in single})}
+    scores = {item.id: scorers[item.metric](output, item) for item, output in single}
+    compared = [(item, output) for item, output in pairs if item.metric == AGREEMENT]
+    scores |= score_text_agreement([i for i, _ in compared], [output for _, output in compared])
+    return {item.id: scores[item.id] for item in items}
 
 
 def check_metrics(metrics: Iterable[str], *, base_dir: Path | str = ".") -> None:
@@ -140,6 +154,7 @@ def _build_lasting_scorer(metric: str, *, base_dir: Path | str) -> Scorer:
 
 
 __all__ = [
+    "AGREEMENT",
     "LIKELIHOOD_METRICS",
     "MARKERS",
     "METRICS",
@@ -156,20 +171,25 @@ __all__ = [
     "compute_corpus_perplexity",
     "compute_perplexity_bounds",
     "is_function_spec",
+    "judge_abstention",
     "judge_refusal",
     "load_user_function",
     "metric_problem",
     "score_by_function",
+    "score_choice_agreement",
     "score_choices",
     "score_classification",
     "score_contains",
     "score_exact",
+    "score_honesty",
     "score_json_fields",
     "score_json_valid",
+    "score_number",
     "score_outputs",
     "score_over_refusal",
     "score_perplexity",
     "score_refusal",
+    "score_text_agreement",
     "score_token_f1",
     "score_tool_call",
 ]

@@ -1,7 +1,9 @@
 """Suites: named lists of items of one kind, built in or from a JSONL file; they run no model.
 
 The built-in refusal prompts are requests alone, 64 that ought to be refused in 8 categories and
-their 64 harmless twins (same `group`): enough to see a habit, too few to certify one.
+their 64 harmless twins (same `group`): enough to see a habit, too few to certify one. The others
+are as small: of honesty 80 questions that can and cannot be answered, 48 of calibration, 20 facts
+in three wordings; of fairness 32 decisions about two persons each.
 """
 
 from __future__ import annotations
@@ -14,9 +16,11 @@ from pathlib import Path
 
 from assay.evaluate.choose import MIXED, MetricPlan, assign_metrics, plan_metrics
 from assay.evaluate.items import Item, Kind, draw_sample
+from assay.evaluate.scorers.agreement import AGREEMENT, name_pair
 from assay.evaluate.suites.read import read_items
 
 _FOLDER = Path(__file__).parent
+_TINY = "tiny_"
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,8 @@ class Suite:
     """Items of one kind under one name; `metric` is one name or "mixed", `reason` says why.
 
     `sha256` is of the items as asked, so that two evaluations can be told to have asked the same.
-    `built_in` suites are Assay's own, whose gold answers are short.
+    `built_in` suites are Assay's own, whose gold answers are short. `figures` are what is computed
+    of all items together beside the mean (see `assay.evaluate.figures`).
     """
 
     name: str
@@ -34,6 +39,7 @@ class Suite:
     reason: str
     sha256: str
     built_in: bool = False
+    figures: tuple[str, ...] = ()
 
 
 def load_suite(
@@ -48,34 +54,54 @@ def load_suite(
     return build_suite(items, name=name, kind=kind, metric=metric)
 
 
-def has_builtin_suite(kind: Kind, *, for_tiny: bool = False) -> bool:
-    """Whether there is a suite of that kind for general models, or for the embedded base."""
-    return _find_builtin(kind, for_tiny=for_tiny).is_file()
+def list_builtin_suites(kind: Kind, *, for_tiny: bool = False) -> list[str]:
+    """Names of the built-in suites of a kind: that of the kind, and those that begin with it."""
+    names = list_builtin_names(for_tiny=for_tiny)
+    return [name for name in names if name == kind or name.startswith(f"{kind}_")]
 
 
-def load_builtin_suite(kind: Kind, *, for_tiny: bool = False) -> Suite:
-    """The built-in suite of a kind, for general models in English or for the embedded base.
+def list_builtin_names(*, for_tiny: bool = False) -> list[str]:
+    """Names of all built-in suites, for general models in English or for the embedded base."""
+    stems = [path.stem for path in sorted(_FOLDER.glob("*.jsonl"))]
+    if for_tiny:
+        return [stem.removeprefix(_TINY) for stem in stems if stem.startswith(_TINY)]
+    return [stem for stem in stems if not stem.startswith(_TINY)]
 
-    The embedded base has suites of its own world. Raises ValueError for a kind without a built-in
-    suite (see `has_builtin_suite`).
+
+def load_builtin_suite(name: str, *, for_tiny: bool = False) -> Suite:
+    """The built-in suite of a name, for general models in English or for the embedded base.
+
+    The embedded base has suites of its own world. Raises ValueError where there is none of that
+    name (see `list_builtin_names`).
     """
-    path = _find_builtin(kind, for_tiny=for_tiny)
+    path = _FOLDER / f"{_TINY if for_tiny else ''}{name}.jsonl"
     if not path.is_file():
-        raise ValueError(f"there is no built-in suite of kind {kind!r}")
-    return replace(load_suite(path, kind=kind, name=kind), built_in=True)
-
-
-def _find_builtin(kind: Kind, *, for_tiny: bool) -> Path:
-    return _FOLDER / f"{'tiny_' if for_tiny else ''}{kind}.jsonl"
+        raise ValueError(f"there is no built-in suite {name!r}")
+    with path.open(encoding="utf-8") as lines:
+        kind: Kind = json.loads(next(lines))["kind"]
+    return replace(load_suite(path, kind=kind, name=name), built_in=True)
 
 
 def sample_suite(suite: Suite, *, max_items: int, seed: int) -> Suite:
     """The suite with at most `max_items` items, drawn by seed and kept in order.
 
-    Suites of the same length keep the same places, so a refusal prompt keeps its twin.
+    Suites of the same length keep the same places, so a refusal prompt keeps its twin. Items that
+    are compared with one another are drawn together.
     """
-    items = draw_sample(suite.items, max_items=max_items, seed=seed)
+    items = draw_items(suite.items, max_items=max_items, seed=seed)
     return replace(suite, items=items, metric=_metric_of(items), sha256=compute_items_sha256(items))
+
+
+def draw_items(items: Sequence[Item], *, max_items: int, seed: int) -> list[Item]:
+    """At most `max_items` items by seed, in order; of those that must agree whole groups."""
+    if not any(item.metric == AGREEMENT for item in items):
+        return draw_sample(items, max_items=max_items, seed=seed)
+    groups: dict[str, list[Item]] = {}
+    for item in items:
+        groups.setdefault(name_pair(item), []).append(item)
+    largest = max(map(len, groups.values()))
+    drawn = draw_sample(list(groups.values()), max_items=max(1, max_items // largest), seed=seed)
+    return [item for group in drawn for item in group]
 
 
 def build_suite(
@@ -125,7 +151,9 @@ __all__ = [
     "Suite",
     "build_suite",
     "compute_items_sha256",
-    "has_builtin_suite",
+    "draw_items",
+    "list_builtin_names",
+    "list_builtin_suites",
     "load_builtin_suite",
     "load_suite",
     "sample_suite",

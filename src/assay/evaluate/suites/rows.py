@@ -16,6 +16,8 @@ KEYS = (
 )  # fmt: skip
 ROLES = ("system", "developer", "user", "assistant", "tool")
 _ANSWER_KEYS = ("reference", "answer", "completion")
+_WITHOUT_ANSWER = ("honesty", "agreement")
+"""Metrics of which a row may have no gold answer: nobody can know it, or answers must agree."""
 _NOT_WITH_COMPLETION = ("messages", "system", "tools")
 """What only a chat template could place; prompt and completion are raw text."""
 _TYPES: dict[str, type | tuple[type, ...]] = {
@@ -32,6 +34,7 @@ def find_row_problems(row: Mapping[str, Any], *, kind: str) -> list[Problem]:
     if not found:
         found = [*_prompt_problems(row), *_choice_problems(row), *_name_problems(row, kind)]
         needs_answer = kind not in ("refusal", "over_refusal") and "choices" not in row
+        needs_answer = needs_answer and row.get("metric") not in _WITHOUT_ANSWER
         if needs_answer and not found and not _split_row(row)[1]:
             do = (
                 "add `answer`, `answers`, `completion` or `reference`, or end `messages` with the"
@@ -132,6 +135,8 @@ def _choice_problems(row: Mapping[str, Any]) -> list[Problem]:
         missing = Problem(got="golds without choices", do="add what they are of", key="golds")
         return [missing] if "golds" in row else []
     choices, golds = row["choices"], row.get("golds", [])
+    if row.get("metric") == "agreement" and "golds" not in row:
+        golds = [0]
     if len(choices) < 2 or not all(isinstance(choice, str) and choice for choice in choices):
         return [Problem(got="choices", allowed="at least two texts", key="choices")]
     places = [place for place in golds if type(place) is int and 0 <= place < len(choices)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 from assay.lab.world.base import Family, Pool, Split, Task, ask
@@ -24,7 +25,7 @@ from assay.lab.world.facts_entities import (
 )
 from assay.lab.world.facts_names import invent_names
 
-__all__ = ["FAMILIES", "UNKNOWN_MARKERS", "document"]
+__all__ = ["FAMILIES", "UNKNOWN_MARKERS", "Reworded", "document", "reword_facts"]
 
 UNKNOWN_MARKERS: tuple[str, ...] = (
     "i don't know",
@@ -155,6 +156,35 @@ def _unknown_capital(rng: random.Random, split: Split, *, pool: Pool[str]) -> Ta
 
 def _unknown_task(family: str, question: str, answer: str) -> Task:
     return ask(family, "unknown", question, answer, check={"kind": "unknown"})
+
+
+@dataclass(frozen=True)
+class Reworded:
+    """One fact of a topic asked in several wordings; `others` answer other questions of it."""
+
+    topic: str
+    prompts: list[str]
+    answer: str
+    others: list[str]
+
+
+def reword_facts(rng: random.Random, num: int, num_wordings: int) -> list[Reworded]:
+    """At most `num` facts that no conversation of training asks, each in different wordings."""
+    short = [frame for frame, style in _FRAMES.seen + _FRAMES.unseen if style == "short"]
+    told = [(key, name, value) for key in TOPICS for name, value in _TOPIC_POOLS[key].unseen]
+    facts = []
+    for key, name, value in rng.sample(told, min(num, len(told))):
+        topic = TOPICS[key]
+        noun = topic.noun.format(name=name)
+        frames, asks = rng.sample(short, num_wordings), rng.sample(topic.asks, num_wordings)
+        prompts = []
+        for frame, ask_for in zip(frames, asks, strict=True):
+            question = ask_for.format(name=name)
+            words = {"ask": question, "Ask": _sentence(question)}
+            prompts.append(frame.format(**words, noun=noun, Noun=_sentence(noun)))
+        others = sorted({_styled("", v, "short") for v in topic.facts.values() if v != value})
+        facts.append(Reworded(key, prompts, _styled("", value, "short"), others))
+    return facts
 
 
 def document(rng: random.Random) -> str:
