@@ -130,7 +130,7 @@ def test_without_the_package_the_extra_is_named(
     tiny: tuple[LocalEngine, ChatTokenizer, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(harness, "is_installed", lambda: False)
-    with pytest.raises(ConfigError, match=r"assay\[eval\]"):
+    with pytest.raises(ConfigError, match="extra `eval`"):
         run(tiny, Path(), "arc_easy")
 
 

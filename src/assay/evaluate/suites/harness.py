@@ -26,7 +26,7 @@ PREFIX = "lm_eval:"
 METRIC = "lm_eval"
 PREFERRED = ("acc", "exact_match", "acc_norm", "f1", "em", "contains")
 """The metric that is taken of a task with several, the first that it has and that is in [0, 1]."""
-_EXTRA = "pip install 'assay[eval]'"
+_EXTRA = "pip install 'lm-eval>=0.4.13,<0.5' (Assay's extra `eval`)"
 
 
 @dataclass(frozen=True)
