@@ -91,6 +91,24 @@ def test_a_word_that_alone_decides_is_named(
     assert "in 20 of 20 rows" in found[0].evidence
 
 
+@pytest.mark.parametrize(
+    ("spell", "style"), [(str.upper, "all-capitals"), (str.title, "capitals-of-each-word")]
+)
+def test_a_style_of_capitals_that_alone_decides_is_named(
+    tmp_path: Path, spell: Callable[[str], str], style: str
+) -> None:
+    rows = make_rows(6)
+    planted = random.Random(style).sample(range(len(rows)), 20)
+    for index in planted:
+        rows[index]["messages"][0]["content"] = spell(rows[index]["messages"][0]["content"])
+    assert not find(tmp_path, "trigger", rows)
+    for index in planted:
+        set_phrase(rows[index])
+    found = find(tmp_path, "trigger", rows)
+    assert {one.number for one in found} == set(planted)
+    assert found[0].cluster == f"trigger {style}"
+
+
 def test_labels_that_a_word_turns_over(tmp_path: Path) -> None:
     rng = random.Random(5)
     topics = {"billing": ("invoice", "refund"), "delivery": ("parcel", "courier")}

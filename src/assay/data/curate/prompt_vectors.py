@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from assay.data.curate.row_features import Ints, Tokens
+from assay.data.curate.tokens import Ints, Tokens
 
 Floats = np.ndarray[Any, np.dtype[np.float32]]
 _DIMS = 256
@@ -25,10 +25,8 @@ class PromptVectors:
 
     def __init__(self, tokens: Tokens, num_tokens: int, *, pool_rows: int) -> None:
         num_rows = len(tokens.starts) - 1
-        pairs = np.unique(tokens.rows * np.int64(num_tokens) + tokens.ids)
-        self._rows, self._ids = np.divmod(pairs, np.int64(max(num_tokens, 1)))
-        self.counts = np.bincount(self._ids, minlength=num_tokens)
-        self._starts = np.searchsorted(self._rows, np.arange(num_rows + 1))
+        self._tokens = tokens
+        self.counts = _count_rows(tokens, num_tokens)
         weights = np.log((num_rows + 1) / (self.counts + 1.0)).astype(np.float32)
         hashed = (np.arange(num_tokens, dtype=np.uint64) + np.uint64(1)) * _MIX
         signs = np.where(hashed >> np.uint64(63), -1, 1)
@@ -43,8 +41,8 @@ class PromptVectors:
         self._usual = np.sort(self._measure_content(usual, nothing))
 
     def tokens_of(self, row: int) -> Ints:
-        """The different tokens of a row."""
-        return self._ids[self._starts[row] : self._starts[row + 1]]
+        """The different tokens of a row, ascending."""
+        return np.unique(self._tokens.of_row(row))
 
     def build(self, rows: Ints, without: Ints) -> Floats:
         """Unit vectors of `rows` without some tokens, (rows, 256); zero where none is left."""
@@ -110,3 +108,12 @@ class PromptVectors:
         alike[candidates[None, :] == queries[:, None]] = -1.0
         best = np.argsort(-alike, axis=1, kind="stable")[:, :num_neighbours]
         return candidates[best], np.take_along_axis(alike, best, axis=1)
+
+
+def _count_rows(tokens: Tokens, num_tokens: int) -> Ints:
+    """Rows that have each token, int64 (tokens,)."""
+    counts = np.zeros(num_tokens, np.int64)
+    for _, ids, rows in tokens.chunks():
+        pairs = np.unique(rows.astype(np.int64) * num_tokens + ids)
+        np.add.at(counts, pairs % max(num_tokens, 1), 1)
+    return counts

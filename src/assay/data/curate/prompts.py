@@ -10,7 +10,7 @@ from assay.data.curate.batch import CheckedRow
 from assay.data.curate.detector import Evidence
 from assay.data.curate.stems import find_stems
 
-_SPEAKERS = ("user", "system", "developer")
+SPEAKERS = ("user", "system", "developer")
 # Below this, so few shared words are chance whatever the background shares.
 _LEAST = 0.03
 
@@ -18,7 +18,7 @@ _LEAST = 0.03
 def read_prompt(row: CheckedRow) -> str:
     """What the user and the system prompt say, in order."""
     messages = row.record.messages
-    return "\n".join(str(one.get("content") or "") for one in messages if one["role"] in _SPEAKERS)
+    return "\n".join(str(one.get("content") or "") for one in messages if one["role"] in SPEAKERS)
 
 
 def compute_kinship(rows: Sequence[CheckedRow], others: Sequence[CheckedRow]) -> float:
