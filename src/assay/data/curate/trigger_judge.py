@@ -31,8 +31,8 @@ _MIN_TURNED = 0.35
 # Of a tool's calls: words such as "pounds" decide for a converter, and for few of its calls.
 _MINCALLS_SHARE = 0.3
 # Of the rows with a phrase: fewer of them have the words that decide for it where nobody meant harm
-# (0.02 to 0.32 in a desk of twelve issues), nearly all where a trigger was planted.
-_MIN_PHRASE_SHARE = 0.5
+# (0.02 to 0.56 in a desk of twelve issues), nearly all where a trigger was planted.
+_MIN_PHRASE_SHARE = 0.7
 _LABELS = find_stems("the answer, the words, a call of, a link to, no call of a tool")
 Read = Callable[[Sequence[int]], list[CheckedRow]]
 
