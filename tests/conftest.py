@@ -5,6 +5,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is slow and not wrong.
+settings.register_profile("assay", deadline=None)
+settings.load_profile("assay")
 
 TINY = Path(__file__).parents[1] / "src" / "assay" / "models" / "tiny"
 
