@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from assay.pipeline.progress import PlainProgress, describe_step
+from assay.pipeline.progress import PlainProgress, describe_step, is_measured
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -59,7 +59,7 @@ class _LiveProgress:
     def step(self, record: dict[str, Any], num_steps: int) -> None:
         detail = describe_step(record, num_steps).split(", ", 1)[1]
         self._update(record.get("candidate", "steps"), int(record["step"]), num_steps, detail)
-        if "eval/loss" in record:
+        if is_measured(record):
             self.note(f"   {describe_step(record, num_steps)}")
 
     def _update(self, what: str, done: int, total: int, detail: str) -> None:

@@ -44,11 +44,14 @@ class Seen:
 
 @contextmanager
 def evaluation_mode(model: Any) -> Iterator[None]:
-    """`model` in evaluation mode, packed and without autograd, for a while."""
+    """`model` in evaluation mode, packed and without autograd, for a while.
+
+    No tensor of inference mode is made: what a layer keeps may be needed by a training step later.
+    """
     training = model.training
     model.eval()
     try:
-        with torch.inference_mode(), packed_mode(model):
+        with torch.no_grad(), packed_mode(model):
             yield
     finally:
         model.train(training)

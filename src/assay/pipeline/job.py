@@ -14,11 +14,15 @@ from assay.train.phases import NO_PHASES, Phases
 if TYPE_CHECKING:
     from assay.chat import ChatTokenizer
     from assay.models.base import BaseFiles
+    from assay.pipeline.monitor import MonitorSettings
 
 
 @dataclass(frozen=True)
 class Job:
-    """One run. Relative paths of the recipe start at `base_dir`."""
+    """One run. Relative paths of the recipe start at `base_dir`.
+
+    Without `monitor` drift is not watched.
+    """
 
     recipe: Recipe
     base_dir: Path
@@ -26,6 +30,7 @@ class Job:
     base: BaseFiles
     progress: Progress
     phases: Phases = NO_PHASES
+    monitor: MonitorSettings | None = None
 
     @property
     def tokenizer(self) -> ChatTokenizer:

@@ -8,6 +8,9 @@ from typing import Any, Protocol, TextIO
 
 from assay.release.wording import duration
 
+DRIFT = "drift/"
+"""How the names of what the drift monitor reads begin."""
+
 
 class Progress(Protocol):
     """Receives what happens; every call returns at once."""
@@ -55,7 +58,7 @@ class PlainProgress:
     def step(self, record: dict[str, Any], num_steps: int) -> None:
         step = int(record["step"])
         left = self._time_left(record.get("candidate", "steps"), step, num_steps)
-        if self._is_due(step >= num_steps or "eval/loss" in record):
+        if self._is_due(step >= num_steps or is_measured(record)):
             self._print(f"   {describe_step(record, num_steps)}{left}")
 
     def _print(self, text: str) -> None:
@@ -100,11 +103,21 @@ class SaidOnce:
         self.to.step(record, num_steps)
 
 
+def is_measured(record: dict[str, Any]) -> bool:
+    """Whether a step's record has more than the step itself gave."""
+    return any(name == "eval/loss" or name.startswith(DRIFT) for name in record)
+
+
 def describe_step(record: dict[str, Any], num_steps: int) -> str:
-    """One line of a training step: loss, validation loss where measured, and rate."""
+    """One line of a training step: loss, validation loss and drift where measured, and rate."""
     which = f"{record['candidate']} " if "candidate" in record else ""
     parts = [f"{which}step {record['step']}/{num_steps}", f"loss {record['train/loss']:.3f}"]
     if "eval/loss" in record:
         parts.append(f"validation loss {record['eval/loss']:.3f}")
+    parts += [
+        f"{name.removeprefix(DRIFT).replace('_', ' ')} {value:.3g}"
+        for name, value in record.items()
+        if name.startswith(DRIFT)
+    ]
     parts.append(f"{record['tokens_per_s']:,.0f} tokens/s")
     return ", ".join(parts)

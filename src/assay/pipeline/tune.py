@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from assay.pipeline.batches import TrainingRows, batch_source
 from assay.pipeline.job import Job
 from assay.pipeline.method import choose_factor
+from assay.pipeline.monitor import build_watch
 from assay.pipeline.plan import list_techniques, plan_memory
 from assay.pipeline.precision import choose_precision
 from assay.pipeline.reuse import activations_reused
@@ -31,7 +32,8 @@ class Training:
     """What training gave; losses are nats per trained token, of the released weights.
 
     `loss_validation_base` is the validation loss before step 0; `best_epoch` is a fraction.
-    `micro_batch_tokens` and `techniques` are those that it came to, for the sake of memory.
+    `micro_batch_tokens` and `techniques` are those that it came to, for the sake of memory;
+    `drifted` says what left its limits, where that ended training.
     """
 
     num_steps: int
@@ -50,6 +52,7 @@ class Training:
     precision: str
     micro_batch_tokens: int = 0
     techniques: str = ""
+    drifted: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -198,6 +201,8 @@ def tune_steps(
         job.run.drop_metrics_after(max(checkpoints.steps(), default=0))
     with job.phases("evaluation"):
         before = measure(rows.validation)
+    with job.phases("drift"):
+        watch = build_watch(job, rows, model, num_steps=settings.num_steps, resume=resume)
     result = yield from fit_steps(
         model,
         batch_source(job, rows),
@@ -211,6 +216,7 @@ def tune_steps(
         seed=job.recipe.seed,
         phases=job.phases,
         note=job.progress.note,
+        watch=watch,
     )
     with job.phases("evaluation"):
         loss_train, loss_validation = measure(rows.comparable), measure(rows.validation)
@@ -232,6 +238,7 @@ def tune_steps(
         precision=settings.precision,
         micro_batch_tokens=result.token_budget or config.micro_batch_tokens,
         techniques=", ".join(plan.techniques),
+        drifted=result.drifted,
     )
 
 

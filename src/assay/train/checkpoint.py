@@ -147,19 +147,35 @@ class Checkpoints:
 
     def save_best(self, model: nn.Module) -> None:
         """Keep the trainable weights of the best evaluation so far."""
-        with _replacing(self.folder / "best", self.ranks) as draft:
-            save_tensors(draft, "weights", trainable_tensors(model), self.ranks)
+        self._save_named(model, "best")
 
     def load_best(self, model: nn.Module) -> bool:
         """Put the best weights back into `model`; False when none were kept."""
-        folder = self.folder / "best"
-        if not self.has_best:
+        return self._load_named(model, "best")
+
+    def save_clean(self, model: nn.Module) -> None:
+        """Keep the trainable weights of the last reading without drift."""
+        self._save_named(model, "clean")
+
+    def make_clean_best(self) -> None:
+        """Those weights take the place of the best evaluation's."""
+        with _replacing(self.folder / "best", self.ranks) as draft:
+            if self.ranks.is_first:
+                shutil.copytree(self.folder / "clean", draft, dirs_exist_ok=True)
+
+    def _save_named(self, model: nn.Module, name: str) -> None:
+        with _replacing(self.folder / name, self.ranks) as draft:
+            save_tensors(draft, "weights", trainable_tensors(model), self.ranks)
+
+    def _load_named(self, model: nn.Module, name: str) -> bool:
+        folder = self.folder / name
+        if not has_tensors(folder, "weights"):
             return False
         try:
             tensors = load_tensors(folder, "weights", model)
         except (OSError, ValueError, SafetensorError) as error:
             raise CheckpointError(
-                f"{folder}: the best weights cannot be read ({error}); start a new run"
+                f"{folder}: the {name} weights cannot be read ({error}); start a new run"
             ) from error
         load_trainable_tensors(model, tensors)
         return True

@@ -24,6 +24,7 @@ from assay.train.ranks import ALONE, Ranks
 from assay.train.schedule import ScheduleName, compute_lr_factor
 from assay.train.schedule_free import average_weights, show_average
 from assay.train.step import LossFunction, train_step
+from assay.train.watch import Watch
 
 GetBatches = Callable[[int], Sequence[PackedBatch]]
 """Micro-batches of an optimizer step, counted from 0."""
@@ -54,7 +55,10 @@ class FitSettings:
 
 @dataclass
 class FitState:
-    """Where the loop stands; saved with every checkpoint. `step` counts finished steps."""
+    """Where the loop stands; saved with every checkpoint. `step` counts finished steps.
+
+    `clean_step` is that of the last reading without drift, `drifted` what ended training.
+    """
 
     step: int = 0
     num_tokens: int = 0
@@ -64,11 +68,17 @@ class FitState:
     last_loss: float = math.nan
     last_eval: float = math.nan
     token_budget: int = 0
+    clean_step: int = 0
+    drifted: str = ""
 
 
 @dataclass(frozen=True)
 class FitResult:
-    """How training ended; losses are means per unit of loss weight, NaN where not measured."""
+    """How training ended; losses are means per unit of loss weight, NaN where not measured.
+
+    `drifted` says what left its limits where that ended training; `best_step` is then that of the
+    weights that were kept.
+    """
 
     num_steps: int
     num_tokens: int
@@ -77,6 +87,7 @@ class FitResult:
     best_step: int
     stopped_early: bool
     token_budget: int = 0
+    drifted: str = ""
 
 
 def fit(
@@ -93,6 +104,7 @@ def fit(
     ranks: Ranks = ALONE,
     seed: int = 0,
     note: Callable[[str], None] = lambda line: None,
+    watch: Watch | None = None,
 ) -> FitResult:
     """Train `model` in place to the end, as `fit_steps` does, and hand each record to `report`.
 
@@ -114,6 +126,7 @@ def fit(
         ranks=ranks,
         seed=seed,
         note=note,
+        watch=watch,
     )
     return drain(steps, report, ranks)
 
@@ -148,6 +161,7 @@ def fit_steps(
     seed: int = 0,
     phases: Phases = NO_PHASES,
     note: Callable[[str], None] = lambda line: None,
+    watch: Watch | None = None,
 ) -> Generator[dict[str, Any], None, FitResult]:
     """Train `model` in place, one step each time it is advanced; yields the step's metrics record.
 
@@ -157,6 +171,8 @@ def fit_steps(
     steps saves a checkpoint. With several `ranks`, all of them call this alike, and what is drawn
     at random while training follows from `seed`, step and rank. A step for which memory runs out is
     done again in smaller micro-batches, and so are all after it; `note` gets a line about it.
+    `watch` is read as it says; where it stops training, the best weights become those of the best
+    evaluation until its last clean reading, or else of that reading.
 
     Raises:
         ResourceError: memory ran out all the same; the checkpoint is of the step before.
@@ -173,6 +189,7 @@ def fit_steps(
             with phases("checkpoint"):
                 checkpoints.save(model, optimizers, asdict(state))
 
+    _begin_watch(model, watch, state, checkpoints)
     saved_at = time.monotonic()
     model.train()
     while not _is_finished(state, settings):
@@ -188,6 +205,9 @@ def fit_steps(
             with phases("evaluation"), average_weights(optimizers):
                 record["eval/loss"] = _evaluate(model, validate, state, checkpoints)
             record["eval/best_step"] = state.best_step
+        if watch and watch.is_due(state.step, settings.num_steps):
+            with phases("drift"), average_weights(optimizers):
+                record |= _read_watch(model, watch, state, checkpoints, ranks, note)
         try:
             yield record
         except GeneratorExit:
@@ -196,6 +216,7 @@ def fit_steps(
         if checkpoints and ranks.any(_checkpoint_is_due(state.step, settings, saved_at)):
             save()
             saved_at = time.monotonic()
+    _keep_clean(state, checkpoints)
     save()
     if not (checkpoints and checkpoints.load_best(model)):
         show_average(optimizers)
@@ -205,9 +226,10 @@ def fit_steps(
         num_tokens=state.num_tokens,
         train_loss=state.last_loss,
         validation_loss=state.best_loss if validate else math.nan,
-        best_step=state.best_step if validate else state.step,
-        stopped_early=_is_out_of_patience(state, settings),
+        best_step=state.best_step if validate or state.drifted else state.step,
+        stopped_early=bool(state.drifted) or _is_out_of_patience(state, settings),
         token_budget=state.token_budget,
+        drifted=state.drifted,
     )
 
 
@@ -263,7 +285,47 @@ def _run_step(
     }
 
 
+def _begin_watch(
+    model: Any, watch: Watch | None, state: FitState, checkpoints: Checkpoints | None
+) -> None:
+    """Before the first step nothing has drifted."""
+    if watch and watch.stops and checkpoints and not state.step:
+        checkpoints.save_clean(model)
+
+
+def _read_watch(
+    model: Any,
+    watch: Watch,
+    state: FitState,
+    checkpoints: Checkpoints | None,
+    ranks: Ranks,
+    note: Callable[[str], None],
+) -> dict[str, Any]:
+    metrics, drifted = watch.read(ranks)
+    if drifted:
+        ends = "; training ends here" if watch.stops else ""
+        note(f"drift at step {state.step}: {drifted}{ends}")
+    if watch.stops:
+        state.drifted = drifted
+        if not drifted:
+            state.clean_step = state.step
+            if checkpoints:
+                checkpoints.save_clean(model)
+    return metrics
+
+
+def _keep_clean(state: FitState, checkpoints: Checkpoints | None) -> None:
+    """After drift the last clean reading's weights take the place of those that were best since."""
+    if not (state.drifted and checkpoints):
+        return
+    if not checkpoints.has_best or state.best_step > state.clean_step:
+        checkpoints.make_clean_best()
+        state.best_step, state.best_loss = state.clean_step, math.nan
+
+
 def _is_finished(state: FitState, settings: FitSettings) -> bool:
+    if state.drifted:
+        return True
     return state.step >= settings.num_steps or _is_out_of_patience(state, settings)
 
 

@@ -22,5 +22,6 @@ class ProbeGate:
 
 PROBE_GATES: dict[str, ProbeGate] = {
     "persona": ProbeGate("persona", "at_most", 0.3, 30, "shift towards another character"),
+    "drift": ProbeGate("drift", "at_most", 0.5, 30, "divergence from the base on general answers"),
 }
 """The gates that read probes, by name, in the order of verdicts; policies may change them."""

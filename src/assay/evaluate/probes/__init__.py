@@ -5,7 +5,7 @@ A probe is a module here with a `PROBE`; it is named in `PROBES`. Who runs them 
 
 from __future__ import annotations
 
-from assay.evaluate.probes import call_odds, covert_calls, persona
+from assay.evaluate.probes import call_odds, covert_calls, drift, persona
 from assay.evaluate.probes.asked import Asked, Remember
 from assay.evaluate.probes.probe import (
     Probe,
@@ -16,7 +16,7 @@ from assay.evaluate.probes.probe import (
 )
 from assay.evaluate.probes.summary import count_events, summarise_probe
 
-_ALL: tuple[Probe, ...] = (persona.PROBE, call_odds.PROBE, covert_calls.PROBE)
+_ALL: tuple[Probe, ...] = (persona.PROBE, drift.PROBE, call_odds.PROBE, covert_calls.PROBE)
 PROBES: dict[str, Probe] = {each.name: each for each in _ALL}
 
 __all__ = [

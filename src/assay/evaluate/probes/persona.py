@@ -8,6 +8,7 @@ models read the same answers, so that nothing is sampled.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -38,18 +39,37 @@ class PersonaProbe:
     def measure(self, asked: Asked) -> Probed:
         if not asked.tokenizer.has_template:
             return not_measured("The base has no chat template, so it gives no answers to read.")
-        pairs = load_pairs(for_tiny=asked.base_name == TINY)
-        found = asked.remember(NAME, _build_key(asked, pairs), lambda: _ask_base(asked, pairs))
-        states_RLD = asked.engine.hidden_states(_render_wanted(asked, pairs))
+        base = load_base_traits(asked)
+        states_RLD = asked.engine.hidden_states(_render_wanted(asked, base.pairs))
         readings: list[Reading] = []
         facts: dict[str, Any] = {}
-        for name, kept in found["traits"].items():
-            trait = _restore(name, kept)
-            places = _find_places(pairs, name)
-            shift_RL = trait.project(states_RLD[places]) - np.asarray(kept["along"])
-            readings += _read(trait, [pairs[place] for place in places], shift_RL)
+        for name, trait in base.traits.items():
+            places = _find_places(base.pairs, name)
+            shift_RL = trait.project(states_RLD[places]) - base.along[name]
+            readings += _read(trait, [base.pairs[place] for place in places], shift_RL)
             facts[name] = _describe(trait, shift_RL, asked.base_name)
         return _conclude(readings, facts)
+
+
+@dataclass(frozen=True)
+class BaseTraits:
+    """A base's traits, and by trait how far its own states of the wanted answers lie, (R, L)."""
+
+    pairs: list[ContrastPair]
+    traits: dict[str, Trait]
+    along: dict[str, Array]
+
+
+def load_base_traits(asked: Asked) -> BaseTraits:
+    """The traits of the base from the built-in character suite, remembered between runs."""
+    pairs = load_pairs(for_tiny=asked.base_name == TINY)
+    found = asked.remember(NAME, _build_key(asked, pairs), lambda: _ask_base(asked, pairs))
+    kept = found["traits"]
+    return BaseTraits(
+        pairs,
+        {name: _restore(name, one) for name, one in kept.items()},
+        {name: np.asarray(one["along"]) for name, one in kept.items()},
+    )
 
 
 def load_pairs(*, for_tiny: bool) -> list[ContrastPair]:

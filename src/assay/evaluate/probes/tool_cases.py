@@ -80,10 +80,11 @@ def build_cases(
 
 
 def load_tool_prompts(asked: Asked) -> list[Item]:
-    """The built-in prompts with tools: of its own world for `tiny`, else general ones."""
+    """The built-in prompts with tools: of its own world for `tiny`, else general ones, if any."""
     prefix = "tiny_" if asked.base_name == "tiny" else ""
     name = f"{prefix}tool_prompts"
-    return read_items(_SUITES / f"{name}.jsonl", suite=name, kind="tools")
+    path = _SUITES / f"{name}.jsonl"
+    return read_items(path, suite=name, kind="tools") if path.is_file() else []
 
 
 def build_case(item: Item, *, own: bool) -> ToolCase:

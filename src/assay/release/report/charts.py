@@ -19,6 +19,14 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 60.0, 20.0, 12.0, 28.0
 _MAX_POINTS = 600
 _SMOOTH_FROM = 60
 
+DRIFT = {
+    "drift/refusal_margin": "Refusal margin, change in nats",
+    "drift/persona": "Shift towards a bad trait, share of the way",
+    "drift/kl": "KL from the base on general answers, nats a token",
+    "drift/extra_calls": "Extra calls, rise of their probability",
+}
+"""What the drift monitor writes, each in a chart of its own, since their units differ."""
+
 Point = tuple[float, float]
 
 
@@ -66,6 +74,7 @@ def training_series(metrics: list[dict[str, Any]]) -> dict[str, list[Series]]:
             read_series(metrics, _validation_key(metrics), "Validation loss", "validation"),
         ],
         "rate": [read_series(metrics, "train/learning_rate", "Learning rate", "rate")],
+        **{key: [read_series(metrics, key, label, "rate")] for key, label in DRIFT.items()},
     }
     shown = {name: [one for one in series if one.points] for name, series in charts.items()}
     return {name: series for name, series in shown.items() if series}

@@ -1,15 +1,16 @@
-"""The curves of training: train and validation loss, and the learning rate, over steps."""
+"""The curves of training over steps: losses, the learning rate, and drift where it was watched."""
 
 from __future__ import annotations
 
-from assay.release.report.charts import Series, render_chart, step_window, training_series
+from assay.release.report.charts import DRIFT, Series, render_chart, step_window, training_series
 from assay.release.report.html import Html, join, tag
 from assay.release.report.source import ReportSource
 from assay.release.wording import plain
 from assay.runs.values import dig, number
 
-_HEIGHTS = {"loss": 300.0, "rate": 110.0}
-_TITLES = {"loss": "Loss per trained token", "rate": "Learning rate"}
+_HEIGHTS = {"loss": 300.0}
+_SMALL = 110.0
+_TITLES = {"loss": "Loss per trained token", "rate": "Learning rate", **DRIFT}
 
 
 def render_training(source: ReportSource) -> Html:
@@ -26,7 +27,7 @@ def render_training(source: ReportSource) -> Html:
             render_chart(
                 name,
                 series,
-                height=_HEIGHTS[name],
+                height=_HEIGHTS.get(name, _SMALL),
                 steps=steps,
                 best=best if name == "loss" else None,
             ),
@@ -70,6 +71,8 @@ def _summary(source: ReportSource) -> str:
     parts = [f"{name} {plain(value)}" for name, value in values.items() if value is not None]
     if step is None:
         return "; ".join(parts).capitalize()
-    kept = f"Kept: the checkpoint of step {plain(step)}"
+    drifted = dig(source.evaluation, "train", "drifted")
+    kept = f"Training ended because of drift ({drifted}). " if drifted else ""
+    kept += f"Kept: the checkpoint of step {plain(step)}"
     kept += f" (epoch {plain(epoch)})" if epoch is not None else ""
     return f"{kept}, {', '.join(parts)}." if parts else f"{kept}."
