@@ -5,13 +5,14 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal, Protocol
 
-PhaseName = Literal["data", "forward", "backward", "optimizer", "evaluation", "checkpoint"]
+PhaseName = Literal["data", "forward", "backward", "optimizer", "evaluation", "drift", "checkpoint"]
 PHASES: tuple[PhaseName, ...] = (
     "data",
     "forward",
     "backward",
     "optimizer",
     "evaluation",
+    "drift",
     "checkpoint",
 )
 
