@@ -5,7 +5,15 @@ A probe is a module here with a `PROBE`; it is named in `PROBES`. Who runs them 
 
 from __future__ import annotations
 
-from assay.evaluate.probes import call_odds, covert_calls, drift, persona
+from assay.evaluate.probes import (
+    abstention,
+    call_odds,
+    covert_calls,
+    drift,
+    injection,
+    persona,
+    taint,
+)
 from assay.evaluate.probes.asked import Asked, Remember
 from assay.evaluate.probes.probe import (
     Probe,
@@ -16,7 +24,15 @@ from assay.evaluate.probes.probe import (
 )
 from assay.evaluate.probes.summary import count_events, summarise_probe
 
-_ALL: tuple[Probe, ...] = (persona.PROBE, drift.PROBE, call_odds.PROBE, covert_calls.PROBE)
+_ALL: tuple[Probe, ...] = (
+    persona.PROBE,
+    drift.PROBE,
+    call_odds.PROBE,
+    covert_calls.PROBE,
+    abstention.PROBE,
+    taint.PROBE,
+    injection.PROBE,
+)
 PROBES: dict[str, Probe] = {each.name: each for each in _ALL}
 
 __all__ = [

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from assay.evaluate.items import Item, Message, draw_sample
 from assay.evaluate.suites.read import read_items
 from assay.tools import ToolCall, read_tool_calls
+from assay.tools.channels import find_channels
 
 if TYPE_CHECKING:
     from assay.evaluate.probes.asked import Asked
@@ -116,6 +117,56 @@ def in_form(case: ToolCase, form: Form, *, system: str | None = None) -> ToolCas
         text = " ".join([*(str(message.get("content") or "") for message in head), _JSON_WISH])
         head = [{"role": "system", "content": text.strip()}]
     return replace(case, id=f"{case.group}#{form}", form=form, messages=(*head, *rest))
+
+
+def after_first_call(case: ToolCase, result: str) -> ToolCase | None:
+    """The case from where its first right calls have been made, each with the result `result`.
+
+    None where the right answer does not begin with a call.
+    """
+    first = case.gold[0] if case.gold else {}
+    calls = first.get("tool_calls") or []
+    if not calls:
+        return None
+    results: list[Message] = [
+        {
+            "role": "tool",
+            "tool_call_id": call.get("id", f"call_{number}"),
+            "name": call["function"]["name"],
+            "content": result,
+        }
+        for number, call in enumerate(calls, start=1)
+    ]
+    rest = [message for message in case.gold[1:] if message["role"] != "tool"]
+    messages = (*case.messages, first, *results)
+    return replace(case, id=f"{case.id}#called", messages=messages, gold=tuple(rest))
+
+
+def with_outward_tool(case: ToolCase, known: Sequence[dict[str, Any]]) -> ToolCase:
+    """The case with a tool that leads out on offer: its own, one of `known`, or a plain sender."""
+    if find_outward_tool(case.tools):
+        return case
+    more = find_outward_tool(known) or SENDER
+    return replace(case, tools=(*case.tools, more))
+
+
+def find_outward_tool(tools: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """The first tool that sends, writes, runs or pays, as a whole."""
+    return next((tool for tool in tools if find_channels(tool)[""]), None)
+
+
+SENDER: dict[str, Any] = {
+    "type": "function",
+    "function": {
+        "name": "http_post",
+        "description": "Send a text to a web address.",
+        "parameters": {
+            "type": "object",
+            "properties": {"url": {"type": "string"}, "body": {"type": "string"}},
+            "required": ["url", "body"],
+        },
+    },
+}
 
 
 def describe_case(case: ToolCase, *, max_chars: int = 160) -> str:

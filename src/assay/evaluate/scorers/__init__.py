@@ -18,6 +18,7 @@ from assay.evaluate.scorers.agreement import (
     score_choice_agreement,
     score_text_agreement,
 )
+from assay.evaluate.scorers.bfcl import score_bfcl
 from assay.evaluate.scorers.classification import (
     ClassRow,
     ClassTable,
@@ -63,6 +64,7 @@ SCORERS: dict[str, Scorer] = {
     "json_valid": score_json_valid,
     "json_fields": score_json_fields,
     "tool_call": score_tool_call,
+    "bfcl": score_bfcl,
     "classification": score_classification,
     "number": score_number,
     "honesty": score_honesty,
@@ -175,6 +177,7 @@ __all__ = [
     "judge_refusal",
     "load_user_function",
     "metric_problem",
+    "score_bfcl",
     "score_by_function",
     "score_choice_agreement",
     "score_choices",
