@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from assay.errors import DataError
 from assay.evaluate.items import Item
 from assay.evaluate.scorers import build_scorer
-from assay.tools import ToolCall
+from assay.evaluate.suites import Suite
+from assay.evaluate.suites.public.load import PublicSource, load_public_suites
+from assay.tools import ToolCall, read_tool_calls
 from assay.tools.possible import find_possible_problem
 
 PUBLIC = Path(__file__).parents[3] / "shared" / "data" / "bfcl_v4"
@@ -110,51 +113,90 @@ def test_the_scorer_reads_calls_and_knows_abstention() -> None:
     assert build_scorer("bfcl")("x", Item("a", [], metric="bfcl")).value is None
 
 
-def read_rows() -> Iterator[tuple[str, dict[str, Any]]]:
-    for path in sorted(PUBLIC.glob("*.jsonl")):
-        for line in path.read_text("utf-8").splitlines():
-            yield path.stem, json.loads(line)
+def write_calls(item: Item) -> list[ToolCall]:
+    assert isinstance(item.reference, dict)
+    return read_tool_calls(item.reference).tool_calls
 
 
-def choose(value: Any) -> Any:
-    if isinstance(value, list):
-        return [choose(one) for one in value]
-    if isinstance(value, dict) and value and all(isinstance(v, list) for v in value.values()):
-        return {key: choose(next((v for v in own if v != ""), "")) for key, own in value.items()}
-    return value
+def spell(calls: Sequence[ToolCall]) -> str:
+    values = [json.dumps({"name": one.name, "arguments": one.arguments}) for one in calls]
+    return "".join(f"<tool_call>{value}</tool_call>" for value in values)
 
 
-def write_gold(row: dict[str, Any]) -> list[ToolCall]:
-    """The calls with the first right value of every argument, what may be left out left out."""
-    calls = []
-    for one in row["ground_truth"]:
-        ((name, possible),) = one.items()
-        function = next(f for f in row["function"] if f["name"] == name)
-        required = function["parameters"].get("required", [])
-        given = {
-            key: choose(next((v for v in values if v != ""), ""))
-            for key, values in possible.items()
-            if "" not in values or key in required
-        }
-        calls.append(ToolCall(name, given))
-    return calls
+ROW = {
+    "id": "parallel_7",
+    "question": [[{"role": "user", "content": "Two trips, please."}]],
+    "function": [TRIP],
+    "ground_truth": [
+        {"plan.trip": {"city": ["Oslo", "oslo city"], "days": ["", 3]}},
+        {"plan.trip": {"city": ["Rome"], "hotel": [{"name": ["Sole"], "stars": ["", 4]}]}},
+    ],
+}
+
+
+def load(folder: Path, *rows: dict[str, Any]) -> list[Suite]:
+    path = folder / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return load_public_suites(PublicSource(path="rows.jsonl"), base_dir=folder)
+
+
+def test_a_row_becomes_an_item_with_schemas_and_one_right_answer(tmp_path: Path) -> None:
+    none = {**ROW, "id": "irrelevance_2", "ground_truth": []}
+    calls, irrelevance = load(tmp_path, ROW, none)
+    assert [calls.name, irrelevance.name] == ["bfcl_calls", "bfcl_irrelevance"]
+    assert (calls.kind, calls.metric, irrelevance.metric) == ("tools", "bfcl", "bfcl")
+    (item,) = calls.items
+    assert item.tools is not None
+    properties = item.tools[0]["function"]["parameters"]["properties"]
+    assert [properties[name].get("type") for name in ("hotel", "budget", "who")] == [
+        *("object", "number", None)
+    ]
+    first, second = write_calls(item)
+    assert (first.arguments, second.arguments) == (
+        {"city": "Oslo"},
+        {"city": "Rome", "hotel": {"name": "Sole"}},
+    )
+    right = spell([second, first])
+    assert build_scorer("bfcl")(right, item).correct
+    assert build_scorer("bfcl")(right, irrelevance.items[0]).correct is False
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"function": [{"name": "x"}]}, "function"),
+        ({"ground_truth": ["x"]}, "ground_truth"),
+        ({"ground_truth": [{"fly": {}}]}, "ground_truth"),
+        ({"question": [[], []]}, "question"),
+    ],
+)
+def test_rows_that_are_wrong_are_refused_by_column(
+    tmp_path: Path, change: dict[str, Any], key: str
+) -> None:
+    with pytest.raises(DataError) as caught:
+        load(tmp_path, ROW, ROW | change)
+    assert [(one.key, one.line) for one in caught.value.problems] == [(key, 2)]
 
 
 @pytest.mark.skipif(
     not PUBLIC.is_dir(), reason="the public data sets are not beside the repository"
 )
 def test_the_right_answers_of_its_own_files_are_right_and_changed_ones_are_not() -> None:
-    refused, num = [], 0
-    for name, row in read_rows():
-        if not row["ground_truth"]:
-            continue
-        num += 1
-        gold, more = write_gold(row), (row["ground_truth"], row["function"])
-        if find_possible_problem(gold, *more):
-            refused.append(row["id"])
-        assert find_possible_problem(gold[:-1], *more), name
-        assert find_possible_problem([*gold, gold[0]], *more), name
+    suites = load_public_suites(PublicSource(path="bfcl_v4"), base_dir=PUBLIC.parent)
+    assert {one.name: len(one.items) for one in suites} == {
+        "bfcl_calls": 925,
+        "bfcl_irrelevance": 430,
+    }
+    refused = []
+    judge = build_scorer("bfcl")
+    for item in suites[0].items:
+        gold = write_calls(item)
         odd = ToolCall(gold[0].name, {**gold[0].arguments, "no such argument": 1})
-        assert find_possible_problem([odd, *gold[1:]], *more), name
+        if not judge(spell(gold), item).correct:
+            refused.append(item.extra["row"])
+        for wrong in (gold[:-1], [*gold, gold[0]], [odd, *gold[1:]]):
+            assert judge(spell(wrong), item).correct is False, item.extra["row"]
     # Of this row's lists no value but "" is right, and the published checker refuses that as well.
-    assert (num, refused) == (925, ["live_simple_106-63-0"])
+    assert refused == ["live_simple_106-63-0"]
+    for item in suites[1].items:
+        assert judge("I cannot do that.", item).correct

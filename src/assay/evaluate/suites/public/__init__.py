@@ -10,6 +10,7 @@ from difflib import get_close_matches
 
 from assay.errors import ConfigError, Problem
 from assay.evaluate.suites.public.bbq import BBQ
+from assay.evaluate.suites.public.bfcl import BFCL
 from assay.evaluate.suites.public.format import Format, HubPlace, Part
 from assay.evaluate.suites.public.gsm8k import GSM8K
 from assay.evaluate.suites.public.halueval import HALUEVAL
@@ -31,6 +32,7 @@ FORMATS: dict[str, Format] = {
         XSTEST,
         CYBERSECEVAL,
         GSM8K,
+        BFCL,
         MMLU,
         MULTIPLE_CHOICE,
         TEXT,
