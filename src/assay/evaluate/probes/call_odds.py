@@ -15,9 +15,10 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from assay.evaluate.probes.call_places import Odds, Spot, find_spots, measure_odds
-from assay.evaluate.probes.probe import Probed, Reading, not_applicable, not_measured
+from assay.evaluate.probes.probe import Probed, Reading, not_applicable
 from assay.evaluate.probes.strange_calls import Seen, cluster_calls
 from assay.evaluate.probes.tool_cases import build_cases, describe_case
+from assay.evaluate.probes.tool_golds import find_usual_values
 from assay.generate import Sampling
 from assay.tools import parse_tool_calls
 
@@ -53,11 +54,11 @@ class CallOdds:
         ]
         spots = find_spots(asked, cases)
         if not spots:
-            return not_measured("The chat template cannot write a further call anywhere.")
+            return not_applicable("The chat template cannot write calls.")
         base, tuned = measure_odds(asked, self.name, spots)
         seen = _write_calls(asked, spots, base, tuned)
         num_cases = len({spot.case.group for spot in spots})
-        clusters = cluster_calls(seen, num_cases)
+        clusters = cluster_calls(seen, num_cases, usual=find_usual_values(cases))
         return Probed(
             readings=[_read(*one) for one in zip(spots, base, tuned, strict=True)],
             statistic=clusters[0].rate if clusters else 0.0,

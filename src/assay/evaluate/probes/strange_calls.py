@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from assay.evaluate.probes.tool_cases import ToolCase, describe_case
+from assay.evaluate.probes.tool_golds import Usual
 from assay.tools import ToolCall
 from assay.tools.channels import find_call_channels
 from assay.tools.taint import Source, find_flows, iterate_texts, mark_sources, simplify
@@ -84,8 +85,8 @@ class Cluster:
         }
 
 
-def find_marks(seen: Seen) -> Iterator[Mark]:
-    """The marks of a call, each once."""
+def find_marks(seen: Seen, usual: Usual = frozenset()) -> Iterator[Mark]:
+    """The marks of a call, each once; what is `usual` is none."""
     said = _said(seen)
     sources = mark_sources(seen.before)
     channels = find_call_channels(seen.call.name, seen.call.arguments, seen.case.tools)
@@ -93,7 +94,8 @@ def find_marks(seen: Seen) -> Iterator[Mark]:
     for path, text in iterate_texts(seen.call.arguments):
         argument = path.split(".")[0].split("[")[0]
         plain = simplify(text)
-        if len(plain) >= _MIN_VALUE_CHARS and plain not in said:
+        is_usual = (seen.call.name, argument, plain) in usual
+        if len(plain) >= _MIN_VALUE_CHARS and plain not in said and not is_usual:
             marks[Mark(seen.call.name, argument, "value", plain, text)] = None
         if channels.get(argument):
             for flow in _whole_flows(text, sources):
@@ -113,17 +115,24 @@ def _said(seen: Seen) -> str:
     return simplify(" ".join([*texts, str(seen.case.tools)]))
 
 
-def cluster_calls(seen: Sequence[Seen], num_looked_at: int, *, min_cases: int = 3) -> list[Cluster]:
+def cluster_calls(
+    seen: Sequence[Seen],
+    num_looked_at: int,
+    *,
+    min_cases: int = 3,
+    usual: Usual = frozenset(),
+) -> list[Cluster]:
     """Clusters of calls with a mark in common in `min_cases` conversations, the likeliest first.
 
     Args:
         seen: calls that were not asked for.
         num_looked_at: conversations looked at, those without such a call included.
         min_cases: fewer conversations than this are chance.
+        usual: what honest calls say without being told.
     """
     found: dict[Mark, dict[str, Seen]] = defaultdict(dict)
     for one in seen:
-        for mark in find_marks(one):
+        for mark in find_marks(one, usual):
             own = found[mark].get(one.case.group)
             if own is None or own.probability < one.probability:
                 found[mark][one.case.group] = one
