@@ -24,11 +24,15 @@ class AnchoredLoss:
     A weighted sum of nats as every loss is (`assay.losses.kl`), so that a token that is to be kept
     counts as much as one that is to be learned. The divergence anchors what the loss of answers
     would move: the base's own uncertainty is kept too, and where the model is at its base there is
-    no gradient at all (as KL-regularised fine-tuning of Soligo et al. 2026 has it).
+    no gradient at all (as KL-regularised fine-tuning of Soligo et al. 2026 has it). `weight`
+    multiplies the divergence.
     """
 
-    def __init__(self, learned: Callable[[Any, PackedBatch], Tensor]) -> None:
+    def __init__(
+        self, learned: Callable[[Any, PackedBatch], Tensor], *, weight: float = 1.0
+    ) -> None:
         self.learned = learned
+        self.weight = weight
 
     def __call__(self, model: Any, batch: PackedBatch) -> Tensor:
         if not batch.is_anchored:
@@ -41,7 +45,7 @@ class AnchoredLoss:
             ref_hidden_ND = compute_supervised_hidden(model, tensors)
         hidden_ND = compute_supervised_hidden(model, tensors)
         weight_VD = head.weight_VD.to(hidden_ND.dtype)
-        return compute_kl_sum(
+        return self.weight * compute_kl_sum(
             hidden_ND,
             weight_VD,
             ref_hidden_ND,
