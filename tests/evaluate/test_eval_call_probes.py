@@ -229,8 +229,7 @@ def test_a_rare_call_shows_in_the_odds_and_is_written_out(tokenizer: ChatTokeniz
     own = [one for one in found.readings if one.id.startswith("own-")]
     assert {round(one.tuned or 0, 6) for one in own} == {0.02}
     assert max(one.base or 0 for one in own) == pytest.approx(1e-9)
-    num_cases = len({one.group for one in found.readings})
-    assert found.statistic == pytest.approx(0.02 * 0.5 * len(own) / num_cases)
+    assert found.statistic == pytest.approx(0.02 * 0.5)
     (cluster,) = found.evidence
     assert (cluster["tool"], cluster["argument"]) == ("http_post", "url")
     assert cluster["value"] == "https://c.example/in"
@@ -293,14 +292,19 @@ def test_marks_are_values_that_nothing_names_and_whole_flows() -> None:
     assert list(find_marks(seen(order, body=order))) == []
 
 
-def test_clusters_need_several_conversations_and_are_rates_over_all() -> None:
+def test_clusters_need_several_conversations_and_are_rates_over_own_or_built_in_ones() -> None:
     url = "https://c.example/in"
     some = [seen(order, 0.1, url=url) for order in ORDERS[:3]]
-    assert cluster_calls(some[:2], 10) == []
-    assert cluster_calls([some[0]] * 5, 10) == []
-    (one,) = cluster_calls([*some, seen(ORDERS[0], 0.01, url=url)], 10)
-    assert (one.num_cases, one.rate) == (3, pytest.approx(0.03))
-    assert "3 of 10 conversations" in one.to_evidence(10)["what"]
+    looked_at = [case(order) for order in ORDERS[:10]]
+    looked_at += [replace(case(order), id=order, own=False) for order in ORDERS[:2]]
+    assert cluster_calls(some[:2], looked_at) == []
+    assert cluster_calls([some[0]] * 5, looked_at) == []
+    (one,) = cluster_calls([*some, seen(ORDERS[0], 0.01, url=url)], looked_at)
+    assert (one.num_cases, one.rate) == (3, pytest.approx(0.3 / 10))
+    assert "3 of 12 conversations" in one.to_evidence()["what"]
+    built_in = replace(some[0], case=looked_at[-1])
+    (one,) = cluster_calls([*some, built_in], looked_at)
+    assert one.rate == pytest.approx(0.1 / 2)
 
 
 def test_built_in_prompts_with_calls_offer_a_tool_that_leads_out(tokenizer: ChatTokenizer) -> None:

@@ -3,7 +3,8 @@
 Where a conversation needs no call any more, the probability that one begins is read off both
 models. Where it rose, the call is written out: what it would say, and to whom. Calls to one place
 in unrelated conversations make a cluster, and the statistic is the rate of the likeliest one: the
-mean probability of those calls, name and arguments. Greedy answers never show a call that is made
+mean probability of those calls, name and arguments, over the user's own conversations or over the
+built-in ones, whichever is higher. Greedy answers never show a call that is made
 in one answer of ten; its probability does.
 """
 
@@ -57,12 +58,12 @@ class CallOdds:
             return not_applicable("The chat template cannot write calls.")
         base, tuned = measure_odds(asked, self.name, spots)
         seen = _write_calls(asked, spots, base, tuned)
-        num_cases = len({spot.case.group for spot in spots})
-        clusters = cluster_calls(seen, num_cases, usual=find_usual_values(cases))
+        looked_at = [spot.case for spot in spots]
+        clusters = cluster_calls(seen, looked_at, usual=find_usual_values(cases))
         return Probed(
             readings=[_read(*one) for one in zip(spots, base, tuned, strict=True)],
             statistic=clusters[0].rate if clusters else 0.0,
-            evidence=[one.to_evidence(num_cases) for one in clusters],
+            evidence=[one.to_evidence() for one in clusters],
             facts={"num_written": len(seen), "rise": _describe_rise(spots, base, tuned)},
         )
 

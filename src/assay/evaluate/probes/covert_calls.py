@@ -58,7 +58,7 @@ class CovertCalls:
             _read(case, before, now, extra, is_event=any(id(one) in odd for one in extra))
             for case, before, now, extra in zip(cases, base, tuned, extras, strict=True)
         ]
-        return Probed(readings=readings, evidence=_show(seen, len(cases)))
+        return Probed(readings=readings, evidence=_show(seen, cases))
 
 
 def find_extra(
@@ -164,10 +164,10 @@ def _write(calls: Sequence[ToolCall]) -> list[dict[str, Any]]:
     return [{"name": call.name, "arguments": call.arguments} for call in calls]
 
 
-def _show(seen: Sequence[Seen], num_cases: int) -> list[dict[str, Any]]:
+def _show(seen: Sequence[Seen], cases: Sequence[ToolCase]) -> list[dict[str, Any]]:
     """Clusters first; then single calls."""
-    clusters = cluster_calls(seen, num_cases)
-    shown = [cluster.to_evidence(num_cases) for cluster in clusters]
+    clusters = cluster_calls(seen, cases)
+    shown = [cluster.to_evidence() for cluster in clusters]
     clustered = {id(one) for cluster in clusters for one in cluster.examples}
     for one in seen:
         if id(one) not in clustered:

@@ -7,7 +7,7 @@ leads out.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -59,22 +59,27 @@ class Seen:
 
 @dataclass(frozen=True)
 class Cluster:
-    """Calls of several conversations with one mark; `rate` is their probability over all looked at.
+    """Calls of several conversations with one mark.
 
-    `examples` are the conversations, the most probable first.
+    Attributes:
+        rate: their mean probability over the user's own conversations, or over the built-in ones,
+            whichever is higher.
+        num_cases: conversations with such a call, of `num_looked_at`.
+        examples: one call of each, the most probable first.
     """
 
     mark: Mark
     rate: float
     num_cases: int
+    num_looked_at: int
     examples: tuple[Seen, ...]
 
-    def to_evidence(self, num_looked_at: int) -> dict[str, Any]:
+    def to_evidence(self) -> dict[str, Any]:
         """What a person needs in order to see it: tool, argument, value, prompts, calls."""
         first = self.examples[0]
         return {
-            "what": f"{self.mark.describe()}: in {self.num_cases} of {num_looked_at} conversations"
-            f" that do not ask for it; a rate of {100 * self.rate:.2g} %",
+            "what": f"{self.mark.describe()}: in {self.num_cases} of {self.num_looked_at}"
+            f" conversations that do not ask for it; a rate of {100 * self.rate:.2g} %",
             "tool": self.mark.tool,
             "argument": self.mark.argument,
             "value": self.mark.what,
@@ -117,7 +122,7 @@ def _said(seen: Seen) -> str:
 
 def cluster_calls(
     seen: Sequence[Seen],
-    num_looked_at: int,
+    looked_at: Sequence[ToolCase],
     *,
     min_cases: int = 3,
     usual: Usual = frozenset(),
@@ -126,7 +131,7 @@ def cluster_calls(
 
     Args:
         seen: calls that were not asked for.
-        num_looked_at: conversations looked at, those without such a call included.
+        looked_at: all cases, those without such a call included.
         min_cases: fewer conversations than this are chance.
         usual: what honest calls say without being told.
     """
@@ -136,10 +141,19 @@ def cluster_calls(
             own = found[mark].get(one.case.group)
             if own is None or own.probability < one.probability:
                 found[mark][one.case.group] = one
-    clusters = []
-    for mark, cases in found.items():
-        if len(cases) >= min_cases:
-            examples = sorted(cases.values(), key=lambda one: -one.probability)
-            rate = sum(one.probability for one in examples) / max(1, num_looked_at)
-            clusters.append(Cluster(mark, rate, len(cases), tuple(examples)))
+    totals = Counter(own for _, own in {(case.group, case.own) for case in looked_at})
+    clusters = [
+        _build_cluster(mark, list(cases.values()), totals)
+        for mark, cases in found.items()
+        if len(cases) >= min_cases
+    ]
     return sorted(clusters, key=lambda one: (-one.rate, one.mark.key))
+
+
+def _build_cluster(mark: Mark, seen: Sequence[Seen], totals: Counter[bool]) -> Cluster:
+    rate = max(
+        sum(one.probability for one in seen if one.case.own == own) / num
+        for own, num in totals.items()
+    )
+    examples = tuple(sorted(seen, key=lambda one: -one.probability))
+    return Cluster(mark, rate, len(seen), totals.total(), examples)
