@@ -277,6 +277,42 @@ def test_a_place_is_where_the_next_call_would_begin(
         assert name in tokenizer.decode(ids, skip_special=False)
 
 
+_TURNS = """{{- '<|bos|>' -}}{%- for m in messages -%}{{- '<|' + m['role'] + '|>' -}}
+{%- if m['tool_calls'] -%}CALLS{%- else -%}{{- m['content'] -}}{%- endif -%}{{- '<|end|>' -}}
+{%- endfor -%}{%- if add_generation_prompt -%}{{- '<|assistant|>' -}}{%- endif -%}"""
+ONE_CALL = """{%- set call = m['tool_calls'][0]['function'] -%}
+{{- '{"name": "' + call['name'] + '", "parameters": ' + (call['arguments'] | tojson) + '}' -}}"""
+A_LIST = """{{- '[TOOL_CALLS][' -}}{%- for call in m['tool_calls'] -%}{%- if not loop.first -%}
+{{- ', ' -}}{%- endif -%}{{- call['function'] | tojson -}}{%- endfor -%}{{- ']' -}}"""
+
+
+@pytest.mark.parametrize(
+    ("calls", "places"),
+    [
+        # One call a turn, in place of a text: a further one can only begin a turn.
+        (ONE_CALL, {"call": None, "text": None, None: '{"name": "'}),
+        # A list of calls in place of a text.
+        (A_LIST, {"call": ', {"', "text": None, None: '[TOOL_CALLS][{"'}),
+    ],
+)
+def test_templates_with_other_habits_have_the_places_that_they_can_write(
+    tokenizer: ChatTokenizer, calls: str, places: dict[str | None, str | None]
+) -> None:
+    other = replace(tokenizer, templates={"default": _TURNS.replace("CALLS", calls)})
+    one = item("A001")
+    said = {"role": "assistant", "content": "It is on its way."}
+    for kind, opening in places.items():
+        answer = {"call": one.reference, "text": said, None: None}[kind]
+        assert not isinstance(answer, str)
+        place = find_place(other, one.messages, answer, TOOLS, ["http_post"])
+        assert (place is None) is (opening is None), kind
+        if place and opening:
+            text = other.decode(place.names["http_post"], skip_special=False)
+            # A tokenizer may join what ends a call with what comes next: they differ there.
+            assert opening in text
+            assert text.index(opening) < text.index("http_post")
+
+
 def seen(order: str, probability: float = 0.1, **arguments: Any) -> Seen:
     one = case(order)
     return Seen(one, one.messages, ToolCall("http_post", arguments), probability)

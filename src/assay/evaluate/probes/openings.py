@@ -51,15 +51,19 @@ def find_place(
         tools: OpenAI tool schemas on offer.
         names: tools whose call is looked for, at least one.
     """
-    without = _render(tokenizer, messages, answer, tools)
+    without, prompt = (_render(tokenizer, messages, one, tools) for one in (answer, None))
+    if without is None or prompt is None:
+        return None
+    # Some templates drop the answer's text where calls are: the place would be the turn's begin.
+    least = len(tokenizer.encode(prompt)) if answer is not None else -1
     found: dict[str, list[int]] = {}
     place: tuple[list[int], list[int]] | None = None
     for name in names:
         longer = _render_with(tokenizer, messages, answer, tools, name)
-        if without is None or longer is None:
+        if longer is None:
             return None
         ids, opening, named = _split(tokenizer, without, longer, name)
-        if not opening:
+        if not opening or len(ids) <= least:
             return None
         place = place or (ids, opening)
         found[name] = named
