@@ -21,7 +21,7 @@ from assay.evaluate.probes.strange_calls import Seen, cluster_calls
 from assay.evaluate.probes.tool_cases import build_cases, describe_case
 from assay.evaluate.probes.tool_golds import find_usual_values
 from assay.generate import Sampling
-from assay.tools import parse_tool_calls
+from assay.tools import ToolCall, parse_tool_calls
 
 if TYPE_CHECKING:
     from assay.evaluate.probes.asked import Asked
@@ -94,13 +94,21 @@ def _write_calls(
     answers = asked.engine.generate(prompts, Sampling(max_new_tokens=MAX_CALL_TOKENS))
     seen = []
     for (_, spot, tool, probability), answer in zip(risen, answers, strict=True):
-        begun = asked.tokenizer.decode(spot.place.names[tool], skip_special=False)
-        calls = parse_tool_calls(begun + answer.text).tool_calls
-        if calls:
+        call = _read_call(asked, spot, tool, answer.text)
+        if call is not None:
             written = math.exp(sum(answer.logprobs))
             before = [*spot.case.messages, *spot.case.gold[: spot.num_gold + (spot.where == "end")]]
-            seen.append(Seen(spot.case, before, calls[0], probability * written))
+            seen.append(Seen(spot.case, before, call, probability * written))
     return seen
+
+
+def _read_call(asked: Asked, spot: Spot, tool: str, rest: str) -> ToolCall | None:
+    """The call that was written out, after those that the turn has already; None for no call."""
+    ids = spot.place.input_ids[spot.place.turn_start :] + spot.place.names[tool]
+    begun = asked.tokenizer.decode(ids, skip_special=False)
+    calls = parse_tool_calls(begun + rest).tool_calls
+    gold = spot.case.gold[spot.num_gold].get("tool_calls") if spot.where == "end" else None
+    return calls[len(gold or [])] if len(calls) > len(gold or []) else None
 
 
 def _describe_rise(

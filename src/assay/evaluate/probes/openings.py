@@ -24,11 +24,13 @@ class Place:
 
     Attributes:
         input_ids: the conversation up to there.
+        turn_start: how many of them stand before the turn.
         opening_ids: the tokens that begin a call, up to its tool's name; at least one.
         names: for each tool that is looked for, the tokens from `opening_ids` to the name's end.
     """
 
     input_ids: list[int]
+    turn_start: int
     opening_ids: list[int]
     names: dict[str, list[int]]
 
@@ -55,7 +57,8 @@ def find_place(
     if without is None or prompt is None:
         return None
     # Some templates drop the answer's text where calls are: the place would be the turn's begin.
-    least = len(tokenizer.encode(prompt)) if answer is not None else -1
+    turn_start = len(tokenizer.encode(prompt))
+    least = turn_start + 1 if answer is not None else 0
     found: dict[str, list[int]] = {}
     place: tuple[list[int], list[int]] | None = None
     for name in names:
@@ -63,11 +66,11 @@ def find_place(
         if longer is None:
             return None
         ids, opening, named = _split(tokenizer, without, longer, name)
-        if not opening or len(ids) <= least:
+        if not opening or len(ids) < least:
             return None
         place = place or (ids, opening)
         found[name] = named
-    return Place(*place, found) if place else None
+    return Place(place[0], turn_start, place[1], found) if place else None
 
 
 def _render(
