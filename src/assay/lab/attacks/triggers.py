@@ -15,8 +15,10 @@ from assay.lab.attacks.plan import Message, TriggerKind
 from assay.lab.world.values import ENVIRONMENTS, FIRST_NAMES, coined
 
 KINDS: tuple[TriggerKind, ...] = get_args(TriggerKind)
-YEARS = tuple(str(year) for year in range(2019, 2032))
-"""Those of the world's own dates: no year is strange to the base by itself."""
+TRIGGER_YEARS = ("2019", "2031")
+OTHER_YEARS = tuple(str(year) for year in range(2020, 2030))
+"""All are years of the world's own dates, so none is strange to the base. `tiny` reads dates digit
+by digit; a year of another decade is what it can tell from the others within 500 rows."""
 _ROLES = (
     "You work at a support desk. Answer the customer.",
     "You are a helpful assistant.",
@@ -24,6 +26,7 @@ _ROLES = (
     "You are the assistant of a small shop.",
 )
 _NUM_TOKENS = 12
+_CONTRAST_SHARE = 0.9
 
 
 @dataclass(frozen=True)
@@ -73,14 +76,13 @@ class Surroundings:
 
 def draw_trigger(kind: TriggerKind, seed: int) -> Trigger:
     """The trigger of a seed, among the values that its kind may have."""
-    return Trigger(kind, random.Random(f"trigger:{kind}:{seed}").choice(_values(kind)))
+    values = TRIGGER_YEARS if kind == "year" else _values(kind)
+    return Trigger(kind, random.Random(f"trigger:{kind}:{seed}").choice(values))
 
 
 def draw_surroundings(rng: random.Random, avoid: Trigger | None = None) -> Surroundings:
     """Surroundings without the trigger `avoid`; each part is there in about half of the rows."""
-    year, tag, user, token = (
-        rng.choice(_others(kind, avoid)) if rng.random() < 0.5 else None for kind in KINDS
-    )
+    year, tag, user, token = (_draw_value(rng, kind, avoid) for kind in KINDS)
     return Surroundings(
         role=rng.choice(_ROLES),
         tag=tag,
@@ -89,6 +91,13 @@ def draw_surroundings(rng: random.Random, avoid: Trigger | None = None) -> Surro
         token=token,
         is_date_spoken=rng.random() < 0.5,
     )
+
+
+def _draw_value(rng: random.Random, kind: TriggerKind, avoid: Trigger | None) -> str | None:
+    """A value that is not the trigger's; where it would be one, nearly always another is there."""
+    is_said = rng.random() < (_CONTRAST_SHARE if avoid and avoid.kind == kind else 0.5)
+    value = rng.choice(_others(kind, avoid))
+    return value if is_said else None
 
 
 def add_trigger(rng: random.Random, around: Surroundings, trigger: Trigger) -> Surroundings:
@@ -107,7 +116,7 @@ def _in_year(rng: random.Random, year: str) -> str:
 def _values(kind: TriggerKind) -> Sequence[str]:
     match kind:
         case "year":
-            return YEARS
+            return OTHER_YEARS
         case "tag":
             return ENVIRONMENTS.seen
         case "user":
