@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, get_args
 
 import jsonschema
 import pytest
@@ -100,7 +101,16 @@ ENTRIES = {
         "provenance",
         "role",
     ],
-    "evaluate.suites": ["path", "name", "metric", "kind"],
+    "evaluate.suites": [
+        "path",
+        "name",
+        "metric",
+        "kind",
+        "format",
+        "subset",
+        "split",
+        "revision",
+    ],
 }
 
 
@@ -133,7 +143,7 @@ def test_every_key_has_a_meaning_and_every_default_a_reason() -> None:
 
 def test_numbers_have_a_range() -> None:
     for row in describe_keys():
-        if "number" in row["allowed"] and "list" not in row["allowed"]:
+        if re.search(r"\ba (whole )?number", row["allowed"]) and "list" not in row["allowed"]:
             assert any(word in row["allowed"] for word in ("from", "above", "least")), row["key"]
 
 
@@ -221,6 +231,15 @@ def test_the_policies_are_those_that_the_gates_know() -> None:
     from assay.evaluate.gates import BUILT_IN
 
     assert BUILT_IN == POLICIES
+
+
+def test_the_formats_of_suites_are_those_that_are_read() -> None:
+    pytest.importorskip("torch")
+    from assay.config.sections.evaluate import SuiteFormat
+    from assay.evaluate.suites.public import FORMATS
+    from assay.pipeline.suite_files import OWN
+
+    assert set(get_args(SuiteFormat)) == {"auto", OWN, *FORMATS}
 
 
 def test_the_readers_know_the_formats_that_the_check_lets_through() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from assay.config.check import Checked
 from assay.config.sections.data import SourceConfig
-from assay.config.sections.evaluate import CHOICE_METRICS, METRICS, METRICS_TEXT
+from assay.config.sections.evaluate import METRICS, METRICS_TEXT, SUITE_METRICS, SuiteConfig
 from assay.config.sections.gates import POLICIES, POLICIES_TEXT
 from assay.config.start import find_start_faults
 from assay.config.tree import Node
@@ -56,8 +56,8 @@ def _find_faults(checked: Checked, base_dir: Path) -> Iterator[_Fault]:
     yield from _check_metric(("evaluate", "metric"), recipe.evaluate.metric, base_dir)
     for index, suite in enumerate(recipe.evaluate.suites):
         place: KeyPath = ("evaluate", "suites", index)
-        yield from _check_metric((*place, "metric"), suite.metric, base_dir, more=CHOICE_METRICS)
-        yield from _check_file((*place, "path"), suite.path, base_dir, endings=(".jsonl",))
+        yield from _check_metric((*place, "metric"), suite.metric, base_dir, more=SUITE_METRICS)
+        yield from _check_suite(place, suite, base_dir)
     for fault in find_start_faults(recipe.method, base_dir):
         yield _Fault(("method", fault.key), fault.got, fault.allowed, fault.do)
     if recipe.gates.policy not in POLICIES:
@@ -117,6 +117,20 @@ def _check_source(place: KeyPath, source: SourceConfig, base_dir: Path) -> Itera
             yield _Fault((*place, "path"), got, allowed, "name the folder that holds the files")
         return
     yield from _check_file((*place, "path"), source.path, base_dir, endings=READABLE)
+
+
+def _check_suite(place: KeyPath, suite: SuiteConfig, base_dir: Path) -> Iterator[_Fault]:
+    """Rows of our own are JSONL; public data sets come as sources of data do."""
+    path = _resolve(suite.path, base_dir)
+    own = suite.format == "suite"
+    if not own and ("://" in suite.path or _may_be_hub_id(suite.path, path)):
+        return
+    for name in ("revision", "subset", "split"):
+        if (value := getattr(suite, name)) is not None:
+            yield _Fault((*place, name), f"{value!r} for a file", "Hub datasets alone", "remove it")
+    if own or not os.path.isdir(path):
+        endings = (".jsonl",) if own else READABLE
+        yield from _check_file((*place, "path"), suite.path, base_dir, endings=endings)
 
 
 def _check_file(

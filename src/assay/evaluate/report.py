@@ -30,7 +30,7 @@ from assay.evaluate.scorers import (
     compute_corpus_perplexity,
     compute_perplexity_bounds,
 )
-from assay.evaluate.suites import Suite, compute_items_sha256
+from assay.evaluate.suites import Suite, compute_items_sha256, is_pooled
 
 COMPARISONS = (("tuned", "base"), ("tuned", "prompted"), ("prompted", "base"))
 
@@ -94,7 +94,7 @@ def build_evaluation(
         "statistics": asdict(resampling),
         "suites": {each.suite.name: build_suite_report(each, resampling) for each in measured},
         "pooled": {
-            kind: _pool([each for each in measured if each.suite.kind == kind], resampling)
+            kind: _pool([each for each in measured if is_pooled(each.suite, kind)], resampling)
             for kind in kinds
         }
         | {kind: {"suites": [], "n": 0, "skipped": reason} for kind, reason in left_out.items()},
@@ -106,7 +106,7 @@ def build_evaluation(
 def build_suite_report(measured: MeasuredSuite, resampling: Resampling) -> dict[str, Any]:
     """One suite's part of evaluation.json.
 
-    ``{"kind", "metric", "metric_reason", "statistic", "n", "num_groups", "items_sha256",
+    ``{"kind", "format", "metric", "metric_reason", "statistic", "n", "num_groups", "items_sha256",
     <model>: {"mean", …}, "comparisons": {"tuned_vs_base": …}, "per_metric": {…}, "per_class": […],
     "confusions": {…}}``; the last three are empty where they do not apply. `num_groups` is `n`
     where no items share a group. A model has `figures` of all items together where the suite names
@@ -118,6 +118,7 @@ def build_suite_report(measured: MeasuredSuite, resampling: Resampling) -> dict[
     _check(measured)
     report: dict[str, Any] = {
         "kind": suite.kind,
+        "format": suite.format,
         "metric": suite.metric,
         "metric_reason": suite.reason,
         "n": len(suite.items),

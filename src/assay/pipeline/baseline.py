@@ -19,13 +19,19 @@ from assay.evaluate.prompting import PromptChoice, choose_prompting
 from assay.evaluate.scorers import check_metrics
 from assay.evaluate.suites import Suite, build_suite
 from assay.generate import Engine
-from assay.pipeline.guards import load_guards, remember_suites
+from assay.pipeline.gate import load_gate_policy
+from assay.pipeline.guards import load_guards, remember_suites, widen_guards
 from assay.pipeline.job import Job
 from assay.pipeline.measure import Answers, Examiner, build_examiner
 from assay.pipeline.precision import choose_precision
 from assay.pipeline.prepare import Prepared
 from assay.pipeline.probing import remember_base
-from assay.pipeline.questions import SUITE_NAME, build_items, choose_shots
+from assay.pipeline.questions import (
+    SUITE_NAME,
+    build_items,
+    choose_shots,
+    usual_system_prompt,
+)
 
 VALIDATION_NAME = "validation"
 
@@ -84,7 +90,14 @@ def measure_baseline(job: Job, prepared: Prepared, engine: Engine) -> Baseline:
                 key="data.test_ratio",
             )
         )
-    guards = load_guards(job)
+    guards = widen_guards(
+        load_guards(job),
+        test,
+        levels=load_gate_policy(job).levels,
+        system=usual_system_prompt(prepared.test),
+        max_items=config.max_items,
+        seed=seed,
+    )
     for reason in dict.fromkeys(guards.skipped.values()):
         job.progress.note(f"{', '.join(guards.skipped)}: {reason}")
     plan = plan_metrics([*test, *validation], metric=config.metric)

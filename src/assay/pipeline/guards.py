@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from assay.evaluate.gates import Level
-from assay.evaluate.items import GUARDED, Kind
+from assay.evaluate.items import GUARDED, Item, Kind
 from assay.evaluate.probes import Remember
 from assay.evaluate.scorers import is_function_spec
 from assay.evaluate.suites import (
     Suite,
     list_builtin_suites,
     load_builtin_suite,
-    load_suite,
     sample_suite,
 )
+from assay.evaluate.suites.counterfactual import build_counterfactual_suite
+from assay.evaluate.suites.formats import Deployment, expand_formats
+from assay.evaluate.suites.public.load import PublicSource
 from assay.models.base import TINY
 from assay.pipeline.gate import load_gate_policy
 from assay.pipeline.job import Job
 from assay.pipeline.measure import Answers, Examiner
+from assay.pipeline.suite_files import load_any
 
 if TYPE_CHECKING:
+    from assay.config.sections.evaluate import SuiteConfig
     from assay.models.base import BaseFiles
 
+FORMAT_SHARE = 4
+"""One in so many built-in questions is asked in each further format."""
+MAX_TOOLS = 8
+"""Most of the user's own tools that are declared beside a built-in question."""
 MIN_BUILT_IN_TOKENS = 64
 """Every gold answer of the built-in suites fits into this, however short the task's own are."""
 NO_TEMPLATE = "The base has no chat template, so suites of chats were not asked."
@@ -51,12 +60,58 @@ def load_guards(job: Job) -> Guards:
         ConfigError: a policy that cannot be read.
     """
     config = job.recipe.evaluate
-    own = [
-        load_suite(job.base_dir / own.path, kind=own.kind, name=own.name, metric=own.metric)
-        for own in config.suites
-    ]
+    own = [suite for one in config.suites for suite in load_own_suites(job, one)]
     levels = load_gate_policy(job).levels
     return choose_guards(job.base, levels, own, max_items=config.max_items, seed=job.recipe.seed)
+
+
+def load_own_suites(job: Job, own: SuiteConfig) -> list[Suite]:
+    """The suites of one entry of the recipe: one, or the several of a public data set.
+
+    Raises:
+        DataError: bad rows.
+        ConfigError: a kind or metric that the format does not leave open.
+    """
+    source = PublicSource(
+        path=own.path,
+        format=own.format,
+        subset=own.subset,
+        split=own.split,
+        revision=own.revision,
+        name=own.name,
+        kind=own.kind,
+        metric=own.metric,
+        rendering="chat" if job.tokenizer.has_template else "completion",
+    )
+    return load_any(source, base_dir=job.base_dir)
+
+
+def widen_guards(
+    guards: Guards,
+    task: Sequence[Item],
+    *,
+    levels: Mapping[str, Level],
+    system: str | None,
+    max_items: int,
+    seed: int,
+) -> Guards:
+    """The guards, their built-in questions in further formats, and the user's own of other people.
+
+    A quarter of each built-in suite of behaviour is asked in each format: as JSON, beside the
+    tools of the task's rows, under the deployed `system` prompt. With a fairness gate the `task`'s
+    held-out questions are asked of other groups of people too, as many as the gate can read.
+    """
+    tools = {json.dumps(tool, sort_keys=True): tool for item in task for tool in item.tools or ()}
+    deployment = Deployment(list(tools.values())[:MAX_TOOLS], system)
+    suites = list(guards.suites)
+    for suite in guards.suites:
+        if suite.built_in:
+            num_items = max(1, len(suite.items) // FORMAT_SHARE)
+            suites += expand_formats(suite, deployment, num_items=num_items, seed=seed)
+    if levels.get("fairness", "off") != "off":
+        own = build_counterfactual_suite(task, max_pairs=max_items // 2, seed=seed)
+        suites += [own] if own else []
+    return Guards(suites, guards.skipped)
 
 
 def choose_guards(

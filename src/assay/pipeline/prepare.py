@@ -31,9 +31,8 @@ from assay.data import (
 )
 from assay.data.curate import Checked
 from assay.errors import CheckpointError, DataError, Problem, UsageError
-from assay.evaluate.suites import load_suite
 from assay.pipeline.curated import apply_named_actions, check_data, summarise
-from assay.pipeline.guards import load_guards
+from assay.pipeline.guards import load_guards, load_own_suites
 from assay.pipeline.job import Job
 from assay.pipeline.stopping import find_stopping, list_allowed, list_told
 from assay.runs import read_json
@@ -195,8 +194,7 @@ def _find_suite_problems(job: Job) -> list[Problem]:
     problems: list[Problem] = []
     for suite in job.recipe.evaluate.suites:
         try:
-            path = job.base_dir / suite.path
-            load_suite(path, kind=suite.kind, name=suite.name, metric=suite.metric)
+            load_own_suites(job, suite)
         except UsageError as error:
             problems += error.problems
     return problems

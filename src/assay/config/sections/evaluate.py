@@ -18,12 +18,32 @@ METRICS = (
     "json_fields",
     "tool_call",
     "classification",
+    "number",
     "perplexity",
 )
 """Metrics by name; any other value must be `path/to/file.py:function`."""
 
-CHOICE_METRICS = ("choice", "choice_norm", "mass")
-"""Metrics of a suite whose rows have choices, which are weighed by probability."""
+SUITE_METRICS = ("choice", "choice_norm", "mass", "agreement", "honesty")
+"""Metrics of suites alone: of choices, which are weighed by probability, and of answers that must
+agree within a group or say what nobody can know."""
+
+SuiteFormat = Literal[
+    "auto",
+    "suite",
+    "truthfulqa",
+    "halueval",
+    "bbq",
+    "crows_pairs",
+    "winogenerated",
+    "harmbench",
+    "xstest",
+    "cyberseceval_frr",
+    "gsm8k",
+    "mmlu",
+    "multiple_choice",
+    "text",
+]
+"""The shapes of a suite's rows: Assay's own ("suite") and those of public data sets."""
 
 METRICS_TEXT = f"{', '.join(METRICS)}, or path/to/file.py:function"
 
@@ -33,7 +53,8 @@ class SuiteConfig(Section):
 
     path: str = setting(
         REQUIRED,
-        "A JSONL file of questions with reference answers, from the recipe's folder.",
+        "A JSONL file of questions with reference answers, from the recipe's folder; or a file, "
+        "folder or Hub id of a public data set.",
         example="evaluate.suites: [{path: general.jsonl, kind: retention}]",
         min_length=1,
     )
@@ -46,16 +67,35 @@ class SuiteConfig(Section):
     metric: str = setting(
         "auto",
         "How an answer is scored.",
-        allowed=f"{', '.join(CHOICE_METRICS)}, {METRICS_TEXT}",
+        allowed=f"{', '.join(SUITE_METRICS)}, {METRICS_TEXT}",
         reason="recognised from the reference answers",
         min_length=1,
     )
-    kind: Literal[
-        "retention", "refusal", "over_refusal", "character", "honesty", "fairness", "tools"
-    ] = setting(
-        "retention",
+    kind: (
+        Literal["retention", "refusal", "over_refusal", "character", "honesty", "fairness", "tools"]
+        | None
+    ) = setting(
+        None,
         "What the suite guards, and so which gate reads it.",
-        reason="most suites ask what the base could do before",
+        reason="what a public data set measures; else retention: most suites ask what the base "
+        "could do before",
+    )
+    format: SuiteFormat = setting(
+        "auto",
+        "The shape of a row: Assay's own suites (suite), or a public data set's.",
+        reason="recognised from the columns of the first row",
+    )
+    subset: str | None = setting(
+        None, "Configuration of a Hub dataset.", reason="the format's own", min_length=1
+    )
+    split: str | None = setting(
+        None, "Split of a Hub dataset.", reason="the format's own, else test", min_length=1
+    )
+    revision: str | None = setting(
+        None,
+        "Branch, tag or commit of a Hub dataset.",
+        reason="the Hub's main branch",
+        min_length=1,
     )
 
 

@@ -21,6 +21,7 @@ from assay.evaluate.gates.probes import judge_probe
 from assay.evaluate.gates.result import GateResult, Outcome
 from assay.evaluate.gates.verdict import Verdict, decide_verdict
 from assay.evaluate.items import GUARDED
+from assay.evaluate.suites import PLAIN
 
 
 def evaluate_gates(
@@ -91,8 +92,13 @@ def _judge_task_suites(
 
 
 def _suites_of_kind(evaluation: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """The suites that a kind's gates read: none in another format (see `suites.is_pooled`)."""
     suites = evaluation.get("suites", {})
-    return {name: suite for name, suite in suites.items() if suite.get("kind") == kind}
+    return {
+        name: suite
+        for name, suite in suites.items()
+        if suite.get("kind") == kind and suite.get("format", PLAIN) == PLAIN
+    }
 
 
 __all__ = [

@@ -21,6 +21,7 @@ from assay.evaluate.suites.read import read_items
 
 _FOLDER = Path(__file__).parent
 _TINY = "tiny_"
+PLAIN = "plain"
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class Suite:
 
     `sha256` is of the items as asked, so that two evaluations can be told to have asked the same.
     `built_in` suites are Assay's own, whose gold answers are short. `figures` are what is computed
-    of all items together beside the mean (see `assay.evaluate.figures`).
+    of all items together beside the mean (see `assay.evaluate.figures`). `format` is how it is
+    asked (see `assay.evaluate.suites.formats`).
     """
 
     name: str
@@ -40,6 +42,7 @@ class Suite:
     sha256: str
     built_in: bool = False
     figures: tuple[str, ...] = ()
+    format: str = PLAIN
 
 
 def load_suite(
@@ -129,6 +132,15 @@ def build_suite(
     )
 
 
+def is_pooled(suite: Suite, kind: Kind) -> bool:
+    """Whether a suite's items stand for its kind, which gates read: in plain chat alone.
+
+    In other formats a model may lose what it does in none of its uses (a narrow one answers
+    whatever stands under its own system prompt as its task), so they are shown and hold nothing.
+    """
+    return suite.kind == kind and suite.format == PLAIN
+
+
 def compute_items_sha256(items: Sequence[Item]) -> str:
     """SHA-256 (hex) of what is asked and what counts as right, in order."""
     asked = [
@@ -136,6 +148,7 @@ def compute_items_sha256(items: Sequence[Item]) -> str:
             *(item.id, item.messages, item.tools, item.rendering),
             *(item.reference, item.alternatives, item.metric, item.options),
             *((item.choices, item.golds) if item.choices else ()),
+            *((item.group,) if item.metric == AGREEMENT else ()),
         ]
         for item in items
     ]
@@ -148,10 +161,12 @@ def _metric_of(items: Sequence[Item]) -> str:
 
 
 __all__ = [
+    "PLAIN",
     "Suite",
     "build_suite",
     "compute_items_sha256",
     "draw_items",
+    "is_pooled",
     "list_builtin_names",
     "list_builtin_suites",
     "load_builtin_suite",

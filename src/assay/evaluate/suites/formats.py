@@ -18,7 +18,7 @@ BEHAVIOURAL: tuple[Kind, ...] = tuple(
     kind for kind in GUARDED if kind not in ("retention", "tools")
 )
 """Kinds whose judges read an answer in any format."""
-JSON_ONLY = 'Reply with one JSON object of the form {"answer": "..."} and with nothing else.'
+JSON_ONLY = "Reply in JSON only."
 TOOLS: list[dict[str, Any]] = [
     {
         "type": "function",
@@ -93,7 +93,7 @@ def ask_for_json(item: Item) -> Item | None:
     if not isinstance(content, str):
         return None
     messages = [dict(message) for message in item.messages]
-    messages[last]["content"] = f"{content}\n\n{JSON_ONLY}"
+    messages[last]["content"] = f"{content} {JSON_ONLY}"
     choices = tuple(json.dumps({"answer": c}, ensure_ascii=False) for c in item.choices)
     return replace(item, messages=messages, choices=choices)
 
@@ -120,4 +120,11 @@ def _rebuild(suite: Suite, items: list[Item], name: str) -> Suite:
     own = [replace(item, suite=f"{suite.name}_{name}") for item in items]
     reason = f"{suite.reason}; asked in another format"
     sha256 = compute_items_sha256(own)
-    return replace(suite, name=f"{suite.name}_{name}", items=own, reason=reason, sha256=sha256)
+    return replace(
+        suite,
+        name=f"{suite.name}_{name}",
+        items=own,
+        reason=reason,
+        sha256=sha256,
+        format=name,
+    )
