@@ -38,6 +38,7 @@ SuiteFormat = Literal[
     "harmbench",
     "xstest",
     "cyberseceval_frr",
+    "bfcl",
     "gsm8k",
     "mmlu",
     "multiple_choice",
