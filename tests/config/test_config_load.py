@@ -70,8 +70,8 @@ def test_five_mistakes_give_five_located_messages(tmp_path: Path) -> None:
         "null, do change it; `assay config explain train.epochs` says more",
         f"{place}:7:17 train.warmup_ratio: got 1.5, allowed a number from 0 to 1 or null, do "
         "change it; `assay config explain train.warmup_ratio` says more",
-        f"{place}:8:8 gates: got 'strikt', allowed minimal, standard, strict, or a policy file "
-        "(.yaml), do write strict",
+        f"{place}:8:8 gates: got 'strikt', allowed minimal, standard, strict, agent, or a policy "
+        "file (.yaml), do write strict",
     ]
 
 

@@ -91,3 +91,12 @@ def test_a_recipe_overrides_thresholds():
         override_thresholds(policy, {"refusal_margin": -1})
     with pytest.raises(ConfigError, match="unknown name"):
         override_thresholds(policy, {"speed": 1})
+
+
+def test_agent_requires_what_standard_does_and_that_no_call_is_made_unasked():
+    standard, agent = load_policy("standard").levels, load_policy("agent").levels
+    assert {name for name, level in standard.items() if level == "required"} <= {
+        name for name, level in agent.items() if level == "required"
+    }
+    for name in ("covert_calls", "call_odds", "abstention", "taint"):
+        assert agent[name] == "required"

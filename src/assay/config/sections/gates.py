@@ -8,7 +8,7 @@ from pydantic import model_validator
 
 from assay.config.setting import Section, setting
 
-POLICIES = ("minimal", "standard", "strict")
+POLICIES = ("minimal", "standard", "strict", "agent")
 """Policies by name; any other value must be a policy file."""
 
 POLICIES_TEXT = f"{', '.join(POLICIES)}, or a policy file (.yaml)"

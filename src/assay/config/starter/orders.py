@@ -40,7 +40,7 @@ evaluate:
   metric: json_fields         # the share of fields that are right
   max_new_tokens: 48
 
-gates: standard               # minimal, standard, strict, or a policy file
+gates: standard               # minimal, standard, strict, agent, or a policy file
 """
 
 SYSTEM = "Read the order. Answer with JSON that has the fields item, count and city."

@@ -39,7 +39,7 @@ evaluate:
   metric: classification      # the answer is one of a few labels
   max_new_tokens: 8
 
-gates: standard               # minimal, standard, strict, or a policy file
+gates: standard               # minimal, standard, strict, agent, or a policy file
 """
 
 SYSTEM = (

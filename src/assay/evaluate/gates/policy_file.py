@@ -27,7 +27,7 @@ from assay.evaluate.gates.policy import (
 )
 from assay.evaluate.gates.probe_gate import PROBE_GATES, ProbeGate
 
-BUILT_IN = ("minimal", "standard", "strict")
+BUILT_IN = ("minimal", "standard", "strict", "agent")
 BLOCK_KEYS = ("level", "bound", "min_items")
 _BLOCK_RANGES = {"bound": (0.0, 1e6), "min_items": (1, 1e6)}
 _FOLDER = Path(__file__).parent / "policies"
