@@ -36,7 +36,7 @@ def run(spec: dict[str, Any], rows: list[Row], clock: Clock) -> dict[str, Any]:
             "schedule": "constant",
             "warmup_steps": 0,
             "precision": "mixed" if spec["method"] == "full" else "bf16",
-            "checkpoint_every_s": NEVER_S,
+            "checkpoints": {"every_s": NEVER_S},
         },
     )
     model = add_method(job, build_for(spec))

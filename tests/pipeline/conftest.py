@@ -35,7 +35,7 @@ data:
   validation_ratio: 0.1
   test_ratio: 0.3
 method: {{type: lora, rank: 4, dropout: 0.1}}
-train: {{max_steps: 8, batch_size: 8, learning_rate: 0.01, checkpoint_every_s: 1.0e-9}}
+train: {{max_steps: 8, batch_size: 8, learning_rate: 0.01, checkpoints: {{every_s: 1.0e-9}}}}
 evaluate: {{shots: [0, 1], max_new_tokens: 4, batch_size: 32}}
 output: {tmp_path / "runs"}
 """,

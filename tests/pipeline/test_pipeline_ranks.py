@@ -219,7 +219,7 @@ def test_an_interrupted_run_of_two_goes_on_as_one(recipe: Path) -> None:
         if step == 4:
             raise KeyboardInterrupt
 
-    settings = [*large, "train.checkpoint_every_s=1000", "name=two", "launch.processes=2"]
+    settings = [*large, "train.checkpoints.every_s=1000", "name=two", "launch.processes=2"]
     with pytest.raises(KeyboardInterrupt):
         run_recipe(recipe, settings, progress=Watcher(interrupt))
     run = find_named(recipe, "two")

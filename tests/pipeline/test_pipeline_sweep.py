@@ -192,7 +192,7 @@ def test_ctrl_c_saves_every_candidate_and_says_how_to_go_on(recipe: Path) -> Non
                 os.kill(os.getpid(), signal.SIGINT)
 
     watching = Pressing()
-    given = ["sweep.learning_rate=[0.002, 0.02]", "train.checkpoint_every_s=1000", *MORE]
+    given = ["sweep.learning_rate=[0.002, 0.02]", "train.checkpoints.every_s=1000", *MORE]
     with pytest.raises(KeyboardInterrupt):
         run_sweep(recipe, given, progress=watching)
     run = find_run(recipe.parent / "runs", recipe.parent.name)

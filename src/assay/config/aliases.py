@@ -46,8 +46,8 @@ _ALIASES = {
     " torch_compile",
     "train.eval_every_steps": "eval_steps steps_per_eval",
     "train.patience": "early_stopping early_stopping_patience",
-    "train.checkpoint_every_s": "checkpoint_every_steps save_every save_steps",
-    "train.keep_checkpoints": "save_total_limit",
+    "train.checkpoints.every_s": "checkpoint_every_s checkpoint_every_steps save_every save_steps",
+    "train.checkpoints.keep": "keep_checkpoints save_total_limit",
     "evaluate.max_new_tokens": "max_completion_length max_generation_length",
     "evaluate.batch_size": "eval_batch_size per_device_eval_batch_size",
     "trackers": "log_with logger report_to tracker",
@@ -63,7 +63,7 @@ _DIFFERENCES = {
     "train.batch_size": "the sequences of a whole step: per device × accumulation × devices",
     "train.warmup_ratio": "a share of all steps",
     "train.optimizer_settings": "a map of weight_decay, betas, epsilon",
-    "train.checkpoint_every_s": "in seconds",
+    "train.checkpoints.every_s": "in seconds",
 }
 """What our key means where a number of theirs cannot be copied."""
 

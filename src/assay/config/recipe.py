@@ -8,6 +8,7 @@ from pydantic import BeforeValidator
 
 from assay.config.sections.base import BaseConfig
 from assay.config.sections.data import DataConfig
+from assay.config.sections.defend import DefendConfig
 from assay.config.sections.evaluate import EvaluateConfig
 from assay.config.sections.gates import POLICIES, GatesConfig
 from assay.config.sections.launch import LaunchConfig
@@ -22,6 +23,12 @@ Base = Annotated[
 ]
 Gates = Annotated[
     GatesConfig, BeforeValidator(expand_block("gates"), json_schema_input_type=str | GatesConfig)
+]
+Defend = Annotated[
+    DefendConfig,
+    BeforeValidator(
+        expand_block("defend"), json_schema_input_type=Literal["off", "auto"] | DefendConfig
+    ),
 ]
 Tracker = Literal["tensorboard", "wandb", "mlflow", "trackio"]
 Trackers = Annotated[
@@ -39,6 +46,9 @@ class Recipe(Section):
     method: Method = setting(None, "How the weights are changed.", factory=LoraConfig)
     objective: Objective = setting(None, "What is learned from a row.", factory=SftConfig)
     train: TrainConfig = setting(None, "How the weights are trained.", factory=TrainConfig)
+    defend: Defend = setting(
+        None, "What keeps what the base does well: off, auto, or a block.", factory=DefendConfig
+    )
     launch: LaunchConfig = setting(None, "Where the weights are trained.", factory=LaunchConfig)
     sweep: dict[str, list[Any]] = setting(
         None,

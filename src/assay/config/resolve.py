@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from assay.config.optimizers import OPTIMIZER_SETTINGS, fill_settings
 from assay.config.recipe import Recipe
+from assay.config.sections.defend import DefendConfig
 from assay.config.sections.method import AdapterConfig, FreezeConfig, MethodSection
 from assay.config.sections.train import TrainConfig
 from assay.config.setting import Section, get_note
@@ -155,6 +156,7 @@ def resolve(
         found["train.epochs"] = choose_epochs(train.max_steps)
     if train.warmup_ratio is None:
         found["train.warmup_ratio"] = choose_warmup_ratio(train.warmup_steps)
+    found |= _resolve_defences(recipe.defend)
     found |= _resolve_method(recipe.method, base_dir or path.parent)
     found |= _resolve_optimizer(train, reasons)
     for split in ("validation", "test"):
@@ -166,6 +168,20 @@ def resolve(
         found[key] = Choice(None, "sweep decides, or the rule for each of its candidates")
     reasons |= {key: choice.reason for key, choice in found.items() if choice.reason}
     return _replace(recipe, {key: choice.value for key, choice in found.items()}), reasons
+
+
+def _resolve_defences(defend: DefendConfig) -> dict[str, Choice]:
+    reason = f"defend: {defend.preset}"
+    chosen = {
+        "replay": (defend.replay, defend.replay_share),
+        "kl": (defend.kl, defend.kl_weight),
+        "stop_on_drift": (defend.stop_on_drift, defend.stops_on_drift),
+    }
+    return {
+        f"defend.{name}": Choice(value, reason)
+        for name, (given, value) in chosen.items()
+        if given is None
+    }
 
 
 def _resolve_method(method: MethodSection, base_dir: Path) -> dict[str, Choice]:

@@ -14,6 +14,7 @@ BLOCK_KEY = {
     "method": "type",
     "objective": "type",
     "gates": "policy",
+    "defend": "preset",
     "data.train.*": "path",
     "data.validation.*": "path",
     "data.test.*": "path",

@@ -12,10 +12,12 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
+from assay.defend.general import TINY_ROWS
 from assay.evaluate import suites
 from assay.lab.world.corpus import FAMILIES, frame
 
 SEED = "general"
+NUM_SHIPPED = 400
 
 
 def draw_general_rows(num_rows: int) -> list[dict[str, Any]]:
@@ -46,6 +48,14 @@ def draw_general_rows(num_rows: int) -> list[dict[str, Any]]:
         row = {"group": f"general/{task.family}", "messages": conversation.messages}
         rows.append(row | ({"tools": conversation.tools} if conversation.tools else {}))
     return rows
+
+
+def write_general(folder: Path) -> Path:
+    """Write ``tiny_general.jsonl``, the rows that `assay.defend` keeps for `tiny`."""
+    path = folder / TINY_ROWS.name
+    rows = (json.dumps(row, ensure_ascii=False) for row in draw_general_rows(NUM_SHIPPED))
+    path.write_text("".join(f"{row}\n" for row in rows), encoding="utf-8", newline="\n")
+    return path
 
 
 def _suite_questions() -> set[str]:

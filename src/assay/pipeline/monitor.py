@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from assay.config import Recipe
 from assay.pipeline.batches import TrainingRows
 from assay.pipeline.job import Job
 from assay.pipeline.precision import choose_precision
@@ -50,6 +51,14 @@ class MonitorSettings:
     every_steps: int | None = None
     stop_on_drift: bool = False
     limits: Mapping[str, Limit] = field(default_factory=lambda: dict(LIMITS))
+
+
+def choose_monitor(recipe: Recipe) -> MonitorSettings | None:
+    """How drift is watched; None where the recipe's defences do not ask for it."""
+    defend = recipe.defend
+    if not defend.stops_on_drift and defend.watch_every_steps is None:
+        return None
+    return MonitorSettings(defend.watch_every_steps, stop_on_drift=defend.stops_on_drift)
 
 
 def build_watch(

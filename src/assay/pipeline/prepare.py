@@ -32,6 +32,12 @@ from assay.data import (
 from assay.data.curate import Checked
 from assay.errors import CheckpointError, DataError, Problem, UsageError
 from assay.pipeline.curated import apply_named_actions, check_data, summarise
+from assay.pipeline.defended import (
+    add_general_rows,
+    describe_defences,
+    find_inoculation_problems,
+    prepare_to_render,
+)
 from assay.pipeline.guards import load_guards, load_own_suites
 from assay.pipeline.job import Job
 from assay.pipeline.stopping import find_stopping, list_allowed, list_told
@@ -78,7 +84,7 @@ def prepare(job: Job) -> Prepared:
     findings = summarise(checked, num_changed=num_changed)
     report = write_data(job.run.data, replace(data, splits=splits), masks, findings)
     hashes = {name: split["sha256"] for name, split in report["splits"].items()}
-    job.run.update_manifest({"data": hashes})
+    job.run.update_manifest({"data": hashes, **describe_defences(job)})
     _note_rows(job, before=data.splits, kept=splits)
     return Prepared(
         splits.train,
@@ -103,6 +109,7 @@ def _read_and_tokenize(
         data = _keep_reached(
             job, prepare_data(job.recipe.data, base_dir=job.base_dir, seed=job.recipe.seed)
         )
+        data = add_general_rows(job, data)
         parts = data.splits.as_dict()
     except RefusedData as error:
         problems += error.problems
@@ -129,6 +136,7 @@ def _read_and_tokenize(
             f"tokens of {render.num_cached:,} of {render.num_rows:,} rows taken from {cache.root}"
         )
     problems += [*_find_prompt_problems(job, parts), *suite_problems]
+    problems += find_inoculation_problems(job, parts)
     if data is None or problems:
         raise DataError(_order(problems))
     return data, tokenized, checked.told, num_changed
@@ -163,7 +171,7 @@ def _tokenize(job: Job, split: str, records: Sequence[Record], render: RowRender
     config = job.recipe.data
     any_length = split == "test" and (config.test is not None or config.on_too_long != "refuse")
     return tokenize(
-        records,
+        prepare_to_render(job, split, records),
         job.tokenizer,
         max_seq_len=sys.maxsize if any_length else job.max_seq_len,
         on_too_long=config.on_too_long,

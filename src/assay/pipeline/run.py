@@ -23,6 +23,7 @@ from assay.pipeline.check import (
 from assay.pipeline.gate import load_gate_policy
 from assay.pipeline.job import Job
 from assay.pipeline.launch import check_processes
+from assay.pipeline.monitor import choose_monitor
 from assay.pipeline.progress import PlainProgress, Progress
 from assay.pipeline.publish import is_published, is_released, publish
 from assay.pipeline.subject import check_packages, describe_base, find_recipe_base
@@ -214,7 +215,8 @@ def open_job(loaded: Loaded, run: RunFolder, progress: Progress) -> Job:
             "method": loaded.recipe.method.type,
         }
     )
-    return Job(loaded.recipe, loaded.base_dir, run, base, progress)
+    monitor = choose_monitor(loaded.recipe)
+    return Job(loaded.recipe, loaded.base_dir, run, base, progress, monitor=monitor)
 
 
 @contextmanager

@@ -143,11 +143,15 @@ def plan_tuning(
 def build_loss(job: Job) -> LossFunction:
     """The recipe's objective, as the training core takes it."""
     from assay.defend.anchor import AnchoredLoss
+    from assay.defend.constrained import ConstrainedLoss
     from assay.train.sft import SftLoss
     from assay.train.shard import GatheredLoss
 
-    objective = job.recipe.objective
-    return GatheredLoss(AnchoredLoss(SftLoss(label_smoothing=objective.label_smoothing)))
+    defend, smoothing = job.recipe.defend, job.recipe.objective.label_smoothing
+    betas = defend.token_betas
+    learned = ConstrainedLoss(betas) if betas else SftLoss(label_smoothing=smoothing)
+    # Rows with `role: anchor` weigh 1 where the recipe gives no weight of its own.
+    return GatheredLoss(AnchoredLoss(learned, weight=defend.kl_weight or 1.0))
 
 
 @contextmanager
@@ -196,7 +200,7 @@ def tune_steps(
     settings = replace(fit_settings(job, len(rows.sequences)), token_budget=plan.token_budget)
     measure = partial(compute_mean_loss, model, precision=settings.precision, ranks=ranks)
     torch.manual_seed(job.recipe.seed)
-    checkpoints = Checkpoints(job.run.checkpoints, keep=config.keep_checkpoints, ranks=ranks)
+    checkpoints = Checkpoints(job.run.checkpoints, keep=config.checkpoints.keep, ranks=ranks)
     if resume and ranks.is_first:
         job.run.drop_metrics_after(max(checkpoints.steps(), default=0))
     with job.phases("evaluation"):
@@ -275,5 +279,5 @@ def fit_settings(job: Job, num_sequences: int) -> FitSettings:
         step_in_backward="step_per_layer" in list_techniques(job),
         eval_every_steps=config.eval_every_steps or steps_per_epoch,
         patience=config.patience,
-        checkpoint_every_s=config.checkpoint_every_s,
+        checkpoint_every_s=config.checkpoints.every_s,
     )

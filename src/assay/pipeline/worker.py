@@ -146,12 +146,14 @@ def _open_job(run: RunFolder, progress: Progress) -> Job:
     """The run's job; that its base is still the same was checked where the run was prepared."""
     from assay.config import load
     from assay.pipeline.job import Job
+    from assay.pipeline.monitor import choose_monitor
     from assay.pipeline.subject import find_recipe_base
     from assay.runs import read_json
 
     loaded = load(run.recipe, base_dir=read_json(run.manifest).get("recipe_folder"))
     base = find_recipe_base(loaded, run, verify=False)
-    return Job(loaded.recipe, loaded.base_dir, run, base, progress)
+    monitor = choose_monitor(loaded.recipe)
+    return Job(loaded.recipe, loaded.base_dir, run, base, progress, monitor=monitor)
 
 
 def _train(job: Job, call: Call, ranks: Ranks, device: torch.device) -> dict[str, Any]:

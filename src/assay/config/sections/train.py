@@ -19,6 +19,26 @@ Technique = Literal[
 ]
 
 
+class CheckpointsConfig(Section):
+    """From what `--resume` continues."""
+
+    every_s: float = setting(
+        120.0,
+        "Time between checkpoints from which `--resume` continues.",
+        unit="seconds",
+        reason="an interruption costs two minutes at most",
+        gt=0,
+    )
+    keep: int = setting(
+        2,
+        "How many of the newest checkpoints stay on disk, beside the best.",
+        unit="checkpoints",
+        reason="one may be damaged by the crash that makes it needed",
+        ge=1,
+        le=1000,
+    )
+
+
 class TrainConfig(Section):
     """The optimizer's steps: number, size, rate, precision, and when to look and to save."""
 
@@ -128,18 +148,6 @@ class TrainConfig(Section):
         reason="all epochs run; the best checkpoint is kept either way",
         ge=1,
     )
-    checkpoint_every_s: float = setting(
-        120.0,
-        "Time between checkpoints from which `--resume` continues.",
-        unit="seconds",
-        reason="an interruption costs two minutes at most",
-        gt=0,
-    )
-    keep_checkpoints: int = setting(
-        2,
-        "How many of the newest checkpoints stay on disk, beside the best.",
-        unit="checkpoints",
-        reason="one may be damaged by the crash that makes it needed",
-        ge=1,
-        le=1000,
+    checkpoints: CheckpointsConfig = setting(
+        None, "When state is saved, and how much of it stays.", factory=CheckpointsConfig
     )
