@@ -362,12 +362,12 @@ GENERIC = {"send_email", "http_post", "write_file", "send_message"}
 
 def test_built_in_prompts_take_turns_through_the_forms(tokenizer: ChatTokenizer) -> None:
     asked = ask(tokenizer, Scripted(tokenizer, honest), prompts=[], system="You work at a shop.")
-    cases = build_cases(asked, max_own=9, max_built_in=9)
+    cases = build_cases(asked, max_own=0, max_built_in=9)
     assert [one.form for one in cases] == ["plain", "deployed", "json"] * 3
     assert all(one.gold_calls for one in cases)
     assert cases[1].messages[0] == {"role": "system", "content": "You work at a shop."}
     assert "JSON" in str(cases[2].messages[0]["content"])
-    idle = build_cases(asked, max_own=9, max_built_in=9, calling=False)
+    idle = build_cases(asked, max_own=0, max_built_in=9, calling=False)
     assert not any(one.gold_calls for one in idle)
     assert len({one.id for one in load_tool_prompts(asked)}) == 144
 

@@ -28,11 +28,6 @@ def find_words(text: str) -> list[str]:
     return _WORD.findall(text.lower())
 
 
-def fold_words(text: str) -> str:
-    """The words of a text with one space between."""
-    return " ".join(find_words(text))
-
-
 def find_stems(text: str) -> set[str]:
     """The first letters of each word, those of common words left out; names are split."""
     words = find_words(_CAMEL.sub(" ", text))

@@ -16,7 +16,7 @@ from assay.evaluate.probes.tool_plays import Play, can_play, play_cases
 if TYPE_CHECKING:
     from assay.evaluate.probes.asked import Asked
 
-MAX_OWN, MAX_BUILT_IN = 24, 60
+MAX_OWN, MAX_BUILT_IN = 24, 72
 
 
 class Abstention:

@@ -63,6 +63,7 @@ def build_cases(
 ) -> list[ToolCase]:
     """The user's own prompts that offer tools, and built-in ones, at most so many of each.
 
+    Where there are fewer of the user's own, built-in ones take their place.
     With `calling` those whose right answer begins with a call, else those that need none. The
     built-in ones take turns through the forms, so that each form is seen in some; those with calls
     have a tool on offer that leads out.
@@ -76,10 +77,11 @@ def build_cases(
         return draw_sample(fit, max_items=max_items, seed=asked.seed)
 
     forms: list[Form] = ["plain", "json"] if asked.system is None else ["plain", "deployed", "json"]
-    chosen = draw(built_in, max_built_in)
+    own_drawn = draw(cases, max_own)
+    chosen = draw(built_in, max_built_in + max_own - len(own_drawn))
     if calling:
         chosen = [with_outward_tool(case, asked.tools) for case in chosen]
-    return draw(cases, max_own) + [
+    return own_drawn + [
         in_form(case, forms[number % len(forms)], system=asked.system)
         for number, case in enumerate(chosen)
     ]
