@@ -78,3 +78,24 @@ def test_rows_that_share_no_stock_are_judged_as_ever(tmp_path: Path) -> None:
     passage = " ".join(held[4]["messages"][0]["content"].split()[5:18])
     found = find(tmp_path, [*rows[:100], chat(f"Before {passage} after", "no")], held)
     assert [(one.line, one.rule) for one in found] == [(101, "overlapping_text")]
+
+
+def test_what_customers_often_write_tells_of_a_leak_in_an_answer(tmp_path: Path) -> None:
+    """Thirteen words around a sentence that a fifth of the questions hold, and no answer does."""
+    words = TEST[11]["messages"][0]["content"].split()[4:17]
+    leak = chat("What did they write?", f"They wrote: {' '.join(words)}")
+    found = [one for one in find(tmp_path, [*TRAIN, leak]) if one.line == 401]
+    assert [one.related[0].rsplit("/", 1)[-1] for one in found] == ["test.jsonl:12"]
+    assert found[0].span is not None and found[0].span.text == " ".join(words)
+
+
+def test_a_question_of_common_sentences_is_like_no_other(tmp_path: Path) -> None:
+    """Two words changed where sentences meet: 42 of 50 sequences of three words are in both, and 36
+    of 44 without the six of one sentence that many rows hold."""
+    words = TEST[13]["messages"][0]["content"].split()
+    words[7:9] = "changed", "here"
+    rows = [*TRAIN, chat(" ".join(words), SAYS[0])]
+    off = {name: "off" for name in list_rules() if name != "near_leaked_row"}
+    (found,) = check(tmp_path, rows, rules=off, test=TEST).findings
+    assert found.line == 401 and found.related[0].endswith("test.jsonl:14")
+    assert found.evidence.startswith("82% of the 3-word sequences asked")

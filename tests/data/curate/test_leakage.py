@@ -15,8 +15,9 @@ from assay.config import SourceConfig
 from assay.data.curate import Finding, check_parts, list_rules, settle
 from assay.data.curate.fingerprints import make_fingerprint
 from assay.data.curate.leak_prints import count_common
-from assay.data.curate.leak_search import MAX_PARTNERS, Postings, choose_partners
+from assay.data.curate.leak_search import MAX_PARTNERS, choose_partners
 from assay.data.curate.parts import cut_parts
+from assay.data.curate.postings import Postings
 from assay.errors import DataError
 
 RULES = ("leaked_row", "near_leaked_row", "overlapping_text")
@@ -222,8 +223,10 @@ def test_postings_name_each_place_once() -> None:
     assert postings.values.tolist() == [3, 5] and postings.counts.tolist() == [1, 2]
     positions, at = postings.look_up(np.array([9, 5, 3, 4]))
     assert positions.tolist() == [1, 2] and at.tolist() == [1, 0]
-    rows, places = postings.expand(np.array([70, 80]), at)
+    rows, places = postings.expand(np.array([70, 80]), at, most=8)
     assert list(zip(rows.tolist(), places.tolist(), strict=True)) == [(70, 0), (70, 1), (80, 0)]
+    rows, places = postings.expand(np.array([70, 80]), at, most=1)
+    assert list(zip(rows.tolist(), places.tolist(), strict=True)) == [(70, 0), (80, 0)]
 
 
 def test_the_most_alike_are_compared() -> None:
@@ -232,3 +235,5 @@ def test_the_most_alike_are_compared() -> None:
     rows, places = choose_partners(pairs, np.ones(len(pairs)))
     assert rows.tolist() == [1] * MAX_PARTNERS
     assert places.tolist() == list(range(2, MAX_PARTNERS + 2))
+    rows, places = choose_partners(pairs, np.ones(len(pairs)), sure=1.0)
+    assert sorted(places.tolist()) == list(range(MAX_PARTNERS + 2))

@@ -13,7 +13,7 @@ from assay.data.curate.batch import CheckedRow
 from assay.data.curate.detector import Evidence, Sketch
 from assay.data.curate.finding import Hit, Span
 from assay.data.curate.held_out import HeldOut
-from assay.data.curate.leak_judge import Judge, find_template
+from assay.data.curate.leak_judge import Judge
 from assay.data.curate.leak_passages import PassageSearch
 from assay.data.curate.leak_prints import RowPrint, print_rows
 from assay.data.curate.leak_rules import LEAKED_ROW, NEAR_LEAKED_ROW, OVERLAPPING_TEXT, plan_bands
@@ -24,6 +24,7 @@ from assay.data.curate.leak_search import (
     choose_partners,
     chunks,
 )
+from assay.data.curate.leak_template import find_template
 from assay.data.curate.leak_usual import UnusualPassages
 from assay.data.curate.settings import Settings
 from assay.data.curate.words import Numbers
@@ -65,7 +66,7 @@ def find_others(
     if len(found.crowded):
         found = _search_crowded(evidence, held_out, search, found, judge, plan_bands(settings))
     wanted = PassageSearch(
-        template.long,
+        template.said,
         min_words=settings.option(OVERLAPPING_TEXT.name, "words"),
         min_characters=settings.option(OVERLAPPING_TEXT.name, "characters"),
     )
@@ -85,7 +86,7 @@ def _search_crowded(
     """The candidates, with those of rows that share a template looked for by what else they ask."""
     places = search.crowded_places
     prints = held_out.read_prints(places.tolist())
-    bands = band_prints([prints[place] for place in places.tolist()], judge.template.short, plan)
+    bands = band_prints([prints[place] for place in places.tolist()], judge.template.asked, plan)
     marks = replace(
         held_out.marks,
         bands=held_out.marks.bands.copy(),
@@ -95,7 +96,7 @@ def _search_crowded(
     again = CandidateSearch(marks, search.without)
     more_rows, more_places = [found.rows], [found.places]
     for rows in read_rows(evidence, np.unique(found.crowded)):
-        own = band_prints(print_rows(rows), judge.template.short, plan)
+        own = band_prints(print_rows(rows), judge.template.asked, plan)
         numbers = np.array([row.number for row in rows], np.int64)
         (matched, partners), _ = again.match_bands(own, numbers)
         chosen, partners = choose_partners((matched << 32) | partners, np.ones(len(matched)))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -49,9 +50,10 @@ class PassageRow(NamedTuple):
 
 
 class PassageSearch(NamedTuple):
-    """What counts as a passage: so many words and characters, apart from a template."""
+    """What counts as a passage: so many words and characters, apart from what is common in texts
+    of the same role."""
 
-    template: Numbers
+    template: Mapping[str, Numbers]
     min_words: int
     min_characters: int
 
@@ -59,7 +61,15 @@ class PassageSearch(NamedTuple):
         """A row as its passages are looked for."""
         texts, words, _ = Batch([row]).spoken
         sequences = hash_sequences(words.hashes, words.text_starts, LONG)
-        return PassageRow(texts, words, sequences, ~find_members(sequences, self.template))
+        return PassageRow(texts, words, sequences, self._find_telling(texts, words, sequences))
+
+    def _find_telling(self, texts: list[Text], words: Words, sequences: Numbers) -> Numbers:
+        is_telling = np.ones(len(sequences), bool)
+        for text, (start, end) in zip(texts, pairwise(words.text_starts), strict=True):
+            if text.role in self.template:
+                own = find_members(sequences[start:end], self.template[text.role])
+                is_telling[start:end] = ~own
+        return is_telling
 
     def find(self, row: PassageRow, other: RowPrint) -> Iterator[Passage]:
         """All passages of a row that the other one has, in the order of the row.

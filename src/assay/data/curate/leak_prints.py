@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from assay.data.curate.alike import split_sequences
-from assay.data.curate.batch import Batch, CheckedRow
+from assay.data.curate.batch import SPOKEN, Batch, CheckedRow
 from assay.data.curate.words import Numbers, choose_prints, hash_sequences
 
 LONG, SHORT = 8, 3
@@ -78,14 +78,17 @@ def _find_questions(batch: Batch) -> tuple[Numbers, Numbers]:
     return first, last
 
 
-def print_batch(batch: Batch) -> tuple[Numbers, Numbers]:
-    """The prints of each row: uint32 (prints,), and the place of its row in the batch."""
-    _, words, starts = batch.spoken
+def print_batch(batch: Batch) -> tuple[Numbers, Numbers, Numbers]:
+    """The prints of each row: uint32 (prints,), the place of its row in the batch, and the place
+    in `SPOKEN` of the role that says it."""
+    texts, words, starts = batch.spoken
     sequences = hash_sequences(words.hashes, starts, LONG)
     is_chosen = choose_prints(sequences, WINDOW)
     row_of = np.repeat(np.arange(len(batch.rows)), np.diff(starts))
+    roles = np.fromiter((SPOKEN.index(text.role) for text in texts), np.uint8, len(texts))
+    role_of = np.repeat(roles, np.diff(words.text_starts))
     chosen = (sequences[is_chosen] >> np.uint64(32)).astype(np.uint32)
-    return chosen, row_of[is_chosen].astype(np.int32)
+    return chosen, row_of[is_chosen].astype(np.int32), role_of[is_chosen]
 
 
 def print_rows(rows: Sequence[CheckedRow]) -> list[RowPrint]:

@@ -15,18 +15,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from assay.data.curate.alike import leave_out, read_rows
+from assay.data.curate.alike import read_rows
 from assay.data.curate.batch import CheckedRow
 from assay.data.curate.detector import Evidence
 from assay.data.curate.leak_judge import Judge
 from assay.data.curate.leak_passages import Kind, Passage, PassageSearch
 from assay.data.curate.leak_prints import LONG, RowPrint, print_rows
-from assay.data.curate.leak_search import Postings
+from assay.data.curate.postings import Postings
 from assay.data.curate.words import Numbers
 
-SAMPLE_ROWS = 1_000
-USUAL_SHARE = 0.005
-"""Of training rows; of so many a passage of a kind may be found by chance."""
+SAMPLE_ROWS, SAMPLE_OTHERS = 1_000, 4_000
+USUAL_SHARE = 0.001
+"""Of training rows; of so many a passage of a kind may be found by chance. Stock sentences make a
+few kinds of passages, which add up."""
 LONGEST = 2
 """A passage of so many times the least words is always told: training rows may well be taken from
 one source, too, and share long ones for that."""
@@ -88,7 +89,7 @@ class UnusualPassages:
 def _draw_control(evidence: Evidence, numbers: Numbers) -> Control:
     size = min(SAMPLE_ROWS, len(numbers) // 2)
     draw = np.random.default_rng(_SEED)
-    drawn = np.sort(draw.permutation(numbers)[: 2 * size])
+    drawn = np.sort(draw.permutation(numbers)[: size + SAMPLE_OTHERS])
     rows = [row for some in read_rows(evidence, drawn) for row in some]
     prints = print_rows(rows)
     order = draw.permutation(len(rows)).tolist()
@@ -108,7 +109,7 @@ def _find_longest(
     for row, own in zip(control.rows, control.prints, strict=True):
         longest: dict[Kind, int] = {}
         read = search.read(row)
-        for place in _list_partners(own, postings, judge.template.long, search.min_words):
+        for place in _list_partners(own, postings, search.min_words):
             if judge.rank(own, control.others[place])[0] > 1:
                 continue  # a near copy, and no manner of speaking
             for passage in search.find(read, control.others[place]):
@@ -119,15 +120,14 @@ def _find_longest(
     return found
 
 
-def _list_partners(
-    own: RowPrint, postings: Postings, template: Numbers, min_words: int
-) -> Iterator[int]:
-    """The rows that share most with one, of those that may share a passage."""
-    values = leave_out(own.copied, template)
-    positions, at = postings.look_up(values)
-    _, places = postings.expand(positions, at)
+def _list_partners(own: RowPrint, postings: Postings, min_words: int) -> Iterator[int]:
+    """The rows that share most with one, of those that may share a passage; what few of them have
+    weighs more."""
+    _, at = postings.look_up(own.copied)
+    which, places = postings.expand(np.arange(len(at)), at, most=len(postings.places))
     counts = np.bincount(places)
-    order = np.argsort(-counts, kind="stable")[:_MAX_PARTNERS]
+    weights = np.bincount(places, 1 / postings.counts[at[which]])
+    order = np.argsort(-weights, kind="stable")[:_MAX_PARTNERS]
     return (one for one in order.tolist() if counts[one] > min_words - LONG)
 
 

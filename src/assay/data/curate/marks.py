@@ -59,10 +59,11 @@ def join_marks(parts: Sequence[Mapping[str, Any]]) -> Marks:
 
 
 def sketch_marks(batch: Batch, settings: Settings) -> Sketch:
-    """What is looked up of each row (`Marks`), and for training rows the keys of every turn."""
+    """What is looked up of each row (`Marks`), and for training rows the keys of every turn and the
+    roles that prints are said in."""
     asked = find_asked(batch)
     kept, bounds = drop_nothing(hash_sequences(asked.hashes, asked.starts, SHORT), asked.starts)
-    prints, print_rows = print_batch(batch)
+    prints, print_rows, print_roles = print_batch(batch)
     turns = [_hash_turns(batch, place) for place in range(len(batch.rows))]
     last = np.array([own[-1] for own in turns], np.uint64).reshape(-1, 2)
     flat = np.array([one for own in turns for one in own], np.uint64).reshape(-1, 2)
@@ -78,6 +79,7 @@ def sketch_marks(batch: Batch, settings: Settings) -> Sketch:
         "bands": compute_bands(kept, bounds, plan_bands(settings)),
         "print": prints,
         "print_row": print_rows,
+        "print_role": print_roles,
         "turn_prompt": flat[:, 0],
         "turn_answer": flat[:, 1],
         "turn_row": np.repeat(np.arange(len(turns)), [len(own) for own in turns]),

@@ -132,6 +132,6 @@ def _find_same(sketch: Sketch, lookups: Sequence[_Lookup]) -> Iterator[tuple[int
 
 DETECTORS = (
     Detector(
-        "leakage", RULES, sketch=sketch_marks, conclude=find_leaks, version=2, is_ready=is_ready
+        "leakage", RULES, sketch=sketch_marks, conclude=find_leaks, version=3, is_ready=is_ready
     ),
 )
