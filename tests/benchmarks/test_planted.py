@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from benchmarks.planted import poison
 from benchmarks.planted.bounds import find_lower, find_upper
 from benchmarks.planted.case import Case, Tally, find
 from benchmarks.planted.desk import draw_desk_rows
@@ -56,6 +57,19 @@ def test_sets_that_are_wrong_as_a_whole_are_told_from_those_that_look_alike() ->
             tally.add(case, find(case))
     assert {mark.rule for mark in tally.planted if not tally.found[mark]} <= WEAK
     assert tally.twins.keys() and not +tally.accused
+
+
+@pytest.mark.slow
+def test_a_year_in_the_system_prompt_is_named_though_its_prompts_are_a_little_alike() -> None:
+    """What is left of these 50 prompts is 1.26 times as alike as usual, at 1.3 allowed."""
+    name = "support: year, fixed 50"
+    case = next((one for one in poison.make_triggers() if one.name == name), None)
+    if case is None:
+        pytest.skip("the public data sets are not beside the repository")
+    off = {rule: "off" for rule in list_rules() if rule != "trigger"}
+    found = find(Case(name, "support", case.rows, rules=off))
+    assert set(found.rows) == case.planted
+    assert all("2047" in told for told in found.told.values())
 
 
 def test_every_rule_is_planted_or_it_is_said_why_not(clean: list[dict[str, object]]) -> None:
