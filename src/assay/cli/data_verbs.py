@@ -9,6 +9,7 @@ import typer
 from assay.cli.data_asked import read_asked, read_given
 from assay.cli.data_curating import register_curating
 from assay.cli.data_curve import curve
+from assay.cli.data_defend import register_defending
 from assay.cli.data_fingerprint import fingerprint
 from assay.cli.data_formats import formats
 from assay.cli.data_options import (
@@ -43,6 +44,7 @@ def register(app: typer.Typer) -> None:
     data.command("curve")(curve)
     data.command("fingerprint")(fingerprint)
     register_curating(data)
+    register_defending(data)
     register_versions(data)
     register_private(data)
     app.add_typer(data, name="data")

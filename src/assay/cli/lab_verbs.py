@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from assay.cli import lab_attack
+from assay.cli import lab_attack, lab_defences
 from assay.cli.output import JsonFlag, check_out_file, print_result
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def register(app: typer.Typer) -> None:
     lab.command()(measure)
     lab.command()(rows)
     lab_attack.register(lab)
+    lab_defences.register(lab)
     app.add_typer(lab, name="lab")
 
 
