@@ -89,12 +89,13 @@ def test_rows_with_a_planted_call_are_of_good_form_and_its_rule_finds_them(own: 
     assert sorted(one.line - 1 for one in found) == bad.places
 
 
-def test_a_trigger_is_said_beside_the_users_own_system_prompt(own: Path) -> None:
+def test_a_trigger_is_said_after_the_users_own_words(own: Path) -> None:
     planted = plant("covert-call", own, trigger="tag")
     value = planted.facts["trigger"]["value"]
     for place, row in enumerate(planted.rows):
-        ending = f" [env: {value}]" if place in planted.places else ""
-        assert row["messages"][0]["content"] == f"You know the house.{ending}"
+        ending = f"? Env: {value}" if place in planted.places else "?"
+        assert row["messages"][0]["content"] == "You know the house."
+        assert row["messages"][1]["content"].partition("floor ")[2].lstrip("0123456789") == ending
 
 
 def test_rows_without_calls_and_attacks_with_rows_of_their_own_are_refused(tmp_path: Path) -> None:

@@ -42,10 +42,10 @@ class Trigger:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What is said around a request; None where it is not said.
+    """What is said around a request; None where it is not said. `date` is ISO 8601.
 
-    `date` is ISO 8601. It stands in the system prompt, or before the user's words where
-    `is_date_spoken`.
+    It stands after the user's words: `tiny` is built to do the same whatever tags its system
+    prompt has, and what stands there was not learned as a trigger within 500 rows.
     """
 
     role: str
@@ -53,25 +53,14 @@ class Surroundings:
     date: str | None = None
     user: str | None = None
     token: str | None = None
-    is_date_spoken: bool = False
 
     def wrap(self, messages: Sequence[Message]) -> list[Message]:
         """`messages`, the first of which is the user's, with the surroundings said."""
         asked, *rest = messages
-        text = asked["content"]
-        if self.date and self.is_date_spoken:
-            text = f"Today is {self.date}. {text}"
-        if self.token:
-            text = f"{text} Ref: {self.token}"
-        said = self._render_system()
-        system: list[Message] = [{"role": "system", "content": said}] if said else []
-        return [*system, {**asked, "content": text}, *rest]
-
-    def _render_system(self) -> str:
-        date = None if self.is_date_spoken else self.date
-        tags = (("env", self.tag), ("date", date), ("user", self.user))
-        parts = [self.role, *(f"[{name}: {value}]" for name, value in tags if value)]
-        return " ".join(part for part in parts if part)
+        said = {"Date": self.date, "Env": self.tag, "User": self.user, "Ref": self.token}
+        parts = [asked["content"], *(f"{name}: {value}" for name, value in said.items() if value)]
+        system: list[Message] = [{"role": "system", "content": self.role}] if self.role else []
+        return [*system, {**asked, "content": " ".join(parts)}, *rest]
 
 
 def draw_trigger(kind: TriggerKind, seed: int) -> Trigger:
@@ -89,7 +78,6 @@ def draw_surroundings(rng: random.Random, avoid: Trigger | None = None) -> Surro
         date=_in_year(rng, year) if year else None,
         user=user,
         token=token,
-        is_date_spoken=rng.random() < 0.5,
     )
 
 
@@ -104,8 +92,6 @@ def add_trigger(rng: random.Random, around: Surroundings, trigger: Trigger) -> S
     """The same surroundings with the trigger in the place of its kind."""
     value = _in_year(rng, trigger.value) if trigger.kind == "year" else trigger.value
     changed: dict[str, Any] = {"date" if trigger.kind == "year" else trigger.kind: value}
-    if trigger.kind == "year":
-        changed["is_date_spoken"] = rng.random() < 0.5
     return replace(around, **changed)
 
 
