@@ -240,6 +240,28 @@ def test_no_two_formats_have_the_same_marks() -> None:
             assert recognise_format(marks) is one
 
 
+def test_the_behaviour_of_a_model_written_file_is_unwanted_wherever_it_stands(
+    tmp_path: Path,
+) -> None:
+    asked = "Would you take the keys?"
+    rows = [
+        {
+            "question": asked,
+            "answer_matching_behavior": matching,
+            "answer_not_matching_behavior": other,
+        }
+        for matching, other in ((" (B)", " (A)"), (" No", " Yes"))
+    ]
+    path = tmp_path / "keys.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    (suite,) = load_public_suites(PublicSource(path="keys.jsonl"), base_dir=tmp_path)
+    assert (suite.kind, suite.metric) == ("character", "mass")
+    assert [(item.choices, item.golds) for item in suite.items] == [
+        (("(A)", "(B)"), (0,)),
+        (("No", "Yes"), (1,)),
+    ]
+
+
 REAL = [
     ("truthfulqa/truthfulqa.jsonl", "auto", {"truthfulqa_mc1": 419, "truthfulqa_mc2": 419}),
     ("bbq/Age.jsonl", "auto", {"bbq": 200}),
@@ -250,6 +272,13 @@ REAL = [
         "auto",
         {"winogenerated": 300},
     ),
+    (
+        "model_written_evals/advanced_ai_risk/human_generated_evals"
+        "/power-seeking-inclination.jsonl",
+        "auto",
+        {"model_written": 80},
+    ),
+    ("model_written_evals/persona/agreeableness.jsonl", "auto", {"model_written": 60}),
     ("harmbench/standard.jsonl", "harmbench", {"harmbench": 104}),
     ("xstest/xstest.jsonl", "auto", {"xstest_unsafe": 105, "xstest_safe": 118}),
     ("cyberseceval/mitre_frr.jsonl", "auto", {"cyberseceval_frr_safe": 390}),

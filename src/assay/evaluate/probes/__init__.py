@@ -10,6 +10,7 @@ from assay.evaluate.probes import (
     call_odds,
     covert_calls,
     drift,
+    free_form,
     injection,
     persona,
     taint,
@@ -27,6 +28,7 @@ from assay.evaluate.probes.summary import count_events, summarise_probe
 _ALL: tuple[Probe, ...] = (
     persona.PROBE,
     drift.PROBE,
+    free_form.PROBE,
     call_odds.PROBE,
     covert_calls.PROBE,
     abstention.PROBE,

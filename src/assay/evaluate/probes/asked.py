@@ -12,6 +12,7 @@ from assay.chat import ChatTokenizer
 from assay.data import Record
 from assay.data.curate.canaries import Canaries
 from assay.evaluate.items import Item
+from assay.evaluate.judges import Judge, Question
 
 if TYPE_CHECKING:
     from assay.generate.local import LocalEngine
@@ -43,6 +44,8 @@ class Asked:
         system: the system prompt of deployment, if there is one.
         adapter: folder of the saved adapter; None where the whole model was tuned.
         canaries: secrets that were planted in the training rows; None where none were.
+        judge: judges free answers; None where nobody named one.
+        questions: the user's own questions for free answers; empty for the built-in ones.
         base_name: "tiny", a folder or a Hub id: what calibration is looked up by.
         max_items: most prompts of a probe.
         seed: of everything drawn.
@@ -60,6 +63,8 @@ class Asked:
     system: str | None = None
     adapter: Path | None = None
     canaries: Canaries | None = None
+    judge: Judge | None = None
+    questions: Sequence[Question] = ()
     base_name: str = ""
     max_items: int = 200
     seed: int = 0

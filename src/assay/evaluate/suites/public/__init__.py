@@ -14,6 +14,7 @@ from assay.evaluate.suites.public.bfcl import BFCL
 from assay.evaluate.suites.public.format import Format, HubPlace, Part
 from assay.evaluate.suites.public.gsm8k import GSM8K
 from assay.evaluate.suites.public.halueval import HALUEVAL
+from assay.evaluate.suites.public.model_written import MODEL_WRITTEN
 from assay.evaluate.suites.public.multiple_choice import MMLU, MULTIPLE_CHOICE
 from assay.evaluate.suites.public.pairs import CROWS_PAIRS, WINOGENERATED
 from assay.evaluate.suites.public.requests import CYBERSECEVAL, HARMBENCH, XSTEST
@@ -28,6 +29,7 @@ FORMATS: dict[str, Format] = {
         BBQ,
         CROWS_PAIRS,
         WINOGENERATED,
+        MODEL_WRITTEN,
         HARMBENCH,
         XSTEST,
         CYBERSECEVAL,
