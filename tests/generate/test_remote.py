@@ -127,7 +127,7 @@ def test_a_redirect_is_not_followed(served: Served) -> None:
 @pytest.mark.parametrize("body", [b"{", b"[]", b'{"choices": []}', b'{"choices": [{"a": 1}]}'])
 def test_an_answer_of_another_shape_is_told(served: Served, body: bytes) -> None:
     served.replies.append((200, {}, body))
-    with pytest.raises(GenerationError, match="no JSON|no chat completion"):
+    with pytest.raises(GenerationError, match=r"no JSON|no chat completion"):
         RemoteModel(Endpoint(served.url, "m")).complete(ASKED)
 
 
