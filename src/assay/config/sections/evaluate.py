@@ -35,6 +35,7 @@ SuiteFormat = Literal[
     "bbq",
     "crows_pairs",
     "winogenerated",
+    "model_written",
     "harmbench",
     "xstest",
     "cyberseceval_frr",
