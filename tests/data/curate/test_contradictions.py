@@ -13,7 +13,8 @@ from checking import Row, chat, find
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assay.data.curate.answers import Answer, is_open, tell_contradiction
+from assay.data.curate.answer_pairs import tell_contradiction
+from assay.data.curate.answers import Answer, is_open
 from assay.data.curate.label_classifier import measure_kappa
 from assay.data.curate.linear import Features, fit_classifier
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from assay.data.curate.answer_sketches import digest_text, is_answered
 from assay.data.curate.answers import read_label
 from assay.data.curate.batch import Batch
 from assay.data.curate.detector import Detector, Evidence, Sketch
-from assay.data.curate.detectors.contradictions import digest_text, is_answered
 from assay.data.curate.finding import Hit, Insight, Rule
 from assay.data.curate.groups import GROUPS, MENTION, find_mentions, hide_groups
 from assay.data.curate.labelled import read_asked
