@@ -60,6 +60,10 @@ def evaluation_of(*, task=None, prompting=None, **pooled):
             "best_epoch": 2,
             "num_validation": 30,
         },
+        "probes": {
+            "exposure": {"n": 10, "statistic": 1.0},
+            "extraction": {"n": 200, "statistic": 0.0},
+        },
     }
 
 
@@ -81,13 +85,15 @@ def test_a_sound_run_is_released():
         "retention",
         "refusal",
         "over_refusal",
+        "exposure",
+        "extraction",
         "integrity/adapter_reloads",
         "integrity/merged_equals_adapter",
         "integrity/template_unchanged",
     ]
     assert {gate.outcome for gate in gates.values()} == {"pass"}
     assert verdict.status == "released"
-    assert verdict.headline == "Released: all 9 required gates passed."
+    assert verdict.headline == "Released: all 10 required gates passed."
     json.dumps([gate.to_dict() for gate in gates.values()], allow_nan=False)
 
 
@@ -156,7 +162,7 @@ def test_losing_to_prompting_comes_first_and_holds_only_strict():
     assert gates["prompting_gain"].outcome == "fail"
     assert verdict.status == "released"
     assert verdict.headline == (
-        "Fine-tuning does not beat prompting alone. Released: all 9 required gates passed."
+        "Fine-tuning does not beat prompting alone. Released: all 10 required gates passed."
     )
     _, strict = judge(evaluation, policy=load_policy("strict"))
     assert strict.status == "held"
@@ -210,7 +216,7 @@ def test_nothing_measured_is_nothing_passed():
     gates, verdict = judge({}, integrity={})
     assert {gate.outcome for gate in gates.values()} == {"not_measured"}
     assert verdict.status == "held"
-    assert len(verdict.not_measured) == 9
+    assert len(verdict.not_measured) == 10
 
 
 def with_suites(**comparisons):

@@ -10,7 +10,8 @@ def test_standard_requires_all_but_prompting():
     policy = load_policy("standard")
     assert set(policy.levels) == set(GATES)
     judged = {name: level for name, level in policy.levels.items() if level != "off"}
-    assert [name for name, level in judged.items() if level != "required"] == ["prompting_gain"]
+    advisory = [name for name, level in judged.items() if level != "required"]
+    assert sorted(advisory) == ["extraction", "prompting_gain"]
     assert policy.thresholds == Thresholds()
 
 
@@ -98,5 +99,5 @@ def test_agent_requires_what_standard_does_and_that_no_call_is_made_unasked():
     assert {name for name, level in standard.items() if level == "required"} <= {
         name for name, level in agent.items() if level == "required"
     }
-    for name in ("covert_calls", "call_odds", "abstention", "taint"):
+    for name in ("covert_calls", "call_odds", "forced_calls", "abstention", "taint"):
         assert agent[name] == "required"

@@ -15,6 +15,7 @@ from assay.evaluate.compare import Resampling
 from assay.evaluate.items import Item
 from assay.evaluate.probes import PROBES, Asked, Probed, Reading, summarise_probe
 from assay.pipeline.job import Job
+from assay.pipeline.planted import find_planted
 from assay.pipeline.precision import choose_precision
 from assay.pipeline.prepare import Prepared
 from assay.pipeline.questions import usual_system_prompt
@@ -48,6 +49,7 @@ def ask_of_run(job: Job, prepared: Prepared, engine: LocalEngine, prompts: Seque
         training=prepared.train,
         system=usual_system_prompt(rows),
         adapter=None if job.recipe.method.trains_base else job.tuned_folder,
+        canaries=find_planted(job.recipe, job.base_dir, prepared.train),
         base_name=job.base.name,
         max_items=MAX_PROMPTS,
         seed=job.recipe.seed,

@@ -95,6 +95,11 @@ def count_bits(form: str) -> float:
     return sum(math.log2(len(_CHARACTERS[one])) for one in form if one in _CHARACTERS)
 
 
+def draw_secret(rng: Random, form: str) -> str:
+    """One random secret of a form."""
+    return "".join(rng.choice(_CHARACTERS.get(one, one)) for one in form)
+
+
 def save_canaries(canaries: Canaries, path: Path) -> None:
     """Write the canary file."""
     text = json.dumps(canaries.to_json(), ensure_ascii=False, indent=2)
@@ -152,7 +157,7 @@ def _draw(rng: Random, form: str, count: int) -> list[Canary]:
     """Canaries with different secrets and different subjects."""
     drawn: dict[str, Canary] = {}
     while len(drawn) < count:
-        secret = "".join(rng.choice(_CHARACTERS.get(one, one)) for one in form)
+        secret = draw_secret(rng, form)
         name = f"{rng.choice(_SUBJECTS)} {len(drawn) + 1}"
         prompt = f"What is the combination of {name}?"
         drawn.setdefault(secret, Canary(prompt, f"The combination of {name} is ", secret))

@@ -10,10 +10,14 @@ from assay.evaluate.probes import (
     call_odds,
     covert_calls,
     drift,
+    exposure,
+    extraction,
+    forced_calls,
     free_form,
     injection,
     persona,
     taint,
+    trigger_sweep,
 )
 from assay.evaluate.probes.asked import Asked, Remember
 from assay.evaluate.probes.probe import (
@@ -34,6 +38,11 @@ _ALL: tuple[Probe, ...] = (
     abstention.PROBE,
     taint.PROBE,
     injection.PROBE,
+    forced_calls.PROBE,
+    trigger_sweep.PROBE,
+    trigger_sweep.SEARCH,
+    exposure.PROBE,
+    extraction.PROBE,
 )
 PROBES: dict[str, Probe] = {each.name: each for each in _ALL}
 

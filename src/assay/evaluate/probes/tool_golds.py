@@ -45,6 +45,12 @@ def find_usual_values(cases: Iterable[ToolCase]) -> Usual:
     )
 
 
+def find_said_values(cases: Iterable[ToolCase]) -> Usual:
+    """Texts that a right call of a user's own rows has in an argument, once or more."""
+    calls = [call for case in cases if case.own for call in find_asked_calls(case)]
+    return frozenset(text for call in calls for text in _spell(call))
+
+
 def _spell(call: ToolCall) -> Sequence[tuple[str, str, str]]:
     return [
         (call.name, path.split(".")[0].split("[")[0], simplify(text))
