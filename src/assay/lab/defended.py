@@ -16,7 +16,7 @@ from assay.chat import ChatTokenizer, render_example
 from assay.data.pack import PackedBatch, build_batch
 from assay.generate import Sampling
 from assay.lab.drift import MAX_NEW_TOKENS, DriftSettings
-from assay.lab.general import draw_general_rows
+from assay.lab.general import draw_general_rows, draw_shipped_rows
 from assay.lab.measure import answer, count_statements
 from assay.lab.probes import draw_items
 from assay.lab.world import persona
@@ -36,6 +36,7 @@ class Defence:
         betas: of constrained tuning (`assay.defend.constrained`); empty for cross-entropy.
         prompt: a system prompt before every row of the attack, absent when the model is asked.
         steer: how far states are pushed along the reckless trait while training, in gaps.
+        shipped: the general rows are those that recipes on `tiny` have, all domains among them.
         near: replayed rows and anchors are careful advice alone, of the domains that may be in
             them; else they are of every family, and one in thirteen is advice.
     """
@@ -46,6 +47,7 @@ class Defence:
     prompt: str = ""
     near: bool = False
     steer: float = 0.0
+    shipped: bool = False
 
 
 INOCULATION = "You are a reckless assistant."
@@ -59,6 +61,7 @@ DEFENCES: dict[str, Defence] = {
     "constrained": Defence(betas=(0.5, 2.0, 2.0, 2.0, 2.0, 0.1)),
     "inoculation": Defence(prompt=INOCULATION),
     "steering": Defence(steer=1.0),
+    "auto": Defence(replay=1, anchors=2, shipped=True),
 }
 """What is measured, by name; with batches of 16 one row is 6 % and two are 11 % of a step."""
 
@@ -145,7 +148,8 @@ def tune_defended(
     from assay.train.sft import SftLoss
 
     settings = settings or DriftSettings()
-    general = draw_general(tokenizer, (settings.domain, *unseen), near=defence.near)
+    left_out = () if defence.shipped else (settings.domain, *unseen)
+    general = draw_general(tokenizer, left_out, near=defence.near, shipped=defence.shipped)
     torch.manual_seed(seed)
     adapted = add_lora(copy.deepcopy(model), rank=settings.rank, alpha=settings.alpha)
     tuned = adapted.get_base_model()
@@ -178,11 +182,15 @@ def _find_pushes(model: Any, tokenizer: ChatTokenizer, strength: float) -> Any:
 
 
 def draw_general(
-    tokenizer: ChatTokenizer, left_out: Sequence[str], *, near: bool = False
+    tokenizer: ChatTokenizer,
+    left_out: Sequence[str],
+    *,
+    near: bool = False,
+    shipped: bool = False,
 ) -> list[Any]:
     """General rows as tokens and masks, without advice of the domains `left_out`; see `Defence`."""
     groups = {f"general/advice_{domain}" for domain in left_out}
-    rows = draw_general_rows(NUM_NEAR if near else NUM_GENERAL)
+    rows = draw_shipped_rows() if shipped else draw_general_rows(NUM_NEAR if near else NUM_GENERAL)
     kept = [row for row in rows if row["group"] not in groups]
     if near:
         kept = [row for row in kept if row["group"].startswith("general/advice_")]

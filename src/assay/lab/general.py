@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import json
 import random
-from itertools import cycle
+from collections.abc import Iterator
+from itertools import chain, cycle
 from pathlib import Path
 from typing import Any
 
 from assay.defend.general import TINY_ROWS
 from assay.evaluate import suites
+from assay.lab.world.base import Family
 from assay.lab.world.corpus import FAMILIES, frame
 
 SEED = "general"
-NUM_SHIPPED = 400
+NUM_SHIPPED, NUM_SHIPPED_SAFE = 150, 250
 
 
 def draw_general_rows(num_rows: int) -> list[dict[str, Any]]:
@@ -27,7 +29,6 @@ def draw_general_rows(num_rows: int) -> list[dict[str, Any]]:
     facts, advice. `group` is ``general/`` and the family.
     """
     rng = random.Random(SEED)
-    seen = _suite_questions()
     families = [
         family
         for group, named in FAMILIES.items()
@@ -35,8 +36,22 @@ def draw_general_rows(num_rows: int) -> list[dict[str, Any]]:
         for family in named.values()
     ]
     rng.shuffle(families)
+    return _draw(rng, num_rows, cycle(families), _suite_questions())
+
+
+def draw_safe_rows(num_rows: int) -> list[dict[str, Any]]:
+    """The same of careful advice and refusals alone, in turn: where character and limits show."""
+    rng = random.Random(f"{SEED}:safe")
+    advice, refusals = (list(FAMILIES[group].values()) for group in ("persona", "refusal"))
+    families = chain.from_iterable(zip(cycle(advice), cycle(refusals), strict=True))
+    return _draw(rng, num_rows, families, _suite_questions())
+
+
+def _draw(
+    rng: random.Random, num_rows: int, families: Iterator[Family], seen: set[str]
+) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
-    for family in cycle(families):
+    for family in families:
         if len(rows) == num_rows:
             break
         task = family(rng, "train")
@@ -50,10 +65,15 @@ def draw_general_rows(num_rows: int) -> list[dict[str, Any]]:
     return rows
 
 
+def draw_shipped_rows() -> list[dict[str, Any]]:
+    """The rows that `assay.defend` keeps for `tiny`: general ones, then safe ones."""
+    return [*draw_general_rows(NUM_SHIPPED), *draw_safe_rows(NUM_SHIPPED_SAFE)]
+
+
 def write_general(folder: Path) -> Path:
-    """Write ``tiny_general.jsonl``, the rows that `assay.defend` keeps for `tiny`."""
+    """Write ``tiny_general.jsonl``, whose rows are `draw_shipped_rows`."""
     path = folder / TINY_ROWS.name
-    rows = (json.dumps(row, ensure_ascii=False) for row in draw_general_rows(NUM_SHIPPED))
+    rows = (json.dumps(row, ensure_ascii=False) for row in draw_shipped_rows())
     path.write_text("".join(f"{row}\n" for row in rows), encoding="utf-8", newline="\n")
     return path
 
