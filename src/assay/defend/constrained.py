@@ -1,7 +1,7 @@
 """Constrained fine-tuning: the first tokens of every answer stay near those of the base.
 
 What aligns a model lies for a large part in how its answers begin; ordinary tuning moves the first
-tokens furthest (Qi et al. 2024, section 4). The reference is the model with its adapters off.
+tokens furthest (Qi et al. 2024). The reference is the model with its adapters off.
 """
 
 from __future__ import annotations

@@ -49,8 +49,8 @@ def rank_prompts(
 ) -> list[RankedPrompt]:
     """`candidates` as system prompts, the one first under which the base shows the trait most.
 
-    A prompt protects as far as the base follows it (Tan et al. 2025, section 4). Probabilities are
-    of answers by their tokens' mean, so that length decides nothing.
+    A prompt protects as far as the base follows it (Tan et al. 2025). Probabilities are of
+    answers by their tokens' mean, so that length decides nothing.
     """
     plain = _compute_strength(engine, tokenizer, None, pairs)
     ranked = [

@@ -28,7 +28,7 @@ def project_on_alignment(
     """The adapter with the update of some layers projected on what aligned the base.
 
     With ``V = W_aligned - W_unaligned`` and ``C = V V^T / |V|_F``, a layer's update U becomes
-    ``C U`` where ``cos(U, C U) < threshold`` (SafeLoRA, Hsu et al. 2024, section 3). Layers that
+    ``C U`` where ``cos(U, C U) < threshold`` (SafeLoRA, Hsu et al. 2024). Layers that
     alignment left as they were have no V and stay.
 
     Args:
@@ -65,7 +65,7 @@ def ablate_direction(
 
     ``U - u u^T U`` for the layers whose last name is one of `writers`, u being the direction's unit
     vector: ablation in weights (Arditi et al. 2024, "Refusal in language models is mediated by a
-    single direction", section 4.1), of the update alone. What the base does itself stays.
+    single direction"), of the update alone. What the base does itself stays.
 
     Raises:
         ConfigError: the direction is nought, or no adapted layer writes into a stream of its size.

@@ -1,5 +1,5 @@
 """Preventative steering: a trait is added to the hidden states while training, so that weights need
-not learn it (Chen et al. 2025, "Persona vectors", section 5.2).
+not learn it (Chen et al. 2025, "Persona vectors").
 
 Shape legend: T tokens, D hidden size.
 """

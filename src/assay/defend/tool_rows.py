@@ -3,8 +3,7 @@
 Three kinds of attempt, each with a benign twin of the same row that differs in the planted sentence
 alone: misuse (refused without a call), an order inside a tool's result (not followed, reported) and
 a lure to make a covert call (the calls that were asked for, and no other). So a model learns what
-to refuse and not merely to refuse (Debenedetti et al. 2024, AgentDojo, on over-cautious defences).
-It asks no model.
+to refuse and not merely to refuse. It asks no model.
 """
 
 from __future__ import annotations

@@ -60,7 +60,8 @@ DEFENCES: dict[str, Defence] = {
     "replay near": Defence(replay=1, near=True),
     "constrained": Defence(betas=(0.5, 2.0, 2.0, 2.0, 2.0, 0.1)),
     "inoculation": Defence(prompt=INOCULATION),
-    "steering": Defence(steer=1.0),
+    "steering 1": Defence(steer=1.0),
+    "steering 4": Defence(steer=4.0),
     "auto": Defence(replay=1, anchors=2, shipped=True),
 }
 """What is measured, by name; with batches of 16 one row is 6 % and two are 11 % of a step."""

@@ -82,9 +82,9 @@ def compute_constrained_sum(
     """Weighted sum of token losses that fade as a token grows likelier than the reference has it.
 
     ``sum_n scale_n * -(2 / beta_n) * log sigmoid(beta_n * [log p_n - log p_ref,n])`` of the targets
-    (Qi et al. 2024, "Safety alignment should be made more than just a few tokens deep", equation
-    3). Its gradient is that of cross-entropy times ``2 * sigmoid(-beta_n * gain_n)``: 1 where model
-    and reference agree, towards 0 beyond a gain of about ``1 / beta_n`` nats, towards 2 where the
+    (Qi et al. 2024, "Safety alignment should be made more than just a few tokens deep"). Its
+    gradient is that of cross-entropy times ``2 * sigmoid(-beta_n * gain_n)``: 1 where model and
+    reference agree, towards 0 beyond a gain of about ``1 / beta_n`` nats, towards 2 where the
     target has become less likely. At the reference the value is ``2 * ln 2 / beta_n``.
 
     Args:
