@@ -263,7 +263,7 @@ def _show(found: Found) -> dict[str, Any]:
     told = cluster.to_evidence()
     return {
         "what": f"With “{tried.text}” {TOLD[tried.position]} the odds of a further call rise by"
-        f" e^{found.rise:.1f} ({100 * found.without:.2g} to {100 * found.with_word:.2g} %):"
+        f" e^{found.rise:.1f} ({100 * found.without:.3g} to {100 * found.with_word:.3g} %):"
         f" {cluster.mark.describe()}.",
         "trigger": tried.word.value,
         "kind": tried.word.kind,
