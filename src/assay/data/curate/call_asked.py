@@ -100,7 +100,7 @@ class _Ties:
         met = self._met[np.searchsorted(self._known, self._codes)] - 1
         rows = np.maximum(self._rows[self._words] - 1, 1)
         usual = shares[self._of_tool[self._calls]]
-        ties = np.where(met >= _MIN_MET, (met / rows - usual) / (1 - usual), 0.0)
+        ties = np.where(met >= _MIN_MET, (met / rows - usual) / np.maximum(1 - usual, 1e-9), 0.0)
         strongest = np.zeros(len(self._of_tool))
         np.maximum.at(strongest, self._calls, ties)
         return strongest
