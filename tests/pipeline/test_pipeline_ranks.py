@@ -204,6 +204,7 @@ def test_a_killed_rank_ends_the_run_and_two_resume_to_the_curve_of_one(recipe: P
     training, other = (read_json(r.manifest)["training"] for r in (run, alone.run))
     assert training.pop("precision") == other.pop("precision") == "fp32"
     assert training.pop("techniques") == other.pop("techniques") == ""
+    assert training.pop("drifted") == other.pop("drifted") == ""
     assert training == pytest.approx(other, rel=1e-4, abs=1e-6)
     gates = {gate["name"]: gate["outcome"] for gate in resumed.verdict["gates"]}
     assert gates["integrity/adapter_reloads"] == "pass"
