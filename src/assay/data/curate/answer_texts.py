@@ -34,9 +34,9 @@ def compare_texts(one: Answer, other: Answer, *, is_settled: bool) -> str | None
     """How two answers in plain words contradict each other, or None; as `tell_contradiction`."""
     longest = max(len(one.folded), len(other.folded))
     if longest <= 4 * _SHORT:
-        matcher = SequenceMatcher(None, one.folded, other.folded, autojunk=False)
-        if matcher.ratio() >= _ALIKE:
-            return _compare_alike(one, other, matcher.get_opcodes())
+        likeness, opcodes = _align(one.folded, other.folded)
+        if likeness >= _ALIKE:
+            return _compare_alike(one, other, opcodes)
     if longest > _SHORT:
         return None
     units = _find_units(one), _find_units(other)
@@ -50,6 +50,18 @@ def compare_texts(one: Answer, other: Answer, *, is_settled: bool) -> str | None
         if share < _HARDLY:
             return "they share hardly a word, where other questions have one answer"
     return None
+
+
+def _align(one: Sequence[str], other: Sequence[str]) -> tuple[float, list[Any]]:
+    """How alike two texts are, and what turns the one into the other, whichever comes first.
+
+    What `SequenceMatcher` finds depends on the order of its texts, so it is always given the same.
+    """
+    if tuple(other) < tuple(one):
+        likeness, opcodes = _align(other, one)
+        return likeness, [(kind, c, d, a, b) for kind, a, b, c, d in opcodes]
+    matcher = SequenceMatcher(None, one, other, autojunk=False)
+    return matcher.ratio(), matcher.get_opcodes()
 
 
 def _find_units(answer: Answer) -> dict[str, set[str]]:
