@@ -86,7 +86,6 @@ def test_a_sound_run_is_released():
         "refusal",
         "over_refusal",
         "exposure",
-        "extraction",
         "integrity/adapter_reloads",
         "integrity/merged_equals_adapter",
         "integrity/template_unchanged",
