@@ -41,6 +41,14 @@ def test_one_that_changes_nothing_passes_and_one_that_babbles_is_held(adapters, 
     assert stored["status"] == "held" and stored["adapter"]["kind"] == "LORA"
 
 
+def test_another_adapter_in_the_same_folder_is_asked_itself(adapters, tmp_path):
+    verdicts = [
+        judge_adapter(adapters / name, "tiny", POLICY, out=tmp_path, max_items=40).verdict.status
+        for name in ("idle", "babble", "idle")
+    ]
+    assert verdicts == ["released", "held", "released"]
+
+
 def test_the_base_is_asked_once_for_both(adapters, tmp_path, monkeypatch):
     judge_adapter(adapters / "idle", "tiny", POLICY, out=tmp_path / "first", max_items=40)
     asked = []

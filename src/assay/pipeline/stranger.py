@@ -24,6 +24,7 @@ from assay.pipeline.measure import Answers, Examiner
 from assay.pipeline.probing import as_base, remember_base, run_probes, summarise_probes
 from assay.pipeline.progress import PlainProgress, Progress
 from assay.runs.atomic import write_json
+from assay.runs.hashes import sha256_file
 from assay.runs.metrics import append_line
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def judge_adapter(
             adapter, or no such base.
     """
     from assay.models.base import find_base
-    from assay.models.foreign import inspect_adapter
+    from assay.models.foreign import WEIGHTS, inspect_adapter
 
     progress = progress or PlainProgress()
     base = find_base(base_name)
@@ -82,7 +83,9 @@ def judge_adapter(
     remember = remember_base(base, precision="fp32")
     progress.stage("evaluate", f"evaluate: {adapter} on {base.name}")
     suites = choose_guards(base, policy.levels, max_items=max_items, seed=seed).suites
-    ask = partial(_examiner, engine, base, out, progress)
+    # Answers are of these weights: another adapter judged into the same folder has its own.
+    answers = out / "answers" / sha256_file(adapter / WEIGHTS)[:16]
+    ask = partial(_examiner, engine, base, answers, progress)
     with whole():
         of_base = remember_suites(ask("base"), suites, remember)
     tuned = measure_suites(ask("tuned"), suites)
@@ -151,7 +154,7 @@ def _load(base: BaseFiles, adapter: Path) -> LocalEngine:
 
 
 def _examiner(
-    engine: LocalEngine, base: BaseFiles, out: Path, progress: Progress, variant: str
+    engine: LocalEngine, base: BaseFiles, answers: Path, progress: Progress, variant: str
 ) -> Examiner:
     return Examiner(
         engine=engine,
@@ -161,7 +164,7 @@ def _examiner(
         base_dir=Path(),
         variant=variant,
         keep_going=True,
-        log_folder=out / "answers",
+        log_folder=answers,
         on_count=progress.count,
     )
 
