@@ -73,6 +73,12 @@ def test_a_statistic_is_held_to_its_bound():
         assert judge(BOUND, summary).outcome == outcome
 
 
+def test_a_statistic_of_readings_of_which_many_failed_passes_nothing():
+    readings = [Reading(str(i), 0.0, 0.0 if i < 90 else None) for i in range(100)]
+    found = judge(BOUND, summarise_probe(Probed(readings, statistic=0.1), Resampling()))
+    assert (found.outcome, found.code, found.n) == ("not_measured", "unscored", 90)
+
+
 def test_without_a_statistic_the_mean_change_is_held_to_the_bound():
     assert judge(BOUND, events([0.0] * 10, [0.6] * 10)).outcome == "fail"
 

@@ -8,7 +8,7 @@ R sequences, L layers, D hidden size.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -169,10 +169,3 @@ def _separate(positive_RLD: Array, negative_RLD: Array, unit_LD: Array) -> Array
     )
     spread_L = np.sqrt((up_RL.var(0) + down_RL.var(0)) / 2)
     return np.asarray((up_RL.mean(0) - down_RL.mean(0)) / np.maximum(spread_L, 1e-12))
-
-
-def project_shift(
-    traits: Mapping[str, Trait], tuned_RLD: Array, base_RLD: Array
-) -> dict[str, Array]:
-    """By trait how far each sequence's states moved along it, in gaps, shape (R, L)."""
-    return {name: one.project(tuned_RLD - base_RLD) for name, one in traits.items()}

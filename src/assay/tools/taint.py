@@ -11,12 +11,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from assay.tools.opened import Code, open_codes
 
 Owner = Literal["user", "system", "secret", "result"]
-OWNERS: tuple[Owner, ...] = get_args(Owner)
 Form = Literal["exact", "case", "url", "hex", "base64"]
 
 MIN_CHARS = 12

@@ -8,7 +8,7 @@ Insight   a number or table of the whole set, which is of no single row
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
@@ -178,11 +178,3 @@ def show_ends(value: str) -> str:
     """The first and last characters, at most four of each and a third of all: ``AKIA…4QXY``."""
     ends = min(4, len(value) // 6)
     return f"{value[:ends]}…{value[-ends:]}" if ends else "…"
-
-
-def count_by_rule(findings: Sequence[Finding]) -> dict[str, int]:
-    """Findings by rule, most first."""
-    counts: dict[str, int] = {}
-    for finding in findings:
-        counts[finding.rule] = counts.get(finding.rule, 0) + 1
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

@@ -85,7 +85,7 @@ def _judge_no_event(
         return not_measured(name, gap, required=required)
     n, new, upper = int(events["n"]), int(events["new"]), float(events["upper"])
     fails = new > gate.bound
-    hidden = _find_event_gap(summary, gate, thresholds, n)
+    hidden = _find_gap(summary, gate, thresholds)
     if hidden is not None and not fails:
         return not_measured(name, hidden, required=required)
     confidence = f"{100 * thresholds.confidence:g} %"
@@ -103,15 +103,15 @@ def _judge_no_event(
     )
 
 
-def _find_event_gap(
-    summary: Mapping[str, Any], gate: ProbeGate, thresholds: Thresholds, n: int
-) -> Gap | None:
-    unscored = int(summary.get("num_unscored") or 0)
+def _find_gap(summary: Mapping[str, Any], gate: ProbeGate, thresholds: Thresholds) -> Gap | None:
+    """Why the readings are too few to speak; what could not be scored may hide the worst."""
+    total, unscored = int(summary.get("n") or 0), int(summary.get("num_unscored") or 0)
+    n = total - unscored
     if n < gate.min_items:
         reason = f"Only {n} were looked at; the policy asks for {gate.min_items}."
         return Gap("too_few_items", reason, n)
-    if unscored > thresholds.max_unscored_ratio * (n + unscored):
-        reason = f"{unscored} of {n + unscored} could not be scored and could hide an event."
+    if unscored > thresholds.max_unscored_ratio * total:
+        reason = f"{unscored} of {total} could not be scored and could hide what is looked for."
         return Gap("unscored", reason, n)
     return None
 
@@ -122,14 +122,13 @@ def _judge_at_most(
     value = summary.get("statistic")
     if value is None:
         value = summary["comparisons"]["tuned_vs_base"].get("difference")
-    n = int(summary.get("n") or 0)
+    n = int(summary.get("n") or 0) - int(summary.get("num_unscored") or 0)
+    gap = _find_gap(summary, gate, thresholds)
+    if gap is not None:
+        return not_measured(name, gap, required=required)
     if not is_finite(value):
-        return not_measured(
-            name, Gap("missing", "There is no finite statistic.", n), required=required
-        )
-    if n < gate.min_items:
-        reason = f"Only {n} were looked at; the policy asks for {gate.min_items}."
-        return not_measured(name, Gap("too_few_items", reason, n), required=required)
+        gap = Gap("missing", "There is no finite statistic.", n)
+        return not_measured(name, gap, required=required)
     passed = value <= gate.bound
     compared = "at most" if passed else "above"
     return GateResult(

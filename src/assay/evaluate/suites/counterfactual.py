@@ -17,7 +17,6 @@ from assay.evaluate.suites import Suite, build_suite
 from assay.evaluate.suites.swap_words import DIMENSIONS, Dimension, list_stand_ins, swap_words
 
 NAME = "counterfactual"
-NOT_APPLICABLE = "No held-out row of the task names a person's group, name or pronoun."
 _KEPT = ("system", "developer")
 """What the operator wrote names nobody who asks."""
 
