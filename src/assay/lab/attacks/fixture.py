@@ -7,7 +7,6 @@ rows and base, so that a benchmark of hundreds of cells builds each once.
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -29,6 +28,7 @@ from assay.lab.attacks.plan import (
     check_wish,
 )
 from assay.runs import canonical_json, read_json, sha256_bytes, write_json, write_text
+from assay.runs.cache import find_cache_folder
 
 if TYPE_CHECKING:
     from assay.models.base import BaseFiles
@@ -185,11 +185,7 @@ def compute_key(wish: Wish, rows: Sequence[Row], tuning: Tuning, base_sha256: st
 def default_root() -> Path:
     """`$ASSAY_CACHE/fixtures`, else `assay/fixtures` in the user's cache folder; where nothing is
     to be kept, a temporary folder."""
-    named = os.environ.get("ASSAY_CACHE")
-    if named == "":
-        return Path(tempfile.mkdtemp(prefix="assay-fixture-"))
-    home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "assay"
-    return (Path(named) if named else home) / "fixtures"
+    return find_cache_folder("fixtures") or Path(tempfile.mkdtemp(prefix="assay-fixture-"))
 
 
 def _is_built(folder: Path, key: str) -> bool:
