@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -30,10 +31,25 @@ def gate(
     ] = None,
     adapter: Annotated[
         str | None,
-        typer.Option(help="An adapter of unknown origin: a folder that PEFT wrote."),
+        typer.Option(help="An adapter trained elsewhere: a folder that PEFT wrote."),
     ] = None,
     base: Annotated[
         str | None, typer.Option(help="With --adapter: the base that it is of.")
+    ] = None,
+    rows: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE",
+            help="With --adapter: rows that it was trained on, with the canary file beside them;"
+            " repeatable.  [default: its origin is unknown]",
+        ),
+    ] = None,
+    held_out: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE",
+            help="With --adapter: rows of its task that it was not trained on; repeatable.",
+        ),
     ] = None,
     out: Annotated[
         str | None,
@@ -49,21 +65,23 @@ def gate(
     root: RootOption = "runs",
     as_json: JsonFlag = False,
 ) -> int:
-    """Judge a run again from its stored answers, or an adapter of unknown origin on its base."""
+    """Judge a run again from its stored answers, or an adapter that was trained elsewhere."""
     from assay.cli.outcome import render_measured
     from assay.errors import EXIT_HELD, EXIT_OK
     from assay.evaluate.gates import load_policy
 
-    _check_options(run, adapter, base)
+    _check_options(run, adapter, base, [*(rows or ()), *(held_out or ())])
     if adapter is None:
         title, evaluation, verdict = _judge_run(run, root, policy)
     else:
         from pathlib import Path
 
         from assay.cli.live import open_progress
-        from assay.pipeline.stranger import judge_adapter
+        from assay.pipeline.adapter import judge_adapter
+        from assay.pipeline.known_rows import load_known_rows
 
         chosen = load_policy(policy or "standard")
+        known = load_known_rows([*map(Path, rows or ())], [*map(Path, held_out or ())])
         folder = Path(out) if out else Path("gates") / Path(adapter).resolve().name
         with open_progress(as_json=as_json) as progress:
             judged = judge_adapter(
@@ -71,6 +89,7 @@ def gate(
                 str(base),
                 chosen,
                 out=folder,
+                known=known,
                 max_items=max_items,
                 seed=seed,
                 progress=progress,
@@ -86,7 +105,7 @@ def gate(
     return EXIT_OK if verdict["status"] == "released" else EXIT_HELD
 
 
-def _check_options(run: str, adapter: str | None, base: str | None) -> None:
+def _check_options(run: str, adapter: str | None, base: str | None, known: Sequence[str]) -> None:
     from assay.errors import Problem, UsageError
 
     problems = []
@@ -96,6 +115,10 @@ def _check_options(run: str, adapter: str | None, base: str | None) -> None:
     if bool(adapter) != bool(base):
         got = "--adapter without --base" if adapter else "--base without --adapter"
         problems.append(Problem(got=got, allowed="both", do="name the adapter and its base"))
+    if known and not adapter:
+        got = f"{', '.join(known)} without --adapter"
+        do = "leave --rows and --held-out out: a run has its own"
+        problems.append(Problem(got=got, do=do, key="--rows"))
     if problems:
         raise UsageError(problems)
 

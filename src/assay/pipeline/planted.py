@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from assay.chat import message_text
@@ -23,7 +23,20 @@ def find_planted(recipe: Recipe, base_dir: Path, records: Sequence[Record]) -> C
     Raises:
         DataError: a file of that name that is no canary file.
     """
-    for path in _list_files(recipe, base_dir):
+    return _find(_list_files(recipe, base_dir), records)
+
+
+def find_beside(sources: Iterable[Path], records: Sequence[Record]) -> Canaries | None:
+    """As `find_planted`, by the files that `assay data canaries` wrote beside `sources`.
+
+    Raises:
+        DataError: a file of that name that is no canary file.
+    """
+    return _find(_list_beside(sources), records)
+
+
+def _find(paths: Iterable[Path], records: Sequence[Record]) -> Canaries | None:
+    for path in paths:
         canaries = load_canaries(path)
         if _stands_in(canaries, records):
             return canaries
@@ -35,8 +48,12 @@ def _list_files(recipe: Recipe, base_dir: Path) -> Iterator[Path]:
     named = settle(data.rules, data.accept, base_dir=base_dir).option("canary", "file")
     if named:
         yield Path(str(named))
-    for source in data.train:
-        beside = Path(base_dir, source.path).with_suffix(_SUFFIX)
+    yield from _list_beside(Path(base_dir, source.path) for source in data.train)
+
+
+def _list_beside(sources: Iterable[Path]) -> Iterator[Path]:
+    for source in sources:
+        beside = source.with_suffix(_SUFFIX)
         if beside.is_file():
             yield beside
 

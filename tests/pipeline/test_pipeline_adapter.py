@@ -9,8 +9,8 @@ from assay.errors import ConfigError
 from assay.evaluate.gates import Policy, load_policy
 from assay.models.adapters import add_lora, save_adapter
 from assay.models.base import find_base, load_model
-from assay.pipeline import stranger
-from assay.pipeline.stranger import judge_adapter, without_rows
+from assay.pipeline import look
+from assay.pipeline.adapter import judge_adapter, without_run
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 POLICY = Policy("own", {"task_gain": "required", "refusal": "required", "integrity": "required"})
@@ -52,7 +52,7 @@ def test_another_adapter_in_the_same_folder_is_asked_itself(adapters, tmp_path):
 def test_the_base_is_asked_once_for_both(adapters, tmp_path, monkeypatch):
     judge_adapter(adapters / "idle", "tiny", POLICY, out=tmp_path / "first", max_items=40)
     asked = []
-    measure = stranger.measure_suites
+    measure = look.measure_suites
     monkeypatch.setattr(
         "assay.pipeline.guards.measure_suites",
         lambda examiner, suites: asked.append(examiner.variant) or measure(examiner, suites),
@@ -67,5 +67,6 @@ def test_another_bases_adapter_and_a_policy_that_could_hold_nothing_are_refused(
     with pytest.raises(ConfigError, match="does not fit"):
         judge_adapter(adapters / "idle", str(small_base), POLICY, out=tmp_path)
     with pytest.raises(ConfigError, match="requires nothing"):
-        without_rows(Policy("own", {"task_gain": "required"}))
-    assert without_rows(load_policy("standard")).levels["task_gain"] == "off"
+        without_run(Policy("own", {"task_gain": "required"}), has_task=False)
+    assert without_run(load_policy("standard"), has_task=False).levels["task_gain"] == "off"
+    assert without_run(load_policy("standard"), has_task=True).levels["task_gain"] == "required"
