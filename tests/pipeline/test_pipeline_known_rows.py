@@ -82,7 +82,7 @@ def test_it_is_asked_what_its_run_asked(files, tmp_path, small_base):
     # A run keeps a part of its rows for validation, so it was trained on fewer than the file has.
     trained = write(tmp_path / "used.jsonl", read_trained(run))
     shutil.copyfile(tmp_path / "own.canaries.json", tmp_path / "used.canaries.json")
-    policy = Policy("own", {name: "required" for name in ("task_gain", "exposure", "fairness")})
+    policy = Policy("own", dict.fromkeys(("task_gain", "exposure", "fairness"), "required"))
     judged = judge_adapter(
         run.adapter,
         str(small_base),
