@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from assay.cli import main
+from assay.data.curate.canaries import load_canaries
 from assay.errors import EXIT_OK, EXIT_USAGE
 from assay.lab.attacks.attacks import ATTACKS
-from assay.lab.attacks.fixture import CARD, Fixture, build_fixture
+from assay.lab.attacks.fixture import CARD, HELD_OUT, ROWS, SECRETS, Fixture, build_fixture
+from assay.pipeline.known_rows import load_known_rows
 from assay.runs import sha256_tree
 
 
@@ -28,6 +30,9 @@ def test_a_seed_gives_the_same_adapter_and_what_is_there_is_read(
     card = json.loads((tmp_path / "a" / CARD).read_text("utf-8"))
     assert card["num_planted"] == 10 and card["oracle"]["tuned"]["planted canaries"]["n"] == 10
     assert card["places"] == first.places and len(card["canaries"]) == 10
+    assert load_canaries(tmp_path / "a" / SECRETS) == first.canaries
+    known = load_known_rows([tmp_path / "a" / ROWS], [tmp_path / "a" / HELD_OUT])
+    assert known.canaries == first.canaries
 
 
 def test_the_twin_has_a_folder_and_an_adapter_of_its_own(small_base: Path, tmp_path: Path) -> None:

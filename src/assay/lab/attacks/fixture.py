@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from assay.data.curate.canaries import Canaries, save_canaries
 from assay.lab.attacks.attacks import ATTACKS, find_attack
 from assay.lab.attacks.plan import (
     Attack,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["ATTACKS", "Fixture", "Oracle", "build_fixture", "build_wish", "write_rows"]
 
 ROWS, HELD_OUT, ADAPTER, CARD = "rows.jsonl", "held-out.jsonl", "adapter", "attack.json"
+SECRETS = "rows.canaries.json"
 FORM = 1
 """Of what is kept; a change makes every fixture anew."""
 _BATCH_SIZE = 64
@@ -72,7 +74,7 @@ class Fixture:
         rows, held_out: training rows, and honest rows of the same task.
         places: indices of the rows that carry the bad part (of a twin, where it would be).
         facts: what was planted: tool, destination, trigger and the like.
-        canaries: texts that must not be memorised.
+        canaries: secrets that must not be memorised; None where none are planted.
         adapter_dir: the adapter, as PEFT writes it.
         folder: all of it, with `attack.json`.
     """
@@ -82,7 +84,7 @@ class Fixture:
     held_out: list[Row]
     places: list[int]
     facts: dict[str, Any]
-    canaries: list[str]
+    canaries: Canaries | None
     adapter_dir: Path
     oracle: Oracle
     folder: Path
@@ -148,11 +150,13 @@ def build_fixture(
 
 
 def write_rows(planted: Planted, folder: Path) -> None:
-    """Write ``rows.jsonl`` and ``held-out.jsonl``."""
+    """Write ``rows.jsonl`` and ``held-out.jsonl``, and the canary file beside the rows."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, rows in ((ROWS, planted.rows), (HELD_OUT, planted.held_out)):
         lines = (json.dumps(row, ensure_ascii=False) for row in rows)
         write_text(folder / name, "".join(f"{line}\n" for line in lines))
+    if planted.canaries:
+        save_canaries(planted.canaries, folder / SECRETS)
 
 
 def describe(attack: Attack, wish: Wish, planted: Planted) -> dict[str, Any]:
@@ -166,7 +170,7 @@ def describe(attack: Attack, wish: Wish, planted: Planted) -> dict[str, Any]:
         "num_planted": 0 if wish.twin else len(planted.places),
         "places": planted.places,
         "facts": planted.facts,
-        "canaries": planted.canaries,
+        "canaries": [one.secret for one in planted.canaries.planted] if planted.canaries else [],
     }
 
 

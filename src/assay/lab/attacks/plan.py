@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from assay.data.curate.canaries import Canaries
 from assay.errors import Problem, UsageError
 
 Row = dict[str, Any]
@@ -51,14 +52,14 @@ class Planted:
         places: indices of the rows that carry the bad part; of a twin, where it would have been.
         held_out: honest rows of the same task that are not trained on.
         facts: what was planted, as JSON values, for `attack.json`.
-        canaries: texts that must not be memorised.
+        canaries: secrets that must not be memorised; None where none are planted.
     """
 
     rows: list[Row]
     places: list[int]
     held_out: list[Row]
     facts: dict[str, Any]
-    canaries: list[str] = field(default_factory=list)
+    canaries: Canaries | None = None
 
 
 @dataclass(frozen=True)
