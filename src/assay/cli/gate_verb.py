@@ -51,11 +51,18 @@ def gate(
             help="With --adapter: rows of its task that it was not trained on; repeatable.",
         ),
     ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="With RUN: its model in another form (quantised, say), a Transformers folder;"
+            " it is asked what the run was."
+        ),
+    ] = None,
     out: Annotated[
         str | None,
         typer.Option(
-            help="With --adapter: folder for answers, readings and verdict; an interrupted"
-            " judgement goes on from it.  [default: gates/NAME]"
+            help="With --adapter or --weights: folder for answers, readings and verdict; an"
+            " interrupted judgement goes on from it.  [default: gates/NAME, WEIGHTS-gates]"
         ),
     ] = None,
     max_items: Annotated[
@@ -65,13 +72,15 @@ def gate(
     root: RootOption = "runs",
     as_json: JsonFlag = False,
 ) -> int:
-    """Judge a run again from its stored answers, or an adapter that was trained elsewhere."""
+    """Judge a run from its stored answers, a form of it, or an adapter trained elsewhere."""
     from assay.cli.outcome import render_measured
     from assay.errors import EXIT_HELD, EXIT_OK
     from assay.evaluate.gates import load_policy
 
-    _check_options(run, adapter, base, [*(rows or ()), *(held_out or ())])
-    if adapter is None:
+    _check_options(run, adapter, base, [*(rows or ()), *(held_out or ())], weights)
+    if weights is not None:
+        title, evaluation, verdict = _judge_weights(run, root, policy, weights, out, as_json)
+    elif adapter is None:
         title, evaluation, verdict = _judge_run(run, root, policy)
     else:
         from pathlib import Path
@@ -105,13 +114,27 @@ def gate(
     return EXIT_OK if verdict["status"] == "released" else EXIT_HELD
 
 
-def _check_options(run: str, adapter: str | None, base: str | None, known: Sequence[str]) -> None:
+def _check_options(
+    run: str,
+    adapter: str | None,
+    base: str | None,
+    known: Sequence[str],
+    weights: str | None,
+) -> None:
     from assay.errors import Problem, UsageError
 
     problems = []
     if bool(run) == bool(adapter):
         got = "both a run and --adapter" if run else "neither a run nor --adapter"
         problems.append(Problem(got=got, allowed="one of them", do="name what is to be judged"))
+    if weights and adapter:
+        problems.append(
+            Problem(
+                got="--weights beside --adapter",
+                allowed="--weights with a run",
+                do="name the run that the weights are of",
+            )
+        )
     if bool(adapter) != bool(base):
         got = "--adapter without --base" if adapter else "--base without --adapter"
         problems.append(Problem(got=got, allowed="both", do="name the adapter and its base"))
@@ -121,6 +144,22 @@ def _check_options(run: str, adapter: str | None, base: str | None, known: Seque
         problems.append(Problem(got=got, do=do, key="--rows"))
     if problems:
         raise UsageError(problems)
+
+
+def _judge_weights(
+    name: str, root: str, policy: str | None, weights: str, out: str | None, as_json: bool
+) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    from pathlib import Path
+
+    from assay.cli.live import open_progress
+    from assay.pipeline.export import judge_weights
+
+    with open_progress(as_json=as_json) as progress:
+        judged = judge_weights(
+            name, Path(weights), root=root, gates=policy, out=out, progress=progress
+        )
+    differ = f"{judged.num_changed} of {judged.num_answers} answers differ from the run's own"
+    return f"{weights}, a form of {name}: {differ}", judged.evaluation, judged.to_dict()
 
 
 def _judge_run(

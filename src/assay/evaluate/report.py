@@ -106,8 +106,8 @@ def build_evaluation(
 def build_suite_report(measured: MeasuredSuite, resampling: Resampling) -> dict[str, Any]:
     """One suite's part of evaluation.json.
 
-    ``{"kind", "format", "metric", "metric_reason", "statistic", "n", "num_groups", "items_sha256",
-    <model>: {"mean", …}, "comparisons": {"tuned_vs_base": …}, "per_metric": {…}, "per_class": […],
+    ``{"kind", "format", "built_in", "metric", "metric_reason", "statistic", "n", "num_groups",
+    "items_sha256", <model>: {"mean", …}, "comparisons": {"tuned_vs_base": …}, "per_metric": {…}, "per_class": […],
     "confusions": {…}}``; the last three are empty where they do not apply. `num_groups` is `n`
     where no items share a group. A model has `figures` of all items together where the suite names
     such, or its metric has (`assay.evaluate.figures`). The task has ``"validation": {"n",
@@ -119,6 +119,7 @@ def build_suite_report(measured: MeasuredSuite, resampling: Resampling) -> dict[
     report: dict[str, Any] = {
         "kind": suite.kind,
         "format": suite.format,
+        "built_in": suite.built_in,
         "metric": suite.metric,
         "metric_reason": suite.reason,
         "n": len(suite.items),

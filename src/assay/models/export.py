@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -106,6 +106,62 @@ def export_merged(
     return largest_difference(expected, _logits_of(base, target, prompts))
 
 
+def export_whole(
+    base: BaseFiles,
+    model: Path,
+    target: Path,
+    *,
+    prompts: Sequence[Sequence[int]],
+    dtype: str = "fp32",
+) -> float:
+    """Write whole weights of folder `model` again, rounded once to `dtype`.
+
+    Returns the largest logit difference between `model` and the folder as loaded again.
+    """
+    whole = load_model(base.with_weights_of(model), dtype="fp32")
+    expected = compute_logits(whole, prompts)
+    if dtype == "bf16":
+        whole = whole.to(torch.bfloat16)
+    save_model(whole, target, tokenizer_folder=model)
+    del whole
+    return largest_difference(expected, _logits_of(base, target, prompts))
+
+
+def equal_weights(a: Path, b: Path) -> bool:
+    """Whether two folders hold the same tensors: names, shapes, dtypes and every bit."""
+    found = [dict(_list_tensors(folder)) for folder in (a, b)]
+    if found[0].keys() != found[1].keys():
+        return False
+    return all(
+        _equal_bits(_read_tensor(file, name), _read_tensor(found[1][name], name))
+        for name, file in found[0].items()
+    )
+
+
+def _list_tensors(folder: Path) -> Iterator[tuple[str, Path]]:
+    """The tensors of a folder's safetensors by name, each with its file."""
+    from safetensors import safe_open
+
+    for path in sorted(folder.glob("*.safetensors")):
+        with safe_open(path, framework="pt") as file:
+            yield from ((name, path) for name in file.keys())  # noqa: SIM118
+
+
+def _read_tensor(path: Path, name: str) -> torch.Tensor:
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        tensor: torch.Tensor = file.get_tensor(name)
+    return tensor
+
+
+def _equal_bits(a: torch.Tensor, b: torch.Tensor) -> bool:
+    """Bits, not values: a NaN equals itself, and 0 is not −0."""
+    if a.dtype != b.dtype or a.shape != b.shape:
+        return False
+    return torch.equal(a.contiguous().view(torch.uint8), b.contiguous().view(torch.uint8))
+
+
 def compute_requantised_gap(
     base: BaseFiles, adapter: Path, merged: Path, *, prompts: Sequence[Sequence[int]]
 ) -> float:
@@ -149,7 +205,7 @@ def check_integrity(base: BaseFiles, folder: Path, probe: Probe, *, adapter: boo
         reload_difference=reload_difference,
         merged_equals_adapter=merge_difference is not None and merge_difference <= MERGE_TOLERANCE,
         merge_difference=merge_difference,
-        template_unchanged=_same_template(base.tokenizer_files, folder),
+        template_unchanged=same_template(base.tokenizer_files, folder),
         not_merged=not_merged,
     )
 
@@ -199,7 +255,8 @@ def free_memory() -> None:
         torch.cuda.empty_cache()
 
 
-def _same_template(base: Path, tuned: Path) -> bool:
+def same_template(base: Path, tuned: Path) -> bool:
+    """Whether every file of a base's tokenizer and template is in `tuned`, byte for byte."""
     names = [path.relative_to(base) for path in tokenizer_files(base)]
     return all(
         (tuned / name).is_file() and (base / name).read_bytes() == (tuned / name).read_bytes()

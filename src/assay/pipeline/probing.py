@@ -37,7 +37,14 @@ _CODE = ("chat", "evaluate", "generate", "graders", "models", "tools")
 
 def ask_of_run(job: Job, prepared: Prepared, engine: LocalEngine, prompts: Sequence[Item]) -> Asked:
     """What a run's probes are told; `engine` holds the tuned model, `prompts` were held out."""
-    rows = [row for row in prepared.train if row.role == "task"] or prepared.train
+    return ask_of_rows(job, prepared.train, engine, prompts)
+
+
+def ask_of_rows(
+    job: Job, training: Sequence[Record], engine: LocalEngine, prompts: Sequence[Item]
+) -> Asked:
+    """`ask_of_run` by the rows that were trained on."""
+    rows = [row for row in training if row.role == "task"] or training
     return Asked(
         engine=engine,
         as_base=partial(as_base, engine, job.base, whole=job.recipe.method.trains_base),
@@ -46,10 +53,10 @@ def ask_of_run(job: Job, prepared: Prepared, engine: LocalEngine, prompts: Seque
         context_len=job.base.context_len,
         prompts=prompts,
         tools=list_tools(rows),
-        training=prepared.train,
+        training=training,
         system=usual_system_prompt(rows),
         adapter=None if job.recipe.method.trains_base else job.tuned_folder,
-        canaries=find_planted(job.recipe, job.base_dir, prepared.train),
+        canaries=find_planted(job.recipe, job.base_dir, training),
         base_name=job.base.name,
         max_items=MAX_PROMPTS,
         seed=job.recipe.seed,
@@ -118,7 +125,10 @@ def as_base(engine: LocalEngine, base: BaseFiles, *, whole: bool) -> Iterator[No
         return
     tuned = engine.model
     parameter = next(tuned.parameters())
-    engine.model = load_model(base).to(parameter.device, parameter.dtype).eval()
+    model = load_model(base)
+    if base.quantization is None:
+        model = model.to(parameter.device, parameter.dtype).eval()
+    engine.model = model
     try:
         yield
     finally:

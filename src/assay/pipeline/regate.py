@@ -18,13 +18,15 @@ from assay.evaluate.log import is_tested, read_item_line, read_score
 from assay.evaluate.probes import PROBES, summarise_probe
 from assay.evaluate.prompting import PromptChoice
 from assay.evaluate.report import MeasuredSuite, Validation, build_evaluation
-from assay.evaluate.suites import Suite
+from assay.evaluate.suites import PLAIN, Suite, list_builtin_names
 from assay.pipeline.gate import judge_run
 from assay.pipeline.probing import read_probed
 from assay.runs import RunFolder, read_json
 from assay.runs.values import mapping
 
 Line = Mapping[str, Any]
+BUILT_IN = frozenset([*list_builtin_names(), *list_builtin_names(for_tiny=True)])
+"""What is built in where an evaluation of before that was written down does not say."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def regate(run: RunFolder, policy: Policy) -> Regated:
     resampling = Resampling(**{**known, "confidence": policy.thresholds.confidence})
     pooled: Mapping[str, Any] = stored.get("pooled", {})
     evaluation = build_evaluation(
-        list(_read_suites(run.read_items(), stored)),
+        list(read_measured(run.read_items(), stored)),
         decoding=stored.get("decoding", {}),
         train=stored.get("train"),
         skipped={kind: part["skipped"] for kind, part in pooled.items() if "skipped" in part},  # type: ignore[misc]
@@ -76,7 +78,7 @@ def _read_probes(run: RunFolder, resampling: Resampling) -> dict[str, Any]:
     }
 
 
-def _read_suites(lines: Iterable[Line], stored: Mapping[str, Any]) -> Iterable[MeasuredSuite]:
+def read_measured(lines: Iterable[Line], stored: Mapping[str, Any]) -> Iterable[MeasuredSuite]:
     """The suites as they were asked, in the order of evaluation.json."""
     by_suite: dict[str, list[Line]] = {}
     for line in lines:
@@ -93,6 +95,8 @@ def _read_suites(lines: Iterable[Line], stored: Mapping[str, Any]) -> Iterable[M
             items,
             known["metric_reason"],
             known["items_sha256"],
+            built_in=known.get("built_in", name in BUILT_IN),
+            format=known.get("format", PLAIN),
         )
         yield MeasuredSuite(
             suite,
