@@ -109,9 +109,9 @@ def build_suite_report(measured: MeasuredSuite, resampling: Resampling) -> dict[
     ``{"kind", "format", "built_in", "metric", "metric_reason", "statistic", "n", "num_groups",
     "items_sha256", <model>: {"mean", …}, "comparisons": {"tuned_vs_base": …}, "per_metric": {…},
     "per_class": […], "confusions": {…}}``; the last three are empty where they do not apply.
-    `num_groups` is `n` where no items share a group. A model has `figures` of all items together where the suite names
-    such, or its metric has (`assay.evaluate.figures`). The task has ``"validation": {"n",
-    "num_groups", "items_sha256", "statistic", <model>, "comparisons"}`` too.
+    `num_groups` is `n` where no items share a group. A model has `figures` of all items together
+    where the suite names such, or its metric has (`assay.evaluate.figures`). The task has
+    ``"validation": {"n", "num_groups", "items_sha256", "statistic", <model>, "comparisons"}`` too.
     """
     suite = measured.suite
     groups = _name_groups(suite.items)
