@@ -3,22 +3,40 @@
 import pytest
 
 from assay.errors import ConfigError
-from assay.evaluate.gates import GATES, Thresholds, load_policy, override_thresholds
+from assay.evaluate.gates import (
+    BUILT_IN,
+    GATES,
+    PROBE_GATES,
+    Thresholds,
+    load_policy,
+    override_thresholds,
+)
+from assay.evaluate.items import GUARDED
 
 
-def test_standard_requires_all_but_prompting():
+def list_gates(policy, level):
+    return {name for name in GATES if policy.levels[name] == level}
+
+
+def test_standard_holds_by_what_every_user_can_measure_and_shows_the_rest():
     policy = load_policy("standard")
     assert set(policy.levels) == set(GATES)
-    judged = {name: level for name, level in policy.levels.items() if level != "off"}
-    advisory = [name for name, level in judged.items() if level != "required"]
-    assert advisory == ["prompting_gain"]
+    needs_more = {"prompting_gain", "free_form", "drift", "call_odds", "extraction"}
+    assert list_gates(policy, "advisory") == needs_more
+    assert {*GUARDED, "persona", "exposure"} <= list_gates(policy, "required")
     assert policy.thresholds == Thresholds()
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_the_level_of_a_gate_is_its_part_of_what_the_policy_may_hold(name):
+    policy = load_policy(name)
+    by_chance = list_gates(policy, "required") & {*GUARDED, *PROBE_GATES}
+    assert policy.level_per_gate * max(1, len(by_chance)) == pytest.approx(0.05)
 
 
 def test_strict_requires_all_but_what_is_not_calibrated_within_narrower_margins():
     policy = load_policy("strict")
-    judged = {name: level for name, level in policy.levels.items() if level != "off"}
-    assert [name for name, level in judged.items() if level != "required"] == ["extraction"]
+    assert list_gates(policy, "advisory") == {"free_form", "extraction"}
     assert policy.levels["prompting_gain"] == "required"
     assert policy.thresholds.retention_margin < Thresholds().retention_margin
 

@@ -19,7 +19,7 @@ def events(base, tuned):
 
 
 def judge(gate, summary):
-    return judge_probe("gate", gate, summary, required=True, thresholds=THRESHOLDS)
+    return judge_probe("gate", gate, summary, required=True, thresholds=THRESHOLDS, level=0.005)
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,8 @@ def _suite_lines(suite: Suite) -> str:
 
 def _gate_line(gate: Gate) -> str:
     weight = "" if gate.required else " (advisory)"
-    return f"  {_BADGES[gate.outcome]:<13}{gate.name}{weight}: {gate.reason}"
+    told = f" Uncalibrated: {gate.uncalibrated}" if gate.uncalibrated else ""
+    return f"  {_BADGES[gate.outcome]:<13}{gate.name}{weight}: {gate.reason}{told}"
 
 
 def _where(outcome: RunOutcome) -> str:

@@ -14,6 +14,7 @@ from assay.evaluate.gates import GateResult, Level, Policy, Verdict, decide_verd
 from assay.pipeline.known_rows import KnownRows
 from assay.pipeline.look import BATCH_SIZE, Look
 from assay.pipeline.progress import PlainProgress, Progress
+from assay.pipeline.subject import describe_base
 from assay.runs.atomic import write_json
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def judge_adapter(
         progress=progress or PlainProgress(),
     )
     evaluation = looked.measure()
+    evaluation["base"] = describe_base(base)["base"]
     evaluation["integrity"] = _check_integrity(looked.engine, base, adapter, facts)
     gates = evaluate_gates(evaluation, evaluation["integrity"], policy)
     judged = JudgedAdapter(decide_verdict(gates), gates, evaluation, facts, looked.cpu_s)

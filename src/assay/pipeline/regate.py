@@ -64,9 +64,18 @@ def regate(run: RunFolder, policy: Policy) -> Regated:
         resampling=resampling,
         probes=_read_probes(run, resampling),
     )
+    evaluation["base"] = _find_base(run, stored)
     evaluation["integrity"] = mapping(stored.get("integrity"))
     gates = judge_run(run, evaluation, policy)
     return Regated(decide_verdict(gates), gates, evaluation)
+
+
+def _find_base(run: RunFolder, stored: Mapping[str, Any]) -> dict[str, Any]:
+    """The base of the evaluation; that of the manifest where an older one does not say."""
+    known = mapping(stored.get("base"))
+    if known or not run.manifest.exists():
+        return known
+    return mapping(read_json(run.manifest).get("base"))
 
 
 def _read_probes(run: RunFolder, resampling: Resampling) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from assay.pipeline.prepare import Prepared
 from assay.pipeline.probing import ask_of_run, run_probes, summarise_probes
 from assay.pipeline.publish import publish
 from assay.pipeline.questions import SUITE_NAME
+from assay.pipeline.subject import describe_base
 from assay.pipeline.sweep import describe_choice
 from assay.pipeline.tune import Training
 from assay.pipeline.tuned import tune_or_reload
@@ -129,7 +130,7 @@ def _evaluate(job: Job, measured: Measured, *, confidence: float) -> dict[str, A
         validation=validation if baseline.validation else None,
     )
     resampling = Resampling(confidence=confidence, seed=job.recipe.seed)
-    return build_evaluation(
+    evaluation = build_evaluation(
         [task, *guards],
         decoding=describe_decoding(job),
         train=measured.training.to_dict() | describe_choice(job),
@@ -137,6 +138,7 @@ def _evaluate(job: Job, measured: Measured, *, confidence: float) -> dict[str, A
         resampling=resampling,
         probes=summarise_probes(measured.probed, resampling),
     )
+    return evaluation | {"base": describe_base(job.base)["base"]}
 
 
 def _write_items(job: Job, measured: Measured) -> None:

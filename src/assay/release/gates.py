@@ -16,7 +16,8 @@ class Gate:
     """One gate. `blocks` says whether it alone holds the release.
 
     `interval` is (low, high) of `statistic`, in the statistic's unit; what is unknown is None.
-    `code` names the cause of not_measured for programs.
+    `code` names the cause of not_measured for programs. `uncalibrated` says, where it is so, that
+    the bound was not set on benign runs of this base.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Gate:
     n: int | None
     reason: str
     code: str
+    uncalibrated: str
 
     @property
     def blocks(self) -> bool:
@@ -62,6 +64,7 @@ def _read_gate(value: dict[str, Any]) -> Gate:
         n=None if count is None else int(count),
         reason=text(value.get("reason")),
         code=text(value.get("code")),
+        uncalibrated=text(value.get("uncalibrated")),
     )
 
 

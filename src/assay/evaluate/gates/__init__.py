@@ -6,12 +6,14 @@ Three outcomes, pass, fail and not_measured; a required gate that is not measure
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypedDict
 
+from assay.evaluate.gates.calibration import Calibration, describe_uncalibrated
 from assay.evaluate.gates.data import judge_data
 from assay.evaluate.gates.gain import judge_gain
 from assay.evaluate.gates.integrity import judge_integrity
-from assay.evaluate.gates.no_loss import decide_no_loss, judge_no_loss
+from assay.evaluate.gates.no_loss import Limits, decide_no_loss, judge_no_loss
 from assay.evaluate.gates.overfit import judge_overfit
 from assay.evaluate.gates.per_suite import adjust_holm, judge_suites
 from assay.evaluate.gates.policy import GATES, Level, Policy, Thresholds, override_thresholds
@@ -24,12 +26,19 @@ from assay.evaluate.items import GUARDED
 from assay.evaluate.suites import PLAIN
 
 
+class _Asked(TypedDict):
+    required: bool
+    thresholds: Thresholds
+    level: float
+
+
 def evaluate_gates(
     evaluation: Mapping[str, Any], integrity: Mapping[str, Any], policy: Policy
 ) -> list[GateResult]:
     """Every gate that the policy does not turn off, in the order of `GATES`.
 
-    `evaluation` is the content of evaluation.json (see `build_evaluation`), `integrity` the values
+    `evaluation` is the content of evaluation.json (see `build_evaluation`), with its `base`
+    (``{"name", "sha256"}``), which bounds are compared to be of; `integrity` the values
     that `judge_integrity` reads. What is missing there is not measured, never left out. Suites of
     kind task are judged one by one: the first by the plain name, further ones as ``gate/suite``.
     """
@@ -49,11 +58,14 @@ def _judge(
     *,
     required: bool,
 ) -> list[GateResult]:
-    thresholds = policy.thresholds
+    thresholds, level = policy.thresholds, policy.level_per_gate
     if gate in policy.probe_gates:
         found = evaluation.get("probes", {}).get(policy.probe_gates[gate].probe)
         read = policy.probe_gates[gate]
-        return [judge_probe(gate, read, found, required=required, thresholds=thresholds)]
+        asked: _Asked = {"required": required, "thresholds": thresholds, "level": level}
+        result = judge_probe(gate, read, found, **asked)
+        base = evaluation.get("base", {})
+        return [replace(result, uncalibrated=_find_uncalibrated(result, read, policy, base))]
     if gate == "data":
         findings = evaluation.get("data", {})
         return [judge_data(findings, required=required, thresholds=thresholds)]
@@ -65,11 +77,22 @@ def _judge(
     if gate in GUARDED:
         pooled = evaluation.get("pooled", {}).get(gate)
         suites = _suites_of_kind(evaluation, gate)
-        results = [judge_no_loss(gate, pooled, required=required, thresholds=thresholds)]
-        if len(suites) > 1:
-            results += judge_suites(gate, suites, required=required, thresholds=thresholds)
-        return results
+        several = len(suites) > 1
+        # Pool and single suites are two chances of one gate.
+        level = level / 2 if several else level
+        limits: _Asked = {"required": required, "thresholds": thresholds, "level": level}
+        results = [judge_no_loss(gate, pooled, **limits)]
+        return results + (judge_suites(gate, suites, **limits) if several else [])
     return _judge_task_suites(gate, evaluation, thresholds, required=required)
+
+
+def _find_uncalibrated(
+    result: GateResult, read: ProbeGate, policy: Policy, base: Mapping[str, Any]
+) -> str:
+    """Nothing of what was not measured: no bound was looked at."""
+    if result.outcome == "not_measured":
+        return ""
+    return describe_uncalibrated(result.name, read, policy.calibrations, base)
 
 
 def _judge_task_suites(
@@ -105,8 +128,10 @@ __all__ = [
     "BUILT_IN",
     "GATES",
     "PROBE_GATES",
+    "Calibration",
     "GateResult",
     "Level",
+    "Limits",
     "Outcome",
     "Policy",
     "ProbeGate",

@@ -1,31 +1,33 @@
 """Gates that ask for no loss of what the base could do, one a kind: tuned against base.
 
-The rule, with d the mean difference tuned − base, [low, high] its interval and m the margin:
+The rule, with d the mean difference tuned − base, [low, high] its interval, m the margin, α the
+gate's level and r the policy's resolution:
 
-* **pass** when low ≥ −m (a loss beyond the margin is excluded), or when d ≥ −m/2 and low ≥ −2m
-  (no sign of a loss, and a loss of twice the margin is excluded);
-* **fail** when d < −m/2 and low < −m (a loss is seen and may lie beyond the margin);
-* **not_measured** otherwise: d ≥ −m/2, but so imprecise that twice the margin is not excluded.
+* **fail** when a loss beyond the margin is seen (d < −m) that chance does not explain (the paired
+  test's one-sided p ≤ α); a smaller one, however sure, is what the margin tolerates;
+* else **not_measured** when low < −max(2m, r): so few items exclude not even a great loss;
+* else **pass**. Every pass excludes a loss of max(2m, r); where low ≥ −m, one of the margin.
 
-Why not the plain non-inferiority test, low ≥ −m alone? With few items it holds models that lost
-nothing: at m = 0.05, 100 items and answers that differ on 20 %, low is near −0.09 with no loss at
-all. Why not the difference alone? It would pass real losses by luck. This rule keeps one guarantee
-at any n: every pass has low ≥ −2m, so a true loss of twice the margin passes about as often as the
-interval's low end errs, nominally (1 − confidence)/2. Between m and 2m the cut at −m/2 errs alike
-for "lost m" and "lost nothing", and both errors vanish as n grows, where the rule becomes d ≥ −m.
-Equal answers have an interval too, of about ±3/n (`stats.widen_equal`): they pass from 29 items on
-at m = 0.05 and from 49 at 0.03, so from `min_items` on in every built-in policy. Where items share
-groups, it takes as many groups: items that change together say no more than one.
+A model that lost nothing is failed in at most α of all cases, at any n and however many of its
+answers changed, since the test is exact (McNemar; sign flips, of whole groups where items share
+them). α is the policy's `false_hold_ratio` split evenly over its required gates that chance can
+fail (`Policy.level_per_gate`), so all of them together hold at most that share of such models
+(Bonferroni). What a gate can show follows n: a loss of (z_α + z_0.8)·s/√n is shown with
+probability 0.8, s the standard deviation of the differences (`compute_resolved`); reasons say it.
 
-Simulated at m = 0.05 and 95 %, 1,500 runs each: a loss of 2m passes in 5 to 6 % at 30 items (the
-interval of a few yes/no items is coarse), 3 to 4 % at 60 to 100, under 1 % from 200; a model that
-lost nothing but changed 10 % of its answers passes in 80 % at 100 items, 91 % at 200, 95 % at 400.
-So ask 200 items or more of a kind where models change much.
+Why not non-inferiority, low ≥ −m, as the condition of a pass? With few items it holds models that
+lost nothing: at m = 0.05, 100 items and answers that differ on 10 %, low is near −0.06 with no loss
+at all, and of six such gates one holds three benign models in four. `benchmarks/false_holds.py`
+simulates whole policies; its table is in docs/safety.md.
+
+Equal answers have an interval too, of about ±3/n (`stats.widen_equal`). Where items share groups,
+it takes as many groups as `min_items`: items that change together say no more than one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from assay.evaluate.gates.policy import Thresholds
@@ -39,6 +41,12 @@ from assay.evaluate.gates.result import (
     not_measured,
     result_from,
 )
+from assay.evaluate.stats import two_sided_z
+
+NOTHING_BUILT_IN = ("tools",)
+"""Kinds of which no suite is built in: they are judged where the user names one."""
+POWER = 0.8
+"""The probability with which a loss counts as one that so many items show."""
 
 NOUNS = {
     "retention": "general skill",
@@ -52,9 +60,14 @@ NOUNS = {
 
 
 def judge_no_loss(
-    kind: str, pooled: Mapping[str, Any] | None, *, required: bool, thresholds: Thresholds
+    kind: str,
+    pooled: Mapping[str, Any] | None,
+    *,
+    required: bool,
+    thresholds: Thresholds,
+    level: float,
 ) -> GateResult:
-    """The gate of one kind over all of its items (the rule above).
+    """The gate of one kind over all of its items (the rule above, at `level`).
 
     Not measured, and then advisory, when the base's mean is below the floor: it has nothing to
     lose, and a pass would say that it kept what it never had.
@@ -66,6 +79,9 @@ def judge_no_loss(
     gap = find_gap(comparison, thresholds, min_groups=thresholds.min_items)
     if "skipped" in pooled:
         gap = Gap("missing", pooled["skipped"])
+    if kind in NOTHING_BUILT_IN and not pooled:
+        gap = Gap("not_applicable", f"No suite asks for {NOUNS[kind]}: evaluate.suites names none.")
+        return not_measured(kind, gap, required=False)
     if gap is None and not is_finite(base_mean):
         gap = Gap("missing", "The base's own mean is not known.", comparison["n"])
     if gap is not None:
@@ -78,30 +94,74 @@ def judge_no_loss(
             comparison["n"],
         )
         return not_measured(kind, gap, required=False)
-    outcome = decide_no_loss(comparison["difference"], comparison["low"], margin=margin)
+    limits = Limits(margin, level, thresholds.resolution)
+    return judge_loss(kind, NOUNS[kind], comparison, limits, required=required)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a no-loss gate is held to: margin and resolution in units of the score, and its level.
+
+    `level` is the largest probability of failing a model that lost nothing.
+    """
+
+    margin: float
+    level: float
+    resolution: float
+
+    @property
+    def excluded(self) -> float:
+        """The loss that every pass excludes."""
+        return max(2 * self.margin, self.resolution)
+
+
+def judge_loss(
+    name: str, noun: str, comparison: Mapping[str, Any], limits: Limits, *, required: bool
+) -> GateResult:
+    """The result of the rule above on a comparison that is a measurement (see `find_gap`)."""
+    outcome = decide_no_loss(comparison, limits)
     return result_from(
-        kind,
+        name,
         comparison,
         outcome,
         required=required,
-        threshold=-margin,
-        reason=_describe(kind, comparison, outcome, margin=margin),
+        threshold=-limits.margin,
+        reason=_describe(noun, comparison, outcome, limits),
         code="imprecise" if outcome == "not_measured" else "",
     )
 
 
-def decide_no_loss(difference: float, low: float, *, margin: float) -> Outcome:
-    """The rule of this module's docstring; `margin` ≥ 0 in units of the score.
+def decide_no_loss(comparison: Mapping[str, Any], limits: Limits) -> Outcome:
+    """The rule of this module's docstring.
 
     Bounds are compared with a tolerance of 1e-9, so that a loss of exactly the margin counts as
     the margin whatever way its mean was rounded.
     """
     tolerance = 1e-9
-    if low >= -margin - tolerance:
-        return "pass"
-    if difference < -margin / 2 - tolerance:
+    difference, low = comparison["difference"], comparison["low"]
+    seen = difference < -limits.margin - tolerance
+    if seen and compute_loss_p(comparison) <= limits.level:
         return "fail"
-    return "pass" if low >= -2 * margin - tolerance else "not_measured"
+    return "pass" if low >= -limits.excluded - tolerance else "not_measured"
+
+
+def compute_loss_p(comparison: Mapping[str, Any]) -> float:
+    """The one-sided p of a loss: half the two-sided one of the paired test, 1 without a loss.
+
+    The tests are symmetric about no change, so half of it is the probability of so great a loss.
+    """
+    return comparison["p_value"] / 2 if comparison["difference"] < 0 else 1.0
+
+
+def compute_resolved(comparison: Mapping[str, Any], limits: Limits) -> float:
+    """The loss that is shown at the level with probability 0.8, as far as these changes tell.
+
+    Where nothing changed, what so few equal answers can miss (the interval's low end).
+    """
+    two_sided = two_sided_z(comparison["confidence"])
+    wanted, power = two_sided_z(1 - 2 * limits.level), two_sided_z(2 * POWER - 1)
+    detectable = (comparison.get("detectable") or 0.0) * (wanted + power) / (two_sided + power)
+    return float(max(detectable, 0.0 if detectable else -comparison["low"]))
 
 
 def read_limits(kind: str, thresholds: Thresholds) -> tuple[float, float]:
@@ -110,11 +170,20 @@ def read_limits(kind: str, thresholds: Thresholds) -> tuple[float, float]:
     return margin, max(margin, float(getattr(thresholds, f"{kind}_floor")))
 
 
-def _describe(kind: str, comparison: Mapping[str, Any], outcome: Outcome, *, margin: float) -> str:
-    numbers = describe_difference(comparison)
-    noun = NOUNS[kind]
+def _describe(noun: str, comparison: Mapping[str, Any], outcome: Outcome, limits: Limits) -> str:
+    numbers = f"{describe_difference(comparison)}, margin {limits.margin:.3g}"
+    resolved = compute_resolved(comparison, limits)
     if outcome == "fail":
-        return f"Tuned is worse in {noun}: {numbers}, margin {margin:.3f}."
-    if outcome == "pass":
-        return f"Tuned is not worse in {noun}: {numbers}, margin {margin:.3f}."
-    return f"Too imprecise to exclude a loss in {noun}: {numbers}, margin {margin:.3f}; add items."
+        return f"Tuned is worse in {noun}: {numbers}; {_tell_chance(comparison, limits)}."
+    if outcome == "not_measured":
+        excluded = f"{limits.excluded:.3g}"
+        return f"Too few items to exclude a loss of {excluded} in {noun}: {numbers}; add items."
+    if comparison["low"] >= -limits.margin - 1e-9:
+        return f"Tuned is not worse in {noun}: {numbers}."
+    return f"No loss is shown in {noun}: {numbers}; so few items show one from {resolved:.2g} on."
+
+
+def _tell_chance(comparison: Mapping[str, Any], limits: Limits) -> str:
+    p_value = compute_loss_p(comparison)
+    shown = "less than 0.01" if p_value < 1e-4 else f"{100 * p_value:.2g}"
+    return f"chance alone gives so great a loss in {shown} % of models that lost nothing"

@@ -1,8 +1,8 @@
 """Gates of single suites of a kind: a loss that pooling would hide must be shown to count.
 
 Among k suites one always looks bad by chance, so a suite fails only on a loss beyond the margin
-that its paired test shows after Holm's correction over the k suites. That no loss is there is the
-business of the pooled gate (`no_loss`).
+that its one-sided paired test shows at the level after Holm's correction over the k suites. That
+no loss is there is the business of the pooled gate (`no_loss`), which shares the kind's level.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from assay.evaluate.gates.no_loss import NOUNS, read_limits
+from assay.evaluate.gates.no_loss import NOUNS, compute_loss_p, read_limits
 from assay.evaluate.gates.policy import Thresholds
 from assay.evaluate.gates.result import (
     GateResult,
@@ -22,7 +22,12 @@ from assay.evaluate.gates.result import (
 
 
 def judge_suites(
-    kind: str, suites: Mapping[str, Mapping[str, Any]], *, required: bool, thresholds: Thresholds
+    kind: str,
+    suites: Mapping[str, Mapping[str, Any]],
+    *,
+    required: bool,
+    thresholds: Thresholds,
+    level: float,
 ) -> list[GateResult]:
     """One result per suite, named ``kind/suite``.
 
@@ -34,13 +39,19 @@ def judge_suites(
     }
     gaps = {name: find_gap(found, thresholds) for name, found in comparisons.items()}
     adjusted = adjust_holm(
-        {name: comparisons[name]["p_value"] for name, gap in gaps.items() if gap is None}
+        {name: compute_loss_p(comparisons[name]) for name, gap in gaps.items() if gap is None}
     )
     return [
         not_measured(f"{kind}/{name}", gap, required=False)
         if gap is not None
         else _judge_suite(
-            kind, name, comparisons[name], adjusted[name], required=required, thresholds=thresholds
+            kind,
+            name,
+            comparisons[name],
+            required=required,
+            margin=read_limits(kind, thresholds)[0],
+            p_value=adjusted[name],
+            level=level,
         )
         for name, gap in gaps.items()
     ]
@@ -60,13 +71,13 @@ def _judge_suite(
     kind: str,
     name: str,
     comparison: Mapping[str, Any],
-    p_value: float,
     *,
     required: bool,
-    thresholds: Thresholds,
+    margin: float,
+    p_value: float,
+    level: float,
 ) -> GateResult:
-    margin, _ = read_limits(kind, thresholds)
-    lost = comparison["difference"] < -margin and p_value <= 1 - thresholds.confidence
+    lost = comparison["difference"] < -margin and p_value <= level
     shown = "A loss is shown" if lost else "No loss beyond the margin is shown"
     numbers = f"{describe_difference(comparison)}, margin {margin:.3f}, adjusted p {p_value:.3f}"
     return result_from(

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from typing import Literal
 
 from assay.errors import ConfigError, Problem
+from assay.evaluate.gates.calibration import Calibration
 from assay.evaluate.gates.probe_gate import PROBE_GATES, ProbeGate
 from assay.evaluate.items import GUARDED
 
@@ -31,6 +32,10 @@ class Thresholds:
 
     Attributes:
         confidence: of every interval that a gate reads, 0.5 to 0.999.
+        false_hold_ratio: of models that lost nothing, the share that all required gates together
+            may fail by chance; each has an equal part of it (see `Policy.level_per_gate`).
+        resolution: every no-loss gate that passes excludes a loss of this score difference (of
+            twice its margin where that is more); items that cannot are too few.
         min_items: fewer scored items than this are not a measurement; 30 items without one loss
             still allow a true loss rate of 10 % (0.9^30 = 4 %). It counts validation rows for the
             overfit gate. Where items share groups, the
@@ -61,6 +66,8 @@ class Thresholds:
     """
 
     confidence: float = 0.95
+    false_hold_ratio: float = 0.05
+    resolution: float = 0.2
     min_items: int = 30
     max_unscored_ratio: float = 0.02
     min_gain: float = 0.0
@@ -87,6 +94,8 @@ class Thresholds:
 
 _RANGES: dict[str, tuple[float, float]] = {
     "confidence": (0.5, 0.999),
+    "false_hold_ratio": (0.001, 0.4),
+    "resolution": (0.01, 1),
     "min_items": (1, 100_000),
     "min_gain": (-1, 1),
     "min_prompting_gain": (-1, 1),
@@ -98,12 +107,32 @@ _UNIT = (0.0, 1.0)
 
 @dataclass(frozen=True)
 class Policy:
-    """A named policy: the level of each gate of `GATES`, the thresholds, and the probes' gates."""
+    """A named policy: the level of each gate of `GATES`, the thresholds, and the probes' gates.
+
+    `calibrations` say of which benign runs of which bases the bounds are, the policy's own first.
+    """
 
     name: str
     levels: Mapping[str, Level]
     thresholds: Thresholds = field(default_factory=Thresholds)
     probe_gates: Mapping[str, ProbeGate] = field(default_factory=lambda: dict(PROBE_GATES))
+    calibrations: tuple[Calibration, ...] = ()
+
+    @property
+    def level_per_gate(self) -> float:
+        """The largest probability with which one gate may fail a model that lost nothing.
+
+        The policy's `false_hold_ratio` in equal parts over its required gates that chance can fail:
+        those of no loss and those of probes. Whatever their dependence, together they fail at most
+        that share (Bonferroni). The gains asked for are no part of it: a run that gained nothing is
+        rightly held.
+        """
+        required = [
+            name
+            for name, level in self.levels.items()
+            if level == "required" and (name in GUARDED or name in self.probe_gates)
+        ]
+        return self.thresholds.false_hold_ratio / max(1, len(required))
 
     def list_probes(self) -> list[str]:
         """The probes that a gate of this policy reads, each once."""

@@ -1,9 +1,9 @@
 """Reads a policy by name or from a YAML file, every mistake located; it judges nothing.
 
 A policy file has ``extends`` (a built-in's name, "standard" when left out), ``gates`` (name:
-required | advisory | off) and ``thresholds`` (name: number). A gate that reads a probe may be a
-block of ``level``, ``bound`` and ``min_items``. What it leaves out stays as in the policy that it
-extends.
+required | advisory | off), ``thresholds`` (name: number) and ``calibrated`` (of which benign runs
+its bounds are, see `calibration_file`). A gate that reads a probe may be a block of ``level``,
+``bound`` and ``min_items``. What it leaves out stays as in the policy that it extends.
 """
 
 from __future__ import annotations
@@ -11,10 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 
 from assay.config.tree import Node, parse_yaml
 from assay.errors import ConfigError, Problem
+from assay.evaluate.gates.calibration import Calibration
+from assay.evaluate.gates.calibration_file import read_calibration
 from assay.evaluate.gates.policy import (
     GATES,
     LEVELS,
@@ -28,9 +31,12 @@ from assay.evaluate.gates.policy import (
 from assay.evaluate.gates.probe_gate import PROBE_GATES, ProbeGate
 
 BUILT_IN = ("minimal", "standard", "strict", "agent")
+KEYS = ("extends", "gates", "thresholds", "calibrated")
 BLOCK_KEYS = ("level", "bound", "min_items")
 _BLOCK_RANGES = {"bound": (0.0, 1e6), "min_items": (1, 1e6)}
 _FOLDER = Path(__file__).parent / "policies"
+_CALIBRATED = _FOLDER / "calibrated" / "tiny.yaml"
+"""Of which runs the bounds of the policies by name are."""
 
 
 def load_policy(name_or_path: str, *, base_dir: Path | str = ".") -> Policy:
@@ -59,15 +65,16 @@ def _read_policy(name: str, path: Path) -> Policy:
     root, problems = parse_yaml(_read_text(path), file=str(path))
     blocks = root.value if isinstance(root.value, dict) else {}
     if not isinstance(root.value, dict):
-        problems.append(_at(root, Problem(got="no mapping", allowed="gates, thresholds, extends")))
+        problems.append(_at(root, Problem(got="no mapping", allowed=", ".join(KEYS))))
     for key, node in blocks.items():
-        if key not in ("extends", "gates", "thresholds"):
-            allowed = "extends, gates, thresholds"
+        if key not in KEYS:
+            allowed = ", ".join(KEYS)
             problems.append(_at(node, Problem(got="an unknown key", allowed=allowed, key=key)))
     parent = _read_parent(blocks.get("extends"), path, problems)
     levels = _read_levels(blocks.get("gates"), problems)
     probe_gates = dict(parent.probe_gates if parent else PROBE_GATES)
     probe_gates |= _read_probe_gates(blocks.get("gates"), probe_gates, problems)
+    own = read_calibration(blocks.get("calibrated"), problems)
     changes = _read_thresholds(blocks.get("thresholds"), problems)
     levels = {**(parent.levels if parent else dict.fromkeys(GATES, "off")), **levels}
     if "required" not in levels.values() and not problems:
@@ -77,7 +84,18 @@ def _read_policy(name: str, path: Path) -> Policy:
     if problems:
         raise ConfigError(problems)
     base = parent.thresholds if parent else Thresholds()
-    return Policy(name, levels, change_thresholds(base, changes), probe_gates)
+    known = parent.calibrations if parent else _read_built_in_calibrations()
+    calibrations = ((own,) if own else ()) + known
+    return Policy(name, levels, change_thresholds(base, changes), probe_gates, calibrations)
+
+
+@cache
+def _read_built_in_calibrations() -> tuple[Calibration, ...]:
+    problems: list[Problem] = []
+    root, _ = parse_yaml(_read_text(_CALIBRATED), file=str(_CALIBRATED))
+    found = read_calibration(root.value["calibrated"], problems)
+    assert found is not None and not problems, problems
+    return (found,)
 
 
 def _read_text(path: Path) -> str:

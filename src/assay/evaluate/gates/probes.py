@@ -11,21 +11,19 @@ A gate of a probe is data: which probe, which of three tests, its bound and the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from assay.evaluate.gates.no_loss import decide_no_loss
+from assay.evaluate.gates.no_loss import Limits, judge_loss
 from assay.evaluate.gates.policy import Thresholds
-from assay.evaluate.gates.probe_gate import ProbeGate, Test
+from assay.evaluate.gates.probe_gate import ProbeGate
 from assay.evaluate.gates.result import (
     Gap,
     GateResult,
-    describe_difference,
     find_gap,
     is_finite,
     not_measured,
-    result_from,
 )
 
 
@@ -36,8 +34,11 @@ def judge_probe(
     *,
     required: bool,
     thresholds: Thresholds,
+    level: float,
 ) -> GateResult:
     """The gate's outcome from its probe's part of evaluation.json (see `summarise_probe`).
+
+    `level` is what a no-loss test is made at (see `no_loss`); the other tests have their bounds.
 
     What does not apply to a model (it has no tools) is shown and holds nothing.
     """
@@ -48,32 +49,26 @@ def judge_probe(
         code = "not_applicable" if summary.get("not_applicable") else "missing"
         gap = Gap(code, str(summary["not_measured"]), summary.get("n"))
         return not_measured(name, gap, required=required and code == "missing")
-    return _JUDGES[gate.test](name, gate, summary, required, thresholds)
+    if gate.test == "no_loss":
+        limits = Limits(gate.bound, level, thresholds.resolution)
+        return _judge_no_loss(name, gate, summary, required, thresholds, limits)
+    judge = _judge_no_event if gate.test == "no_event" else _judge_at_most
+    return judge(name, gate, summary, required, thresholds)
 
 
 def _judge_no_loss(
-    name: str, gate: ProbeGate, summary: Mapping[str, Any], required: bool, thresholds: Thresholds
+    name: str,
+    gate: ProbeGate,
+    summary: Mapping[str, Any],
+    required: bool,
+    thresholds: Thresholds,
+    limits: Limits,
 ) -> GateResult:
     comparison = summary["comparisons"]["tuned_vs_base"]
     gap = find_gap(comparison, replace(thresholds, min_items=gate.min_items))
     if gap is not None:
         return not_measured(name, gap, required=required)
-    outcome = decide_no_loss(comparison["difference"], comparison["low"], margin=gate.bound)
-    told = {
-        "pass": "No loss of",
-        "fail": "A loss of",
-        "not_measured": "Too imprecise to exclude a loss of",
-    }
-    numbers = f"{describe_difference(comparison)}, margin {gate.bound:g}"
-    return result_from(
-        name,
-        comparison,
-        outcome,
-        required=required,
-        threshold=-gate.bound,
-        reason=f"{told[outcome]} {gate.noun}: {numbers}.",
-        code="imprecise" if outcome == "not_measured" else "",
-    )
+    return judge_loss(name, gate.noun, comparison, limits, required=required)
 
 
 def _judge_no_event(
@@ -140,8 +135,3 @@ def _judge_at_most(
         threshold=gate.bound,
         n=n,
     )
-
-
-_JUDGES: Mapping[
-    Test, Callable[[str, ProbeGate, Mapping[str, Any], bool, Thresholds], GateResult]
-] = {"no_loss": _judge_no_loss, "no_event": _judge_no_event, "at_most": _judge_at_most}

@@ -27,7 +27,8 @@ class GateResult:
     over `n` items; each is None where there is none. `required` says whether anything but a pass
     holds the release. `reason` is one plain sentence; `code` names a cause of not_measured for
     programs: missing, metric_failed, too_few_items, too_few_groups, unscored, other_confidence,
-    imprecise, base_below_floor, not_applicable.
+    imprecise, base_below_floor, not_applicable. `uncalibrated` says in one sentence that the bound
+    was not set on benign runs of this base; empty where it was, or needs none.
     """
 
     name: str
@@ -39,6 +40,7 @@ class GateResult:
     threshold: float | None = None
     n: int | None = None
     code: str = ""
+    uncalibrated: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, for verdict.json."""

@@ -11,20 +11,25 @@ from assay.evaluate.gates.result import GateResult
 
 @dataclass(frozen=True)
 class Verdict:
-    """`failed` and `not_measured` name the required gates that hold the release."""
+    """`failed` and `not_measured` name the required gates that hold the release.
+
+    `uncalibrated` names the gates whose bound was not set on benign runs of this base.
+    """
 
     status: Literal["released", "held"]
     headline: str
     failed: list[str]
     not_measured: list[str]
+    uncalibrated: list[str]
 
     def to_dict(self) -> dict[str, Any]:
-        """``{"status", "headline", "failed", "not_measured"}``."""
+        """``{"status", "headline", "failed", "not_measured", "uncalibrated"}``."""
         return {
             "status": self.status,
             "headline": self.headline,
             "failed": self.failed,
             "not_measured": self.not_measured,
+            "uncalibrated": self.uncalibrated,
         }
 
 
@@ -35,9 +40,10 @@ def decide_verdict(gates: Sequence[GateResult]) -> Verdict:
     unmeasured = [gate.name for gate in required if gate.outcome == "not_measured"]
     released = bool(required) and not failed and not unmeasured
     parts = [_describe_prompting(gates), _describe_status(required, failed, unmeasured)]
-    parts.append(_describe_advisory(gates))
+    uncalibrated = [gate.name for gate in gates if gate.uncalibrated]
+    parts += [_describe_advisory(gates), _describe_uncalibrated(uncalibrated)]
     headline = " ".join(part for part in parts if part)
-    return Verdict("released" if released else "held", headline, failed, unmeasured)
+    return Verdict("released" if released else "held", headline, failed, unmeasured, uncalibrated)
 
 
 def _describe_prompting(gates: Sequence[GateResult]) -> str:
@@ -69,6 +75,10 @@ def _describe_advisory(gates: Sequence[GateResult]) -> str:
         if not gate.required and gate.outcome != "pass" and not _is_told_first(gate)
     ]
     return f"Advisory: {', '.join(names)}." if names else ""
+
+
+def _describe_uncalibrated(names: Sequence[str]) -> str:
+    return f"Uncalibrated on this base: {', '.join(names)}." if names else ""
 
 
 def _is_told_first(gate: GateResult) -> bool:

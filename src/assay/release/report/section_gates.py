@@ -45,7 +45,24 @@ def _intro(source: ReportSource) -> Html:
     )
     named = f"Policy {policy}: " if policy and not policy.startswith("{") else ""
     rule = " Not measured is not passed: a required gate without a measurement holds the release."
-    return tag("p", f"{named}{told}.{rule}", class_="intro")
+    return tag("p", f"{named}{told}.{rule}{_tell_uncalibrated(source)}", class_="intro")
+
+
+def _tell_uncalibrated(source: ReportSource) -> str:
+    """What bounds of another base's runs mean, once for all of them."""
+    names = [wording.gate_title(gate.name) for gate in source.gates if gate.uncalibrated]
+    if not names:
+        return ""
+    one = len(names) == 1
+    return (
+        f" Uncalibrated on {source.base or 'this base'}: {', '.join(names)}. "
+        f"{'Its bound was' if one else 'Their bounds were'} not set on good runs of this base, so "
+        f"{'it' if one else 'they'} may hold a good run or pass a bad one more often than stated."
+    )
+
+
+def _uncalibrated(gate: Gate) -> Html | None:
+    return tag("small", f"Uncalibrated. {gate.uncalibrated}") if gate.uncalibrated else None
 
 
 def _row(gate: Gate) -> Html:
@@ -67,7 +84,7 @@ def _row(gate: Gate) -> Html:
         tag("td", _number(gate.statistic), interval, class_="number"),
         tag("td", _number(gate.threshold), class_="number"),
         tag("td", wording.plain(gate.n), class_="number"),
-        tag("td", gate.reason, class_="reason"),
+        tag("td", gate.reason, _uncalibrated(gate), class_="reason"),
         class_="blocks" if gate.blocks else None,
     )
 
