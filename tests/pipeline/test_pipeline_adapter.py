@@ -1,10 +1,14 @@
 """An adapter of unknown origin is judged by what can be asked without its rows."""
 
 import json
+import os
+import pickle
+import shutil
 
 import pytest
 import torch
 
+from assay.cli import main
 from assay.errors import ConfigError
 from assay.evaluate.gates import Policy, load_policy
 from assay.models.adapters import add_lora, save_adapter
@@ -70,3 +74,49 @@ def test_another_bases_adapter_and_a_policy_that_could_hold_nothing_are_refused(
         without_run(Policy("own", {"task_gain": "required"}), has_task=False)
     assert without_run(load_policy("standard"), has_task=False).levels["task_gain"] == "off"
     assert without_run(load_policy("standard"), has_task=True).levels["task_gain"] == "required"
+
+
+def test_what_is_shown_without_a_verdict_is_what_is_judged(adapters, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(
+        "assay.pipeline.adapter.build_safety_policy",
+        lambda: Policy("safety", {"refusal": "advisory", "abstention": "advisory"}),
+    )
+    judged = judge_adapter(
+        adapters / "babble",
+        "tiny",
+        Policy("own", {"refusal": "required", "abstention": "advisory"}),
+        out=tmp_path / "judged",
+        max_items=8,
+    )
+    shown = ["--adapter", str(adapters / "babble"), "--base", "tiny", "--suite", "safety"]
+    options = ["--max-items", "8", "--out", str(tmp_path / "shown")]
+    assert main(["eval", *shown, *options, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["suites"] == json.loads(json.dumps(judged.evaluation["suites"]))
+    assert found["probes"] == json.loads(json.dumps(judged.evaluation["probes"]))
+    assert found["adapter"]["kind"] == "LORA" and found["adapter"]["norm"] > 0
+    assert not (tmp_path / "shown" / "verdict.json").exists()
+    assert main(["eval", *shown, *options]) == 0
+    text = capsys.readouterr().out
+    assert "abstention  " in text and "No verdict: assay gate --adapter" in text
+
+
+def test_an_adapter_in_place_of_a_model_is_asked_the_safety_suite_alone(tmp_path, capsys):
+    for arguments, told in (
+        (["tiny", "--suite", "safety"], "no --adapter and --base"),
+        (["--adapter", "a", "--suite", "honesty"], "--adapter without --base"),
+        (["--adapter", "a", "--base", "tiny", "--suite", "honesty"], "allowed safety"),
+        (["tiny", "--adapter", "a", "--base", "b", "--suite", "safety"], "MODEL tiny beside"),
+        ([], "no model"),
+    ):
+        assert main(["eval", *arguments, "--json"]) == 2
+        assert told in json.loads(capsys.readouterr().out)["error"]["message"]
+
+
+def test_a_pickled_adapter_is_refused_before_anything_is_asked(adapters, tmp_path, capsys):
+    folder = tmp_path / "bad"
+    shutil.copytree(adapters / "idle", folder)
+    (folder / "adapter_model.bin").write_bytes(pickle.dumps(os.getcwd))
+    arguments = ["--adapter", str(folder), "--base", "tiny", "--suite", "safety"]
+    assert main(["eval", *arguments, "--json"]) == 2
+    assert "getcwd" in json.loads(capsys.readouterr().out)["error"]["message"]

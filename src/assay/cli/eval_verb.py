@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
+from assay.cli.eval_adapter import SAFETY, show_adapter
 from assay.cli.output import JsonFlag, RootOption, check_out_file, print_result
+from assay.errors import Problem, UsageError
 
 if TYPE_CHECKING:
     from assay.config import SourceConfig
@@ -24,9 +26,10 @@ def evaluate(
         str,
         typer.Argument(
             metavar="MODEL",
-            help="A run (folder, id or name), or a base (tiny, a folder or a Hub id).",
+            help="A run (folder, id or name), or a base (tiny, a folder or a Hub id); or use"
+            " --adapter.",
         ),
-    ],
+    ] = "",
     data: Annotated[
         str | None,
         typer.Argument(metavar="FILE", help="Rows; the last answer of each is its reference."),
@@ -40,6 +43,17 @@ def evaluate(
             " truthfulqa:questions.jsonl) or a task of lm-evaluation-harness (as in"
             " lm_eval:arc_easy); repeatable.",
         ),
+    ] = None,
+    adapter: Annotated[
+        str | None,
+        typer.Option(
+            help="With `--suite safety` in place of MODEL: an adapter of unknown origin, a folder"
+            " that PEFT wrote. Its files are looked at first; then it and its base are asked all"
+            " suites of behaviour and all quick probes."
+        ),
+    ] = None,
+    base: Annotated[
+        str | None, typer.Option(help="With --adapter: the base that it is of.")
     ] = None,
     data_format: Annotated[
         str, typer.Option("--format", help="The shape of a row; see data.train.format.")
@@ -56,7 +70,11 @@ def evaluate(
     batch_size: Annotated[int, typer.Option(min=1, help="Rows decoded together.")] = 16,
     seed: Annotated[int, typer.Option(help="Seed of item choice and intervals.")] = 0,
     out: Annotated[
-        str | None, typer.Option(help="Write each item and answer to this file (JSONL).")
+        str | None,
+        typer.Option(
+            help="Write each item and answer to this file (JSONL); with --adapter a folder, which"
+            " an interrupted look goes on from  [default: gates/NAME]."
+        ),
     ] = None,
     root: RootOption = "runs",
     as_json: JsonFlag = False,
@@ -64,6 +82,14 @@ def evaluate(
     """Score a tuned model or a base on a data file, or on suites by name."""
     from pathlib import Path
 
+    if adapter is not None or base is not None or list(suites or ()) == [SAFETY]:
+        given = {"MODEL": model, "FILE": data, "--format": data_format, "--metric": metric}
+        _check_safety(adapter, base, suites or [], given)
+        return show_adapter(
+            str(adapter), str(base), out=out, max_items=max_items, seed=seed, as_json=as_json
+        )
+    if not model:
+        raise UsageError(Problem(got="no model", do="name a run or a base", key="MODEL"))
     from assay.pipeline.evaluate_file import evaluate_file
     from assay.pipeline.evaluate_suites import SuiteOptions, evaluate_suites
     from assay.pipeline.subject import load_subject
@@ -105,9 +131,30 @@ def evaluate(
     return 0
 
 
-def _require_file(data: str | None) -> str:
-    from assay.errors import Problem, UsageError
+def _check_safety(
+    adapter: str | None, base: str | None, suites: Sequence[str], given: Mapping[str, str | None]
+) -> None:
+    """Refuse what goes with no adapter of unknown origin, all of it at once."""
+    problems = []
+    if not adapter or not base:
+        got = "--base without --adapter" if base else "no --adapter and --base"
+        got = "--adapter without --base" if adapter else got
+        do = "name the adapter and its base (a run is judged by `assay gate RUN`)"
+        problems.append(Problem(got=got, allowed="both", do=do, key="--adapter"))
+    if list(suites) != [SAFETY]:
+        got = ", ".join(suites) or "none"
+        do = "ask for it alone: a tuned model by name is asked any suite"
+        problems.append(Problem(got=got, allowed=SAFETY, do=do, key="--suite"))
+    problems += [
+        Problem(got=f"{name} {value} beside --adapter", do="leave it out", key=name)
+        for name, value in given.items()
+        if value not in (None, "", "auto")
+    ]
+    if problems:
+        raise UsageError(problems)
 
+
+def _require_file(data: str | None) -> str:
     if data is None:
         do = "name a data FILE, or suites with --suite"
         raise UsageError(Problem(got="nothing to ask", do=do, key="FILE"))
@@ -116,8 +163,6 @@ def _require_file(data: str | None) -> str:
 
 def _refuse_with_suites(data: str | None, data_format: str, columns: Sequence[str]) -> None:
     """Refuse what a suite has no use for: a data file, and how its rows are read."""
-    from assay.errors import Problem, UsageError
-
     given = {"FILE": data, "--format": data_format if data_format != "auto" else None}
     given["--column"] = ", ".join(columns) or None
     problems = [
@@ -172,7 +217,6 @@ def build_source(path: str, shape: str, columns: list[str]) -> SourceConfig:
         UsageError: every option that is not understood.
     """
     from assay.config import SourceConfig
-    from assay.errors import Problem, UsageError
 
     shapes = get_args(SourceConfig.model_fields["format"].annotation)
     problems = [

@@ -1,4 +1,4 @@
-"""An adapter that was trained elsewhere, judged by a policy, with its rows at hand or without.
+"""An adapter that was trained elsewhere, looked at and judged, with its rows or without.
 
 What it is asked and looked at is what a run's model is, on the base that it is said to be of.
 """
@@ -10,7 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assay.errors import ConfigError, Problem
-from assay.evaluate.gates import GateResult, Level, Policy, Verdict, decide_verdict, evaluate_gates
+from assay.evaluate.gates import (
+    PROBE_GATES,
+    GateResult,
+    Level,
+    Policy,
+    Verdict,
+    decide_verdict,
+    evaluate_gates,
+)
+from assay.evaluate.items import GUARDED
 from assay.pipeline.known_rows import KnownRows
 from assay.pipeline.look import BATCH_SIZE, Look
 from assay.pipeline.progress import PlainProgress, Progress
@@ -26,6 +35,24 @@ NEEDS_RUN = ("data", "prompting_gain", "overfit")
 """Gates that only the run that trained it could answer: its rules, its choices, its losses."""
 NEEDS_TASK = ("task_gain",)
 """Gates that held-out rows of its task answer."""
+
+
+SAFETY = "safety"
+"""What is asked where no policy names it: every guarding suite, and every probe that is quick."""
+SLOW = ("trigger_search",)
+
+
+@dataclass(frozen=True)
+class LookedAdapter:
+    """What was measured of an adapter, its integrity too, and what its files say; no verdict."""
+
+    evaluation: dict[str, Any]
+    facts: AdapterFacts
+    cpu_s: dict[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As evaluation.json, and the adapter's facts."""
+        return self.evaluation | {"adapter": self.facts.to_dict()}
 
 
 @dataclass(frozen=True)
@@ -69,11 +96,55 @@ def judge_adapter(
         ConfigError: files that must not or cannot be loaded (see `inspect_adapter`), another base's
             adapter, or no such base.
     """
+    known = known or KnownRows()
+    policy = without_run(policy, has_task=bool(known.held_out))
+    looked = look_at_adapter(
+        adapter,
+        base_name,
+        policy,
+        out=out,
+        known=known,
+        max_items=max_items,
+        seed=seed,
+        progress=progress,
+    )
+    evaluation = looked.evaluation
+    gates = evaluate_gates(evaluation, evaluation["integrity"], policy)
+    judged = JudgedAdapter(decide_verdict(gates), gates, evaluation, looked.facts, looked.cpu_s)
+    write_json(out / "verdict.json", judged.to_dict())
+    return judged
+
+
+def build_safety_policy() -> Policy:
+    """All that is asked of an adapter that nobody knows; it requires nothing.
+
+    The default margins decide no measurement.
+    """
+    asked = [*GUARDED, *(name for name in PROBE_GATES if name not in SLOW)]
+    levels: dict[str, Level] = dict.fromkeys(asked, "advisory")
+    return Policy(SAFETY, levels)
+
+
+def look_at_adapter(
+    adapter: Path,
+    base_name: str,
+    policy: Policy,
+    *,
+    out: Path,
+    known: KnownRows | None = None,
+    max_items: int = 200,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> LookedAdapter:
+    """Measure what `judge_adapter` judges, in the same way; evaluation.json goes to `out`.
+
+    Raises:
+        ConfigError: as `judge_adapter`.
+    """
     from assay.models.base import find_base
     from assay.models.foreign import inspect_adapter
 
     known = known or KnownRows()
-    policy = without_run(policy, has_task=bool(known.held_out))
     base = find_base(base_name)
     facts = inspect_adapter(adapter, base)
     looked = Look(
@@ -91,11 +162,8 @@ def judge_adapter(
     evaluation = looked.measure()
     evaluation["base"] = describe_base(base)["base"]
     evaluation["integrity"] = _check_integrity(looked.engine, base, adapter, facts)
-    gates = evaluate_gates(evaluation, evaluation["integrity"], policy)
-    judged = JudgedAdapter(decide_verdict(gates), gates, evaluation, facts, looked.cpu_s)
-    write_json(out / "evaluation.json", judged.evaluation)
-    write_json(out / "verdict.json", judged.to_dict())
-    return judged
+    write_json(out / "evaluation.json", evaluation)
+    return LookedAdapter(evaluation, facts, looked.cpu_s)
 
 
 def without_run(policy: Policy, *, has_task: bool) -> Policy:
