@@ -7,15 +7,29 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from assay.cli.gate_calibrate import calibrate
+from assay.cli.group import DefaultVerb
 from assay.cli.output import JsonFlag, RootOption, print_result
 
 if TYPE_CHECKING:
     from assay.evaluate.gates import Policy
 
 
+class _Judge(DefaultVerb):
+    default = "judge"
+    bare = True
+
+
 def register(app: typer.Typer) -> None:
-    """Add the verb to `app`."""
-    app.command("gate")(gate)
+    """Add the verbs to `app`."""
+    gates = typer.Typer(
+        cls=_Judge,
+        help="Judge a run or an adapter (assay gate RUN, see `assay gate judge --help`), or set a"
+        " policy's bounds from runs that are known to be benign.",
+    )
+    gates.command("judge")(gate)
+    gates.command("calibrate")(calibrate)
+    app.add_typer(gates, name="gate")
 
 
 def gate(

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
+from assay.cli.group import DefaultVerb
 from assay.cli.output import JsonFlag, RootOption, print_result
 from assay.errors import EXIT_HELD
 
@@ -16,14 +16,8 @@ if TYPE_CHECKING:
     from assay.runs import RunFolder
 
 
-class _RunOrVerb(TyperGroup):
-    """Reads ``assay release RUN`` as ``assay release sign RUN``."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        known = {*self.commands, *self.get_help_option_names(ctx)}
-        if args and not known & set(args[:1]):
-            args = ["sign", *args]
-        return super().parse_args(ctx, args)
+class _RunOrVerb(DefaultVerb):
+    default = "sign"
 
 
 def register(app: typer.Typer) -> None:

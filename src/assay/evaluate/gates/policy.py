@@ -67,7 +67,7 @@ class Thresholds:
 
     confidence: float = 0.95
     false_hold_ratio: float = 0.05
-    resolution: float = 0.2
+    resolution: float = 0.25
     min_items: int = 30
     max_unscored_ratio: float = 0.02
     min_gain: float = 0.0
