@@ -14,6 +14,7 @@ from assay.config.files import COMPRESSIONS, READABLE
 from assay.config.keys import find_sections, is_list, walk_keys
 from assay.config.sections.gates import POLICIES
 from assay.config.sections.method import METHODS
+from assay.config.sections.objective import OBJECTIVES
 from assay.config.setting import get_note
 from assay.config.tree import parse_yaml, to_plain
 from assay.errors import ConfigError
@@ -42,9 +43,7 @@ GOLDEN = [
     "method.target_modules",
     "method.flavours",
     "method.start_from",
-    "objective.type",
-    "objective.label_smoothing",
-    "objective.neftune_alpha",
+    "objective",
     "train.epochs",
     "train.max_steps",
     "train.batch_size",
@@ -114,10 +113,26 @@ ENTRIES = {
 }
 
 
-def test_the_keys_of_each_method_are_these_and_at_most_sixty() -> None:
-    assert leaf_keys("lora", "sft") == GOLDEN
+OF_OBJECTIVE = {
+    "sft": ["type", "label_smoothing", "neftune_alpha"],
+    "dpo": ["type", "sft_weight", "loss", "beta", "label_smoothing", "length_desensitisation"],
+    "orpo": ["type", "sft_weight", "beta"],
+    "simpo": ["type", "sft_weight", "beta", "gamma", "label_smoothing"],
+    "cpo": ["type", "sft_weight", "beta", "label_smoothing"],
+}
+
+
+def test_the_keys_of_each_objective_are_these() -> None:
+    keys = [key for key in walk_keys() if key.name.startswith("objective.")]
+    found = {name: [k.name[10:] for k in keys if k.variant == name] for name in OBJECTIVES}
+    assert found == OF_OBJECTIVE
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_the_keys_of_each_method_are_these_and_at_most_sixty(objective: str) -> None:
+    assert leaf_keys("lora", objective) == GOLDEN
     for method in METHODS:
-        keys = leaf_keys(method, "sft")
+        keys = leaf_keys(method, objective)
         assert [key for key in keys if key.startswith("method.")] == OF_METHOD[method]
         assert [key for key in keys if key not in OF_METHOD[method]] == [
             key for key in GOLDEN if key not in ADAPTERS
@@ -158,6 +173,9 @@ def test_numbers_have_a_range() -> None:
         "{base: tiny, data: {train: a}, method: {type: pissa, start_from: {a: 1, b: 0.5}}}",
         "{base: tiny, data: {train: a}, method: {type: freeze, top_layers: 2}}",
         "{base: tiny, data: {train: a}, method: {type: peft, config: {peft_type: IA3}}}",
+        "{base: tiny, data: {train: a}, objective: dpo}",
+        "{base: tiny, data: {train: a}, objective: {type: dpo, loss: ipo, beta: 0.01}}",
+        "{base: tiny, data: {train: a}, objective: {type: simpo, gamma: 0.5}}",
         "{base: tiny, data: {train: a}, trackers: wandb, objective: sft, evaluate: {suites: s}}",
     ],
 )

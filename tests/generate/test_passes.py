@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assay.chat import load_chat_tokenizer
+from assay.data.shared import build_shared
 from assay.errors import GenerationError
 from assay.generate.likelihood import Masked, Reference
 from assay.generate.local import LocalEngine
-from assay.generate.prefixes import build_shared, plan_batches
+from assay.generate.prefixes import plan_batches
 from assay.models.adapters import add_lora
 
 TINY = Path(__file__).parents[2] / "src" / "assay" / "models" / "tiny"

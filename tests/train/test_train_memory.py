@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from small_models import make_model, make_rows
 from torch import Tensor
 
-from assay.data.pack import PackedBatch, build_batch, split_batch
+from assay.data.pack import PackedBatch, build_batch
+from assay.data.portions import split_batch
 from assay.errors import ConfigError, ResourceError, TrainingError
 from assay.models.adapters import add_lora
 from assay.models.forward import packed_mode

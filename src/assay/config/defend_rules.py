@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from assay.config.recipe import Recipe
 from assay.config.rule import Rule
+from assay.config.sections.objective import SftConfig
 
 
 def _lacks_general_rows(recipe: Recipe) -> bool:
@@ -69,7 +70,11 @@ DEFEND_RULES = (
     ),
     Rule(
         ("defend.token_betas", "objective.label_smoothing"),
-        lambda recipe: bool(recipe.defend.token_betas) and recipe.objective.label_smoothing > 0,
+        lambda recipe: (
+            bool(recipe.defend.token_betas)
+            and isinstance(recipe.objective, SftConfig)
+            and recipe.objective.label_smoothing > 0
+        ),
         "token_betas with label smoothing",
         "one of them: constrained tuning has a loss of its own",
         "remove one",

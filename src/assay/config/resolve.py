@@ -27,6 +27,9 @@ DEFAULT_EPOCHS = 3.0
 
 LION_DIVISOR = 5.0
 """Lion moves every weight by the whole rate: Chen et al. 2023 find 3 to 10 times less to fit."""
+OBJECTIVE_DIVISORS = {"dpo": 20.0, "cpo": 20.0, "simpo": 20.0, "orpo": 4.0}
+"""Preferences are published with rates far below those of answers: a margin grows without end."""
+COMPARED_EPOCHS = 1.0
 DEFAULT_WARMUP_RATIO = 0.05
 DEFAULT_TOP_LAYERS = 2
 _OF_START = "from the adapters that method.start_from names"
@@ -62,10 +65,15 @@ class Choice:
     reason: str
 
 
-def choose_learning_rate(method: str, base: str, optimizer: str = "adamw") -> Choice:
+def choose_learning_rate(
+    method: str, base: str, optimizer: str = "adamw", objective: str = "sft"
+) -> Choice:
     """Peak learning rate of a method (its `type`) on a base (its name) with an optimizer."""
     own = _LEARNING_RATES.get((method, base))
     value, reason = own or _LEARNING_RATES[method, ""]
+    divisor = OBJECTIVE_DIVISORS.get(objective, 1.0)
+    if divisor != 1:
+        value, reason = value / divisor, f"{reason}; {divisor:g} times less for {objective}"
     if optimizer == "lion":
         return Choice(value / LION_DIVISOR, f"{reason}; a fifth of it for lion")
     return Choice(value, reason)
@@ -82,10 +90,12 @@ def choose_alpha(rank: int, *, rank_stabilised: bool = False) -> Choice:
     return Choice(2.0 * rank, "twice the rank: what the rules of the learning rate assume")
 
 
-def choose_epochs(max_steps: int | None) -> Choice:
-    """Epochs when the recipe names none: three, or none where steps are counted."""
+def choose_epochs(max_steps: int | None, objective: str = "sft") -> Choice:
+    """Epochs when the recipe names none, or none where steps are counted."""
     if max_steps is not None:
         return Choice(None, "train.max_steps decides")
+    if objective != "sft":
+        return Choice(COMPARED_EPOCHS, "as preferences are usually published: more learns rows")
     return Choice(DEFAULT_EPOCHS, "enough to learn a task, few enough not to learn rows by heart")
 
 
@@ -117,7 +127,10 @@ def choose_name(path: Path) -> Choice:
 def describe_rule(key: str) -> str:
     """The rule that fills in `key` where the recipe does not, in words; empty if there is none."""
     if key == "train.epochs":
-        return f"{DEFAULT_EPOCHS:g} ({choose_epochs(None).reason}), or null with train.max_steps"
+        return (
+            f"{DEFAULT_EPOCHS:g} ({choose_epochs(None).reason}), {COMPARED_EPOCHS:g} for"
+            " objectives other than sft, or null with train.max_steps"
+        )
     if key == "train.warmup_ratio":
         return f"{DEFAULT_WARMUP_RATIO:g}, or null with train.warmup_steps"
     if key == "train.optimizer_settings":
@@ -132,7 +145,10 @@ def describe_rule(key: str) -> str:
             f"{value:g} for {method}{f' on {base}' if base else ''}"
             for (method, base), (value, _) in _LEARNING_RATES.items()
         ]
-        return f"found by rule: {', '.join(rates)}; a fifth of these with lion"
+        divided = ", ".join(f"{value:g} for {name}" for name, value in OBJECTIVE_DIVISORS.items())
+        return (
+            f"found by rule: {', '.join(rates)}; divided by {divided}; a fifth of these with lion"
+        )
     if key == "method.alpha":
         return f"{choose_alpha(1).reason}; with rslora 8"
     return ""
@@ -150,10 +166,10 @@ def resolve(
     found: dict[str, Choice] = {}
     if train.learning_rate is None:
         found["train.learning_rate"] = choose_learning_rate(
-            recipe.method.type, recipe.base.name, train.optimizer
+            recipe.method.type, recipe.base.name, train.optimizer, recipe.objective.type
         )
     if train.epochs is None:
-        found["train.epochs"] = choose_epochs(train.max_steps)
+        found["train.epochs"] = choose_epochs(train.max_steps, recipe.objective.type)
     if train.warmup_ratio is None:
         found["train.warmup_ratio"] = choose_warmup_ratio(train.warmup_steps)
     found |= _resolve_defences(recipe.defend)

@@ -8,6 +8,7 @@ from pathlib import PurePath
 from assay.config.check import Checked
 from assay.config.defend_rules import DEFEND_RULES
 from assay.config.method_rules import METHOD_RULES
+from assay.config.objective_rules import OBJECTIVE_RULES
 from assay.config.optimizers import find_wrong_settings
 from assay.config.recipe import Recipe
 from assay.config.rule import Rule
@@ -147,7 +148,7 @@ RULES = (
 
 def find_conflicts(checked: Checked, root: Node) -> Iterator[Problem]:
     """Every broken rule whose keys are each valid, located at its first key."""
-    for rule in (*RULES, *METHOD_RULES, *TRAIN_RULES, *DEFEND_RULES):
+    for rule in (*RULES, *METHOD_RULES, *OBJECTIVE_RULES, *TRAIN_RULES, *DEFEND_RULES):
         paths = [to_path(key) for key in rule.keys]
         if not any(map(checked.is_wrong, paths)) and rule.broken(checked.recipe):
             yield build_problem(root, paths[0], got=rule.got, allowed=rule.allowed, do=rule.do)

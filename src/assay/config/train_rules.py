@@ -42,7 +42,7 @@ TRAIN_RULES = (
     ),
     Rule(
         ("train.techniques", "objective.neftune_alpha"),
-        lambda recipe: _reuses(recipe) and recipe.objective.neftune_alpha > 0,
+        lambda recipe: _reuses(recipe) and getattr(recipe.objective, "neftune_alpha", 0) > 0,
         "reuse with objective.neftune_alpha, whose noise differs in every pass",
         "one of them",
         "remove one",

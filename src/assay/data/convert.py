@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from assay.data.chat_rows import add_system, check_conversation, read_messages
 from assay.data.plain_rows import (
@@ -15,8 +15,9 @@ from assay.data.plain_rows import (
     read_string,
     read_text_row,
 )
-from assay.data.records import Kind, Message, Record, Role, RowCheck, to_json_value
-from assay.data.shapes import SHAPES, STORED, rename_columns
+from assay.data.preference_rows import read_label, read_openai_pair, read_pair, read_rated
+from assay.data.records import Kind, Message, Record, Role, RowCheck, is_trained, to_json_value
+from assay.data.shapes import COMPARED, SHAPES, STORED, rename_columns
 from assay.data.sharegpt_rows import read_conversations
 from assay.data.stored import restore_record
 from assay.data.tool_rows import Tool, parse_if_text, read_tools
@@ -57,7 +58,8 @@ def convert_row(
     group = _read_group(row.fields, group_by, check)
     if missing:
         return None
-    kind, messages, tools = _read_shape(shape, fields, check, system)
+    read = _read_compared if shape in COMPARED else _read_shape
+    kind, messages, tools, rejected, is_wanted = read(shape, fields, check, system)
     used = {columns.get(name, name) for name in SHAPES[shape].columns}
     extra = _read_extra({n: cell for n, cell in row.fields.items() if n not in used}, check)
     if check.problems:
@@ -77,6 +79,8 @@ def convert_row(
         extra=extra,
         role=role,
         index=row.index,
+        rejected=rejected,
+        is_wanted=is_wanted,
     )
 
 
@@ -109,13 +113,51 @@ def _read_group(fields: Mapping[str, Any], group_by: str | None, check: RowCheck
     return None
 
 
-def _read_shape(
+class _Read(NamedTuple):
+    """What of a row goes into its record."""
+
+    kind: Kind
+    messages: list[Message]
+    tools: list[Tool] | None
+    rejected: list[Message] | None = None
+    is_wanted: bool | None = None
+
+
+def _read_compared(
     shape: str, fields: dict[str, Any], check: RowCheck, system: str | None
-) -> tuple[Kind, list[Message], list[Tool] | None]:
+) -> _Read:
+    """A row whose whole answers are compared or rated."""
+    holder = fields["input"] if shape == "openai_preference" else fields
+    offered = holder.get("tools") if isinstance(holder, dict) else None
+    tools = read_tools(offered or fields.get("functions"), check)
+    rejected: list[Message] | None = None
+    is_wanted = None
+    if shape == "rated":
+        kind, messages = read_rated(fields, check)
+        is_wanted = read_label(fields["label"], check, "label")
+    else:
+        read = read_openai_pair if shape == "openai_preference" else read_pair
+        kind, messages, rejected = read(fields, check)
+    if kind == "completion":
+        return _Read(kind, messages, None, rejected, is_wanted)
+    own_system = read_string(fields, "system", check)
+    whole = [messages] if rejected is None else [messages, _exchange(messages, rejected)]
+    for conversation in [] if check.problems else whole:
+        check_conversation(conversation, tools, check, key=shape)
+    return _Read(kind, add_system(messages, own_system or system), tools, rejected, is_wanted)
+
+
+def _exchange(messages: list[Message], rejected: list[Message]) -> list[Message]:
+    """The conversation with the rejected answer in the place of the chosen one."""
+    trained = (n for n, one in enumerate(messages) if is_trained(one))
+    return [*messages[: next(trained, len(messages))], *rejected]
+
+
+def _read_shape(shape: str, fields: dict[str, Any], check: RowCheck, system: str | None) -> _Read:
     if shape == "text":
-        return "text", read_text_row(fields, check), None
+        return _Read("text", read_text_row(fields, check), None)
     if shape == "completion" and not has_message_lists(fields):
-        return "completion", read_completion(fields, check), None
+        return _Read("completion", read_completion(fields, check), None)
     tools = read_tools(fields.get("tools") or fields.get("functions"), check)
     own_system = read_string(fields, "system", check)
     messages, key = _read_chat(shape, fields, check)
@@ -123,7 +165,7 @@ def _read_shape(
         if own_system and any(message["role"] == "system" for message in messages):
             check.refuse("system", "two system prompts", "a column or a message", "keep one")
         check_conversation(messages, tools, check, key=key)
-    return "chat", add_system(messages, own_system or system), tools
+    return _Read("chat", add_system(messages, own_system or system), tools)
 
 
 def _read_chat(shape: str, fields: dict[str, Any], check: RowCheck) -> tuple[list[Message], str]:

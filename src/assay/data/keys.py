@@ -19,8 +19,13 @@ _SYSTEM_ROLES = ("system", "developer")
 
 
 def compute_conversation_key(record: Record) -> str:
-    """Equal for records whose messages are the same, system prompt included."""
-    return _digest([_normalise(message) for message in record.messages])
+    """Equal for records whose messages are the same, system prompt included.
+
+    So are the rejected answers of rows of preference.
+    """
+    rejected = [_normalise(message) for message in record.rejected or ()]
+    own = [_normalise(message) for message in record.messages]
+    return _digest([own, rejected] if rejected else own)
 
 
 class TurnKeys(NamedTuple):

@@ -10,6 +10,12 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
+
+from assay.data.answers import AnswerRow
+
+BatchKind = Literal["learned", "anchored", "pairs", "rated"]
+"""How the targets of a batch are taken: learned, held to the base, or compared as whole answers."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +29,9 @@ class PackedBatch:
     * `target_positions`: N indices into the T tokens, each the position that *predicts* a target.
     * `target_ids`, `target_weights`: the N tokens to predict and their loss weights (> 0).
     * `is_anchored`: the targets are not learned; at their positions the model is held to its base.
+    * `rows`: where whole answers are compared, the rows whose answers the sequences are, in order.
+    * `places`: where sequences share tokens, which of the T each token of the sequences written out
+      is; `sequence_lengths` are then those of the sequences written out.
     """
 
     input_ids: list[int]
@@ -32,14 +41,29 @@ class PackedBatch:
     target_ids: list[int]
     target_weights: list[float]
     is_anchored: bool = False
+    rows: tuple[AnswerRow, ...] = ()
+    places: tuple[int, ...] = ()
 
     @property
     def num_tokens(self) -> int:
         return len(self.input_ids)
 
     @property
+    def kind(self) -> BatchKind:
+        if self.rows:
+            return "pairs" if self.rows[0].is_pair else "rated"
+        return "anchored" if self.is_anchored else "learned"
+
+    @property
+    def num_parts(self) -> int:
+        """Into how many batches it can be divided: its rows of answers, else its sequences."""
+        return len(self.rows) or len(self.sequence_lengths)
+
+    @property
     def loss_weight(self) -> float:
-        """Sum of the target weights: what this batch adds to the divisor of a step's loss."""
+        """What this batch adds to the divisor of a step's loss: of its targets, or of its rows."""
+        if self.rows:
+            return float(sum(row.weight for row in self.rows))
         return float(sum(self.target_weights))
 
     @property
@@ -94,34 +118,6 @@ def pack_lengths(lengths: Sequence[int], *, token_budget: int) -> list[list[int]
         bins[slot].append(index)
         room[slot] -= length
     return bins
-
-
-def split_batch(batch: PackedBatch, *, token_budget: int) -> list[PackedBatch]:
-    """The sequences of `batch` over batches of at most `token_budget` tokens, as `pack_lengths`.
-
-    A batch within the budget, or of a single sequence, comes back as it is. Targets and weights
-    are the same ones, so the loss sums add up to that of the whole.
-    """
-    if batch.num_tokens <= token_budget or len(batch.sequence_lengths) == 1:
-        return [batch]
-    ids, masks, start = [], [], 0
-    mask = [0.0] * (batch.num_tokens + 1)
-    for position, weight in zip(batch.target_positions, batch.target_weights, strict=True):
-        mask[position + 1] = weight
-    for length in batch.sequence_lengths:
-        end = start + length
-        ids.append(batch.input_ids[start:end])
-        masks.append([0.0, *mask[start + 1 : end]])
-        start = end
-    bins = pack_lengths(batch.sequence_lengths, token_budget=token_budget)
-    return [
-        build_batch(
-            [ids[i] for i in indices],
-            [masks[i] for i in indices],
-            is_anchored=batch.is_anchored,
-        )
-        for indices in bins
-    ]
 
 
 def plan_epoch(num_sequences: int, *, batch_size: int, seed: int, epoch: int) -> list[list[int]]:

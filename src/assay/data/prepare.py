@@ -16,7 +16,7 @@ from assay.data.leak import Leak, count_shared_prompts, drop_leaks, find_leaks
 from assay.data.mix import mix_sources
 from assay.data.reach import select_reached
 from assay.data.read import ReadResult, read_sources
-from assay.data.records import Record
+from assay.data.records import Record, RowObjective
 from assay.data.split import Splits, split_records
 from assay.errors import DataError, Problem
 
@@ -65,17 +65,20 @@ class RefusedData(DataError):
         self.records = records
 
 
-def prepare_data(config: DataConfig, *, base_dir: Path, seed: int) -> PreparedData:
+def prepare_data(
+    config: DataConfig, *, base_dir: Path, seed: int, wanted: RowObjective = "answers"
+) -> PreparedData:
     """Read what the recipe's data section names, and split it.
 
     Validation and test come from their own sources where the recipe gives them, else from
     `config.train` by ratio. The seed decides the split and which training rows of a weighted
-    source are sampled; the order of rows in the files decides neither.
+    source are sampled; the order of rows in the files decides neither. `wanted` is what the
+    objective learns from.
 
     Raises:
         RefusedData: every bad row (unless they are dropped), unreadable source and leak, together.
     """
-    reads = _read_splits(config, base_dir=base_dir)
+    reads = _read_splits(config, base_dir=base_dir, wanted=wanted)
     refusals = [problem for read in reads.values() for problem in read.refusals]
     problems = [problem for read in reads.values() for problem in read.problems]
     stopping = refusals + (problems if config.on_bad_rows == "refuse" else [])
@@ -101,14 +104,22 @@ def prepare_data(config: DataConfig, *, base_dir: Path, seed: int) -> PreparedDa
     return PreparedData(mixed, reads, leaks, count_shared_prompts(mixed), seed)
 
 
-def _read_splits(config: DataConfig, *, base_dir: Path) -> dict[str, ReadResult]:
+def _read_splits(
+    config: DataConfig, *, base_dir: Path, wanted: RowObjective
+) -> dict[str, ReadResult]:
     sources: dict[str, Sequence[SourceConfig] | None] = {
         "train": config.train,
         "validation": config.validation,
         "test": config.test,
     }
     return {
-        name: read_sources(given, base_dir=base_dir, system=config.system, group_by=config.group_by)
+        name: read_sources(
+            given,
+            base_dir=base_dir,
+            system=config.system,
+            group_by=config.group_by,
+            wanted=wanted,
+        )
         for name, given in sources.items()
         if given is not None
     }

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from assay.data.convert import convert_row
 from assay.data.plain_rows import TEMPLATED, UNTEMPLATED, has_message_lists
-from assay.data.records import Record, Row, RowCheck, assign_ids
+from assay.data.records import Record, Row, RowCheck, RowObjective, assign_ids
 from assay.data.shapes import (
     SAMPLE_ROWS,
     STORED,
@@ -74,6 +74,7 @@ def read_sources(
     base_dir: Path,
     system: str | None = None,
     group_by: str | None = None,
+    wanted: RowObjective = "answers",
 ) -> ReadResult:
     """Read all sources, row by row; nothing is raised, so that all problems come out together.
 
@@ -81,10 +82,11 @@ def read_sources(
         base_dir: where relative paths start (the recipe's folder).
         system: system prompt for chat rows that have none.
         group_by: column whose value becomes each record's group.
+        wanted: what the objective learns from; rows for another are refused by name.
     """
     names = _name_sources(sources)
     results = [
-        _read_source(source, name, base_dir=base_dir, system=system, group_by=group_by)
+        _read_source(_Reading(source, name, system, group_by, wanted), base_dir=base_dir)
         for source, name in zip(sources, names, strict=True)
     ]
     return ReadResult(
@@ -107,10 +109,8 @@ def _name_sources(sources: Sequence[SourceConfig]) -> list[str]:
     return names
 
 
-def _read_source(
-    source: SourceConfig, name: str, *, base_dir: Path, system: str | None, group_by: str | None
-) -> ReadResult:
-    reading = _Reading(source, name, system, group_by)
+def _read_source(reading: _Reading, *, base_dir: Path) -> ReadResult:
+    source = reading.source
     refusals = check_mapping(source.columns, file=source.path, shape=source.format)
     try:
         if not refusals:
@@ -126,8 +126,14 @@ class _Reading:
     """The state of reading one source: a shape once it is recognised, records and problems."""
 
     def __init__(
-        self, source: SourceConfig, name: str, system: str | None, group_by: str | None
+        self,
+        source: SourceConfig,
+        name: str,
+        system: str | None,
+        group_by: str | None,
+        wanted: RowObjective,
     ) -> None:
+        self.wanted: RowObjective = wanted
         self.source = source
         self.name = name
         self.system = system
@@ -163,7 +169,11 @@ class _Reading:
         if not sample:
             return [Problem("no rows", "at least one row", "name a file with rows", file=file)]
         shape = recognise_shape(
-            sample, columns=self.source.columns, file=file, named=self.source.format
+            sample,
+            columns=self.source.columns,
+            file=file,
+            named=self.source.format,
+            wanted=self.wanted,
         )
         if isinstance(shape, Problem):
             return [shape]

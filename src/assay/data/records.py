@@ -24,6 +24,8 @@ from assay.errors import Problem
 Message = dict[str, Any]
 Kind = Literal["chat", "completion", "text"]
 Role = Literal["task", "extra", "anchor"]
+RowObjective = Literal["answers", "preference", "rated"]
+"""What of a row is learned: its answers, which of two answers is better, or how one was rated."""
 
 ID_LENGTH = 16
 _CANONICAL = json.JSONEncoder(
@@ -60,6 +62,10 @@ class Record:
     use, as plain JSON values (see `to_json_value`); `role` is that of its source: a split by ratio
     takes records of ``task`` alone out of training, and those of ``anchor`` are not learned;
     `index` is that of its row, as in `Row`.
+
+    In a row of preference the messages end with the chosen answer, and `rejected` are the messages
+    that stand in its place otherwise; earlier answers are not trained (weight 0). In a rated row
+    `is_wanted` says how the answer was rated.
     """
 
     id: str
@@ -74,6 +80,26 @@ class Record:
     extra: dict[str, Any] = field(default_factory=dict)
     role: Role = "task"
     index: int | None = None
+    rejected: list[Message] | None = None
+    is_wanted: bool | None = None
+
+    @property
+    def answers_from(self) -> int:
+        """The index of the message with which the trained answer begins."""
+        trained = (number for number, one in enumerate(self.messages) if is_trained(one))
+        return next(trained, len(self.messages) - 1)
+
+    @property
+    def rejected_messages(self) -> list[Message]:
+        """The conversation with the rejected answer; [] where there is none."""
+        return [*self.messages[: self.answers_from], *self.rejected] if self.rejected else []
+
+    @property
+    def objective(self) -> RowObjective:
+        """What kind of objective can learn from the record."""
+        if self.rejected is not None:
+            return "preference"
+        return "answers" if self.is_wanted is None else "rated"
 
     @property
     def place(self) -> str:
@@ -84,6 +110,11 @@ class Record:
         """`problem` of this record, with the record's place."""
         key = join_index(self.index, problem.key)
         return replace(problem, file=self.file, line=self.line, key=key)
+
+
+def is_trained(message: Message) -> bool:
+    """Whether a message is an answer that is learned."""
+    return bool(message["role"] == "assistant" and message.get("weight", 1) > 0)
 
 
 @dataclass
@@ -148,8 +179,13 @@ def to_json_value(value: Any) -> Any:
 
 
 def build_content(record: Record) -> str:
-    """What is trained on as canonical JSON: kind, messages and tools, not where they came from."""
-    return canonical_json({"kind": record.kind, "messages": record.messages, "tools": record.tools})
+    """What is trained on as canonical JSON: kind, messages and tools, not where they came from.
+
+    So are the rejected answer and the rating, where the row has them.
+    """
+    content = {"kind": record.kind, "messages": record.messages, "tools": record.tools}
+    compared = {"rejected": record.rejected, "is_wanted": record.is_wanted}
+    return canonical_json(content | {k: one for k, one in compared.items() if one is not None})
 
 
 def compute_content_hash(record: Record) -> str:

@@ -72,7 +72,11 @@ class RowRenderer:
             ResourceError: a worker process was lost.
         """
         self.num_rows += len(records)
-        num_chars = sum(len(message_text(one)) for record in records for one in record.messages)
+        num_chars = sum(
+            len(message_text(one))
+            for record in records
+            for one in (*record.messages, *(record.rejected or ()))
+        )
         num_workers = min(num_chars // self.min_worker_chars, self.num_cpus or count_granted_cpus())
         if num_workers < 2 and (self.cache is None or num_chars < MIN_CACHED_CHARS):
             yield from render_each(records, tokenizer)

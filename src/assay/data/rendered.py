@@ -32,10 +32,19 @@ class Content(NamedTuple):
     kind: Kind
     messages: list[Message]
     tools: list[dict[str, Any]] | None
+    rejected_messages: list[Message] | None = None
 
     @classmethod
     def of(cls, record: Record) -> Content:
-        return cls(record.kind, record.messages, record.tools)
+        other = record.rejected_messages or None
+        return cls(record.kind, record.messages, record.tools, other)
+
+    @property
+    def rejected(self) -> Content | None:
+        """The row with its rejected answer, None where it has none."""
+        if self.rejected_messages is None:
+            return None
+        return Content(self.kind, self.rejected_messages, self.tools)
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,7 @@ class RowExample:
 class RenderedRow:
     """The sequences of a row, or why the template refuses it (problems without a place).
 
+    Of a row of preference they are two: prompt and chosen answer, prompt and rejected answer.
     `control_texts` are control tokens spelled out in its messages; `lost_roles` the roles of the
     messages, and `are_tools_lost` whether the tools, that the template leaves out.
     """
@@ -69,11 +79,13 @@ def render_row(content: Content, tokenizer: ChatTokenizer) -> RenderedRow:
     Raises:
         ConfigError: the base has no template and the row is a chat.
     """
+    if content.rejected is not None:
+        return _render_pair(content, content.rejected, tokenizer)
     try:
         rendered = render_content(content, tokenizer)
     except DataError as error:
         return RenderedRow([], [], [], False, error.problems)
-    kind, messages, tools = content
+    kind, messages, tools, _ = content
     is_chat = kind == "chat"
     lost = find_lost_messages(messages, rendered.text) if is_chat else []
     return RenderedRow(
@@ -93,9 +105,34 @@ def render_row(content: Content, tokenizer: ChatTokenizer) -> RenderedRow:
     )
 
 
+def _render_pair(chosen: Content, rejected: Content, tokenizer: ChatTokenizer) -> RenderedRow:
+    """Both answers, each of one sequence after the same prompt."""
+    rows = [
+        render_row(one._replace(rejected_messages=None), tokenizer) for one in (chosen, rejected)
+    ]
+    refusals = [problem for row in rows for problem in row.refusals]
+    if not refusals and any(len(row.examples) > 1 for row in rows):
+        refusals.append(
+            Problem(
+                "answers of several turns, of which the template renders the earlier ones otherwise"
+                " once the conversation goes on",
+                "chosen and rejected answers of one assistant message",
+                "keep the last assistant message alone as the answer, and the others as the prompt",
+            )
+        )
+    both = rows[0]
+    return RenderedRow(
+        [] if refusals else [row.examples[0] for row in rows],
+        list(dict.fromkeys(text for row in rows for text in row.control_texts)),
+        list(dict.fromkeys(role for row in rows for role in row.lost_roles)),
+        both.are_tools_lost,
+        list(dict.fromkeys(refusals)),
+    )
+
+
 def render_content(content: Content, tokenizer: ChatTokenizer) -> RenderedConversation:
     """A row's text and examples by its kind. Raises what `assay.chat` does, without a place."""
-    kind, messages, tools = content
+    kind, messages, tools, _ = content
     if kind == "chat":
         return render_conversation(tokenizer, messages, tools=tools)
     if kind == "text":

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from assay.data.answers import Answer, AnswerRow
 from assay.data.records import Kind
 
 
@@ -24,6 +25,10 @@ class TokenSequence:
         is_inferred: the template does not show where an answer begins; it was inferred.
         num_straddling_tokens: tokens across the border of an answer, left untrained.
         is_anchored: its answers are not learned; there the model is held to its base.
+        rejected: of a row of preference the prompt with the rejected answer; the sequence itself is
+            the chosen one.
+        is_wanted: of a rated row how its answer was rated.
+        ref_logprob: the sum of its trained tokens' log-probabilities under the reference, nats.
     """
 
     input_ids: list[int]
@@ -37,6 +42,26 @@ class TokenSequence:
     is_inferred: bool = False
     num_straddling_tokens: int = 0
     is_anchored: bool = False
+    rejected: TokenSequence | None = None
+    is_wanted: bool | None = None
+    ref_logprob: float = 0.0
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether whole answers of it are compared, and not its tokens learned."""
+        return self.rejected is not None or self.is_wanted is not None
+
+    @cached_property
+    def row(self) -> AnswerRow:
+        """What losses of whole answers are given of it."""
+        sides = (self,) if self.rejected is None else (self, self.rejected)
+        answers = tuple(Answer(one.input_ids, one.loss_mask, one.ref_logprob) for one in sides)
+        return AnswerRow(answers, is_wanted=self.is_wanted is not False)
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens that a training step computes; a prompt that both answers share counts once."""
+        return self.row.num_tokens if self.is_compared else len(self.input_ids)
 
     @cached_property
     def num_trained_tokens(self) -> int:
@@ -49,7 +74,12 @@ def keep_end(sequence: TokenSequence, *, max_seq_len: int) -> TokenSequence | No
 
     An earlier turn that the cut divides, or leaves without a token before it, is not trained.
     """
-    cut = len(sequence.input_ids) - max_seq_len
+    return cut_start(sequence, num_tokens=len(sequence.input_ids) - max_seq_len)
+
+
+def cut_start(sequence: TokenSequence, *, num_tokens: int) -> TokenSequence | None:
+    """As `keep_end` has it, without the first `num_tokens` tokens."""
+    cut = num_tokens
     if cut <= 0:
         return sequence
     runs = find_runs(sequence.loss_mask)

@@ -5,8 +5,12 @@ sharegpt    conversations [tools, system]
 alpaca      instruction, output [input, system, history, tools]
 completion  prompt, completion [tools, system]
 text        text
+preference  chosen, rejected [prompt, instruction, tools, system]
+openai_preference  input, preferred_output, non_preferred_output
+rated       label, and prompt, completion or messages [tools, system]
 
-Three shapes are recognised in order to refuse them by name: they belong to other objectives.
+The last three are of objectives that compare whole answers. Each objective takes its own shapes,
+and refuses those of the others by name; so are rows of prompts alone.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from assay.data.records import Row
+from assay.data.records import Row, RowObjective
 from assay.data.stored import is_stored
 from assay.errors import Problem
 
@@ -59,22 +63,27 @@ SHAPES: dict[str, Shape] = {
         Shape("alpaca", ("instruction", "output"), ("input", "system", "history", "tools")),
         Shape("completion", ("prompt", "completion"), ("tools", "system")),
         Shape("text", ("text",)),
+        Shape("preference", ("chosen", "rejected"), ("prompt", "instruction", "tools", "system")),
+        Shape("openai_preference", ("input", "preferred_output", "non_preferred_output")),
+        Shape("rated", ("label",), ("prompt", "completion", "messages", "tools", "system")),
     )
 }
-ALLOWED = "; ".join(f"{name} ({', '.join(shape.required)})" for name, shape in SHAPES.items())
+COMPARED: dict[str, RowObjective] = {
+    "preference": "preference",
+    "openai_preference": "preference",
+    "rated": "rated",
+}
+"""The shapes whose whole answers are compared or rated, and by which objectives."""
 FIELDS = tuple(dict.fromkeys(name for shape in SHAPES.values() for name in shape.columns))
 
-# Columns of data for other objectives, most specific first, and the objectives they are for.
-_OTHERS: tuple[tuple[str, tuple[str, ...], str], ...] = (
-    ("preference", ("chosen", "rejected"), "dpo and other preference objectives"),
-    (
-        "preference",
-        ("preferred_output", "non_preferred_output"),
-        "dpo and other preference objectives",
-    ),
-)
-_RATED = ("rated", "kto, which learns from thumbs up and down")
-_PROMPTS = ("prompt", "reinforcement objectives such as grpo, which write the answers themselves")
+PURPOSES: dict[str, str] = {
+    "answers": "sft",
+    "preference": "dpo and other preference objectives",
+    "rated": "kto, which learns from thumbs up and down",
+    "prompt": "reinforcement objectives such as grpo, which write the answers themselves",
+}
+"""What each kind of row is for."""
+_OBJECTIVES: dict[RowObjective, str] = {"answers": "sft", "preference": "dpo", "rated": "kto"}
 
 # Usual names of the two columns of a question-answer table.
 _QUESTIONS = ("question", "query", "user", "input", "problem", "prompt", "instruction")
@@ -96,8 +105,22 @@ def rename_columns(fields: Mapping[str, Any], columns: Mapping[str, str]) -> dic
     return renamed
 
 
+def list_allowed(wanted: RowObjective | None) -> str:
+    """The shapes that an objective takes, with what each requires; all for None."""
+    return "; ".join(
+        f"{name} ({', '.join(shape.required)})"
+        for name, shape in SHAPES.items()
+        if wanted is None or COMPARED.get(name, "answers") == wanted
+    )
+
+
 def recognise_shape(
-    rows: Sequence[Row], *, columns: Mapping[str, str], file: str, named: str = "auto"
+    rows: Sequence[Row],
+    *,
+    columns: Mapping[str, str],
+    file: str,
+    named: str = "auto",
+    wanted: RowObjective | None = None,
 ) -> str | Problem:
     """The name of the one shape that most of the first rows have, or why there is none.
 
@@ -106,34 +129,43 @@ def recognise_shape(
         columns: the recipe's column mapping.
         file: named in the problem.
         named: the recipe's format; other than ``auto`` it is only checked against the rows.
+        wanted: what the objective learns from; None takes every shape.
     """
     sample = [rename_columns(row.fields, columns) for row in rows[:SAMPLE_ROWS]]
     if named == "auto" and sample and all(map(is_stored, sample)):
         return STORED
+    if named != "auto" and wanted and COMPARED.get(named, "answers") != wanted:
+        return _other_objective(named, wanted, file)
     if named != "auto":
         seen = any(all(name in fields for name in SHAPES[named].required) for fields in sample)
         return named if seen or not sample else _lacks_columns(named, rows, columns, file)
-    votes = Counter(name for fields in sample for name in _match(fields))
+    votes = Counter(name for fields in sample for name in _match(fields, wanted))
     top = [name for name, count in votes.items() if count == max(votes.values())]
     label = _find_label(sample) if top == ["text"] and not columns else None
     if label:
         return _unlearned_label(label, rows, file)
     if len(top) == 1 and top[0] in SHAPES:
-        return top[0]
+        fits = wanted is None or COMPARED.get(top[0], "answers") == wanted
+        return top[0] if fits else _other_objective(top[0], wanted or "answers", file)
     if len(top) == 1:
-        return _other_objective(top[0], file)
-    return _unclear(top, rows, columns, file)
+        return _other_objective(top[0], wanted or "answers", file)
+    return _unclear(top, rows, columns, file, wanted)
 
 
-def _match(fields: Mapping[str, Any]) -> list[str]:
-    """Names of the shapes that a row has; a shape of another objective stands alone."""
-    for name, required, _ in _OTHERS:
-        if all(fields.get(column) is not None for column in required):
+def _match(fields: Mapping[str, Any], wanted: RowObjective | None) -> list[str]:
+    """Names of the shapes that a row has; one of compared answers stands alone.
+
+    A rating beside a conversation may be any other column: it is one where ratings are learned.
+    """
+    for name in ("preference", "openai_preference"):
+        if SHAPES[name].fits(fields):
             return [name]
-    if isinstance(fields.get("label"), bool) and SHAPES["completion"].fits(fields):
-        return [_RATED[0]]
-    own = [shape.name for shape in SHAPES.values() if shape.fits(fields)]
-    return own or ([_PROMPTS[0]] if fields.get("prompt") is not None else [])
+    answers = [n for n, shape in SHAPES.items() if n not in COMPARED and shape.fits(fields)]
+    if fields.get("label") is not None and {"completion", "chat"} & set(answers):
+        is_told = isinstance(fields["label"], bool) and "completion" in answers
+        if is_told or wanted == "rated":
+            return ["rated"]
+    return answers or (["prompt"] if fields.get("prompt") is not None else [])
 
 
 def _find_label(sample: Sequence[Mapping[str, Any]]) -> str | None:
@@ -152,31 +184,36 @@ def _unlearned_label(label: str, rows: Sequence[Row], file: str) -> Problem:
     )
 
 
-def _other_objective(name: str, file: str) -> Problem:
-    purposes = {other: purpose for other, _, purpose in _OTHERS} | dict([_RATED, _PROMPTS])
+def _other_objective(name: str, wanted: RowObjective, file: str) -> Problem:
+    kind = name if name == "prompt" else COMPARED.get(name, "answers")
+    objective = _OBJECTIVES[wanted]
     return Problem(
-        f"{name} data",
-        f"data for sft: {ALLOWED}",
-        f"{name} data is for {purposes[name]}; for sft name a format and map its columns "
-        "(data.train: {path, format, columns})",
+        f"{kind if kind != 'answers' else name} data",
+        f"data for {objective}: {list_allowed(wanted)}",
+        f"{kind if kind != 'answers' else name} data is for {PURPOSES[kind]}; for {objective} name"
+        " a format and map its columns (data.train: {path, format, columns})",
         file=file,
     )
 
 
 def _unclear(
-    top: Sequence[str], rows: Sequence[Row], columns: Mapping[str, str], file: str
+    top: Sequence[str],
+    rows: Sequence[Row],
+    columns: Mapping[str, str],
+    file: str,
+    wanted: RowObjective | None,
 ) -> Problem:
-    seen = _columns_seen(rows)
+    seen, allowed = _columns_seen(rows), list_allowed(wanted)
     if top:
         return Problem(
             f"columns {seen}, which fit {' and '.join(top)} equally well",
-            ALLOWED,
+            allowed,
             _suggest_one(top, rows),
             file=file,
         )
     return Problem(
         f"columns {seen}, which fit no known shape",
-        ALLOWED,
+        allowed,
         _suggest_mapping(rows),
         file=file,
         key="columns" if columns else "",

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from assay.data.pack import PackedBatch
+from assay.data.answers import Answer, AnswerRow
+from assay.data.pack import BatchKind, PackedBatch
+from assay.data.portions import build_answer_batch
 
 
 def share_lengths(lengths: Sequence[int], num_shares: int) -> list[list[int]]:
@@ -25,12 +27,15 @@ def share_lengths(lengths: Sequence[int], num_shares: int) -> list[list[int]]:
     return [sorted(share) for share in shares]
 
 
-def build_filler(*, is_anchored: bool) -> PackedBatch:
-    """A batch of two tokens that weighs nothing, for a rank that has to keep others company.
+def build_filler(kind: BatchKind) -> PackedBatch:
+    """A batch of a few tokens that weighs nothing, for a rank that has to keep others company.
 
     Where weights are spread over the ranks, all of them run equally many micro-batches. Its loss
     and its gradient are zero.
     """
+    if kind in ("pairs", "rated"):
+        answers = (Answer([0, 0], [0.0, 1.0]),) * (2 if kind == "pairs" else 1)
+        return build_answer_batch([AnswerRow(answers, weight=0.0)])
     return PackedBatch(
         input_ids=[0, 0],
         position_ids=[0, 1],
@@ -38,5 +43,5 @@ def build_filler(*, is_anchored: bool) -> PackedBatch:
         target_positions=[0],
         target_ids=[0],
         target_weights=[0.0],
-        is_anchored=is_anchored,
+        is_anchored=kind == "anchored",
     )

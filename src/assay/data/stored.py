@@ -157,6 +157,8 @@ def _schema() -> Any:
             ("index", pa.int64()),
             ("mixing_weight", pa.float64()),
             ("extra", pa.string()),
+            ("rejected", pa.list_(message)),
+            ("is_wanted", pa.int8()),
         ]
     )
 
@@ -174,6 +176,8 @@ def _to_row(record: Record) -> dict[str, Any]:
         "index": record.index,
         "mixing_weight": record.weight,
         "extra": canonical_json(record.extra),
+        "rejected": record.rejected,
+        "is_wanted": None if record.is_wanted is None else int(record.is_wanted),
     }
 
 
@@ -190,7 +194,13 @@ def _from_row(row: Mapping[str, Any]) -> Record:
         weight=row["mixing_weight"],
         index=row.get("index"),
         extra=json.loads(row["extra"]),
+        rejected=_read_messages(row.get("rejected")),
+        is_wanted=None if row.get("is_wanted") is None else bool(row["is_wanted"]),
     )
+
+
+def _read_messages(structs: list[dict[str, Any]] | None) -> list[Message] | None:
+    return None if structs is None else [_from_struct(message) for message in structs]
 
 
 def _from_struct(message: dict[str, Any]) -> Message:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from assay.chat import ChatTokenizer
 from assay.data.records import Record
 from assay.data.render_rows import Rows, render_each
 from assay.data.rendered import Content, RenderedRow, RowExample, render_content
-from assay.data.sequences import TokenSequence, count_turns, keep_end
+from assay.data.sequences import TokenSequence, count_turns, cut_start, keep_end
 from assay.errors import DataError, Problem
 
 OnTooLong = Literal["refuse", "drop", "keep_end"]
@@ -161,21 +161,37 @@ class _Run:
             self.lost_roles[place] = row.lost_roles
         if row.are_tools_lost:
             self.lost_tools.append(place)
+        if record.rejected is not None:
+            self._add_example(record, place, row.examples[0], 0, rejected=row.examples[1])
+            return
         for number, example in enumerate(row.examples):
             self._add_example(record, place, example, number)
 
-    def _add_example(self, record: Record, place: str, example: RowExample, number: int) -> None:
+    def _add_example(
+        self,
+        record: Record,
+        place: str,
+        example: RowExample,
+        number: int,
+        rejected: RowExample | None = None,
+    ) -> None:
         whole = build_sequence(record, place, example)
-        num_tokens = len(example.input_ids)
+        if rejected is not None:
+            whole = replace(whole, rejected=build_sequence(record, place, rejected))
+        num_tokens = _count_longest(whole)
         sequence = self._shorten(record, whole) if num_tokens > self.max_seq_len else whole
         if sequence is None:
             self.dropped.append(Dropped(record.id, place, "too_long", num_tokens))
             return
         unknown = self.unknown_id
-        num_unknown = 0 if unknown is None else sequence.input_ids.count(unknown)
+        sides = [one for one in (sequence, sequence.rejected) if one is not None]
+        num_unknown = sum(0 if unknown is None else one.input_ids.count(unknown) for one in sides)
         if num_unknown:
             self.unknown[place] = self.unknown.get(place, 0) + num_unknown
         sequence = count_turns(sequence, eos_ids=self.eos_ids)
+        if sequence.rejected is not None:
+            other = count_turns(sequence.rejected, eos_ids=self.eos_ids)
+            sequence = replace(sequence, rejected=other)
         is_shown = sequence.num_turns and not (sequence.is_truncated or sequence.is_anchored)
         if self.example is None and is_shown:
             shown = render_content(Content.of(record), self.tokenizer).examples[number]
@@ -185,7 +201,7 @@ class _Run:
     def _shorten(self, record: Record, sequence: TokenSequence) -> TokenSequence | None:
         if self.on_too_long == "refuse":
             problem = Problem(
-                f"{len(sequence.input_ids)} tokens",
+                f"{_count_longest(sequence)} tokens",
                 f"at most {self.max_seq_len} (data.max_seq_len)",
                 "shorten the row, raise data.max_seq_len, or set data.on_too_long to drop or "
                 "keep_end",
@@ -193,7 +209,25 @@ class _Run:
             self.too_long.append(record.locate(problem))
         if self.on_too_long != "keep_end":
             return None
-        return keep_end(sequence, max_seq_len=self.max_seq_len)
+        if sequence.rejected is None:
+            return keep_end(sequence, max_seq_len=self.max_seq_len)
+        return _keep_ends(sequence, sequence.rejected, max_seq_len=self.max_seq_len)
+
+
+def _count_longest(sequence: TokenSequence) -> int:
+    sides = (sequence, sequence.rejected)
+    return max(len(one.input_ids) for one in sides if one is not None)
+
+
+def _keep_ends(
+    chosen: TokenSequence, rejected: TokenSequence, *, max_seq_len: int
+) -> TokenSequence | None:
+    """Both answers with the same end of their prompt; None where one would not survive whole."""
+    num_tokens = _count_longest(replace(chosen, rejected=rejected)) - max_seq_len
+    ends = [cut_start(one, num_tokens=num_tokens) for one in (chosen, rejected)]
+    if ends[0] is None or ends[1] is None:
+        return None
+    return replace(ends[0], rejected=ends[1])
 
 
 def build_sequence(record: Record, place: str, example: RowExample) -> TokenSequence:
@@ -207,6 +241,7 @@ def build_sequence(record: Record, place: str, example: RowExample) -> TokenSequ
         is_inferred=example.is_inferred,
         num_straddling_tokens=example.num_straddling_tokens,
         is_anchored=record.role == "anchor",
+        is_wanted=record.is_wanted,
     )
 
 

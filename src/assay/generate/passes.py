@@ -14,10 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from assay.generate.prefixes import SharedBatch, build_shared, plan_batches
+from assay.data.shared import SharedBatch, build_shared
+from assay.generate.prefixes import plan_batches
 from assay.models.forward import (
     BatchTensors,
-    Spread,
+    build_spread,
     compute_supervised_hidden,
     is_packable,
     packed_mode,
@@ -107,16 +108,10 @@ def load_shared(batch: SharedBatch, device: torch.device, places: Sequence[int])
         target_positions_N=integers(places),
         target_ids_N=integers([]),
         target_weights_N=torch.zeros(0, device=device),
-        spread=_build_spread(batch, integers) if batch.is_shared else None,
+        spread=build_spread(batch.places, len(batch.input_ids), device)
+        if batch.is_shared
+        else None,
     )
-
-
-def _build_spread(batch: SharedBatch, integers: Any) -> Spread:
-    first_T = [-1] * len(batch.input_ids)
-    for number, place in enumerate(batch.places):
-        if first_T[place] < 0:
-            first_T[place] = number
-    return Spread(integers(batch.places), integers(first_T))
 
 
 def _find_starts(batch: SharedBatch) -> list[int]:

@@ -50,11 +50,11 @@ def compute_logits(
 
     No autograd goes through it where there are `rows`.
     """
-    logits_CV = _compute_raw_logits(hidden_CD, weight_VD, bias_V, rows).float()
+    logits_CV = compute_raw_logits(hidden_CD, weight_VD, bias_V, rows).float()
     return logits_CV if softcap is None else torch.tanh(logits_CV / softcap) * softcap
 
 
-def _compute_raw_logits(
+def compute_raw_logits(
     hidden_CD: Tensor, weight_VD: Tensor, bias_V: Tensor | None, rows: HeadRows | None
 ) -> Tensor:
     """In the dtype of the product, in float32 where a bias is added."""
@@ -138,10 +138,18 @@ class ChunkGradients:
             else:
                 total_VD[words] += part
 
-    def save(self, ctx: Any, dtype: torch.dtype) -> None:
-        """Keep them for `scale_gradients`; `dtype` is that of the head's weight."""
+    def take_weight(self, dtype: torch.dtype) -> Tensor | None:
+        """The head's gradient in `dtype`, None where it is not trained."""
+        self._finish_weight()
+        return None if self.weight_VD is None else self.weight_VD.to(dtype)
+
+    def _finish_weight(self) -> None:
         if self.is_empty and self.weight_VD is not None:
             self.weight_VD.zero_()
+
+    def save(self, ctx: Any, dtype: torch.dtype) -> None:
+        """Keep them for `scale_gradients`; `dtype` is that of the head's weight."""
+        self._finish_weight()
         ctx.save_for_backward(*(grad for grad in self._all if grad is not None))
         ctx.weight_dtype = dtype
         ctx.rows_dtype = None if self.rows is None else self.rows.weight_RD.dtype
@@ -186,7 +194,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
             part = slice(start, start + chunk)
             hidden_CD, target_C, scale_C = hidden_ND[part], target_N[part], scale_N[part]
             found = compute(  # which may let go of the raw logits as soon as it has its own
-                _compute_raw_logits(hidden_CD, weight_VD, bias_V, rows),
+                compute_raw_logits(hidden_CD, weight_VD, bias_V, rows),
                 target_C,
                 label_smoothing=label_smoothing,
                 softcap=softcap,

@@ -7,7 +7,7 @@ V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -43,7 +43,9 @@ class Spread:
 class BatchTensors:
     """A `PackedBatch` as tensors on one device; see there for the meaning of each.
 
-    With `spread`, `sequence_lengths` are those of the sequences written out.
+    With `spread`, `sequence_lengths` are those of the sequences written out. Where one position
+    predicts several targets, each position stands once, and `target_hidden_N` says by which of them
+    each of the N targets is predicted.
     """
 
     input_ids_1T: Tensor
@@ -53,6 +55,7 @@ class BatchTensors:
     target_ids_N: Tensor
     target_weights_N: Tensor
     spread: Spread | None = None
+    target_hidden_N: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -74,14 +77,28 @@ def load_batch(batch: PackedBatch, device: torch.device) -> BatchTensors:
     def integers(values: list[int]) -> Tensor:
         return torch.tensor(values, dtype=torch.int64, device=device)
 
+    once = sorted(set(batch.target_positions))
+    is_shared = len(once) < len(batch.target_positions)
+    order = {position: place for place, position in enumerate(once)} if is_shared else {}
     return BatchTensors(
         integers(batch.input_ids)[None],
         integers(batch.position_ids)[None],
         batch.sequence_lengths,
-        integers(batch.target_positions),
+        integers(once if is_shared else batch.target_positions),
         integers(batch.target_ids),
         torch.tensor(batch.target_weights, dtype=torch.float32, device=device),
+        spread=build_spread(batch.places, len(batch.input_ids), device) if batch.places else None,
+        target_hidden_N=integers([order[p] for p in batch.target_positions]) if is_shared else None,
     )
+
+
+def build_spread(places: Sequence[int], num_tokens: int, device: torch.device) -> Spread:
+    """The `Spread` of sequences that, written out, are the tokens at `places` of `num_tokens`."""
+    first_T = [-1] * num_tokens
+    for number, place in enumerate(places):
+        if first_T[place] < 0:
+            first_T[place] = number
+    return Spread(torch.tensor(places, device=device), torch.tensor(first_T, device=device))
 
 
 def get_head(model: Any) -> Head:
@@ -190,11 +207,13 @@ def _get_logit_scale(model: Any) -> float:
 
 
 def compute_supervised_hidden(model: Any, batch: BatchTensors) -> Tensor:
-    """Hidden states of the supervised positions, shape (N, D)."""
+    """Hidden states of the positions that predict the N targets, shape (N, D)."""
     positions_N = batch.target_positions_N
     hidden = _run_decoder(model, batch, **{POSITIONS: positions_N})
     # The last layer, where it is of a common form, has left the other positions out already.
-    return hidden if len(hidden) == len(positions_N) else hidden[positions_N]
+    hidden_ND = hidden if len(hidden) == len(positions_N) else hidden[positions_N]
+    places_N = batch.target_hidden_N
+    return hidden_ND if places_N is None else hidden_ND.index_select(0, places_N)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import Any
 
 from assay.data import TokenSequence
 from assay.data.pack import PackedBatch, build_batch, pack_lengths, plan_epoch
+from assay.data.portions import build_answer_batch
 from assay.data.share import share_lengths
 from assay.pipeline.job import Job
 from assay.pipeline.tokens import Sequences
@@ -73,22 +74,36 @@ def pack_share(
 ) -> list[PackedBatch]:
     """This rank's share of `sequences`, each kind balanced by tokens, as micro-batches."""
     batches = []
-    for is_anchored in (False, True):
-        alike = [s for s in sequences if s.is_anchored == is_anchored]
-        shares = share_lengths([len(s.input_ids) for s in alike], share.num_ranks)
+    for alike in _part(sequences):
+        shares = share_lengths([s.num_tokens for s in alike], share.num_ranks)
         batches += pack([alike[i] for i in shares[share.rank]], token_budget)
     return batches
 
 
 def pack(sequences: Sequence[TokenSequence], token_budget: int) -> list[PackedBatch]:
-    """Sequences as packed micro-batches of at most `token_budget` tokens; anchored ones apart."""
+    """Sequences as packed micro-batches of at most `token_budget` tokens; anchored ones apart.
+
+    Both answers of a pair stand in one.
+    """
     batches = []
-    for is_anchored in (False, True):
-        alike = [s for s in sequences if s.is_anchored == is_anchored]
-        for indices in pack_lengths([len(s.input_ids) for s in alike], token_budget=token_budget):
-            ids, masks = (
-                [alike[i].input_ids for i in indices],
-                [alike[i].loss_mask for i in indices],
-            )
-            batches.append(build_batch(ids, masks, is_anchored=is_anchored))
+    for alike in _part(sequences):
+        for indices in pack_lengths([s.num_tokens for s in alike], token_budget=token_budget):
+            batches.append(join([alike[i] for i in indices]))
     return batches
+
+
+def join(sequences: Sequence[TokenSequence]) -> PackedBatch:
+    """One batch of sequences of one kind."""
+    if sequences[0].is_compared:
+        return build_answer_batch([s.row for s in sequences])
+    return build_batch(
+        [s.input_ids for s in sequences],
+        [s.loss_mask for s in sequences],
+        is_anchored=sequences[0].is_anchored,
+    )
+
+
+def _part(sequences: Sequence[TokenSequence]) -> list[list[TokenSequence]]:
+    """The sequences that are learned or compared, and the anchored ones."""
+    parts = ([s for s in sequences if s.is_anchored == flag] for flag in (False, True))
+    return [part for part in parts if part]

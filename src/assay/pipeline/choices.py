@@ -7,10 +7,12 @@ the tokenizer makes of it; blanks at the prompt's end belong to the choice.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from itertools import groupby
+from typing import Any
 
-from assay.chat import ChatTokenizer, render_prompt
+from assay.chat import ChatTokenizer, render_example, render_prompt
 from assay.data import Record
 from assay.evaluate.items import Item, Score, unscored
 from assay.evaluate.scorers import (
@@ -21,7 +23,7 @@ from assay.evaluate.scorers import (
 )
 from assay.generate import Engine
 from assay.pipeline.prompts import build_messages
-from assay.pipeline.questions import text_of
+from assay.pipeline.questions import CHOICES_ARE_MESSAGES, text_of
 
 Weighed = tuple[list[int], list[float]]
 
@@ -74,10 +76,21 @@ def build_choices(
     """The token ids of prompt and choice, with weight 1 on the choice's, for every choice."""
     if item.rendering == "chat":
         messages = build_messages(item, shots, system)
+        if item.options.get(CHOICES_ARE_MESSAGES):
+            return [_render(item, tokenizer, messages, json.loads(one)) for one in item.choices]
         prompt = render_prompt(tokenizer, messages, tools=item.tools)
         return [_weigh(prompt, tokenizer.encode(choice)) for choice in item.choices]
     text = text_of(item.messages[-1]) if item.messages else ""
     return [_encode_pair(tokenizer, text, choice) for choice in item.choices]
+
+
+def _render(
+    item: Item, tokenizer: ChatTokenizer, before: list[dict[str, Any]], answer: list[dict[str, Any]]
+) -> Weighed:
+    """Prompt and answer by the template, with weight 1 on what the assistant says of the answer."""
+    messages = [{**message, "weight": 0} for message in before]
+    found = render_example(tokenizer, [*messages, *answer], tools=item.tools)[-1]
+    return found.input_ids, found.loss_mask
 
 
 def _encode_pair(tokenizer: ChatTokenizer, text: str, choice: str) -> Weighed:

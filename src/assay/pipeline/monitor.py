@@ -103,7 +103,7 @@ def choose_every_steps(
     The base is read once and the model after the last step too; where these two cost as much
     already, no reading comes between.
     """
-    tokens = sum(len(one.input_ids) for one in rows.sequences)
+    tokens = sum(one.num_tokens for one in rows.sequences)
     per_step = tokens / max(1, len(rows.sequences)) * job.recipe.train.batch_size
     cost = FORWARD_SHARE * sum(gauge.num_tokens for gauge in gauges.values())
     num_readings = MAX_SHARE * num_steps * per_step / max(cost, 1.0) - 2

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from assay.data import TokenSequence
 from assay.data.pack import PackedBatch, build_batch
+from assay.data.portions import build_answer_batch
 from assay.pipeline.job import Job
 
 if TYPE_CHECKING:
@@ -94,14 +95,16 @@ def build_longest(
     sequences: Sequence[TokenSequence], *, token_budget: int, batch_size: int
 ) -> PackedBatch:
     """The largest micro-batch that a step may have: the longest row, filled up with long ones."""
-    ordered = sorted(sequences, key=lambda s: -len(s.input_ids))
-    chosen, room = [ordered[0]], token_budget - len(ordered[0].input_ids)
+    ordered = sorted(sequences, key=lambda s: -s.num_tokens)
+    chosen, room = [ordered[0]], token_budget - ordered[0].num_tokens
     for sequence in ordered[1:]:
         if len(chosen) == batch_size:
             break
-        if len(sequence.input_ids) <= room:
+        if sequence.num_tokens <= room:
             chosen.append(sequence)
-            room -= len(sequence.input_ids)
+            room -= sequence.num_tokens
+    if chosen[0].is_compared:
+        return build_answer_batch([s.row for s in chosen])
     return build_batch(
         [s.input_ids for s in chosen],
         [s.loss_mask for s in chosen],

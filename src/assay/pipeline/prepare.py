@@ -107,7 +107,13 @@ def _read_and_tokenize(
     data: PreparedData | None = None
     try:
         data = _keep_reached(
-            job, prepare_data(job.recipe.data, base_dir=job.base_dir, seed=job.recipe.seed)
+            job,
+            prepare_data(
+                job.recipe.data,
+                base_dir=job.base_dir,
+                seed=job.recipe.seed,
+                wanted=job.recipe.objective.learns_from,
+            ),
         )
         data = add_general_rows(job, data)
         parts = data.splits.as_dict()
@@ -137,6 +143,7 @@ def _read_and_tokenize(
         )
     problems += [*_find_prompt_problems(job, parts), *suite_problems]
     problems += find_inoculation_problems(job, parts)
+    problems += _find_other_rows(job, parts)
     if data is None or problems:
         raise DataError(_order(problems))
     return data, tokenized, checked.told, num_changed
@@ -197,6 +204,24 @@ def _find_prompt_problems(job: Job, parts: dict[str, list[Record]]) -> list[Prob
     ]
 
 
+def _find_other_rows(job: Job, parts: dict[str, list[Record]]) -> list[Problem]:
+    """Rows of a version of data for another objective; those of files are told apart before."""
+    objective = job.recipe.objective
+    others = (r for rows in parts.values() for r in rows if r.role == "task")
+    other = next((r for r in others if r.objective != objective.learns_from), None)
+    if other is None:
+        return []
+    return [
+        Problem(
+            key="objective",
+            got=f"{objective.type} with rows of {other.objective}",
+            allowed=f"rows of {objective.learns_from}",
+            do="set the objective that the rows are for, or name other data",
+            file=other.file,
+        )
+    ]
+
+
 def _find_suite_problems(job: Job) -> list[Problem]:
     """Bad rows of the suites that the recipe names, which are asked only stages later."""
     problems: list[Problem] = []
@@ -228,7 +253,12 @@ def _check_masks(masks: Iterable[MaskReport], allow: Sequence[str]) -> None:
 
 
 def _trained(tokenized: Tokenized) -> list[TokenSequence]:
-    return [sequence for sequence in tokenized.sequences if sequence.num_trained_tokens]
+    """The sequences with something to learn: of a pair, in both answers."""
+    return [
+        one
+        for one in tokenized.sequences
+        if one.num_trained_tokens and (one.rejected is None or one.rejected.num_trained_tokens)
+    ]
 
 
 def _keep_used(splits: Splits, tokenized: dict[str, Tokenized]) -> Splits:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Sequence
 from typing import Any
@@ -10,6 +11,8 @@ from assay.data import Record, to_prompt
 from assay.evaluate.items import Item, draw_sample
 
 SUITE_NAME = "task"
+CHOICES_ARE_MESSAGES = "choices_are_messages"
+"""Option of an item whose choices are lists of messages as JSON: calls, and what follows them."""
 HEADS = ("system", "developer")
 
 
@@ -23,6 +26,8 @@ def build_items(records: Sequence[Record], *, max_items: int, seed: int, metric:
 
 
 def _build_item(record: Record, metric: str) -> Item:
+    if record.rejected is not None:
+        return _build_pair(record, metric)
     prompt = to_prompt(record)
     return Item(
         id=record.id,
@@ -35,6 +40,35 @@ def _build_item(record: Record, metric: str) -> Item:
         extra=record.extra,
         rendering=record.kind,
     )
+
+
+def _build_pair(record: Record, metric: str) -> Item:
+    """Which of both answers is likelier: for each byte of it, unless the recipe says otherwise."""
+    start = record.answers_from
+    answers = (record.messages[start:], record.rejected or [])
+    is_text = all(map(_is_text, answers))
+    return Item(
+        id=record.id,
+        messages=to_prompt(record).messages[:start],
+        reference=text_of(answers[0][-1]),
+        metric="choice_norm" if metric == "auto" else metric,
+        tools=record.tools,
+        group=record.group,
+        suite=SUITE_NAME,
+        extra=record.extra,
+        rendering=record.kind,
+        options={} if is_text else {CHOICES_ARE_MESSAGES: True},
+        choices=tuple(
+            text_of(answer[0]) if is_text else json.dumps(answer, ensure_ascii=False)
+            for answer in answers
+        ),
+        golds=(0,),
+    )
+
+
+def _is_text(messages: Sequence[dict[str, Any]]) -> bool:
+    """Whether an answer is one message of nothing but text."""
+    return len(messages) == 1 and set(messages[0]) <= {"role", "content"}
 
 
 def choose_shots(records: Sequence[Record], *, num_shots: int, seed: int) -> list[Record]:

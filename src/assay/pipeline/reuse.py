@@ -137,7 +137,9 @@ def _pays(
 
     config = job.recipe.train
     epochs = num_steps * config.batch_size / len(rows.sequences)
-    is_random = job.recipe.objective.neftune_alpha > 0
+    # Answers share tokens with each other, so that their sequences do not stand in a batch whole.
+    is_random = getattr(job.recipe.objective, "neftune_alpha", 0) > 0
+    is_random = is_random or rows.sequences[0].is_compared
     if config.techniques != "auto" or not depth or is_spread(model) or is_random or epochs < 2:
         return False
     needed = ranks.num_local * count_bytes(model, known.all)

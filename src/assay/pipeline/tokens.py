@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,9 @@ def store_sequences(run: RunFolder, sequences: Sequences) -> None:
     comparable = {id(sequence) for sequence in sequences.comparable}
     rows = [*sequences.train, *sequences.validation]
     columns: dict[str, list[Any]] = {n: [getattr(row, n) for row in rows] for n in COLUMNS}
+    for name in ("input_ids", "loss_mask"):
+        columns[f"rejected_{name}"] = [getattr(row.rejected, name, []) for row in rows]
+    columns["rating"] = [-1 if row.is_wanted is None else int(row.is_wanted) for row in rows]
     columns["split"] = ["train"] * len(sequences.train)
     columns["split"] += ["validation"] * len(sequences.validation)
     columns["is_comparable"] = [id(row) in comparable for row in rows]
@@ -84,8 +87,11 @@ def read_sequences(run: RunFolder) -> Sequences:
     columns = [_read_column(table[name]) for name in COLUMNS]
     anchored = COLUMNS.index("is_anchored")
     columns[anchored] = list(map(bool, columns[anchored]))
+    rejected = (_read_column(table[f"rejected_{name}"]) for name in ("input_ids", "loss_mask"))
+    compared = zip(*rejected, table["rating"].to_pylist(), strict=True)
     rows = [
-        TokenSequence(**dict(zip(COLUMNS, row, strict=True))) for row in zip(*columns, strict=True)
+        _compare(TokenSequence(**dict(zip(COLUMNS, row, strict=True))), *others)
+        for row, others in zip(zip(*columns, strict=True), compared, strict=True)
     ]
     num_train = table["split"].to_pylist().count("train")
     flags = table["is_comparable"].to_pylist()
@@ -97,6 +103,16 @@ def read_sequences(run: RunFolder) -> Sequences:
     )
 
 
+def _compare(
+    sequence: TokenSequence, input_ids: list[int], loss_mask: list[float], rating: int
+) -> TokenSequence:
+    """The sequence with its rejected answer, or its rating, where it has one."""
+    if input_ids:
+        other = replace(sequence, input_ids=input_ids, loss_mask=loss_mask)
+        return replace(sequence, rejected=other)
+    return sequence if rating < 0 else replace(sequence, is_wanted=bool(rating))
+
+
 def _file(run: RunFolder) -> Path:
     return run.data / "tokens.parquet"
 
@@ -105,8 +121,16 @@ def _build_schema() -> Any:
     import pyarrow as pa
 
     kinds = {"input_ids": pa.list_(pa.int32()), "loss_mask": pa.list_(pa.float64())}
-    flags = dict.fromkeys(("is_anchored", "is_comparable"), pa.int8())
-    names = (*COLUMNS, "split", "is_comparable")
+    kinds |= {f"rejected_{name}": kind for name, kind in kinds.items()}
+    flags = dict.fromkeys(("is_anchored", "rating", "is_comparable"), pa.int8())
+    names = (
+        *COLUMNS,
+        "rejected_input_ids",
+        "rejected_loss_mask",
+        "rating",
+        "split",
+        "is_comparable",
+    )
     return pa.schema([(name, (kinds | flags).get(name, pa.string())) for name in names])
 
 

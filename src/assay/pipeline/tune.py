@@ -13,8 +13,10 @@ from assay.pipeline.batches import TrainingRows, batch_source
 from assay.pipeline.job import Job
 from assay.pipeline.method import choose_factor
 from assay.pipeline.monitor import build_watch
+from assay.pipeline.objective import build_loss, build_meter
 from assay.pipeline.plan import list_techniques, plan_memory
 from assay.pipeline.precision import choose_precision
+from assay.pipeline.reference import with_reference
 from assay.pipeline.reuse import activations_reused
 from assay.pipeline.trackers import open_trackers
 
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from assay.train.fit import FitSettings
     from assay.train.probe import MemoryPlan
     from assay.train.ranks import Ranks
-    from assay.train.step import LossFunction
 
 SELF_TEST_SEQUENCES = 4
 
@@ -140,20 +141,6 @@ def plan_tuning(
     )
 
 
-def build_loss(job: Job) -> LossFunction:
-    """The recipe's objective, as the training core takes it."""
-    from assay.defend.anchor import AnchoredLoss
-    from assay.defend.constrained import ConstrainedLoss
-    from assay.train.sft import SftLoss
-    from assay.train.shard import GatheredLoss
-
-    defend, smoothing = job.recipe.defend, job.recipe.objective.label_smoothing
-    betas = defend.token_betas
-    learned = ConstrainedLoss(betas) if betas else SftLoss(label_smoothing=smoothing)
-    # Rows with `role: anchor` weigh 1 where the recipe gives no weight of its own.
-    return GatheredLoss(AnchoredLoss(learned, weight=defend.kl_weight or 1.0))
-
-
 @contextmanager
 def training_mode(job: Job, model: Any, techniques: Sequence[str] | None = None) -> Iterator[None]:
     """`model` as the recipe trains it: whatever holds for the model as a whole, for a while.
@@ -166,7 +153,7 @@ def training_mode(job: Job, model: Any, techniques: Sequence[str] | None = None)
     from assay.train.techniques import techniques_on
 
     kept = memory_kept(next(model.parameters()).device)
-    noise = neftune_noise(model, alpha=job.recipe.objective.neftune_alpha)
+    noise = neftune_noise(model, alpha=getattr(job.recipe.objective, "neftune_alpha", 0.0))
     chosen = list_techniques(job) if techniques is None else techniques
     with kept, packed_mode(model), noise, techniques_on(model, chosen):
         yield
@@ -198,7 +185,17 @@ def tune_steps(
     config, ranks = job.recipe.train, ranks or ALONE
     plan = plan or MemoryPlan(0, list_techniques(job))
     settings = replace(fit_settings(job, len(rows.sequences)), token_budget=plan.token_budget)
-    measure = partial(compute_mean_loss, model, precision=settings.precision, ranks=ranks)
+    meter = build_meter(job)
+    loss = build_loss(job, meter)
+    with job.phases("evaluation"):
+        rows = with_reference(job, rows, model, ranks)
+    measure = partial(
+        compute_mean_loss,
+        model,
+        loss=None if job.recipe.objective.learns_from == "answers" else loss,
+        precision=settings.precision,
+        ranks=ranks,
+    )
     torch.manual_seed(job.recipe.seed)
     checkpoints = Checkpoints(job.run.checkpoints, keep=config.checkpoints.keep, ranks=ranks)
     if resume and ranks.is_first:
@@ -210,7 +207,7 @@ def tune_steps(
     result = yield from fit_steps(
         model,
         batch_source(job, rows),
-        build_loss(job),
+        loss,
         _optimizers(job, model),
         settings,
         validate=(lambda: measure(rows.validation)) if rows.num_validation else None,
@@ -221,6 +218,7 @@ def tune_steps(
         phases=job.phases,
         note=job.progress.note,
         watch=watch,
+        meter=meter,
     )
     with job.phases("evaluation"):
         loss_train, loss_validation = measure(rows.comparable), measure(rows.validation)

@@ -18,12 +18,13 @@ from assay.train.checkpoint import Checkpoints
 from assay.train.interrupt import held_interrupt
 from assay.train.memory import DoesNotFit
 from assay.train.mend import combine_budgets, run_within_memory
+from assay.train.meter import NO_METER, Meter
 from assay.train.optimizer import Optimizer, set_learning_rate
 from assay.train.phases import NO_PHASES, Phases
 from assay.train.ranks import ALONE, Ranks
 from assay.train.schedule import ScheduleName, compute_lr_factor
 from assay.train.schedule_free import average_weights, show_average
-from assay.train.step import LossFunction, train_step
+from assay.train.step import LossFunction, StepResult, train_step
 from assay.train.watch import Watch
 
 GetBatches = Callable[[int], Sequence[PackedBatch]]
@@ -162,6 +163,7 @@ def fit_steps(
     phases: Phases = NO_PHASES,
     note: Callable[[str], None] = lambda line: None,
     watch: Watch | None = None,
+    meter: Meter = NO_METER,
 ) -> Generator[dict[str, Any], None, FitResult]:
     """Train `model` in place, one step each time it is advanced; yields the step's metrics record.
 
@@ -171,6 +173,7 @@ def fit_steps(
     steps saves a checkpoint. With several `ranks`, all of them call this alike, and what is drawn
     at random while training follows from `seed`, step and rank. A step for which memory runs out is
     done again in smaller micro-batches, and so are all after it; `note` gets a line about it.
+    `meter` holds what `loss` and `validate` measure beside the loss; it is read after each of them.
     `watch` is read as it says; where it stops training, the best weights become those of the best
     evaluation until its last clean reading, or else of that reading.
 
@@ -196,7 +199,7 @@ def fit_steps(
         ranks.seed_step(seed, state.step)
         try:
             record = _run_step(
-                model, get_batches, loss, optimizers, settings, state, ranks, phases, note
+                model, get_batches, loss, optimizers, settings, state, ranks, phases, note, meter
             )
         except DoesNotFit:
             save()
@@ -204,6 +207,7 @@ def fit_steps(
         if validate and _evaluation_is_due(state.step, settings):
             with phases("evaluation"), average_weights(optimizers):
                 record["eval/loss"] = _evaluate(model, validate, state, checkpoints)
+                record |= meter.read("eval/", ranks)
             record["eval/best_step"] = state.best_step
         if watch and watch.is_due(state.step, settings.num_steps):
             with phases("drift"), average_weights(optimizers):
@@ -243,6 +247,7 @@ def _run_step(
     ranks: Ranks,
     phases: Phases,
     note: Callable[[str], None],
+    meter: Meter,
 ) -> dict[str, Any]:
     started = time.monotonic()
     factor = compute_lr_factor(
@@ -254,8 +259,10 @@ def _run_step(
     learning_rate = set_learning_rate(list(optimizers), factor)
     with phases("data"):
         batches = get_batches(state.step)
-    result, state.token_budget = run_within_memory(
-        lambda parts: train_step(
+
+    def step(parts: Sequence[PackedBatch]) -> StepResult:
+        meter.clear()
+        return train_step(
             model,
             parts,
             loss,
@@ -265,7 +272,10 @@ def _run_step(
             step_in_backward=settings.step_in_backward,
             ranks=ranks,
             phases=phases,
-        ),
+        )
+
+    result, state.token_budget = run_within_memory(
+        step,
         batches,
         model,
         token_budget=state.token_budget,
@@ -281,6 +291,7 @@ def _run_step(
         "train/loss": result.loss,
         "train/grad_norm": result.grad_norm,
         "train/learning_rate": learning_rate,
+        **meter.read("train/", ranks),
         "tokens_per_s": result.num_tokens / max(time.monotonic() - started, 1e-9),
     }
 

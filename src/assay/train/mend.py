@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from assay.data.pack import PackedBatch, split_batch
+from assay.data.pack import PackedBatch
+from assay.data.portions import split_batch
 from assay.errors import ResourceError
 from assay.train.memory import DoesNotFit, SharedShortage, free_memory, is_out_of_memory
 from assay.train.ranks import ALONE, Ranks
@@ -60,7 +61,7 @@ def run_within_memory(
         restore_rng(rng)
         free_memory(next(model.parameters()).device)
         (largest,) = ranks.max(max((part.num_tokens for part in parts), default=0))
-        if not ranks.any(any(len(part.sequence_lengths) > 1 for part in parts)):
+        if not ranks.any(any(part.num_parts > 1 for part in parts)):
             raise DoesNotFit(
                 f"a row of {largest:,} tokens does not fit in memory by itself"
                 f" ({failure}): {WHAT_TO_DO}; then resume, nothing is lost"

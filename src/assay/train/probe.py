@@ -15,7 +15,9 @@ from typing import Any
 
 import torch
 
-from assay.data.pack import PackedBatch, build_batch, split_batch
+from assay.data.answers import Answer, AnswerRow
+from assay.data.pack import PackedBatch, build_batch
+from assay.data.portions import build_answer_batch, split_batch
 from assay.errors import TrainingError
 from assay.train.kept_memory import trim_memory
 from assay.train.memory import (
@@ -252,4 +254,8 @@ def _describe(
 def _cut(batch: PackedBatch, num_tokens: int) -> PackedBatch:
     """The first tokens of `batch` as one row, all of them supervised."""
     ids = batch.input_ids[:num_tokens]
+    if batch.rows:
+        halves = (ids[::2], ids[1::2]) if batch.rows[0].is_pair else (ids,)
+        answers = tuple(Answer(half, [1.0] * len(half)) for half in halves)
+        return build_answer_batch([AnswerRow(answers)])
     return build_batch([ids], [[1.0] * len(ids)], is_anchored=batch.is_anchored)

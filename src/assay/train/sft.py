@@ -14,7 +14,7 @@ from assay.losses.cross_entropy import compute_cross_entropy_sum
 from assay.models.forward import compute_supervised_hidden, get_head, load_batch
 from assay.train.ranks import ALONE, Ranks
 from assay.train.shard import GatheredLoss, level_batches
-from assay.train.step import autocast
+from assay.train.step import LossFunction, autocast
 
 
 class SftLoss:
@@ -44,14 +44,16 @@ def compute_mean_loss(
     model: Any,
     batches: Sequence[PackedBatch],
     *,
+    loss: LossFunction | None = None,
     precision: str = "fp32",
     ranks: Ranks = ALONE,
 ) -> float:
-    """Mean loss per unit of weight over `batches`, without label smoothing or dropout.
+    """Mean of `loss` per unit of weight over `batches`, without dropout.
 
-    With several `ranks`, `batches` are this rank's share, and the mean is over all.
+    By default that of supervised tokens, without label smoothing. With several `ranks`, `batches`
+    are this rank's share, and the mean is over all.
     """
-    loss, total, weight = GatheredLoss(SftLoss()), 0.0, 0.0
+    loss, total, weight = loss or GatheredLoss(SftLoss()), 0.0, 0.0
     training = model.training
     model.eval()
     for batch in level_batches(model, batches, ranks):

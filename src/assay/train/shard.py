@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from types import MethodType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import torch
 from torch import Tensor, nn
 
-from assay.data.pack import PackedBatch, split_batch
+from assay.data.pack import BatchKind, PackedBatch
+from assay.data.portions import split_batch
 from assay.data.share import build_filler
 from assay.errors import TrainingError
 from assay.models.forward import is_packable
@@ -97,12 +98,13 @@ def level_batches(
         return batches
     if not is_packable(model):
         batches = [part for batch in batches for part in split_batch(batch, token_budget=1)]
-    kinds = [[b for b in batches if b.is_anchored == anchored] for anchored in (False, True)]
-    most = ranks.max(*map(len, kinds))
+    kinds: tuple[BatchKind, ...] = get_args(BatchKind)
+    by_kind = [[batch for batch in batches if batch.kind == kind] for kind in kinds]
+    most = ranks.max(*map(len, by_kind))
     return [
         batch
-        for anchored, own, number in zip((False, True), kinds, most, strict=True)
-        for batch in [*own, *[build_filler(is_anchored=anchored)] * (number - len(own))]
+        for kind, own, number in zip(kinds, by_kind, most, strict=True)
+        for batch in [*own, *[build_filler(kind)] * (number - len(own))]
     ]
 
 

@@ -9,7 +9,17 @@ from pydantic import BeforeValidator
 from assay.config.setting import REQUIRED, Section, setting
 from assay.config.shorthand import expand_block, expand_list
 
-SourceFormat = Literal["auto", "chat", "sharegpt", "alpaca", "completion", "text"]
+SourceFormat = Literal[
+    "auto",
+    "chat",
+    "sharegpt",
+    "alpaca",
+    "completion",
+    "text",
+    "preference",
+    "openai_preference",
+    "rated",
+]
 
 
 class SourceConfig(Section):

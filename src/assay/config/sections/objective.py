@@ -2,15 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Discriminator, Tag
 
 from assay.config.setting import Section, setting
 from assay.config.shorthand import expand_block
 
+ObjectiveType = Literal["sft", "dpo", "orpo", "simpo", "cpo"]
+PairLoss = Literal[
+    "sigmoid",
+    "sigmoid_norm",
+    "ipo",
+    "robust",
+    "hinge",
+    "exo",
+    "nca",
+    "bco",
+    "sppo",
+    "apo_zero",
+    "apo_down",
+    "discopop",
+]
+RowKind = Literal["answers", "preference", "rated"]
+_NAMED = "named by the recipe"
+_SFT_WEIGHT = (
+    "Weight of the chosen answer's own loss, the mean over its tokens, beside that of the pair."
+)
 
-class SftConfig(Section):
+
+class ObjectiveSection(Section):
+    """What every objective says of itself beside its settings.
+
+    `learns_from` is the kind of rows; `needs_reference` whether the model is compared with what it
+    was before the first step.
+    """
+
+    learns_from: ClassVar[RowKind] = "answers"
+    needs_reference: ClassVar[bool] = False
+
+
+class SftConfig(ObjectiveSection):
     """Supervised fine-tuning: the answers in the data become more likely."""
 
     type: Literal["sft"] = setting(
@@ -33,9 +65,165 @@ class SftConfig(Section):
     )
 
 
-OBJECTIVES: dict[str, type[Section]] = {"sft": SftConfig}
+class PairSection(ObjectiveSection):
+    """What all objectives of preference pairs share."""
 
+    learns_from: ClassVar[RowKind] = "preference"
+
+    type: str
+    sft_weight: float = setting(
+        0.0,
+        _SFT_WEIGHT,
+        reason="the pair's loss alone; 1 keeps chosen answers from becoming less likely",
+        ge=0,
+        le=1000,
+    )
+
+
+class DpoConfig(PairSection):
+    """Direct preference optimisation (Rafailov et al. 2023) and its kin with a reference."""
+
+    needs_reference: ClassVar[bool] = True
+
+    type: Literal["dpo"] = setting("dpo", "What is learned from a row.", reason=_NAMED)
+    loss: PairLoss = setting(
+        "sigmoid",
+        "What is made of a pair's margin: docs/methods.md has each with its equation.",
+        reason="DPO's own",
+    )
+    beta: float = setting(
+        0.1,
+        "How strongly the model is held to its reference: a reward is beta times the logarithm of "
+        "how much more likely an answer became.",
+        reason="the published value of most; 10 to 100 times as much for means over tokens",
+        gt=0,
+        le=1000,
+    )
+    label_smoothing: float = setting(
+        0.0,
+        "Share of pairs taken to be swapped: conservative with loss sigmoid, unbiased with robust.",
+        unit="ratio",
+        reason="the preferences in the data are taken as right",
+        ge=0,
+        lt=0.5,
+    )
+    length_desensitisation: float = setting(
+        1.0,
+        "Weight of an answer's tokens beyond the length of the other (Liu et al. 2024); 1 is off, "
+        "smaller values favour long answers less.",
+        unit="ratio",
+        reason="off: every token counts",
+        ge=0,
+        le=1,
+    )
+
+
+class OrpoConfig(PairSection):
+    """Odds ratio preference optimisation (Hong et al. 2024): no reference, and answers learned."""
+
+    type: Literal["orpo"] = setting("orpo", "What is learned from a row.", reason=_NAMED)
+    beta: float = setting(
+        0.1,
+        "Weight of the odds ratio beside the chosen answer's loss (the paper's lambda).",
+        reason="the published value",
+        gt=0,
+        le=1000,
+    )
+    sft_weight: float = setting(
+        1.0,
+        _SFT_WEIGHT,
+        reason="the published loss",
+        ge=0,
+        le=1000,
+    )
+
+
+class SimpoConfig(PairSection):
+    """Simple preference optimisation (Meng et al. 2024): means over tokens, and no reference."""
+
+    type: Literal["simpo"] = setting("simpo", "What is learned from a row.", reason=_NAMED)
+    beta: float = setting(
+        2.0,
+        "A reward is beta times an answer's mean log-probability.",
+        reason="the published value",
+        gt=0,
+        le=1000,
+    )
+    gamma: float = setting(
+        1.0,
+        "Margin of rewards that is aimed at.",
+        reason="half of beta, as published",
+        ge=0,
+        le=1000,
+    )
+    label_smoothing: float = setting(
+        0.0,
+        "Share of pairs that are taken to be swapped.",
+        unit="ratio",
+        reason="the preferences in the data are taken as right",
+        ge=0,
+        lt=0.5,
+    )
+
+
+class CpoConfig(PairSection):
+    """Contrastive preference optimisation (Xu et al. 2024): DPO without a reference."""
+
+    type: Literal["cpo"] = setting("cpo", "What is learned from a row.", reason=_NAMED)
+    beta: float = setting(
+        0.1,
+        "A reward is beta times an answer's log-probability.",
+        reason="the published value",
+        gt=0,
+        le=1000,
+    )
+    label_smoothing: float = setting(
+        0.0,
+        "Share of pairs that are taken to be swapped.",
+        unit="ratio",
+        reason="the preferences in the data are taken as right",
+        ge=0,
+        lt=0.5,
+    )
+    sft_weight: float = setting(
+        1.0,
+        _SFT_WEIGHT,
+        reason="the published loss",
+        ge=0,
+        le=1000,
+    )
+
+
+OBJECTIVES: dict[str, type[Section]] = {
+    "sft": SftConfig,
+    "dpo": DpoConfig,
+    "orpo": OrpoConfig,
+    "simpo": SimpoConfig,
+    "cpo": CpoConfig,
+}
+
+
+def _get_tag(value: object) -> str:
+    kind = value.get("type", "sft") if isinstance(value, dict) else getattr(value, "type", "sft")
+    return str(kind)
+
+
+AnyObjective = (
+    Annotated[SftConfig, Tag("sft")]
+    | Annotated[DpoConfig, Tag("dpo")]
+    | Annotated[OrpoConfig, Tag("orpo")]
+    | Annotated[SimpoConfig, Tag("simpo")]
+    | Annotated[CpoConfig, Tag("cpo")]
+)
 Objective = Annotated[
-    SftConfig,
-    BeforeValidator(expand_block("objective"), json_schema_input_type=Literal["sft"] | SftConfig),
+    Annotated[AnyObjective, Discriminator(_get_tag)],
+    BeforeValidator(
+        expand_block("objective"),
+        json_schema_input_type=ObjectiveType
+        | SftConfig
+        | DpoConfig
+        | OrpoConfig
+        | SimpoConfig
+        | CpoConfig,
+    ),
 ]

@@ -54,6 +54,8 @@ def decode_record(line: bytes) -> Record:
         extra=extra,
         role=role,
         index=index,
+        rejected=trained.get("rejected"),
+        is_wanted=trained.get("is_wanted"),
     )
 
 

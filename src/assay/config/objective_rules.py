@@ -1,0 +1,96 @@
+"""The combinations of an objective and other settings that cannot be meant."""
+
+from __future__ import annotations
+
+from assay.config.recipe import Recipe
+from assay.config.rule import Rule
+from assay.config.sections.objective import DpoConfig
+
+SMOOTHED = frozenset({"sigmoid", "sigmoid_norm", "robust", "exo"})
+NEEDS_SMOOTHING = frozenset({"robust", "exo"})
+OF_MEANS = frozenset({"sigmoid_norm", "ipo"})
+CHOICE_METRICS = frozenset({"auto", "choice", "choice_norm", "mass"})
+
+
+def _has_loss(recipe: Recipe, losses: frozenset[str]) -> bool:
+    return isinstance(recipe.objective, DpoConfig) and recipe.objective.loss in losses
+
+
+def _smooths(recipe: Recipe) -> bool:
+    return float(getattr(recipe.objective, "label_smoothing", 0.0)) > 0
+
+
+def _is_compared(recipe: Recipe) -> bool:
+    return recipe.objective.learns_from != "answers"
+
+
+OBJECTIVE_RULES = (
+    Rule(
+        ("objective.label_smoothing", "objective.loss"),
+        lambda recipe: (
+            isinstance(recipe.objective, DpoConfig)
+            and _smooths(recipe)
+            and not _has_loss(recipe, SMOOTHED)
+        ),
+        "label smoothing with a loss that has none",
+        f"it with {', '.join(sorted(SMOOTHED))}",
+        "remove it, or set objective.loss to sigmoid or robust",
+    ),
+    Rule(
+        ("objective.loss", "objective.label_smoothing"),
+        lambda recipe: _has_loss(recipe, NEEDS_SMOOTHING) and not _smooths(recipe),
+        "a loss for swapped pairs without their share",
+        "robust and exo with objective.label_smoothing above 0",
+        "set objective.label_smoothing, or objective.loss to sigmoid",
+    ),
+    Rule(
+        ("objective.length_desensitisation", "objective.loss"),
+        lambda recipe: (
+            isinstance(recipe.objective, DpoConfig)
+            and recipe.objective.length_desensitisation != 1
+            and _has_loss(recipe, OF_MEANS)
+        ),
+        "length desensitisation with means over tokens, which no length favours",
+        "it with losses of sums",
+        "remove it, or set objective.loss to sigmoid",
+    ),
+    Rule(
+        ("defend", "objective.type"),
+        lambda recipe: (
+            _is_compared(recipe)
+            and (recipe.defend.reads_general_rows or bool(recipe.defend.token_betas))
+        ),
+        "replay, kl or token_betas with an objective of whole answers",
+        "these with sft, whose rows are learned token by token",
+        "remove it: the objective's reference holds the model already, or objective.sft_weight",
+    ),
+    Rule(
+        ("data.train", "objective.type"),
+        lambda recipe: (
+            _is_compared(recipe) and any(source.role == "anchor" for source in recipe.data.train)
+        ),
+        "role: anchor with an objective of whole answers",
+        "role: anchor with sft",
+        "remove the source, or its role",
+    ),
+    Rule(
+        ("train.techniques", "objective.type"),
+        lambda recipe: (
+            _is_compared(recipe)
+            and bool({"reuse_in_memory", "reuse_on_disk"} & set(recipe.train.techniques))
+        ),
+        "reuse with answers whose prompts are computed once for both",
+        "reuse with sft",
+        "remove it",
+    ),
+    Rule(
+        ("evaluate.metric", "objective.type"),
+        lambda recipe: (
+            recipe.objective.learns_from == "preference"
+            and recipe.evaluate.metric not in CHOICE_METRICS
+        ),
+        "a metric of written answers for pairs, of which the likelier answer is told",
+        ", ".join(sorted(CHOICE_METRICS)),
+        "remove it; a suite of your own (evaluate.suites) can judge written answers",
+    ),
+)

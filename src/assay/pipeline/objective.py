@@ -1,0 +1,105 @@
+"""The recipe's objective as a loss of the training core."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from assay.config.sections.objective import (
+    CpoConfig,
+    DpoConfig,
+    OrpoConfig,
+    SftConfig,
+    SimpoConfig,
+)
+from assay.pipeline.job import Job
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from assay.losses.pairs import Pairs
+    from assay.train.meter import Meter
+    from assay.train.step import LossFunction
+
+
+def build_loss(job: Job, meter: Meter | None = None) -> LossFunction:
+    """The recipe's objective, as the training core takes it; `meter` is told what it measures."""
+    from assay.defend.anchor import AnchoredLoss
+    from assay.train.shard import GatheredLoss
+
+    learned = _build_learned(job, meter)
+    # Rows with `role: anchor` weigh 1 where the recipe gives no weight of its own.
+    return GatheredLoss(AnchoredLoss(learned, weight=job.recipe.defend.kl_weight or 1.0))
+
+
+def build_meter(job: Job) -> Meter:
+    """A meter of what the objective measures beside its loss."""
+    from assay.train.meter import Meter
+    from assay.train.preference import PAIR_METRICS
+
+    return Meter(PAIR_METRICS if job.recipe.objective.learns_from == "preference" else ())
+
+
+def _build_learned(job: Job, meter: Meter | None) -> Any:
+    from assay.defend.constrained import ConstrainedLoss
+    from assay.train.meter import NO_METER
+    from assay.train.preference import PreferenceLoss
+    from assay.train.sft import SftLoss
+
+    objective = job.recipe.objective
+    if isinstance(objective, SftConfig):
+        betas = job.recipe.defend.token_betas
+        smoothing = objective.label_smoothing
+        return ConstrainedLoss(betas) if betas else SftLoss(label_smoothing=smoothing)
+    return PreferenceLoss(
+        choose_pair_loss(objective),
+        beta=objective.beta,
+        sft_weight=objective.sft_weight,
+        tail_weight=getattr(objective, "length_desensitisation", 1.0),
+        per_token=objective.type == "simpo" or getattr(objective, "loss", "") == "sigmoid_norm",
+        meter=meter or NO_METER,
+    )
+
+
+def choose_pair_loss(
+    objective: DpoConfig | OrpoConfig | SimpoConfig | CpoConfig,
+) -> Callable[[Pairs], Tensor]:
+    """The loss of each pair that an objective names, with its settings."""
+    from assay.losses import reference_free
+
+    smoothing = getattr(objective, "label_smoothing", 0.0)
+    if isinstance(objective, DpoConfig):
+        return _choose_dpo_loss(objective)
+    if isinstance(objective, OrpoConfig):
+        return lambda pairs: objective.beta * reference_free.compute_odds_ratio(pairs)
+    if isinstance(objective, SimpoConfig):
+        return partial(
+            reference_free.compute_simpo,
+            beta=objective.beta,
+            gamma=objective.gamma,
+            label_smoothing=smoothing,
+        )
+    return partial(reference_free.compute_cpo, beta=objective.beta, label_smoothing=smoothing)
+
+
+def _choose_dpo_loss(objective: DpoConfig) -> Callable[[Pairs], Tensor]:
+    from assay.config.objective_rules import SMOOTHED
+    from assay.losses import dpo, ipo, single_rewards
+
+    losses: dict[str, Callable[..., Tensor]] = {
+        "sigmoid": dpo.compute_sigmoid,
+        "sigmoid_norm": dpo.compute_sigmoid_norm,
+        "robust": dpo.compute_robust,
+        "hinge": dpo.compute_hinge,
+        "exo": dpo.compute_exo,
+        "discopop": dpo.compute_discopop,
+        "ipo": ipo.compute_ipo,
+        "nca": single_rewards.compute_nca,
+        "bco": single_rewards.compute_bco,
+        "sppo": single_rewards.compute_sppo,
+        "apo_zero": single_rewards.compute_apo_zero,
+        "apo_down": single_rewards.compute_apo_down,
+    }
+    smoothed = {"label_smoothing": objective.label_smoothing} if objective.loss in SMOOTHED else {}
+    return partial(losses[objective.loss], beta=objective.beta, **smoothed)
