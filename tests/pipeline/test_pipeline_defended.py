@@ -17,10 +17,10 @@ from assay.errors import ConfigError, DataError
 from assay.pipeline import run_recipe
 from assay.pipeline.job import Job
 from assay.pipeline.monitor import choose_monitor
+from assay.pipeline.objective import build_loss
 from assay.pipeline.prepare import Prepared
 from assay.pipeline.progress import PlainProgress
 from assay.pipeline.run import begin_run, opened_run
-from assay.pipeline.objective import build_loss
 from assay.runs import read_json
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
