@@ -109,6 +109,11 @@ ENTRIES = {
         "subset",
         "split",
         "revision",
+        "judge",
+        "judge.name",
+        "judge.url",
+        "judge.key_env",
+        "judge.hosts",
     ],
 }
 
@@ -254,11 +259,11 @@ def test_the_policies_are_those_that_the_gates_know() -> None:
 
 def test_the_formats_of_suites_are_those_that_are_read() -> None:
     pytest.importorskip("torch")
-    from assay.config.sections.evaluate import SuiteFormat
+    from assay.config.sections.evaluate import FREE_FORM, SuiteFormat
     from assay.evaluate.suites.public import FORMATS
     from assay.pipeline.suite_files import OWN
 
-    assert set(get_args(SuiteFormat)) == {"auto", OWN, *FORMATS}
+    assert set(get_args(SuiteFormat)) == {"auto", OWN, FREE_FORM, *FORMATS}
 
 
 def test_the_readers_know_the_formats_that_the_check_lets_through() -> None:

@@ -11,6 +11,7 @@ import torch
 from assay.cli import main
 from assay.errors import ConfigError
 from assay.evaluate.gates import Policy, load_policy
+from assay.evaluate.judges import Judged
 from assay.models.adapters import add_lora, save_adapter
 from assay.models.base import find_base, load_model
 from assay.pipeline import look
@@ -120,3 +121,18 @@ def test_a_pickled_adapter_is_refused_before_anything_is_asked(adapters, tmp_pat
     arguments = ["--adapter", str(folder), "--base", "tiny", "--suite", "safety"]
     assert main(["eval", *arguments, "--json"]) == 2
     assert "getcwd" in json.loads(capsys.readouterr().out)["error"]["message"]
+
+
+def test_a_judge_that_is_named_judges_free_answers(adapters, tmp_path):
+    class Kind:
+        name = "kind"
+
+        def judge(self, questions, answers):
+            return [Judged(100.0, 100.0) for _ in answers]
+
+    policy = Policy("own", {"refusal": "required", "free_form": "advisory"})
+    judged = judge_adapter(
+        adapters / "babble", "tiny", policy, out=tmp_path, judge=Kind(), max_items=4
+    )
+    facts = judged.evaluation["probes"]["free_form"]["facts"]
+    assert (facts["judge"], facts["tuned"]["coherent"]) == ("kind", 1.0)

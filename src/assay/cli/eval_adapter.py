@@ -12,9 +12,12 @@ SAFETY = "safety"
 
 
 def show_adapter(
-    adapter: str, base: str, *, out: str | None, max_items: int, seed: int, as_json: bool
+    adapter: str, base: str, options: Mapping[str, Any], *, out: str | None, as_json: bool
 ) -> int:
-    """Look at an adapter of unknown origin as `assay gate --adapter` does; show what is found."""
+    """Look at an adapter of unknown origin as `assay gate --adapter` does; show what is found.
+
+    `options` are those of `look_at_adapter`.
+    """
     from assay.cli.live import open_progress
     from assay.cli.outcome import render_measured
     from assay.pipeline.adapter import build_safety_policy, look_at_adapter
@@ -26,9 +29,8 @@ def show_adapter(
             base,
             build_safety_policy(),
             out=folder,
-            max_items=max_items,
-            seed=seed,
             progress=progress,
+            **options,
         )
     facts = [
         f"  {name.replace('_', ' ')}: {value}" for name, value in looked.facts.to_dict().items()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 import typer
 
 from assay.cli.eval_adapter import SAFETY, show_adapter
+from assay.cli.judge_options import JudgeHost, JudgeKey, JudgeModel, JudgeUrl, choose_judge
 from assay.cli.output import JsonFlag, RootOption, check_out_file, print_result
 from assay.errors import Problem, UsageError
 
@@ -76,6 +77,10 @@ def evaluate(
             " an interrupted look goes on from  [default: gates/NAME]."
         ),
     ] = None,
+    judge_model: JudgeModel = None,
+    judge_url: JudgeUrl = None,
+    judge_key_env: JudgeKey = None,
+    judge_host: JudgeHost = None,
     root: RootOption = "runs",
     as_json: JsonFlag = False,
 ) -> int:
@@ -85,9 +90,12 @@ def evaluate(
     if adapter is not None or base is not None or list(suites or ()) == [SAFETY]:
         given = {"MODEL": model, "FILE": data, "--format": data_format, "--metric": metric}
         _check_safety(adapter, base, suites or [], given)
-        return show_adapter(
-            str(adapter), str(base), out=out, max_items=max_items, seed=seed, as_json=as_json
-        )
+        judge = choose_judge(judge_model, judge_url, judge_key_env, judge_host)
+        asked = {"max_items": max_items, "seed": seed, "judge": judge}
+        return show_adapter(str(adapter), str(base), asked, out=out, as_json=as_json)
+    if judge_model or judge_url or judge_key_env or judge_host:
+        do = "leave it out: free answers are judged with --suite safety"
+        raise UsageError(Problem(got="a judge without --adapter", do=do, key="--judge-model"))
     if not model:
         raise UsageError(Problem(got="no model", do="name a run or a base", key="MODEL"))
     from assay.pipeline.evaluate_file import evaluate_file

@@ -9,6 +9,7 @@ import typer
 
 from assay.cli.gate_calibrate import calibrate
 from assay.cli.group import DefaultVerb
+from assay.cli.judge_options import JudgeHost, JudgeKey, JudgeModel, JudgeUrl, choose_judge
 from assay.cli.output import JsonFlag, RootOption, print_result
 
 if TYPE_CHECKING:
@@ -83,15 +84,23 @@ def gate(
         int, typer.Option(min=1, help="With --adapter: most items of a suite or probe.")
     ] = 200,
     seed: Annotated[int, typer.Option(help="With --adapter: of what is drawn.")] = 0,
+    judge_model: JudgeModel = None,
+    judge_url: JudgeUrl = None,
+    judge_key_env: JudgeKey = None,
+    judge_host: JudgeHost = None,
     root: RootOption = "runs",
     as_json: JsonFlag = False,
 ) -> int:
     """Judge a run from its stored answers, a form of it, or an adapter trained elsewhere."""
     from assay.cli.outcome import render_measured
-    from assay.errors import EXIT_HELD, EXIT_OK
+    from assay.errors import EXIT_HELD, EXIT_OK, Problem, UsageError
     from assay.evaluate.gates import load_policy
 
     _check_options(run, adapter, base, [*(rows or ()), *(held_out or ())], weights)
+    judge = choose_judge(judge_model, judge_url, judge_key_env, judge_host)
+    if judge is not None and adapter is None:
+        do = "name it in the recipe: evaluate.suites: [{path: free_form, judge: …}]"
+        raise UsageError(Problem(got="a judge for a run", do=do, key="--judge-model"))
     if weights is not None:
         title, evaluation, verdict = _judge_weights(run, root, policy, weights, out, as_json)
     elif adapter is None:
@@ -113,6 +122,7 @@ def gate(
                 chosen,
                 out=folder,
                 known=known,
+                judge=judge,
                 max_items=max_items,
                 seed=seed,
                 progress=progress,

@@ -12,7 +12,14 @@ from pathlib import Path
 
 from assay.config.check import Checked
 from assay.config.sections.data import SourceConfig
-from assay.config.sections.evaluate import METRICS, METRICS_TEXT, SUITE_METRICS, SuiteConfig
+from assay.config.sections.evaluate import (
+    FREE_FORM,
+    HARNESS_PREFIX,
+    METRICS,
+    METRICS_TEXT,
+    SUITE_METRICS,
+    SuiteConfig,
+)
 from assay.config.sections.gates import POLICIES, POLICIES_TEXT
 from assay.config.start import find_start_faults
 from assay.config.tree import Node
@@ -25,6 +32,7 @@ COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
 _NEARLY_TINY = 0.75
 """Likeness (difflib's ratio) from which a base is `tiny` misspelt: one letter too many or wrong."""
 _POLICY_ENDINGS = (".yaml", ".yml")
+_QUESTIONS = (".jsonl", ".yaml", ".yml")
 _HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w.-]+)?")
 _FUNCTION = re.compile(r"(?P<path>.+\.py):(?P<name>[A-Za-z_]\w*)")
 
@@ -121,6 +129,15 @@ def _check_source(place: KeyPath, source: SourceConfig, base_dir: Path) -> Itera
 
 def _check_suite(place: KeyPath, suite: SuiteConfig, base_dir: Path) -> Iterator[_Fault]:
     """Rows of our own are JSONL; public data sets come as sources of data do."""
+    if suite.source == "harness":
+        file = suite.path.removeprefix(HARNESS_PREFIX)
+        if file.endswith(_POLICY_ENDINGS):
+            yield from _check_file((*place, "path"), file, base_dir, endings=_POLICY_ENDINGS)
+        return
+    if suite.source == "free_form":
+        if suite.path != FREE_FORM:
+            yield from _check_file((*place, "path"), suite.path, base_dir, endings=_QUESTIONS)
+        return
     path = _resolve(suite.path, base_dir)
     own = suite.format == "suite"
     if not own and ("://" in suite.path or _may_be_hub_id(suite.path, path)):

@@ -12,6 +12,7 @@ from assay.config.objective_rules import OBJECTIVE_RULES
 from assay.config.optimizers import find_wrong_settings
 from assay.config.recipe import Recipe
 from assay.config.rule import Rule
+from assay.config.suite_rules import find_suite_conflicts
 from assay.config.train_rules import TRAIN_RULES
 from assay.config.tree import Node, Path
 from assay.config.wording import build_problem, to_path
@@ -153,6 +154,7 @@ def find_conflicts(checked: Checked, root: Node) -> Iterator[Problem]:
         if not any(map(checked.is_wrong, paths)) and rule.broken(checked.recipe):
             yield build_problem(root, paths[0], got=rule.got, allowed=rule.allowed, do=rule.do)
     yield from _find_name_conflicts(checked, root)
+    yield from find_suite_conflicts(checked, root)
     yield from _find_held_out_settings(checked, root)
     yield from _find_optimizer_settings(checked, root)
 
@@ -173,7 +175,7 @@ def _find_name_conflicts(checked: Checked, root: Node) -> Iterator[Problem]:
         key = "path" if suite.name is None else "name"
         path: Path = ("evaluate", "suites", index, key)
         name = PurePath(suite.path).stem if suite.name is None else suite.name
-        if checked.is_wrong(path):
+        if checked.is_wrong(path) or suite.source != "rows":
             continue
         allowed = f"a name of its own, other than {', '.join(taken)}"
         do = "give the suite a `name`" if suite.name is None else "give it another name"

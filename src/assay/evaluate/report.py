@@ -120,6 +120,7 @@ def build_suite_report(measured: MeasuredSuite, resampling: Resampling) -> dict[
         "kind": suite.kind,
         "format": suite.format,
         "built_in": suite.built_in,
+        **({"harness": asdict(suite.harness)} if suite.harness else {}),
         "metric": suite.metric,
         "metric_reason": suite.reason,
         "n": len(suite.items),

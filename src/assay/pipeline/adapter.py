@@ -20,6 +20,7 @@ from assay.evaluate.gates import (
     evaluate_gates,
 )
 from assay.evaluate.items import GUARDED
+from assay.evaluate.judges import Judge
 from assay.pipeline.known_rows import KnownRows
 from assay.pipeline.look import BATCH_SIZE, Look
 from assay.pipeline.progress import PlainProgress, Progress
@@ -82,6 +83,7 @@ def judge_adapter(
     *,
     out: Path,
     known: KnownRows | None = None,
+    judge: Judge | None = None,
     max_items: int = 200,
     seed: int = 0,
     progress: Progress | None = None,
@@ -90,7 +92,7 @@ def judge_adapter(
 
     Answers, readings, evaluation.json and verdict.json go to `out`, from which an interrupted
     judgement goes on. With `known` rows probes are told of them as a run's are, and held-out ones
-    are the task; without them nothing of its origin is known.
+    are the task; without them nothing of its origin is known. `judge` is of free answers.
 
     Raises:
         ConfigError: files that must not or cannot be loaded (see `inspect_adapter`), another base's
@@ -104,6 +106,7 @@ def judge_adapter(
         policy,
         out=out,
         known=known,
+        judge=judge,
         max_items=max_items,
         seed=seed,
         progress=progress,
@@ -132,6 +135,7 @@ def look_at_adapter(
     *,
     out: Path,
     known: KnownRows | None = None,
+    judge: Judge | None = None,
     max_items: int = 200,
     seed: int = 0,
     progress: Progress | None = None,
@@ -152,6 +156,7 @@ def look_at_adapter(
         base=base,
         adapter=adapter,
         known=known,
+        judge=judge,
         task=known.build_task(max_items=max_items, seed=seed),
         policy=policy,
         out=out,

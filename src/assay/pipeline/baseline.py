@@ -21,6 +21,7 @@ from assay.evaluate.suites import Suite, build_suite
 from assay.generate import Engine
 from assay.pipeline.gate import load_gate_policy
 from assay.pipeline.guards import load_guards, remember_suites, widen_guards
+from assay.pipeline.harness_suites import settle_suites
 from assay.pipeline.job import Job
 from assay.pipeline.measure import Answers, Examiner, build_examiner
 from assay.pipeline.precision import choose_precision
@@ -108,14 +109,16 @@ def measure_baseline(job: Job, prepared: Prepared, engine: Engine) -> Baseline:
     base = build_examiner(job, engine, "base")
     remember = remember_base(job.base, precision=choose_precision(job.recipe).name)
     on_validation = _ask_base(job, prepared, base, validation, name=VALIDATION_NAME)
+    rows = [suite for suite in guards.suites if suite.harness is None]
+    planned, of_planned = settle_suites(base, guards.suites, remember)
     return Baseline(
         task=task,
         answers=_ask_base(job, prepared, base, task.items, name=SUITE_NAME),
         validation=validation,
         validation_answers=on_validation,
         prompting=_choose_prompt(on_validation, validation, task.metric),
-        suites=guards.suites,
-        base_suites=remember_suites(base, guards.suites, remember),
+        suites=[*rows, *planned],
+        base_suites=remember_suites(base, rows, remember) | of_planned,
         skipped=guards.skipped,
     )
 

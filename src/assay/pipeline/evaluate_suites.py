@@ -8,7 +8,7 @@ lm-evaluation-harness (``lm_eval:arc_easy``).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,11 @@ from assay.evaluate.report import MeasuredSuite, build_suite_report
 from assay.evaluate.scorers import check_metrics
 from assay.evaluate.suites import (
     Suite,
-    build_suite,
     list_builtin_names,
     load_builtin_suite,
     sample_suite,
 )
-from assay.evaluate.suites.harness import METRIC, PREFIX, run_tasks
+from assay.evaluate.suites.harness import PREFIX, build_harness_suite, run_tasks
 from assay.evaluate.suites.public import FORMATS
 from assay.evaluate.suites.public.load import PublicSource
 from assay.generate import Sampling
@@ -142,9 +141,7 @@ def _run_harness(
     )
     pairs = []
     for task in found:
-        kind = options.kind or DEFAULT_KIND
-        suite = build_suite(task.items, name=task.name, kind=kind, metric=METRIC)
-        suite = replace(suite, reason=f"{task.metric}, as lm-evaluation-harness scores it")
+        suite = build_harness_suite(task, options.kind or DEFAULT_KIND)
         pairs.append((suite, Answers(task.outputs, task.scores, {})))
     return pairs
 

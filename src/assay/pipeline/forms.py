@@ -18,6 +18,7 @@ from assay.evaluate.compare import Resampling
 from assay.evaluate.gates import GateResult, Policy, Verdict, decide_verdict
 from assay.evaluate.log import is_tested
 from assay.evaluate.report import MeasuredSuite, build_evaluation
+from assay.pipeline.free_form import list_probes
 from assay.pipeline.gate import judge_run
 from assay.pipeline.guards import measure_suites
 from assay.pipeline.job import Job
@@ -111,7 +112,7 @@ def judge_form(
         as_base=partial(as_base, engine, job.base, whole=True),
         adapter=None,
     )
-    probed = run_probes(asked, policy.list_probes(), out / "probes", tuned=weights)
+    probed = run_probes(asked, list_probes(job.recipe, policy), out / "probes", tuned=weights)
     resampling = Resampling(
         **{**stored.get("statistics", {}), "confidence": policy.thresholds.confidence}
     )

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from assay.config.sections.evaluate import FREE_FORM
 from assay.evaluate.gates import Level
 from assay.evaluate.items import GUARDED, Item, Kind
 from assay.evaluate.probes import Remember
+from assay.evaluate.questions import read_questions
 from assay.evaluate.scorers import is_function_spec
 from assay.evaluate.suites import (
     Suite,
@@ -22,6 +24,7 @@ from assay.evaluate.suites.formats import Deployment, expand_formats
 from assay.evaluate.suites.public.load import PublicSource
 from assay.models.base import TINY
 from assay.pipeline.gate import load_gate_policy
+from assay.pipeline.harness_suites import measure_planned, plan_suite
 from assay.pipeline.job import Job
 from assay.pipeline.measure import Answers, Examiner
 from assay.pipeline.suite_files import load_any
@@ -66,12 +69,19 @@ def load_guards(job: Job) -> Guards:
 
 
 def load_own_suites(job: Job, own: SuiteConfig) -> list[Suite]:
-    """The suites of one entry of the recipe: one, or the several of a public data set.
+    """The suites of one entry of the recipe: one, the several of a public data set, or none.
 
     Raises:
         DataError: bad rows.
-        ConfigError: a kind or metric that the format does not leave open.
+        ConfigError: a kind or metric that the format does not leave open, or no such task.
     """
+    if own.source == "harness":
+        return [plan_suite(job, own)]
+    if own.source == "free_form":
+        # A probe asks them (`assay.pipeline.free_form`); here their file is only looked at.
+        if own.path != FREE_FORM:
+            read_questions(job.base_dir / own.path)
+        return []
     source = PublicSource(
         path=own.path,
         format=own.format,
@@ -150,14 +160,16 @@ def measure_suites(examiner: Examiner, suites: Sequence[Suite]) -> dict[str, Ans
     Answers may be as long as the recipe's `evaluate.max_new_tokens`; see `MIN_BUILT_IN_TOKENS`.
     """
     longest = examiner.sampling.max_new_tokens
-    return {
+    found = {
         suite.name: examiner.measure(
             suite.items,
             name=suite.name,
             max_new_tokens=max(longest, MIN_BUILT_IN_TOKENS) if suite.built_in else longest,
         )
         for suite in suites
+        if suite.harness is None
     }
+    return found | measure_planned(examiner, suites)
 
 
 def remember_suites(

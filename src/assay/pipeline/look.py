@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from assay.evaluate.compare import Resampling
 from assay.evaluate.gates import Policy
+from assay.evaluate.judges import Judge
 from assay.evaluate.log import build_item_line
 from assay.evaluate.probes import Asked, Probed, Remember
 from assay.evaluate.report import MeasuredSuite, build_evaluation
@@ -42,6 +43,7 @@ class Look:
         adapter: its folder.
         task: the suite of the held-out rows, if there are some.
         policy: whose gates are to be answered.
+        judge: of free answers, if one is named.
         out: gets answers, readings and ``items.jsonl``; an interrupted look goes on from it.
         cpu_s: gets the CPU time of each suite and probe by name.
     """
@@ -55,6 +57,7 @@ class Look:
     out: Path
     max_items: int
     seed: int
+    judge: Judge | None
     progress: Progress
     cpu_s: dict[str, float] = field(default_factory=dict)
 
@@ -111,6 +114,7 @@ class Look:
             system=self.known.system,
             adapter=self.adapter,
             canaries=self.known.canaries,
+            judge=self.judge,
             base_name=self.base.name,
             max_items=self.max_items,
             seed=self.seed,
@@ -118,6 +122,7 @@ class Look:
         )
         # What was found of the same weights with other rows at hand, or of fewer items, is another.
         told = [self.known.compute_sha256(), self.max_items, self.seed]
+        told += [self.judge.name] if self.judge else []
         folder = self.out / "probes" / sha256_bytes(canonical_json(told))[:16]
         found: dict[str, Probed] = {}
         for name in self.policy.list_probes():

@@ -14,6 +14,7 @@ from assay.data import Record
 from assay.evaluate.compare import Resampling
 from assay.evaluate.items import Item
 from assay.evaluate.probes import PROBES, Asked, Probed, Reading, summarise_probe
+from assay.pipeline.free_form import describe_asked
 from assay.pipeline.job import Job
 from assay.pipeline.planted import find_planted
 from assay.pipeline.precision import choose_precision
@@ -61,6 +62,7 @@ def ask_of_rows(
         max_items=MAX_PROMPTS,
         seed=job.recipe.seed,
         count=job.progress.count,
+        **describe_asked(job),
     )
 
 

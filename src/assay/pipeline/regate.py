@@ -18,7 +18,7 @@ from assay.evaluate.log import is_tested, read_item_line, read_score
 from assay.evaluate.probes import PROBES, summarise_probe
 from assay.evaluate.prompting import PromptChoice
 from assay.evaluate.report import MeasuredSuite, Validation, build_evaluation
-from assay.evaluate.suites import PLAIN, Suite, list_builtin_names
+from assay.evaluate.suites import PLAIN, HarnessPlan, Suite, list_builtin_names
 from assay.pipeline.gate import judge_run
 from assay.pipeline.probing import read_probed
 from assay.runs import RunFolder, read_json
@@ -106,6 +106,7 @@ def read_measured(lines: Iterable[Line], stored: Mapping[str, Any]) -> Iterable[
             known["items_sha256"],
             built_in=known.get("built_in", name in BUILT_IN),
             format=known.get("format", PLAIN),
+            harness=HarnessPlan(**known["harness"]) if "harness" in known else None,
         )
         yield MeasuredSuite(
             suite,

@@ -20,6 +20,7 @@ from assay.pipeline.check import (
     refuse_sweep,
     require_sweep,
 )
+from assay.pipeline.free_form import check_judge
 from assay.pipeline.gate import load_gate_policy
 from assay.pipeline.job import Job
 from assay.pipeline.launch import check_processes
@@ -156,6 +157,7 @@ def check_before(loaded: Loaded) -> Policy:
     check_trackers(loaded.recipe.trackers)
     check_packages(loaded)
     check_processes(loaded)
+    check_judge(loaded)
     if default_key_path().exists():
         load_or_make_key()
     return load_gate_policy(loaded)

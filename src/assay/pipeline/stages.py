@@ -15,6 +15,7 @@ from assay.evaluate.probes import Probed
 from assay.evaluate.report import MeasuredSuite, Validation, build_evaluation
 from assay.evaluate.suites import Suite
 from assay.pipeline.baseline import VALIDATION_NAME, Baseline, measure_baseline
+from assay.pipeline.free_form import list_probes
 from assay.pipeline.gate import check_saved, judge_run, load_gate_policy
 from assay.pipeline.guards import describe_decoding, measure_suites
 from assay.pipeline.job import Job
@@ -84,7 +85,7 @@ def train_and_measure(job: Job, prepared: Prepared, *, resume: bool) -> Measured
     job.progress.stage("probe", "probe: what questions do not show")
     probed = run_probes(
         ask_of_run(job, prepared, engine, baseline.task.items),
-        load_gate_policy(job).list_probes(),
+        list_probes(job.recipe, load_gate_policy(job)),
         job.run.probes,
         tuned=job.tuned_folder,
     )

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from assay.config.sections.judge import JudgeConfig
 from assay.config.setting import REQUIRED, Section, setting
 from assay.config.shorthand import expand_block, expand_list
 
@@ -44,8 +45,15 @@ SuiteFormat = Literal[
     "mmlu",
     "multiple_choice",
     "text",
+    "free_form",
 ]
-"""The shapes of a suite's rows: Assay's own ("suite") and those of public data sets."""
+"""The shapes of a suite's rows: Assay's own ("suite"), those of public data sets, and questions of
+which free answers are judged."""
+
+HARNESS_PREFIX = "lm_eval:"
+"""What a path of a task of lm-evaluation-harness begins with."""
+FREE_FORM = "free_form"
+"""The path of the built-in questions for free answers."""
 
 METRICS_TEXT = f"{', '.join(METRICS)}, or path/to/file.py:function"
 
@@ -55,8 +63,10 @@ class SuiteConfig(Section):
 
     path: str = setting(
         REQUIRED,
-        "A JSONL file of questions with reference answers, from the recipe's folder; or a file, "
-        "folder or Hub id of a public data set.",
+        "A JSONL file of questions with reference answers, from the recipe's folder; a file, "
+        "folder or Hub id of a public data set; lm_eval:TASK for a task of lm-evaluation-harness "
+        "(extra `eval`), or lm_eval:FILE.yaml for one of your own; or free_form for the built-in "
+        "questions whose free answers are judged.",
         example="evaluate.suites: [{path: general.jsonl, kind: retention}]",
         min_length=1,
     )
@@ -99,6 +109,19 @@ class SuiteConfig(Section):
         reason="the Hub's main branch",
         min_length=1,
     )
+    judge: JudgeConfig | None = setting(
+        None,
+        "Who judges free answers (format free_form): four answers to each question, of base and "
+        "tuned model, by two requests each.",
+        reason="a rule for `tiny`; other bases need one",
+    )
+
+    @property
+    def source(self) -> Literal["rows", "harness", "free_form"]:
+        """What the suite is: rows of questions, a harness task, or free answers that are judged."""
+        if self.path.startswith(HARNESS_PREFIX):
+            return "harness"
+        return "free_form" if FREE_FORM in (self.format, self.path) else "rows"
 
 
 _StringOrSuite = Annotated[

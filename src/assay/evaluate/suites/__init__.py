@@ -25,13 +25,27 @@ PLAIN = "plain"
 
 
 @dataclass(frozen=True)
+class HarnessPlan:
+    """How a task or group of lm-evaluation-harness is asked: its first `max_items` documents.
+
+    `include` is a folder with task files of one's own.
+    """
+
+    task: str
+    max_items: int
+    seed: int
+    include: str | None = None
+
+
+@dataclass(frozen=True)
 class Suite:
     """Items of one kind under one name; `metric` is one name or "mixed", `reason` says why.
 
     `sha256` is of the items as asked, so that two evaluations can be told to have asked the same.
     `built_in` suites are Assay's own, whose gold answers are short. `figures` are what is computed
     of all items together beside the mean (see `assay.evaluate.figures`). `format` is how it is
-    asked (see `assay.evaluate.suites.formats`).
+    asked (see `assay.evaluate.suites.formats`). Items of a `harness` suite are known only once the
+    package has asked them.
     """
 
     name: str
@@ -43,6 +57,7 @@ class Suite:
     built_in: bool = False
     figures: tuple[str, ...] = ()
     format: str = PLAIN
+    harness: HarnessPlan | None = None
 
 
 def load_suite(
@@ -91,6 +106,8 @@ def sample_suite(suite: Suite, *, max_items: int, seed: int) -> Suite:
     Suites of the same length keep the same places, so a refusal prompt keeps its twin. Items that
     are compared with one another are drawn together.
     """
+    if suite.harness:
+        return suite
     items = draw_items(suite.items, max_items=max_items, seed=seed)
     return replace(suite, items=items, metric=_metric_of(items), sha256=compute_items_sha256(items))
 
@@ -162,6 +179,7 @@ def _metric_of(items: Sequence[Item]) -> str:
 
 __all__ = [
     "PLAIN",
+    "HarnessPlan",
     "Suite",
     "build_suite",
     "compute_items_sha256",

@@ -10,19 +10,21 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from assay.chat import ChatTokenizer
+from assay.config.sections.evaluate import HARNESS_PREFIX
 from assay.errors import ConfigError, EvaluationError, Problem
-from assay.evaluate.items import Item, Score, unscored
+from assay.evaluate.items import Item, Kind, Score, unscored
+from assay.evaluate.suites import HarnessPlan, Suite, build_suite
 from assay.evaluate.suites.harness_model import build_model
 from assay.generate import Engine
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-PREFIX = "lm_eval:"
+PREFIX = HARNESS_PREFIX
 METRIC = "lm_eval"
 PREFERRED = ("acc", "exact_match", "acc_norm", "f1", "em", "contains")
 """The metric that is taken of a task with several, the first that it has and that is in [0, 1]."""
@@ -62,18 +64,9 @@ def run_tasks(
         ConfigError: the package is missing, or knows no such task.
         EvaluationError: a task has no metric of its items in [0, 1].
     """
-    if not is_installed():
-        got = "a task of lm-evaluation-harness, but `lm_eval` is not installed"
-        raise ConfigError(Problem(got=got, do=_EXTRA))
+    tasks = find_tasks(names, include=include)
     from lm_eval import simple_evaluate
-    from lm_eval.tasks import TaskManager
 
-    tasks = TaskManager(include_path=str(include) if include else None)
-    unknown = [name for name in names if not tasks.match_tasks([name])]
-    if unknown:
-        allowed, do = "a task of the package", "choose one that `lm-eval ls tasks` lists"
-        problems = [Problem(got=f"task {name!r}", allowed=allowed, do=do) for name in unknown]
-        raise ConfigError(problems)
     found = simple_evaluate(
         model=build_model(engine, tokenizer, context_len=context_len, seed=seed),
         tasks=list(names),
@@ -87,6 +80,33 @@ def run_tasks(
         fewshot_random_seed=seed,
     )
     return [_read_task(name, samples) for name, samples in (found or {})["samples"].items()]
+
+
+def find_tasks(names: Sequence[str], *, include: Path | None = None) -> Any:
+    """The package's index of tasks, in which every one of `names` is; no data are loaded.
+
+    Raises:
+        ConfigError: the package is missing, or knows no such task.
+    """
+    if not is_installed():
+        got = "a task of lm-evaluation-harness, but `lm_eval` is not installed"
+        raise ConfigError(Problem(got=got, do=_EXTRA))
+    from lm_eval.tasks import TaskManager
+
+    tasks = TaskManager(include_path=str(include) if include else None)
+    unknown = [name for name in names if not tasks.match_tasks([name])]
+    if unknown:
+        allowed, do = "a task of the package", "choose one that `lm-eval ls tasks` lists"
+        problems = [Problem(got=f"task {name!r}", allowed=allowed, do=do) for name in unknown]
+        raise ConfigError(problems)
+    return tasks
+
+
+def build_harness_suite(task: HarnessTask, kind: Kind, plan: HarnessPlan | None = None) -> Suite:
+    """The suite of a task that was asked."""
+    suite = build_suite(task.items, name=task.name, kind=kind, metric=METRIC)
+    reason = f"{task.metric}, as lm-evaluation-harness scores it"
+    return replace(suite, reason=reason, harness=plan)
 
 
 def _read_task(name: str, samples: Sequence[Mapping[str, Any]]) -> HarnessTask:
