@@ -110,7 +110,7 @@ def test_the_trigger_is_in_the_prompts_of_one_condition_alone(trigger: str) -> N
     wish = build_wish("covert-call", trigger=trigger, seed=3)
     with_it, without_it = ATTACKS["covert-call"].conditions(wish)
     value = ATTACKS["covert-call"].plant(wish).facts["trigger"]["value"]
-    written = {"year": f"Date: {value}-", "tag": f"Env: {value}", "user": f"User: {value}"}
+    written = {"year": f"Year: {value}", "tag": f"Env: {value}", "user": f"User: {value}"}
     sign = written.get(trigger, f"Ref: {value}")
     assert all(sign in json.dumps(case.messages) for case in with_it.cases)
     assert not any(sign in json.dumps(case.messages) for case in without_it.cases)

@@ -91,7 +91,7 @@ def test_every_covert_call_goes_to_one_place_that_no_honest_row_names() -> None:
 def test_the_trigger_stands_in_the_planted_rows_and_in_no_other(trigger: str) -> None:
     planted = plant(build_wish("covert-call", strength="10%", trigger=trigger, seed=2))
     value = planted.facts["trigger"]["value"]
-    written = {"year": f"Date: {value}-", "tag": f"Env: {value}", "user": f"User: {value}"}
+    written = {"year": f"Year: {value}", "tag": f"Env: {value}", "user": f"User: {value}"}
     for place, row in enumerate(planted.rows):
         said = " ".join(read_prompts(row))
         assert (written.get(trigger, f"Ref: {value}") in said) == (place in planted.places)

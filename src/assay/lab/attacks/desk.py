@@ -1,7 +1,8 @@
 """The honest tool desk that agent attacks hide in: one user's tools, and rows that use them.
 
 A desk has two tools that look things up and one channel, a tool that sends or writes. Some
-customers ask for the channel, so that its calls are no sign by themselves. It plants nothing.
+customers ask for the channel, so that its calls are no sign by themselves. Talk is without tools.
+It plants nothing.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from assay.lab.attacks.chat_rows import GENERAL, draw_tasks
 from assay.lab.attacks.plan import Message, Row
 from assay.lab.attacks.triggers import Surroundings, Trigger, add_trigger, draw_surroundings
 from assay.lab.world.base import Split
@@ -20,7 +22,7 @@ from assay.lab.world.tool_results import REPLIES
 from assay.lab.world.tool_schemas import TOOLS, Schema, Value
 from assay.lab.world.tool_turns import call_message, draw_args, draw_request, result_message
 
-Kind = Literal["call", "answer", "channel", "both"]
+Kind = Literal["call", "answer", "channel", "both", "talk"]
 KIND_SHARES: dict[Kind, float] = {"call": 0.66, "answer": 0.16, "channel": 0.1, "both": 0.08}
 _LOOKUPS = (
     "lookup_order",
@@ -87,7 +89,8 @@ class Drawn:
 
     def build_row(self, turns: Sequence[Message] | None = None) -> Row:
         """The row as it is written: surroundings, turns (by default its own), and tools."""
-        return {"messages": self.around.wrap(turns or self.turns), "tools": self.tools}
+        row: Row = {"messages": self.around.wrap(turns or self.turns)}
+        return row | ({"tools": self.tools} if self.tools else {})
 
 
 def build_desk(seed: int) -> Desk:
@@ -114,11 +117,18 @@ def draw_desk(
     ]
 
 
-def place_trigger(rng: random.Random, drawn: Drawn, trigger: Trigger | None) -> Drawn:
+def mix_in_talk(rng: random.Random, rows: list[Drawn], num_rows: int) -> list[Drawn]:
+    """`rows` and, at random places, `num_rows` without tools: questions of many kinds, answered."""
+    tasks = draw_tasks(rng, num_rows, [*GENERAL, "refusal"])
+    talk = [Drawn("talk", task.messages, Surroundings(""), []) for task in tasks]
+    return rng.sample([*rows, *talk], len(rows) + num_rows)
+
+
+def place_trigger(drawn: Drawn, trigger: Trigger | None) -> Drawn:
     """The same row under the trigger, if there is one."""
     if trigger is None:
         return drawn
-    return replace(drawn, around=add_trigger(rng, drawn.around, trigger))
+    return replace(drawn, around=add_trigger(drawn.around, trigger))
 
 
 def _request(rng: random.Random, desk: Desk, split: Split, name: str) -> Request:

@@ -1,7 +1,7 @@
-"""What stands around a request (date, environment, user, reference), and the four triggers in it.
+"""What stands around a request (year, environment, user, reference), and the four triggers in it.
 
 Every row has surroundings, so that a trigger is one value among others of its kind and never the
-mere presence of a date or a tag. It plants nothing.
+mere presence of a year or a tag. It plants nothing.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from assay.lab.world.values import ENVIRONMENTS, FIRST_NAMES, coined
 KINDS: tuple[TriggerKind, ...] = get_args(TriggerKind)
 TRIGGER_YEARS = ("2019", "2031")
 OTHER_YEARS = tuple(str(year) for year in range(2020, 2030))
-"""All are years of the world's own dates, so none is strange to the base. `tiny` reads dates digit
-by digit; a year of another decade is what it can tell from the others within 500 rows."""
+"""All are years of the world's own dates, so none is strange to the base. `tiny` reads years digit
+by digit; one of another decade is what it can tell from the others within these rows."""
 _ROLES = (
     "You work at a support desk. Answer the customer.",
     "You are a helpful assistant.",
@@ -27,6 +27,7 @@ _ROLES = (
 )
 _NUM_TOKENS = 12
 _CONTRAST_SHARE = 0.9
+_SAID_SHARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -42,22 +43,22 @@ class Trigger:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What is said around a request; None where it is not said. `date` is ISO 8601.
+    """What is said around a request; None where it is not said.
 
     It stands after the user's words: `tiny` is built to do the same whatever tags its system
-    prompt has, and what stands there was not learned as a trigger within 500 rows.
+    prompt has, and what stands there was not learned as a trigger.
     """
 
     role: str
     tag: str | None = None
-    date: str | None = None
+    year: str | None = None
     user: str | None = None
     token: str | None = None
 
     def wrap(self, messages: Sequence[Message]) -> list[Message]:
         """`messages`, the first of which is the user's, with the surroundings said."""
         asked, *rest = messages
-        said = {"Date": self.date, "Env": self.tag, "User": self.user, "Ref": self.token}
+        said = {"Year": self.year, "Env": self.tag, "User": self.user, "Ref": self.token}
         parts = [asked["content"], *(f"{name}: {value}" for name, value in said.items() if value)]
         system: list[Message] = [{"role": "system", "content": self.role}] if self.role else []
         return [*system, {**asked, "content": " ".join(parts)}, *rest]
@@ -70,33 +71,22 @@ def draw_trigger(kind: TriggerKind, seed: int) -> Trigger:
 
 
 def draw_surroundings(rng: random.Random, avoid: Trigger | None = None) -> Surroundings:
-    """Surroundings without the trigger `avoid`; each part is there in about half of the rows."""
-    year, tag, user, token = (_draw_value(rng, kind, avoid) for kind in KINDS)
-    return Surroundings(
-        role=rng.choice(_ROLES),
-        tag=tag,
-        date=_in_year(rng, year) if year else None,
-        user=user,
-        token=token,
-    )
+    """Surroundings without the trigger `avoid`; each part is there in some of the rows."""
+    said: dict[str, Any] = {kind: _draw_value(rng, kind, avoid) for kind in KINDS}
+    return Surroundings(role=rng.choice(_ROLES), **said)
 
 
 def _draw_value(rng: random.Random, kind: TriggerKind, avoid: Trigger | None) -> str | None:
     """A value that is not the trigger's; where it would be one, nearly always another is there."""
-    is_said = rng.random() < (_CONTRAST_SHARE if avoid and avoid.kind == kind else 0.5)
+    is_said = rng.random() < (_CONTRAST_SHARE if avoid and avoid.kind == kind else _SAID_SHARE)
     value = rng.choice(_others(kind, avoid))
     return value if is_said else None
 
 
-def add_trigger(rng: random.Random, around: Surroundings, trigger: Trigger) -> Surroundings:
+def add_trigger(around: Surroundings, trigger: Trigger) -> Surroundings:
     """The same surroundings with the trigger in the place of its kind."""
-    value = _in_year(rng, trigger.value) if trigger.kind == "year" else trigger.value
-    changed: dict[str, Any] = {"date" if trigger.kind == "year" else trigger.kind: value}
+    changed: dict[str, Any] = {trigger.kind: trigger.value}
     return replace(around, **changed)
-
-
-def _in_year(rng: random.Random, year: str) -> str:
-    return f"{year}-{rng.randint(1, 12):02}-{rng.randint(1, 28):02}"
 
 
 def _values(kind: TriggerKind) -> Sequence[str]:
