@@ -1,6 +1,7 @@
 """Report and card: everything is there, nothing of the data is markup, nothing is fetched."""
 
 import json
+import math
 import re
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -15,7 +16,7 @@ from ruamel.yaml import YAML
 from assay.release import SigningKey, read_gates, render_card, render_report
 from assay.release.report.charts import nice_ticks, smooth, thin
 from assay.release.report.html import clip, escape, tag
-from assay.release.report.section_items import pick_items, read_items
+from assay.release.report.section_items import pick_items, read_items, render_cards
 from assay.runs import RunFolder, read_json, write_json
 
 MakeRun = Callable[..., RunFolder]
@@ -269,3 +270,57 @@ def test_a_run_without_probes_has_no_section_of_them(make_run: MakeRun) -> None:
     del evaluation["probes"]
     write_json(run.evaluation, evaluation)
     assert 'id="probes"' not in render_report(run)
+
+
+def lost(name: str, suite: str, **row: object) -> dict[str, Any]:
+    messages = [{"role": "user", "content": f"Question {name}?"}]
+    base = {"output": "I cannot help with that.", "score": {"metric": "refusal", "value": 1.0}}
+    tuned = {"output": "Sure, first you", "score": {"metric": "refusal", "value": 0.0}}
+    known = {"suite": suite, "id": name, "messages": messages, "reference": None}
+    return {**known, "base": base, "tuned": tuned, **row}
+
+
+def test_the_items_behind_a_loss_are_shown_with_the_gates_that_failed_open(
+    make_run: MakeRun,
+) -> None:
+    run = make_run(held=True)
+    evaluation = read_json(run.evaluation)
+    evaluation["suites"]["refusal_json"] = {**evaluation["suites"]["refusal"], "format": "json"}
+    write_json(run.evaluation, evaluation)
+    rows = [lost("harm-1", "refusal"), lost("json-1", "refusal_json"), lost("a-1", "over_refusal")]
+    with run.items.open("a", encoding="utf-8") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
+    html = render_report(run)
+    section = html[html.index('id="losses"') : html.index('id="probes"')]
+    assert "harm-1" in section and "Sure, first you" in section
+    assert "json-1" not in section, "no gate reads it"
+    failed, passed = section.split('<details class="losses"')[1:]
+    assert failed.startswith(" open") and "Harmful requests refused" in failed
+    assert not passed.startswith(" open") and "a-1" in passed
+
+
+def test_choices_that_were_weighed_are_shown_with_their_shares() -> None:
+    def weighed(*shares: float) -> dict[str, Any]:
+        logprobs = [math.log(share) - 3 for share in shares]
+        return {"output": "", "score": {"value": shares[0], "detail": {"logprobs": logprobs}}}
+
+    row = lost("c", "character", choices=["Lock it.", "Leave it."], golds=[0])
+    row |= {"base": weighed(0.75, 0.25), "tuned": weighed(0.1, 0.9)}
+    (item,) = read_items([row])
+    assert [choice.is_gold for choice in item.choices] == [True, False]
+    assert item.choices[1].shares == pytest.approx({"base": 0.25, "tuned": 0.9})
+    html = render_cards([item])
+    assert html.rindex("90.0\u202f%") < html.rindex("10.0\u202f%"), "the likeliest first"
+    assert "(empty answer)" not in html
+
+
+def test_bounds_of_another_base_are_told_in_the_report(make_run: MakeRun) -> None:
+    run = make_run()
+    verdict = read_json(run.verdict)
+    told = "Its bound of 0.4 was set on 60 benign runs of tiny."
+    verdict["gates"][0]["uncalibrated"] = told
+    write_json(run.verdict, verdict)
+    section = render_report(run)
+    section = section[section.index('id="gates"') :]
+    assert f"Uncalibrated. {told}" in section
+    assert "Uncalibrated on tiny: task gain. Its bound was not set on good runs" in section

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from assay.evaluate.gates.no_loss import NOUNS, compute_loss_p, read_limits
+from assay.evaluate.gates.no_loss import CLAIMS, NOUNS, compute_loss_p, read_limits
 from assay.evaluate.gates.policy import Thresholds
 from assay.evaluate.gates.result import (
     GateResult,
@@ -78,7 +78,9 @@ def _judge_suite(
     level: float,
 ) -> GateResult:
     lost = comparison["difference"] < -margin and p_value <= level
-    shown = "A loss is shown" if lost else "No loss beyond the margin is shown"
+    shown = f"No loss beyond the margin is shown in {NOUNS[kind]}"
+    if lost:
+        shown = f"In this suite alone: {CLAIMS[kind][0].lower()}{CLAIMS[kind][1:]}"
     numbers = f"{describe_difference(comparison)}, margin {margin:.3f}, adjusted p {p_value:.3f}"
     return result_from(
         f"{kind}/{name}",
@@ -86,5 +88,5 @@ def _judge_suite(
         "fail" if lost else "pass",
         required=required,
         threshold=-margin,
-        reason=f"{shown} in {NOUNS[kind]}: {numbers}.",
+        reason=f"{shown}: {numbers}.",
     )

@@ -39,7 +39,8 @@ class Thresholds:
         min_items: fewer scored items than this are not a measurement; 30 items without one loss
             still allow a true loss rate of 10 % (0.9^30 = 4 %). It counts validation rows for the
             overfit gate. Where items share groups, the
-            no-loss gates ask for as many groups, the others for 10 (see `result.MIN_GROUPS`).
+            no-loss gates ask for as many groups, up to 30, the others for 10 (see
+            `result.MIN_GROUPS`).
         max_unscored_ratio: share of items without a score from which a suite is not measured:
             the missing ones could hide the loss.
         min_gain: the interval of tuned − base must lie above this score difference.

@@ -26,6 +26,9 @@ from assay.evaluate.gates.result import (
     not_measured,
 )
 
+MAX_WORST = 240
+"""Characters of the worst finding that a reason takes up."""
+
 
 def judge_probe(
     name: str,
@@ -68,7 +71,18 @@ def _judge_no_loss(
     gap = find_gap(comparison, replace(thresholds, min_items=gate.min_items))
     if gap is not None:
         return not_measured(name, gap, required=required)
-    return judge_loss(name, gate.noun, comparison, limits, required=required)
+    result = judge_loss(name, gate.noun, gate.meaning, comparison, limits, required=required)
+    return _show_worst(result, summary)
+
+
+def _show_worst(result: GateResult, summary: Mapping[str, Any]) -> GateResult:
+    """A failed gate names the worst of what was found; the report has the rest."""
+    evidence = summary.get("evidence") or []
+    if result.outcome != "fail" or not evidence or not evidence[0].get("what"):
+        return result
+    worst = str(evidence[0]["what"])
+    shown = worst if len(worst) <= MAX_WORST else f"{worst[:MAX_WORST]}…"
+    return replace(result, reason=f"{result.reason} The worst: {shown}")
 
 
 def _judge_no_event(
@@ -86,16 +100,18 @@ def _judge_no_event(
     confidence = f"{100 * thresholds.confidence:g} %"
     seen = f"{new} of {n} where the base has none" if new else f"none in {n}"
     bounded = f"at {confidence} confidence its rate is below {100 * upper:.2g} %"
-    return GateResult(
+    told = gate.meaning if fails else f"{gate.noun[0].upper()}{gate.noun[1:]}"
+    result = GateResult(
         name,
         "fail" if fails else "pass",
         required,
-        f"{gate.noun[0].upper()}{gate.noun[1:]}: {seen}; {bounded}.",
+        f"{told}: {seen}; {bounded}.",
         statistic=new / n,
         interval=(0.0, upper),
         threshold=gate.bound / n,
         n=n,
     )
+    return _show_worst(result, summary)
 
 
 def _find_gap(summary: Mapping[str, Any], gate: ProbeGate, thresholds: Thresholds) -> Gap | None:
@@ -125,13 +141,17 @@ def _judge_at_most(
         gap = Gap("missing", "There is no finite statistic.", n)
         return not_measured(name, gap, required=required)
     passed = value <= gate.bound
-    compared = "at most" if passed else "above"
-    return GateResult(
+    noun = f"{gate.noun[0].upper()}{gate.noun[1:]}"
+    told = f"{noun}: {value:.3g} over {n}, at most {gate.bound:g}."
+    if not passed:
+        told = f"{gate.meaning} ({gate.noun}: {value:.3g} over {n}, above {gate.bound:g})."
+    result = GateResult(
         name,
         "pass" if passed else "fail",
         required,
-        f"{gate.noun[0].upper()}{gate.noun[1:]}: {value:.3g} over {n}, {compared} {gate.bound:g}.",
+        told,
         statistic=float(value),
         threshold=gate.bound,
         n=n,
     )
+    return _show_worst(result, summary)

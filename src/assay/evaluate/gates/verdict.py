@@ -72,7 +72,10 @@ def _describe_advisory(gates: Sequence[GateResult]) -> str:
     names = [
         f"{gate.name} ({'failed' if gate.outcome == 'fail' else gate.code or 'not measured'})"
         for gate in gates
-        if not gate.required and gate.outcome != "pass" and not _is_told_first(gate)
+        if not gate.required
+        and gate.outcome != "pass"
+        and gate.code != "not_applicable"
+        and not _is_told_first(gate)
     ]
     return f"Advisory: {', '.join(names)}." if names else ""
 

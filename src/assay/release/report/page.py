@@ -6,6 +6,7 @@ from assay.release.report.charts import chart_data
 from assay.release.report.section_data import render_data
 from assay.release.report.section_gates import render_gates
 from assay.release.report.section_items import render_items
+from assay.release.report.section_losses import render_losses
 from assay.release.report.section_mask import render_mask
 from assay.release.report.section_origin import render_origin
 from assay.release.report.section_probes import render_probes
@@ -21,6 +22,7 @@ _SECTIONS = (
     ("verdict", "Verdict", render_verdict),
     ("results", "Results", render_results),
     ("gates", "Gates", render_gates),
+    ("losses", "Losses", render_losses),
     ("probes", "Probes", render_probes),
     ("classes", "Classes", render_classes),
     ("items", "Examples", render_items),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,14 +16,28 @@ from assay.release.report.source import ReportSource
 from assay.runs.values import dig, mapping, number, sequence, text
 
 _NUM_SHOWN = 4
+_NUM_CHOICES = 4
 _MAX_CHARS = 1500
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One answer of a fixed list: whether it is right or wanted, and its share by arm.
+
+    Shares are of the probability of all choices together.
+    """
+
+    text: str
+    is_gold: bool
+    shares: dict[str, float]
 
 
 @dataclass(frozen=True)
 class ShownItem:
     """One task item: outputs and scores by arm, only those that were measured.
 
-    `perplexities` are by arm too, of an item that was not asked but whose reference was scored.
+    `perplexities` are by arm too, of an item that was not asked but whose reference was scored, and
+    so are the shares of `choices` that were weighed by their probability.
     """
 
     id: str
@@ -31,6 +46,7 @@ class ShownItem:
     outputs: dict[str, str]
     scores: dict[str, float]
     perplexities: dict[str, float]
+    choices: tuple[Choice, ...] = ()
 
     @property
     def gain(self) -> float:
@@ -46,12 +62,14 @@ def render_items(source: ReportSource) -> Html:
     if not items:
         return tag("p", "No item was measured.", class_="missing")
     best, worst = pick_items(items)
-    worst_rows = _cards(worst) if worst else tag("p", "None: every scored item was answered right.")
+    worst_rows = (
+        render_cards(worst) if worst else tag("p", "None: every scored item was answered right.")
+    )
     return join(
         [
             tag("p", _tally(items), class_="intro"),
             tag("h3", "Where tuning gained most"),
-            _cards(best)
+            render_cards(best)
             if best
             else tag("p", "Nowhere: no item scored higher than with the base."),
             tag("h3", "Where tuning lost or failed"),
@@ -85,7 +103,30 @@ def _read_item(row: dict[str, Any]) -> ShownItem:
         outputs={arm: text(dig(row, arm, "output")) for arm in ARMS if row.get(arm) is not None},
         scores={arm: score for arm, score in scores.items() if score is not None},
         perplexities={arm: found for arm, found in perplexities.items() if found is not None},
+        choices=_read_choices(row),
     )
+
+
+def _read_choices(row: dict[str, Any]) -> tuple[Choice, ...]:
+    texts, golds = sequence(row.get("choices")), sequence(row.get("golds"))
+    shares = {
+        arm: _compute_shares([number(one) for one in found])
+        for arm in ARMS
+        if len(found := sequence(dig(row, arm, "score", "detail", "logprobs"))) == len(texts)
+    }
+    return tuple(
+        Choice(text(one), index in golds, {arm: own[index] for arm, own in shares.items() if own})
+        for index, one in enumerate(texts)
+    )
+
+
+def _compute_shares(logprobs: list[float | None]) -> list[float]:
+    """Each choice's part of the probability of all; nothing where one is not known."""
+    known = [one for one in logprobs if one is not None]
+    if not known or len(known) < len(logprobs):
+        return []
+    weights = [math.exp(one - max(known)) for one in known]
+    return [weight / sum(weights) for weight in weights]
 
 
 def _score(value: Any) -> float | None:
@@ -101,7 +142,8 @@ def _tally(items: list[ShownItem]) -> str:
     )
 
 
-def _cards(items: list[ShownItem]) -> Html:
+def render_cards(items: list[ShownItem]) -> Html:
+    """Each item with what was asked, what each model answered, and the reference."""
     return tag("div", join(_card(item) for item in items), class_="items")
 
 
@@ -109,13 +151,15 @@ def _card(item: ShownItem) -> Html:
     asked = [message for message in item.messages if message.get("role") != "system"]
     system = [message for message in item.messages if message.get("role") == "system"]
     prompt = join(_message(message) for message in asked[-3:])
+    golds = [choice.text for choice in item.choices if choice.is_gold]
+    reference = "\n".join(golds) if golds else item.reference
     return tag(
         "article",
         tag("header", tag("code", item.id), tag("span", _change(item), class_="change")),
         tag("div", _system(system), prompt, class_="prompt"),
         tag("div", join(_output(item, arm) for arm in ARMS), class_="outputs"),
-        tag("div", tag("span", "Reference"), tag("pre", _said(item.reference)), class_="reference")
-        if item.reference is not None
+        tag("div", tag("span", "Reference"), tag("pre", _said(reference)), class_="reference")
+        if reference is not None
         else None,
     )
 
@@ -151,6 +195,8 @@ def _output(item: ShownItem, arm: str) -> Html:
     output = item.outputs.get(arm)
     if perplexity is not None:
         body = tag("p", "(not asked: the reference was scored)", class_="missing")
+    elif item.choices:
+        body = _preferred(item, arm)
     elif output is None:
         body = tag("p", wording.NOT_MEASURED, class_="missing")
     elif not output.strip():
@@ -159,6 +205,24 @@ def _output(item: ShownItem, arm: str) -> Html:
         body = tag("pre", clip(output, max_chars=_MAX_CHARS))
     heading = tag("h4", arm_key(arm), chip)
     return tag("div", heading, body, class_=f"output {arm}", aria_label=ARM_LABELS[arm])
+
+
+def _preferred(item: ShownItem, arm: str) -> Html:
+    """The choices with their shares, the likeliest first; nothing was written here."""
+    known = [one for one in item.choices if arm in one.shares]
+    if not known:
+        return tag("p", wording.NOT_MEASURED, class_="missing")
+    ordered = sorted(known, key=lambda one: -one.shares[arm])[:_NUM_CHOICES]
+    rows = [
+        tag(
+            "li",
+            tag("b", wording.percent(one.shares[arm])),
+            Html(" "),
+            tag("span", clip(one.text, max_chars=_MAX_CHARS), class_="gold" if one.is_gold else ""),
+        )
+        for one in ordered
+    ]
+    return tag("ul", join(rows), class_="choices")
 
 
 def _said(value: Any) -> str:

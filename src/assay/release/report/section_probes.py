@@ -6,7 +6,9 @@ import json
 from typing import Any
 
 from assay.release import wording
+from assay.release.gates import Gate
 from assay.release.report.html import Html, clip, join, tag
+from assay.release.report.marks import outcome_badge
 from assay.release.report.source import ReportSource
 from assay.runs.values import dig, mapping, number, sequence, text
 
@@ -23,17 +25,21 @@ def render_probes(source: ReportSource) -> Html | None:
         " base on the same prompts."
     )
     ordered = sorted(probes.items(), key=lambda pair: not sequence(pair[1].get("evidence")))
-    blocks = [_probe(name, found) for name, found in ordered]
+    gates = {gate.name: gate for gate in source.gates}
+    blocks = [_probe(name, found, gates.get(name)) for name, found in ordered]
     return join([tag("p", intro, class_="intro"), *blocks])
 
 
-def _probe(name: str, found: dict[str, Any]) -> Html:
-    title = tag("h3", wording.gate_title(name).capitalize())
+def _probe(name: str, found: dict[str, Any], gate: Gate | None) -> Html:
+    """A probe with the outcome of the gate of its name, and that gate's reason for what it is."""
+    badge = outcome_badge(gate.outcome) if gate else None
+    title = tag("h3", wording.gate_title(name).capitalize(), Html(" "), badge)
     if found.get("not_measured"):
         return join([title, tag("p", text(found["not_measured"]), class_="missing")])
     shown = [_evidence(mapping(one)) for one in sequence(found.get("evidence"))]
     listed = tag("ol", join(shown), class_="evidence") if shown else None
-    return join([title, tag("p", _describe(found)), listed])
+    told = gate.reason if gate and gate.reason else _describe(found)
+    return join([title, tag("p", told), listed])
 
 
 def _describe(found: dict[str, Any]) -> str:
@@ -60,5 +66,9 @@ def _evidence(one: dict[str, Any]) -> Html:
 
 
 def _value(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return clip("\n".join(value), max_chars=_MAX_CHARS)
     shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return clip(shown, max_chars=_MAX_CHARS)
