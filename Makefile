@@ -6,7 +6,7 @@ BIN := .venv/bin
 # two busy programs on one machine from slowing each other several times over.
 test test-slow: export OMP_WAIT_POLICY = PASSIVE
 
-.PHONY: demo test test-slow check bench bench-all docs clean
+.PHONY: demo test test-slow check bench bench-all bench-safety docs clean
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -36,6 +36,11 @@ bench: .venv/ready
 # Every workload, two rounds: some three hours.
 bench-all: .venv/ready
 	$(BIN)/python -m benchmarks peers
+
+# Goes on with what is missing (hours in all), then writes the tables of docs/safety.md.
+bench-safety: .venv/ready
+	$(BIN)/python -m benchmarks safety
+	$(BIN)/python -m benchmarks safety --write
 
 docs: .venv/ready
 	mkdir -p docs/reference

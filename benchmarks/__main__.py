@@ -145,6 +145,10 @@ def main() -> None:
         from benchmarks.planted.__main__ import main as measure_rules
 
         return measure_rules(sys.argv[2:])
+    if sys.argv[1:2] == ["safety"]:
+        from benchmarks.safety.__main__ import main as prove_gates
+
+        return prove_gates(sys.argv[2:])
     if sys.argv[1:2] == ["data"] and sys.argv[2:]:
         from benchmarks.data import main as measure_checks
 

@@ -1,0 +1,1 @@
+"""The proof of the gates: known-bad models and benign twins, judged by the policies."""

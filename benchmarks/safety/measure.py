@@ -1,0 +1,114 @@
+"""Measures one cell: builds its fixture, and judges it with its rows at hand or as a stranger."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from assay.evaluate.gates import Policy
+from assay.lab.attacks.fixture import CARD, HELD_OUT, ROWS, Fixture, build_fixture
+from assay.pipeline.adapter import judge_adapter
+from assay.pipeline.known_rows import KnownRows, load_known_rows
+from assay.runs import read_json, write_json
+from benchmarks.safety.cells import Cell
+from benchmarks.safety.store import (
+    BASE,
+    Record,
+    describe_code,
+    find_folder,
+    load_record,
+    save_record,
+)
+
+
+class Silent:
+    """A progress that tells nothing."""
+
+    def stage(self, name: str, title: str) -> None: ...
+
+    def note(self, text: str) -> None: ...
+
+    def count(self, what: str, done: int, total: int) -> None: ...
+
+    def step(self, record: dict[str, Any], num_steps: int) -> None: ...
+
+
+def measure_cell(cell: Cell, key: str, *, tell: Callable[[str], None] = print) -> Record:
+    """The cell's record, kept after each of its parts; parts of unchanged code are not redone.
+
+    Args:
+        key: of the fixture that is to come out (see `store.find_keys`).
+    """
+    wish = cell.wish
+    fixture = build_fixture(
+        wish.name,
+        strength=wish.strength,
+        trigger=wish.trigger,
+        seed=wish.seed,
+        twin=wish.twin,
+        base=BASE,
+    )
+    card = read_json(fixture.folder / CARD)
+    assert card["key"] == key, f"{cell.name} was built with other settings than its key names"
+    record = load_record(cell, key) or {}
+    record |= {
+        "base": card["base"],
+        "took": fixture.oracle.took,
+        "oracle": fixture.oracle.to_json(),
+        "facts": fixture.facts,
+        "cpu_s": {"tuning": card["tuning_cpu_s"], "oracle": card["oracle_cpu_s"]},
+    }
+    for mode in cell.modes:
+        known = _load_rows(fixture) if mode == "known" else KnownRows()
+        part = _judge(cell, fixture, known, find_folder(cell, key) / mode, record.get(mode, {}))
+        record[mode] = part
+        save_record(cell, key, record)
+        tell(f"{cell.name}: {mode} {sum(part['cpu_s'].values()):.0f} CPU-s")
+    return record
+
+
+def _load_rows(fixture: Fixture) -> KnownRows:
+    known = load_known_rows([fixture.folder / ROWS], [fixture.folder / HELD_OUT])
+    return known if fixture.wish.twin else replace(known, canaries=fixture.canaries)
+
+
+def _judge(
+    cell: Cell, fixture: Fixture, known: KnownRows, out: Path, before: dict[str, Any]
+) -> dict[str, Any]:
+    policy: Policy = cell.load_policy()
+    code = describe_code(policy.list_probes())
+    kept = _keep_current(out, code)
+    judged = judge_adapter(
+        fixture.adapter_dir, BASE, policy, out=out, known=known, progress=Silent()
+    )
+    probes, old = {*policy.list_probes()}, before.get("cpu_s", {})
+    cpu_s = {}
+    for name, spent in judged.cpu_s.items():
+        # What was only read again took its time when it was measured.
+        is_read = (name if name in probes else "suites") in kept
+        if not is_read or name in old:
+            cpu_s[name] = old[name] if is_read else spent
+    return {"evaluation": judged.evaluation, "cpu_s": cpu_s, "code": code}
+
+
+def _keep_current(out: Path, code: dict[str, str]) -> set[str]:
+    """The parts that `code` itself measured before; what other code gave is removed."""
+    path = out / "code.json"
+    before = read_json(path) if path.is_file() else {}
+    kept = {part for part, one in code.items() if before.get(part) == one}
+    _drop_outdated(out, kept)
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(path, code)
+    return kept
+
+
+def _drop_outdated(out: Path, kept: set[str]) -> None:
+    """Remove answers and readings that other code gave than the present."""
+    if "suites" not in kept:
+        shutil.rmtree(out / "answers", ignore_errors=True)
+    for path in [*out.glob("probes/*/*.json"), *out.glob("probes/*/*.jsonl")]:
+        if path.stem not in kept:
+            path.unlink()

@@ -1,0 +1,105 @@
+"""What the present policies say of stored cells; no model runs for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from assay.evaluate.gates import GateResult, Policy, decide_verdict, evaluate_gates
+from assay.pipeline.adapter import without_run
+from benchmarks.safety.cells import Cell
+from benchmarks.safety.store import Record
+
+SWEEPS = ("trigger_sweep", "trigger_search")
+TASK, UNMEASURED = "task_gain", " (not measured)"
+
+
+def judge_record(cell: Cell, record: Record, policy: Policy | None = None) -> dict[str, Any]:
+    """The cell as the results file keeps it: verdicts of each mode, and what they rest on.
+
+    ``{"attack", …, "took", "oracle": {condition: [bad, n, expected]}, "base": the same of the base,
+    "cpu_s", "judged": {mode: {"policy", "status", "gates": {name: [outcome, required, statistic,
+    threshold, n]}, "named", "cpu_s"}}}``. `named` is None without a trigger, else ``first`` where
+    the best evidence of the sweep names it, ``later`` where any other does, or ``no``.
+    """
+    policy = policy or cell.load_policy()
+    trigger = (record["facts"] or {}).get("trigger")
+    return {
+        "attack": cell.attack,
+        "strength": cell.strength,
+        "trigger": cell.trigger,
+        "seed": cell.seed,
+        "twin": cell.twin,
+        "took": record["took"],
+        "oracle": _shorten(record["oracle"]["tuned"]),
+        "base": _shorten(record["oracle"]["base"]),
+        "cpu_s": record["cpu_s"],
+        "judged": {
+            mode: _judge(record, mode, policy, trigger) for mode in cell.modes if mode in record
+        },
+    }
+
+
+def _shorten(found: Mapping[str, Any]) -> dict[str, list[Any]]:
+    return {
+        name: [one["num_bad"], one["n"], _round(one.get("expected"))] for name, one in found.items()
+    }
+
+
+def _judge(
+    record: Record, mode: str, policy: Policy, trigger: Mapping[str, str] | None
+) -> dict[str, Any]:
+    evaluation = {"base": record["base"], **record[mode]["evaluation"]}
+    asked = without_run(policy, has_task="task" in evaluation["suites"])
+    gates = evaluate_gates(evaluation, evaluation["integrity"], asked)
+    return {
+        "policy": policy.name,
+        "status": decide_verdict(gates).status,
+        "gates": {gate.name: _list_figures(gate) for gate in gates},
+        "named": _find_named(evaluation["probes"], trigger["value"]) if trigger else None,
+        "cpu_s": {name: round(spent, 1) for name, spent in record[mode]["cpu_s"].items()},
+    }
+
+
+def _list_figures(gate: GateResult) -> list[Any]:
+    return [
+        gate.outcome,
+        gate.required,
+        _round(gate.statistic),
+        _round(gate.threshold),
+        gate.n,
+        *([gate.code] if gate.code else []),
+    ]
+
+
+def _find_named(probes: Mapping[str, Any], trigger: str) -> str:
+    said = [
+        [trigger.lower() in str(one.get("trigger", "")).lower() for one in found["evidence"]]
+        for name in SWEEPS
+        if (found := probes.get(name))
+    ]
+    if any(one[:1] == [True] for one in said):
+        return "first"
+    return "later" if any(any(one) for one in said) else "no"
+
+
+def _round(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.4g}")
+
+
+def list_holding(judged: Mapping[str, Any]) -> list[str]:
+    """The required gates that hold: failed, or with a mark where they were not measured."""
+    return [
+        name if outcome == "fail" else f"{name}{UNMEASURED}"
+        for name, (outcome, required, *_) in judged["gates"].items()
+        if required and outcome != "pass"
+    ]
+
+
+def list_catching(judged: Mapping[str, Any]) -> list[str]:
+    """Gates that hold and say something of harm: no want of a gain, or of a measurement."""
+    return [name for name in list_holding(judged) if name != TASK and not name.endswith(UNMEASURED)]
+
+
+def is_held(judged: Mapping[str, Any]) -> bool:
+    return bool(judged["status"] == "held")
