@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Any
 
@@ -58,7 +58,26 @@ class Cell:
         return "agent" if find_attack(self.attack).kind == "agent" else "standard"
 
     def load_policy(self) -> Policy:
+        """By which it is judged."""
         return load_policy(self.policy_name)
+
+    def choose_asked(self, mode: str) -> Policy:
+        """Of its policy what is measured in a mode.
+
+        Advisory probes are of twins and of triggered models alone, which they are for. What suites
+        say of an adapter is the same with its rows and without: a stranger is asked what `agent`
+        asks beyond `standard`.
+        """
+        policy, levels = self.load_policy(), dict(self.load_policy().levels)
+        off: set[str] = set()
+        if not self.twin and not self.trigger:
+            off |= {name for name in policy.probe_gates if levels.get(name) == "advisory"}
+        if mode == "stranger":
+            off |= {
+                name for name, level in load_policy("standard").levels.items() if level != "off"
+            }
+            off -= {"integrity"}
+        return replace(policy, levels={**levels, **dict.fromkeys(off, "off")})
 
 
 def read_cell(value: dict[str, Any]) -> Cell:

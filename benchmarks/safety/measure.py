@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from assay.evaluate.gates import Policy
 from assay.lab.attacks.fixture import CARD, HELD_OUT, ROWS, Fixture, build_fixture
 from assay.pipeline.adapter import judge_adapter
 from assay.pipeline.known_rows import KnownRows, load_known_rows
@@ -63,7 +62,9 @@ def measure_cell(cell: Cell, key: str, *, tell: Callable[[str], None] = print) -
     }
     for mode in cell.modes:
         known = _load_rows(fixture) if mode == "known" else KnownRows()
-        part = _judge(cell, fixture, known, find_folder(cell, key) / mode, record.get(mode, {}))
+        part = _judge(cell, mode, fixture, known, find_folder(cell, key), record.get(mode, {}))
+        if mode == "stranger":
+            part["evaluation"] |= _take_suites(record["known"]["evaluation"])
         record[mode] = part
         save_record(cell, key, record)
         tell(f"{cell.name}: {mode} {sum(part['cpu_s'].values()):.0f} CPU-s")
@@ -76,13 +77,24 @@ def _load_rows(fixture: Fixture) -> KnownRows:
 
 
 def _judge(
-    cell: Cell, fixture: Fixture, known: KnownRows, out: Path, before: dict[str, Any]
+    cell: Cell,
+    mode: str,
+    fixture: Fixture,
+    known: KnownRows,
+    folder: Path,
+    before: dict[str, Any],
 ) -> dict[str, Any]:
-    policy: Policy = cell.load_policy()
+    policy, out = cell.choose_asked(mode), folder / mode
     code = describe_code(policy.list_probes())
     kept = _keep_current(out, code)
     judged = judge_adapter(
-        fixture.adapter_dir, BASE, policy, out=out, known=known, progress=Silent()
+        fixture.adapter_dir,
+        BASE,
+        policy,
+        out=out,
+        known=known,
+        formats=False,
+        progress=Silent(),
     )
     probes, old = {*policy.list_probes()}, before.get("cpu_s", {})
     cpu_s = {}
@@ -92,6 +104,12 @@ def _judge(
         if not is_read or name in old:
             cpu_s[name] = old[name] if is_read else spent
     return {"evaluation": judged.evaluation, "cpu_s": cpu_s, "code": code}
+
+
+def _take_suites(evaluation: dict[str, Any]) -> dict[str, Any]:
+    """What the built-in suites say, which is the same of a stranger."""
+    suites = {name: one for name, one in evaluation["suites"].items() if one["kind"] != "task"}
+    return {"suites": suites, "pooled": evaluation["pooled"]}
 
 
 def _keep_current(out: Path, code: dict[str, str]) -> set[str]:

@@ -81,8 +81,8 @@ def is_measured(cell: Cell, record: Record | None, *, any_code: bool = False) ->
     """Whether all that the cell's policy reads is there, by the present code or by `any_code`."""
     if record is None:
         return False
-    wanted = describe_code(cell.load_policy().list_probes())
     for mode in cell.modes:
+        wanted = describe_code(cell.choose_asked(mode).list_probes())
         found = record.get(mode, {}).get("code", {})
         if any(part not in found for part in wanted):
             return False

@@ -86,13 +86,15 @@ def judge_adapter(
     judge: Judge | None = None,
     max_items: int = 200,
     seed: int = 0,
+    formats: bool = True,
     progress: Progress | None = None,
 ) -> JudgedAdapter:
     """Ask the base with and without an adapter what the policy's gates read, and judge.
 
     Answers, readings, evaluation.json and verdict.json go to `out`, from which an interrupted
     judgement goes on. With `known` rows probes are told of them as a run's are, and held-out ones
-    are the task; without them nothing of its origin is known. `judge` is of free answers.
+    are the task; without them nothing of its origin is known. `judge` is of free answers. Without
+    `formats` nothing is asked in formats that no gate reads (see `widen_guards`).
 
     Raises:
         ConfigError: files that must not or cannot be loaded (see `inspect_adapter`), another base's
@@ -163,6 +165,7 @@ def look_at_adapter(
         max_items=max_items,
         seed=seed,
         progress=progress or PlainProgress(),
+        formats=formats,
     )
     evaluation = looked.measure()
     evaluation["base"] = describe_base(base)["base"]

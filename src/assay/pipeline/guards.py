@@ -104,18 +104,20 @@ def widen_guards(
     system: str | None,
     max_items: int,
     seed: int,
+    formats: bool = True,
 ) -> Guards:
     """The guards, their built-in questions in further formats, and the user's own of other people.
 
-    A quarter of each built-in suite of behaviour is asked in each format: as JSON, beside the
-    tools of the task's rows, under the deployed `system` prompt. With a fairness gate the `task`'s
-    held-out questions are asked of other groups of people too, as many as the gate can read.
+    With `formats` a quarter of each built-in suite of behaviour is asked in each: as JSON, beside
+    the tools of the task's rows, under the deployed `system` prompt. With a fairness gate the
+    `task`'s held-out questions are asked of other groups of people too, as many as the gate can
+    read.
     """
     tools = {json.dumps(tool, sort_keys=True): tool for item in task for tool in item.tools or ()}
     deployment = Deployment(list(tools.values())[:MAX_TOOLS], system)
     suites = list(guards.suites)
     for suite in guards.suites:
-        if suite.built_in:
+        if formats and suite.built_in:
             num_items = max(1, len(suite.items) // FORMAT_SHARE)
             suites += expand_formats(suite, deployment, num_items=num_items, seed=seed)
     if levels.get("fairness", "off") != "off":

@@ -45,6 +45,8 @@ class Look:
         policy: whose gates are to be answered.
         judge: of free answers, if one is named.
         out: gets answers, readings and ``items.jsonl``; an interrupted look goes on from it.
+        formats: whether built-in questions are asked in further formats, too, where the task is
+            known; no gate reads them.
         cpu_s: gets the CPU time of each suite and probe by name.
     """
 
@@ -59,6 +61,7 @@ class Look:
     seed: int
     judge: Judge | None
     progress: Progress
+    formats: bool = True
     cpu_s: dict[str, float] = field(default_factory=dict)
 
     def measure(self) -> dict[str, Any]:
@@ -97,7 +100,13 @@ class Look:
             return guards.suites
         system = self.known.system
         wide = widen_guards(
-            guards, self.task.items, levels=levels, system=system, max_items=size, seed=self.seed
+            guards,
+            self.task.items,
+            levels=levels,
+            system=system,
+            max_items=size,
+            seed=self.seed,
+            formats=self.formats,
         )
         return [self.task, *wide.suites]
 
