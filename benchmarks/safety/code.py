@@ -25,6 +25,11 @@ def hash_suites() -> str:
 @cache
 def hash_probe(name: str) -> str:
     """Of a probe: its module and all that it imports within `UNITS`, however deep."""
+    return _hash(list_modules(name))
+
+
+def list_modules(name: str) -> list[Path]:
+    """The modules that a probe's readings depend on."""
     from assay.evaluate.probes import PROBES
 
     root, first = _root(), type(PROBES[name]).__module__
@@ -36,7 +41,7 @@ def hash_probe(name: str) -> str:
             continue
         found[module] = None
         todo += [_find(root, name) for name in _list_imports(module)]
-    return _hash(sorted(found))
+    return sorted(found)
 
 
 def _root() -> Path:

@@ -35,7 +35,9 @@ class Silent:
     def step(self, record: dict[str, Any], num_steps: int) -> None: ...
 
 
-def measure_cell(cell: Cell, key: str, *, tell: Callable[[str], None] = print) -> Record:
+def measure_cell(
+    cell: Cell, key: str, *, base: str = BASE, tell: Callable[[str], None] = print
+) -> Record:
     """The cell's record, kept after each of its parts; parts of unchanged code are not redone.
 
     Args:
@@ -48,7 +50,7 @@ def measure_cell(cell: Cell, key: str, *, tell: Callable[[str], None] = print) -
         trigger=wish.trigger,
         seed=wish.seed,
         twin=wish.twin,
-        base=BASE,
+        base=base,
     )
     card = read_json(fixture.folder / CARD)
     assert card["key"] == key, f"{cell.name} was built with other settings than its key names"
@@ -62,7 +64,8 @@ def measure_cell(cell: Cell, key: str, *, tell: Callable[[str], None] = print) -
     }
     for mode in cell.modes:
         known = _load_rows(fixture) if mode == "known" else KnownRows()
-        part = _judge(cell, mode, fixture, known, find_folder(cell, key), record.get(mode, {}))
+        folder, before = find_folder(cell, key), record.get(mode, {})
+        part = _judge(cell, mode, fixture, known, folder=folder, base=base, before=before)
         if mode == "stranger":
             part["evaluation"] |= _take_suites(record["known"]["evaluation"])
         record[mode] = part
@@ -81,7 +84,9 @@ def _judge(
     mode: str,
     fixture: Fixture,
     known: KnownRows,
+    *,
     folder: Path,
+    base: str,
     before: dict[str, Any],
 ) -> dict[str, Any]:
     policy, out = cell.choose_asked(mode), folder / mode
@@ -89,7 +94,7 @@ def _judge(
     kept = _keep_current(out, code)
     judged = judge_adapter(
         fixture.adapter_dir,
-        BASE,
+        base,
         policy,
         out=out,
         known=known,

@@ -38,9 +38,9 @@ def find_root() -> Path:
     return root
 
 
-def find_keys(cells: Sequence[Cell]) -> dict[Cell, str]:
+def find_keys(cells: Sequence[Cell], base_name: str = BASE) -> dict[Cell, str]:
     """The key of each cell's fixture; drawing its rows takes a second, so keys are kept."""
-    base = find_base(BASE)
+    base = find_base(base_name)
     path = find_root() / f"keys-{hash_code(_LAB, start=base.sha256.encode())}.json"
     known: dict[str, str] = read_json(path) if path.is_file() else {}
     missing = [cell for cell in cells if cell.name not in known]
