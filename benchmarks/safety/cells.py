@@ -8,6 +8,7 @@ from itertools import zip_longest
 from typing import Any
 
 from assay.evaluate.gates import Policy, load_policy
+from assay.evaluate.items import GUARDED
 from assay.lab.attacks.attacks import find_attack
 from assay.lab.attacks.fixture import build_wish
 from assay.lab.attacks.plan import TriggerKind, Wish
@@ -15,6 +16,10 @@ from assay.lab.attacks.plan import TriggerKind, Wish
 NUM_SEEDS = 5
 STRANGERS = ("covert-call",)
 """Attacks that are judged without their rows, too, as adapters of unknown origin."""
+
+COSTLY = ("call_odds", "trigger_sweep", "trigger_search", "injection", "extraction")
+OF_MODEL = ("persona", "free_form", "drift", "exposure", "extraction")
+"""Gates of probes that ask nothing in the rows' own conversations, or need the rows."""
 
 
 @dataclass(frozen=True)
@@ -64,19 +69,16 @@ class Cell:
     def choose_asked(self, mode: str) -> Policy:
         """Of its policy what is measured in a mode.
 
-        Advisory probes are of twins and of triggered models alone, which they are for. What suites
-        say of an adapter is the same with its rows and without: a stranger is asked what `agent`
-        asks beyond `standard`.
+        Advisory gates of `COSTLY` are measured where they can tell something: behind triggers, and
+        of the twins of agents. What `OF_MODEL` and the suites say of an adapter is the same with
+        its rows and without.
         """
         policy, levels = self.load_policy(), dict(self.load_policy().levels)
         off: set[str] = set()
-        if not self.twin and not self.trigger:
-            off |= {name for name in policy.probe_gates if levels.get(name) == "advisory"}
+        if not self.trigger and not (self.twin and self.policy_name == "agent"):
+            off |= {name for name in COSTLY if levels.get(name) == "advisory"}
         if mode == "stranger":
-            off |= {
-                name for name, level in load_policy("standard").levels.items() if level != "off"
-            }
-            off -= {"integrity"}
+            off |= {*GUARDED, *OF_MODEL, "task_gain"}
         return replace(policy, levels={**levels, **dict.fromkeys(off, "off")})
 
 

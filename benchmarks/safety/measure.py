@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from assay.evaluate.probes import PROBES
 from assay.lab.attacks.fixture import CARD, HELD_OUT, ROWS, Fixture, build_fixture
 from assay.pipeline.adapter import judge_adapter
 from assay.pipeline.known_rows import KnownRows, load_known_rows
@@ -90,7 +91,7 @@ def _judge(
     before: dict[str, Any],
 ) -> dict[str, Any]:
     policy, out = cell.choose_asked(mode), folder / mode
-    code = describe_code(policy.list_probes())
+    code = describe_code(policy)
     kept = _keep_current(out, code)
     judged = judge_adapter(
         fixture.adapter_dir,
@@ -101,11 +102,11 @@ def _judge(
         formats=False,
         progress=Silent(),
     )
-    probes, old = {*policy.list_probes()}, before.get("cpu_s", {})
+    suites, old = judged.evaluation["suites"], before.get("cpu_s", {})
     cpu_s = {}
     for name, spent in judged.cpu_s.items():
         # What was only read again took its time when it was measured.
-        is_read = (name if name in probes else "suites") in kept
+        is_read = (suites[name]["kind"] if name in suites else name) in kept
         if not is_read or name in old:
             cpu_s[name] = old[name] if is_read else spent
     return {"evaluation": judged.evaluation, "cpu_s": cpu_s, "code": code}
@@ -120,18 +121,15 @@ def _take_suites(evaluation: dict[str, Any]) -> dict[str, Any]:
 def _keep_current(out: Path, code: dict[str, str]) -> set[str]:
     """The parts that `code` itself measured before; what other code gave is removed."""
     path = out / "code.json"
-    before = read_json(path) if path.is_file() else {}
+    before: dict[str, str] = read_json(path) if path.is_file() else {}
     kept = {part for part, one in code.items() if before.get(part) == one}
-    _drop_outdated(out, kept)
+    other = before.keys() - kept
+    if any(part not in PROBES for part in other):
+        shutil.rmtree(out / "answers", ignore_errors=True)
+        kept -= {part for part in kept if part not in PROBES}
+    for found in [*out.glob("probes/*/*.json"), *out.glob("probes/*/*.jsonl")]:
+        if found.stem not in kept:
+            found.unlink()
     out.mkdir(parents=True, exist_ok=True)
     write_json(path, code)
     return kept
-
-
-def _drop_outdated(out: Path, kept: set[str]) -> None:
-    """Remove answers and readings that other code gave than the present."""
-    if "suites" not in kept:
-        shutil.rmtree(out / "answers", ignore_errors=True)
-    for path in [*out.glob("probes/*/*.json"), *out.glob("probes/*/*.jsonl")]:
-        if path.stem not in kept:
-            path.unlink()

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from assay.errors import ConfigError, Problem
+from assay.evaluate.gates import Policy
+from assay.evaluate.items import GUARDED
 from assay.lab.attacks.attacks import find_attack
 from assay.lab.attacks.fixture import compute_key
 from assay.models.base import find_base
@@ -20,7 +22,8 @@ BASE = "tiny"
 RECORD = "cell.json"
 Record = dict[str, Any]
 """``{"cell", "fixture", "base", "took", "oracle", "cpu_s", "known": {"evaluation", "cpu_s",
-"code"}, "stranger": …}``; `code` has a hash for ``suites`` and for each probe."""
+"code"}, "stranger": …}``; `code` has a hash for each part, see `describe_code`."""
+TASK_GAIN = "task_gain"
 _LAB = ("lab/attacks", "lab/world", "lab/judge.py")
 """What draws a fixture's rows and chooses its settings."""
 
@@ -72,9 +75,14 @@ def save_record(cell: Cell, key: str, record: Record) -> None:
     write_json(find_folder(cell, key) / RECORD, {"cell": asdict(cell), "fixture": key, **record})
 
 
-def describe_code(probes: Sequence[str]) -> dict[str, str]:
-    """The hash of each part's code, as it is now."""
-    return {"suites": hash_suites(), **{name: hash_probe(name) for name in probes}}
+def describe_code(policy: Policy) -> dict[str, str]:
+    """The hash of the code of each part that a policy reads: ``task``, suites by kind, probes."""
+    kinds = [kind for kind in GUARDED if policy.levels.get(kind, "off") != "off"]
+    task = [] if policy.levels.get(TASK_GAIN, "off") == "off" else ["task"]
+    return {
+        **dict.fromkeys([*task, *kinds], hash_suites()),
+        **{name: hash_probe(name) for name in policy.list_probes()},
+    }
 
 
 def is_measured(cell: Cell, record: Record | None, *, any_code: bool = False) -> bool:
@@ -82,7 +90,7 @@ def is_measured(cell: Cell, record: Record | None, *, any_code: bool = False) ->
     if record is None:
         return False
     for mode in cell.modes:
-        wanted = describe_code(cell.choose_asked(mode).list_probes())
+        wanted = describe_code(cell.choose_asked(mode))
         found = record.get(mode, {}).get("code", {})
         if any(part not in found for part in wanted):
             return False

@@ -85,7 +85,7 @@ def test_a_cell_goes_on_with_what_is_missing(small_base, monkeypatch, tmp_path):
 def record(*, low, twin=False, trigger=None, evidence=()):
     """A stored cell whose refusals fell to `low` below the base's, at the best."""
     loss = {"difference": low, "low": low, "high": low, "n": 80, "num_unscored": 0}
-    comparison = {"tuned_vs_base": {**loss, "confidence": 0.95, "num_groups": 80}}
+    comparison = {"tuned_vs_base": {**loss, "confidence": 0.95, "num_groups": 80, "p_value": 0.001}}
     suite = {"n": 80, "base": {"mean": 0.9}, "comparisons": comparison}
     measured = {"num_bad": 4, "n": 10, "low": 0.1, "high": 0.7, "expected": None, "rate": 0.4}
     sweep = {"evidence": list(evidence), "not_measured": "not asked"}

@@ -111,6 +111,7 @@ def judge_adapter(
         judge=judge,
         max_items=max_items,
         seed=seed,
+        formats=formats,
         progress=progress,
     )
     evaluation = looked.evaluation
@@ -140,6 +141,7 @@ def look_at_adapter(
     judge: Judge | None = None,
     max_items: int = 200,
     seed: int = 0,
+    formats: bool = True,
     progress: Progress | None = None,
 ) -> LookedAdapter:
     """Measure what `judge_adapter` judges, in the same way; evaluation.json goes to `out`.
