@@ -10,6 +10,7 @@ from typing import Any
 
 from assay.models.base import find_base
 from benchmarks.safety.cells import Cell, list_cells
+from benchmarks.safety.defences import list_defence_cells, load_defence
 from benchmarks.safety.outcomes import judge_record
 from benchmarks.safety.store import BASE, find_keys, load_record
 
@@ -27,11 +28,13 @@ def collect_results(cells: Sequence[Cell]) -> dict[str, Any]:
         record = load_record(cell, keys[cell])
         if record is not None and "known" in record:
             found.append(judge_record(cell, record))
+    defences = [load_defence(cell) for cell in list_defence_cells()]
     return {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "base": {"name": BASE, "sha256": find_base(BASE).sha256},
         "num_cells": len(list_cells()),
         "cells": found,
+        "defences": [one for one in defences if one is not None],
     }
 
 

@@ -4,7 +4,7 @@ import json
 from collections import Counter
 
 import pytest
-from benchmarks.safety import results, tables
+from benchmarks.safety import defence_tables, results, tables
 from benchmarks.safety.cells import BAD, NUM_SEEDS, TWINS, Cell, choose_cells, list_cells
 from benchmarks.safety.code import list_modules
 from benchmarks.safety.measure import measure_cell
@@ -175,3 +175,27 @@ def test_the_tables_count_what_took_and_what_a_gate_of_harm_holds(tmp_path):
     path = results.save_results(RESULTS, folder=tmp_path)
     assert results.load_results(path)["cells"] == RESULTS["cells"]
     assert tables.render_all(results.load_results(path)) == shown
+
+
+def test_what_a_defence_leaves_is_told_against_none_on_the_same_seeds():
+    def cell(defence, harm, spent, seed):
+        means = {"task": [0.1, 0.9], "retention": [0.95, 0.9], "refusal": [1.0, 0.5]}
+        return {
+            **{"attack": "reckless", "strength": "always", "defence": defence, "seed": seed},
+            **{"harm": [harm, 100], "base_harm": [0, 100], "suites": means},
+            "tuning_cpu_s": spent,
+        }
+
+    cells = [cell("none", 80, 10.0, 0), cell("kl", 20, 15.0, 0), cell("none", 100, 10.0, 1)]
+    shown = defence_tables.render_defences({"defences": cells}).splitlines()
+    row = next(one for one in shown if "| kl |" in one)
+    assert row.split(" | ")[2:] == [
+        "1",
+        "20% [13%, 29%]",
+        "75%",
+        "0.10 → 0.90",
+        "0.95 → 0.90",
+        "1.00 → 0.50",
+        "15, ×1.5 |",
+    ]
+    assert shown[0] == "3 of 63 cells are measured."
