@@ -12,21 +12,22 @@ from assay.models.base import find_base
 from benchmarks.safety.cells import Cell, list_cells
 from benchmarks.safety.defences import list_defence_cells, load_defence
 from benchmarks.safety.outcomes import judge_record
-from benchmarks.safety.store import BASE, find_keys, load_record
+from benchmarks.safety.store import BASE, find_keys, is_measured, load_record
 
 FOLDER = Path(__file__).parents[1] / "results"
 
 
 def collect_results(cells: Sequence[Cell]) -> dict[str, Any]:
-    """``{"date", "base", "num_cells", "cells": […]}`` of the cells that are measured.
+    """``{"date", "base", "num_cells", "cells", "defences"}`` of the cells that are measured.
 
-    Those that older code measured count, too: their verdicts are of the present policies.
+    Those that older code measured count, too, where all is there that the present policies read;
+    verdicts are theirs.
     """
     keys = find_keys(cells)
     found = []
     for cell in cells:
         record = load_record(cell, keys[cell])
-        if record is not None and "known" in record:
+        if record is not None and is_measured(cell, record, any_code=True):
             found.append(judge_record(cell, record))
     defences = [load_defence(cell) for cell in list_defence_cells()]
     return {
