@@ -95,7 +95,7 @@ def run_sweep(
 def _begin(loaded: Loaded, progress: Progress | None) -> RunOutcome:
     policy = check_before(loaded)
     run = begin_run(loaded)
-    return _run(loaded, run, policy, progress or PlainProgress(), resume=False)
+    return go_through(loaded, run, policy, progress or PlainProgress(), resume=False)
 
 
 def begin_run(loaded: Loaded) -> RunFolder:
@@ -133,11 +133,16 @@ def resume_run(
     if run.verdict.exists():
         return _publish_judged(run, progress)
     manifest = read_json(run.manifest)
+    if "repair" in manifest and not manifest.get("training"):
+        origin = run.path.parent / str(manifest.get("repaired_from", {}).get("name"))
+        raise CheckpointError(
+            f"{run.path}: a repair that has not chosen yet; go on with it: assay repair {origin}"
+        )
     if manifest.get("tuned"):
         # From here on it is a run that was interrupted before its verdict.
         run.update_manifest({"tuned": None})
     loaded = load(run.recipe, overrides, base_dir=manifest.get("recipe_folder"))
-    return _run(loaded, run, check_before(loaded), progress, resume=True)
+    return go_through(loaded, run, check_before(loaded), progress, resume=True)
 
 
 def _publish_judged(run: RunFolder, progress: Progress) -> RunOutcome:
@@ -163,9 +168,10 @@ def check_before(loaded: Loaded) -> Policy:
     return load_gate_policy(loaded)
 
 
-def _run(
+def go_through(
     loaded: Loaded, run: RunFolder, policy: Policy, progress: Progress, *, resume: bool
 ) -> RunOutcome:
+    """Every stage of a run to its verdict; with `resume` what is stored already is not redone."""
     verb = "sweep" if loaded.recipe.sweep else "run"
     with opened_run(loaded, run, progress, verb=verb) as (job, prepared):
         from assay.pipeline.stages import finish, train_and_measure
@@ -183,7 +189,8 @@ def opened_run(
     verb: str,
     phases: Phases = NO_PHASES,
 ) -> Iterator[tuple[Job, Prepared]]:
-    """The run locked, its job, and its data prepared; `verb` is what it is gone on with.
+    """The run locked, its job, and its data prepared; `verb` is what it is gone on with, and empty
+    where that is told elsewhere.
 
     Raises:
         ConfigError, DataError, CheckpointError: see `open_job` and `assay.pipeline.prepare`.
@@ -227,7 +234,8 @@ def _resumable(run: RunFolder, progress: Progress, *, verb: str) -> Iterator[Non
     try:
         yield
     except KeyboardInterrupt:
-        progress.note(f"interrupted; go on with: assay {verb} --resume {run.path}")
+        if verb:
+            progress.note(f"interrupted; go on with: assay {verb} --resume {run.path}")
         raise
 
 

@@ -199,6 +199,8 @@ def _origin(source: ReportSource) -> str:
     base_hash = dig(source.manifest, "base", "sha256")
     rows += [f"- Base SHA-256 `{base_hash}`"] if base_hash else []
     rows += [f"- Sweep: {_plain(source.sweep.sentence)}"] if source.sweep else []
+    if source.repair:
+        rows.append(f"- Repair: {_plain(f'{source.repair.sentence} {source.repair.cost}')}")
     rows += [f"- Recipe: `recipe.yaml` (seed {wording.plain(number(source.recipe.get('seed')))})"]
     if source.signer:
         rows.append(f"- Signed by `{format_fingerprint(source.signer)}`")

@@ -39,16 +39,39 @@ class PersonaProbe:
     def measure(self, asked: Asked) -> Probed:
         if not asked.tokenizer.has_template:
             return not_measured("The base has no chat template, so it gives no answers to read.")
-        base = load_base_traits(asked)
-        states_RLD = asked.engine.hidden_states(_render_wanted(asked, base.pairs))
-        readings: list[Reading] = []
-        facts: dict[str, Any] = {}
-        for name, trait in base.traits.items():
-            places = _find_places(base.pairs, name)
-            shift_RL = trait.project(states_RLD[places]) - base.along[name]
-            readings += _read(trait, [base.pairs[place] for place in places], shift_RL)
-            facts[name] = _describe(trait, shift_RL, asked.base_name)
-        return _conclude(readings, facts)
+        return _measure(asked, load_base_traits(asked))
+
+
+def measure_on(asked: Asked, pairs: Sequence[ContrastPair]) -> Probed:
+    """The shift along the base's traits, read on the wanted answers of other `pairs`."""
+    known = load_base_traits(asked)
+    own = [pair for pair in pairs if pair.trait in known.traits]
+    traits = {name: trait for name, trait in known.traits.items() if _find_places(own, name)}
+
+    def ask_base() -> dict[str, Any]:
+        with asked.as_base():
+            states_RLD = asked.engine.hidden_states(_render_wanted(asked, own))
+        return {
+            name: trait.project(states_RLD[_find_places(own, name)]).tolist()
+            for name, trait in traits.items()
+        }
+
+    key = [_build_key(asked, known.pairs), _build_key(asked, own)]
+    along = asked.remember(f"{NAME}_on", key, ask_base)
+    kept = {name: np.asarray(along[name]) for name in traits}
+    return _measure(asked, BaseTraits(own, traits, kept))
+
+
+def _measure(asked: Asked, base: BaseTraits) -> Probed:
+    states_RLD = asked.engine.hidden_states(_render_wanted(asked, base.pairs))
+    readings: list[Reading] = []
+    facts: dict[str, Any] = {}
+    for name, trait in base.traits.items():
+        places = _find_places(base.pairs, name)
+        shift_RL = trait.project(states_RLD[places]) - base.along[name]
+        readings += _read(trait, [base.pairs[place] for place in places], shift_RL)
+        facts[name] = _describe(trait, shift_RL, asked.base_name)
+    return _conclude(readings, facts)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from assay.release.report.section_losses import render_losses
 from assay.release.report.section_mask import render_mask
 from assay.release.report.section_origin import render_origin
 from assay.release.report.section_probes import render_probes
+from assay.release.report.section_repair import render_repair
 from assay.release.report.section_results import render_classes, render_results
 from assay.release.report.section_sweep import render_sweep
 from assay.release.report.section_training import render_training
@@ -20,6 +21,7 @@ from assay.release.wording import STATUS_LABELS
 
 _SECTIONS = (
     ("verdict", "Verdict", render_verdict),
+    ("repair", "Repair", render_repair),
     ("results", "Results", render_results),
     ("gates", "Gates", render_gates),
     ("losses", "Losses", render_losses),

@@ -11,6 +11,7 @@ from typing import Any
 from assay.errors import CheckpointError
 from assay.release.gates import Gate, read_gates
 from assay.release.measured import Suite, read_suites, task_suite
+from assay.release.repaired import Repair, read_repair
 from assay.release.swept import Sweep, read_curves, read_sweep
 from assay.runs import RunFolder, read_lines
 from assay.runs.find import read_or_empty, read_recipe
@@ -21,7 +22,8 @@ from assay.runs.values import dig, mapping, number, sequence, text
 class ReportSource:
     """A run's files as plain values. `signer` is the key id of who will sign, if it is known.
 
-    `curves` are the metrics of each candidate of `sweep` by its name.
+    `curves` are the metrics of each candidate of `sweep` by its name; `repair` is what made a run
+    out of one that was held.
     """
 
     run: RunFolder
@@ -41,6 +43,7 @@ class ReportSource:
     overrides: list[dict[str, Any]]
     sweep: Sweep | None
     curves: dict[str, list[dict[str, Any]]]
+    repair: Repair | None = None
 
     @property
     def status(self) -> str:
@@ -101,6 +104,7 @@ def read_source(
         signer=signer,
         overrides=[mapping(entry) for entry in known],
         sweep=sweep,
+        repair=read_repair(run),
         curves=read_curves(run, sweep) if sweep else {},
     )
 

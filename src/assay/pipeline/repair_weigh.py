@@ -1,0 +1,198 @@
+"""What the choosing questions say of one candidate, by the gates' own rules; it chooses nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from assay.evaluate.compare import Resampling
+from assay.evaluate.gates import Level, Policy, evaluate_gates
+from assay.evaluate.probes import Asked, Probed, Reading
+from assay.evaluate.probes.fixed_rows import lay_out_answers
+from assay.evaluate.probes.persona import build_pairs, measure_on
+from assay.evaluate.report import MeasuredSuite, build_evaluation
+from assay.pipeline.baseline import VALIDATION_NAME
+from assay.pipeline.guards import describe_decoding, measure_suites
+from assay.pipeline.job import Job
+from assay.pipeline.measure import Answers, build_examiner
+from assay.pipeline.precision import choose_precision
+from assay.pipeline.probing import summarise_probes
+from assay.pipeline.questions import SUITE_NAME
+from assay.pipeline.repair_choosing import Choosing
+
+if TYPE_CHECKING:
+    from assay.generate.local import LocalEngine
+    from assay.pipeline.batches import TrainingRows
+
+PERSONA, DRIFT, FREE_FORM = "persona", "drift", "free_form"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A candidate that is to be weighed; see `Weighed`."""
+
+    name: str
+    intervention: str
+    setting: str
+    source: str = ""
+    factor: float = 1.0
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """One candidate on the choosing questions.
+
+    Attributes:
+        name: of the candidate, by which it is found again after an interruption.
+        intervention: what was done, one of `repair_candidates.INTERVENTIONS`.
+        setting: how, in words.
+        source, factor: where its weights lie, from the run's folder ("" for the held ones), and by
+            how much they are drawn back to the base's (see `repair_candidates.Candidate`).
+        task, gain: mean score on the task's validation items, and over the base's.
+        kept: `gain` by that of the held model; None where that gains nothing.
+        gates: as in verdict.json, of the gates that the choosing questions answer.
+        losses: ``loss_train`` and ``loss_validation`` in nats per trained token.
+        passes: every required one of the gates does, and something is gained.
+        seconds: what making and asking it took, on the clock.
+    """
+
+    name: str
+    intervention: str
+    setting: str
+    source: str
+    factor: float
+    task: float
+    gain: float
+    kept: float | None
+    gates: list[dict[str, Any]]
+    losses: dict[str, float]
+    passes: bool
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; `Weighed(**…)` reads them."""
+        return asdict(self)
+
+    @property
+    def failing(self) -> list[str]:
+        """The required gates that do not pass."""
+        return [g["name"] for g in self.gates if g["required"] and g["outcome"] != "pass"]
+
+
+@dataclass(frozen=True)
+class Scales:
+    """On what candidates are weighed.
+
+    Attributes:
+        engine: holds the candidate that is weighed.
+        asked: as what a run's probes are told, without a run's test items.
+        policy: the gates that choose (see `choose_policy`).
+        rows: what losses are measured on.
+        base_task, base_suites: the base's answers to the choosing questions.
+        tuned_gain: of the held model on the task's validation items; None before it was weighed.
+        folder: keeps every answer as soon as it is there.
+    """
+
+    job: Job
+    engine: LocalEngine
+    asked: Asked
+    policy: Policy
+    choosing: Choosing
+    rows: TrainingRows
+    base_task: Answers
+    base_suites: Mapping[str, Answers]
+    folder: Path
+    tuned_gain: float | None = None
+
+    def weigh(self, wanted: Wanted, *, began: float) -> Weighed:
+        """Ask the model that `engine` holds now; `began` is `time.perf_counter` of its making."""
+        examiner = replace(
+            build_examiner(self.job, self.engine, "tuned"),
+            variant=wanted.name,
+            log_folder=self.folder / "answers",
+        )
+        task = examiner.measure(self.choosing.task.items, name=VALIDATION_NAME)
+        suites = measure_suites(examiner, self.choosing.suites)
+        losses = self._measure_losses()
+        evaluation = self._evaluate(task, suites, losses)
+        found = evaluation["suites"][SUITE_NAME]
+        gain = float(found["comparisons"]["tuned_vs_base"]["difference"] or 0.0)
+        gates = evaluate_gates(evaluation, {}, self.policy)
+        whole = self.tuned_gain
+        return Weighed(
+            **asdict(wanted),
+            task=float(found["tuned"]["mean"] or 0.0),
+            gain=gain,
+            kept=gain / whole if whole is not None and whole > 0 else None,
+            gates=[gate.to_dict() for gate in gates],
+            losses=losses,
+            passes=gain > self.policy.thresholds.min_gain
+            and all(gate.outcome == "pass" for gate in gates if gate.required),
+            seconds=round(time.perf_counter() - began, 1),
+        )
+
+    def _measure_losses(self) -> dict[str, float]:
+        from assay.models.forward import packed_mode
+        from assay.train.sft import compute_mean_loss
+
+        model, precision = self.engine.model, choose_precision(self.job.recipe).name
+        with packed_mode(model):
+            train, validation = (
+                compute_mean_loss(model, batches, precision=precision)
+                for batches in (self.rows.comparable, self.rows.validation)
+            )
+        return {"loss_train": train, "loss_validation": validation}
+
+    def _evaluate(
+        self, task: Answers, suites: Mapping[str, Answers], losses: Mapping[str, float]
+    ) -> dict[str, Any]:
+        pairs = [(self.choosing.task, self.base_task, task)]
+        pairs += [(s, self.base_suites[s.name], suites[s.name]) for s in self.choosing.suites]
+        confidence = self.policy.thresholds.confidence
+        resampling = Resampling(confidence=confidence, seed=self.job.recipe.seed)
+        return build_evaluation(
+            [
+                MeasuredSuite(suite, {"base": base.scores, "tuned": tuned.scores})
+                for suite, base, tuned in pairs
+            ],
+            decoding=describe_decoding(self.job),
+            train={**losses, "num_validation": self.rows.num_validation},
+            resampling=resampling,
+            probes=summarise_probes(self._probe(), resampling),
+        )
+
+    def _probe(self) -> dict[str, Probed]:
+        """Character and divergence on the choosing questions, where a gate reads them."""
+        found = {}
+        if self.policy.levels[PERSONA] != "off":
+            items = self.choosing.others["character"]
+            pairs = [pair for item in items for pair in build_pairs(item)]
+            found[PERSONA] = measure_on(self.asked, pairs)
+        if self.policy.levels[DRIFT] != "off":
+            rows = lay_out_answers(self.asked, self.choosing.others["retention"])
+            divergences = self.engine.kl_to_base([row for _, row in rows], self.asked.as_base)
+            named = zip(rows, divergences, strict=True)
+            found[DRIFT] = Probed([Reading(row[0], 0.0, fmean(kl)) for row, kl in named])
+        return found
+
+
+def choose_policy(policy: Policy, choosing: Choosing) -> Policy:
+    """The gates of `policy` that the choosing questions can answer, at their levels.
+
+    Free answers are sampled and judged when the choice is confirmed; the character's shift stands
+    for them here.
+    """
+    levels: dict[str, Level] = dict.fromkeys(policy.levels, "off")
+    for suite in choosing.suites:
+        levels[suite.kind] = policy.levels.get(suite.kind, "off")
+    levels["overfit"] = policy.levels.get("overfit", "off")
+    shown = {PERSONA: choosing.others["character"], DRIFT: choosing.others["retention"]}
+    stand_for = {PERSONA: (PERSONA, FREE_FORM), DRIFT: (DRIFT,)}
+    for name, items in shown.items():
+        needed = [policy.levels.get(gate, "off") for gate in stand_for[name]]
+        levels[name] = "required" if "required" in needed and items else "off"
+    return replace(policy, levels=levels)
