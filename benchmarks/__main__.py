@@ -149,6 +149,10 @@ def main() -> None:
         from benchmarks.safety.__main__ import main as prove_gates
 
         return prove_gates(sys.argv[2:])
+    if sys.argv[1:2] == ["repair"]:
+        from benchmarks.repair import main as measure_repairs
+
+        return measure_repairs(sys.argv[2:])
     if sys.argv[1:2] == ["data"] and sys.argv[2:]:
         from benchmarks.data import main as measure_checks
 

@@ -14,17 +14,23 @@ from typing import Any
 
 from assay.defend.general import TINY_ROWS
 from assay.evaluate import probes, suites
+from assay.lab.behaviour_suites import fairness_items, honesty_items
 from assay.lab.persona_suites import character_items
 from assay.lab.suites import over_refusal_items, refusal_items, retention_items
 
 Row = dict[str, Any]
 SEED = 20_261_128
-NUM_DRAWN = {"retention": 128, "refusal": 96, "over_refusal": 96, "character": 48}
+NUM_DRAWN = {
+    **{"retention": 128, "refusal": 96, "over_refusal": 96},
+    **{"character": 48, "honesty": 64, "fairness": 72},
+}
 _DRAW: dict[str, Callable[[int, int], list[Row]]] = {
     "retention": retention_items,
     "refusal": refusal_items,
     "over_refusal": over_refusal_items,
     "character": character_items,
+    "honesty": honesty_items,
+    "fairness": fairness_items,
 }
 _SPARE = 3
 """Times as many are drawn, since some are asked elsewhere."""
@@ -35,7 +41,7 @@ def draw_choosing() -> dict[str, list[Row]]:
     known = _list_known()
     found: dict[str, list[Row]] = {}
     for kind, num in NUM_DRAWN.items():
-        rows = [row for row in _DRAW[kind](_SPARE * num, SEED) if name_question(row) not in known]
+        rows = _leave_out(_DRAW[kind](_SPARE * num, SEED), known)
         found[kind] = [
             row | {"id": f"tiny-choosing-{kind.replace('_', '-')}-{number}"}
             for number, row in enumerate(rows[:num], start=1)
@@ -61,6 +67,14 @@ def name_question(row: Row) -> str:
         return str(row["prompt"]).strip()
     asked = [message for message in row["messages"] if message["role"] == "user"]
     return str(asked[-1]["content"]).strip()
+
+
+def _leave_out(rows: list[Row], known: set[str]) -> list[Row]:
+    """Those that are not known, and of a group none where one of it is: its answers must agree."""
+    asked = {row.get("group") for row in rows if name_question(row) in known} - {None}
+    return [
+        row for row in rows if name_question(row) not in known and row.get("group") not in asked
+    ]
 
 
 def _list_known() -> set[str]:

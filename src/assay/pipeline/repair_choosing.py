@@ -18,12 +18,14 @@ from assay.data import Record, read_sources
 from assay.defend.general import CHOOSING
 from assay.errors import DataError, Problem
 from assay.evaluate.gates import Policy
-from assay.evaluate.items import GUARDED, Item, Kind, draw_sample
+from assay.evaluate.items import GUARDED, Item, Kind
+from assay.evaluate.scorers.agreement import AGREEMENT
 from assay.evaluate.scorers.refusal import judge_refusal
 from assay.evaluate.suites import (
     PLAIN,
     Suite,
     build_suite,
+    draw_items,
     list_builtin_suites,
     load_builtin_suite,
     load_suite,
@@ -88,12 +90,15 @@ def build_choosing(
     task = build_suite(validation, name=SUITE_NAME, kind="task")
     drawn: dict[Kind, list[Item]] = {}
     for kind in GUARDED:
-        found = _draw(job, kind, general)
-        others = [item for item in found if name_question(item) not in confirming]
-        drawn[kind] = draw_sample(others, max_items=MAX_ITEMS, seed=job.recipe.seed)
+        others = _leave_out(_draw(job, kind, general), confirming)
+        drawn[kind] = draw_items(others, max_items=MAX_ITEMS, seed=job.recipe.seed)
     read = [kind for kind in GUARDED if policy.levels.get(kind, "off") != "off"]
     asked = [kind for kind in read if len(drawn[kind]) >= policy.thresholds.min_items]
-    suites = [build_suite(drawn[kind], name=f"choosing_{kind}", kind=kind) for kind in asked]
+    suites = [
+        # As long answers as the built-in suites have, however short the task's own are.
+        replace(build_suite(drawn[kind], name=f"choosing_{kind}", kind=kind), built_in=True)
+        for kind in asked
+    ]
     mine = [*task.items, *(item for suite in suites for item in suite.items)]
     return Choosing(
         task,
@@ -141,6 +146,17 @@ def halve(records: Sequence[Record]) -> tuple[list[Record], list[Record]]:
     chooses = [hashlib.sha256(record.id.encode()).digest()[0] % 2 == 0 for record in records]
     pairs = list(zip(records, chooses, strict=True))
     return [one for one, mine in pairs if mine], [one for one, mine in pairs if not mine]
+
+
+def _leave_out(items: Sequence[Item], confirming: set[str]) -> list[Item]:
+    """Those that do not confirm, and of a group whose answers must agree none where one does."""
+    asked = {item.group for item in items if name_question(item) in confirming} - {None}
+    return [
+        item
+        for item in items
+        if name_question(item) not in confirming
+        and not (item.metric == AGREEMENT and item.group in asked)
+    ]
 
 
 def _draw(job: Job, kind: Kind, general: Sequence[Record]) -> list[Item]:

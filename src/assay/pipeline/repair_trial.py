@@ -80,6 +80,9 @@ class Trial:
                 step()
             except AssayError as error:
                 self._skip(name, _tell_reason(error))
+        if self._choose() is None and "scale" not in self.skipped:
+            self.progress.stage("scale", "scale: at whatever cost, since nothing else passes")
+            self._sweep("scale", "scale", "", least=0.0)
         return self._choose()
 
     def weigh(self, wanted: Wanted) -> Weighed:
@@ -123,15 +126,22 @@ class Trial:
         reason = find_unscalable(self.held.source, whole=self.held.whole)
         if reason:
             raise ConfigError(reason)
-        self._sweep("scale", "scale", "")
+        self._sweep("scale", "scale", "", least=self.options.keep)
 
-    def _sweep(self, prefix: str, intervention: str, source: str, *, note: str = "") -> None:
-        """Scales from the strongest down to the first that passes, then half way back up."""
+    def _sweep(
+        self, prefix: str, intervention: str, source: str, *, least: float, note: str = ""
+    ) -> None:
+        """Scales from the strongest down to the first that passes, then half way back up.
+
+        It ends where less than `least` of the gain is kept: a milder one keeps less still.
+        """
         above = 1.0
         for factor in FACTORS:
-            if self._weigh_factor(prefix, intervention, source, factor, note).passes:
+            found = self._weigh_factor(prefix, intervention, source, factor, note)
+            if found.passes:
                 middle = (above + factor) / 2
                 self._weigh_factor(prefix, intervention, source, middle, note)
+            if found.passes or (found.kept is not None and found.kept < least):
                 return
             above = factor
 
@@ -203,7 +213,8 @@ class Trial:
         source = run.adapter.relative_to(self.child.path).as_posix()
         found = self.weigh(Wanted(name, intervention, setting, source))
         if not found.passes and not find_unscalable(run.adapter, whole=False):
-            self._sweep(name, intervention, source, note=f"{setting}, ")
+            least = self.options.keep
+            self._sweep(name, intervention, source, least=least, note=f"{setting}, ")
 
     def _require_general(self) -> None:
         if self.general is None and self.loaded.recipe.base.name != TINY:

@@ -18,10 +18,10 @@ from assay.pipeline.tune import Training
 from assay.runs import RunFolder, find_run, read_json
 from assay.runs.atomic import write_text
 
-SAFETY_STEPS = 48
+SAFETY_STEPS = 64
 """Optimizer steps of a short safety tuning."""
-SAFETY_REPLAY, SAFETY_KL, SAFETY_KL_SHARE = 0.5, 1.0, 0.2
-"""Of what is learned from, half is general and safety rows, the other half keeps the task; a fifth
+SAFETY_REPLAY, SAFETY_KL, SAFETY_KL_SHARE = 0.5, 1.0, 0.33
+"""Of what is learned from, half is general and safety rows, the other half keeps the task; a third
 of all rows holds the model to its base."""
 _AS_THE_RULES_SAY = ("train.learning_rate=null", "train.schedule=cosine", "sweep={}")
 
