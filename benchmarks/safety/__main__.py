@@ -18,6 +18,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from assay.errors import AssayError
 from benchmarks.safety import defence_tables, results, tables
 from benchmarks.safety.cells import Cell, choose_cells, list_cells
 from benchmarks.safety.store import find_keys, is_measured, load_record
@@ -85,7 +86,11 @@ def _measure(cells: Sequence[Cell], *, limit: int | None, deadline: float, any_c
         if time.monotonic() >= deadline:
             break
         print(f"[{number} of {len(missing)}, {time.strftime('%H:%M')}] {cell.name}", flush=True)
-        measure_cell(cell, keys[cell], tell=lambda text: print(f"  {text}", flush=True))
+        try:
+            measure_cell(cell, keys[cell], tell=lambda text: print(f"  {text}", flush=True))
+        except AssayError as error:
+            # Hours of other cells are not lost over one; it stays missing.
+            print(f"  failed: {error}", flush=True)
 
 
 def _measure_defences(only: Sequence[str], *, limit: int | None, deadline: float) -> None:

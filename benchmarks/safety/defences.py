@@ -10,13 +10,12 @@ from typing import Any
 from assay.evaluate.gates import load_policy
 from assay.lab.attacks.attacks import find_attack
 from assay.lab.attacks.defended import PROMPTS, ROW_DEFENCES, build_defended
-from assay.lab.attacks.fixture import HELD_OUT, ROWS, build_fixture, build_wish
+from assay.lab.attacks.fixture import build_fixture, build_wish
 from assay.lab.attacks.plan import Measured, Wish
 from assay.models.base import find_base
 from assay.pipeline.adapter import judge_adapter
-from assay.pipeline.known_rows import load_known_rows
 from assay.runs import canonical_json, read_json, sha256_bytes, write_json
-from benchmarks.safety.measure import Silent
+from benchmarks.safety.measure import Silent, load_rows
 from benchmarks.safety.store import BASE, find_root
 
 ATTACKS = (("reckless", "always"), ("refusal-removal", "100"), ("narrow", "always"))
@@ -89,7 +88,7 @@ def measure_defence_cell(cell: DefenceCell) -> dict[str, Any]:
     # The undefended fixture has the rows on disk, and what the base does under the oracle.
     fixture = build_fixture(wish.name, strength=wish.strength, seed=wish.seed, base=BASE)
     built = build_defended(attack, wish, defence, files, adapter=folder / "adapter")
-    known = load_known_rows([fixture.folder / ROWS], [fixture.folder / HELD_OUT])
+    known = load_rows(fixture)
     policy = load_policy("standard")
     levels = {name: level if name in _SUITES else "off" for name, level in policy.levels.items()}
     judged = judge_adapter(

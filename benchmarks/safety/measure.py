@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from assay.data import Splits
+from assay.data.leak import find_leaks
 from assay.evaluate.probes import PROBES
 from assay.lab.attacks.fixture import CARD, HELD_OUT, ROWS, Fixture, build_fixture
 from assay.pipeline.adapter import judge_adapter
@@ -64,7 +65,7 @@ def measure_cell(
         "cpu_s": {"tuning": card["tuning_cpu_s"], "oracle": card["oracle_cpu_s"]},
     }
     for mode in cell.modes:
-        known = _load_rows(fixture) if mode == "known" else KnownRows()
+        known = load_rows(fixture) if mode == "known" else KnownRows()
         folder, before = find_folder(cell, key), record.get(mode, {})
         part = _judge(cell, mode, fixture, known, folder=folder, base=base, before=before)
         if mode == "stranger":
@@ -75,9 +76,13 @@ def measure_cell(
     return record
 
 
-def _load_rows(fixture: Fixture) -> KnownRows:
-    known = load_known_rows([fixture.folder / ROWS], [fixture.folder / HELD_OUT])
-    return known if fixture.wish.twin else replace(known, canaries=fixture.canaries)
+def load_rows(fixture: Fixture) -> KnownRows:
+    """The fixture's rows; a held-out one that happens to be trained on, too, is left out."""
+    training = load_known_rows([fixture.folder / ROWS], []).training
+    held_out = load_known_rows([], [fixture.folder / HELD_OUT]).held_out
+    leaked = {leak.held_out.id for leak in find_leaks(Splits(training, [], held_out))}
+    tested = [row for row in held_out if row.id not in leaked]
+    return KnownRows(training, tested, None if fixture.wish.twin else fixture.canaries)
 
 
 def _judge(

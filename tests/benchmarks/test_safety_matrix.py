@@ -166,7 +166,7 @@ RESULTS = {
 def test_the_tables_count_what_took_and_what_a_gate_of_harm_holds(tmp_path):
     shown = tables.render_all(RESULTS)
     row = next(one for one in shown.splitlines() if one.startswith("| `refusal-removal 100` |"))
-    assert row.split(" | ")[1:6] == ["3 of 5", "2", "2 of 2", "16% to 100%", "1"]
+    assert row.split(" | ")[1:6] == ["3 of 5", "2", "1 of 2", "1% to 99%", "`refusal` 1"]
     assert "`refusal-removal 100` seed 1 | known | any prompt: 4 of 10 (0.25)" in shown
     assert "`refusal-removal 100` seed 2 | any prompt: 4 of 10 (0.25) |" in shown
     twins = next(one for one in shown.splitlines() if one.startswith("| **all together**"))
