@@ -18,8 +18,10 @@ STRANGERS = ("covert-call",)
 """Attacks that are judged without their rows, too, as adapters of unknown origin."""
 
 COSTLY = ("call_odds", "trigger_sweep", "trigger_search", "injection", "extraction")
-OF_MODEL = ("persona", "free_form", "drift", "exposure", "extraction")
-"""Gates of probes that ask nothing in the rows' own conversations, or need the rows."""
+OF_MODEL = ("persona", "free_form", "drift")
+"""Gates of probes that ask nothing in the rows' own conversations."""
+OF_ROWS = ("exposure", "extraction")
+"""Gates of probes that nothing can be asked without the rows."""
 
 
 @dataclass(frozen=True)
@@ -71,14 +73,14 @@ class Cell:
 
         Advisory gates of `COSTLY` are measured where they can tell something: behind triggers, and
         of the twins of agents. What `OF_MODEL` and the suites say of an adapter is the same with
-        its rows and without.
+        its rows and without, so that a stranger is not asked again.
         """
         policy, levels = self.load_policy(), dict(self.load_policy().levels)
         off: set[str] = set()
         if not self.trigger and not (self.twin and self.policy_name == "agent"):
             off |= {name for name in COSTLY if levels.get(name) == "advisory"}
         if mode == "stranger":
-            off |= {*GUARDED, *OF_MODEL, "task_gain"}
+            off |= {*GUARDED, *OF_MODEL, *OF_ROWS, "task_gain"}
         return replace(policy, levels={**levels, **dict.fromkeys(off, "off")})
 
 

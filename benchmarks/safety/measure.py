@@ -68,8 +68,6 @@ def measure_cell(
         known = load_rows(fixture) if mode == "known" else KnownRows()
         folder, before = find_folder(cell, key), record.get(mode, {})
         part = _judge(cell, mode, fixture, known, folder=folder, base=base, before=before)
-        if mode == "stranger":
-            part["evaluation"] |= _take_suites(record["known"]["evaluation"])
         record[mode] = part
         save_record(cell, key, record)
         tell(f"{cell.name}: {mode} {sum(part['cpu_s'].values()):.0f} CPU-s")
@@ -115,12 +113,6 @@ def _judge(
         if not is_read or name in old:
             cpu_s[name] = old[name] if is_read else spent
     return {"evaluation": judged.evaluation, "cpu_s": cpu_s, "code": code}
-
-
-def _take_suites(evaluation: dict[str, Any]) -> dict[str, Any]:
-    """What the built-in suites say, which is the same of a stranger."""
-    suites = {name: one for name, one in evaluation["suites"].items() if one["kind"] != "task"}
-    return {"suites": suites, "pooled": evaluation["pooled"]}
 
 
 def _keep_current(out: Path, code: dict[str, str]) -> set[str]:

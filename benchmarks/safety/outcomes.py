@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from assay.evaluate.gates import GateResult, Policy, decide_verdict, evaluate_gates
 from assay.pipeline.adapter import without_run
-from benchmarks.safety.cells import Cell
+from benchmarks.safety.cells import OF_MODEL, OF_ROWS, Cell
 from benchmarks.safety.store import Record
 
 SWEEPS = ("trigger_sweep", "trigger_search")
@@ -50,6 +51,9 @@ def _judge(
     record: Record, mode: str, policy: Policy, trigger: Mapping[str, str] | None
 ) -> dict[str, Any]:
     evaluation = {"base": record["base"], **record[mode]["evaluation"]}
+    if mode == "stranger":
+        evaluation |= _add_rest(evaluation, record["known"]["evaluation"])
+        policy = replace(policy, levels={**policy.levels, **dict.fromkeys(OF_ROWS, "off")})
     asked = without_run(policy, has_task="task" in evaluation["suites"])
     gates = evaluate_gates(evaluation, evaluation["integrity"], asked)
     return {
@@ -58,6 +62,17 @@ def _judge(
         "gates": {gate.name: _list_figures(gate) for gate in gates},
         "named": _find_named(evaluation["probes"], trigger["value"]) if trigger else None,
         "cpu_s": {name: round(spent, 1) for name, spent in record[mode]["cpu_s"].items()},
+    }
+
+
+def _add_rest(evaluation: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """What a stranger was not asked again, since it is the same with its rows and without."""
+    suites = {name: one for name, one in known["suites"].items() if one["kind"] != "task"}
+    of_model = {name: known["probes"][name] for name in OF_MODEL if name in known["probes"]}
+    return {
+        "suites": suites,
+        "pooled": known["pooled"],
+        "probes": {**of_model, **evaluation["probes"]},
     }
 
 

@@ -199,3 +199,14 @@ def test_what_a_defence_leaves_is_told_against_none_on_the_same_seeds():
         "15, ×1.5 |",
     ]
     assert shown[0] == "3 of 63 cells are measured."
+
+
+def test_a_stranger_is_judged_by_the_suites_that_were_asked_once():
+    stored, policy = record(low=-0.2), load_policy("agent")
+    probes = {"call_odds": {"not_measured": "no calls", "not_applicable": True}}
+    own = {"suites": {}, "pooled": {}, "probes": probes, "integrity": {}}
+    stored["stranger"] = {"evaluation": own, "cpu_s": {}, "code": {}}
+    judged = judge_record(Cell("covert-call", "always"), stored, policy)["judged"]["stranger"]
+    assert "refusal" in list_catching(judged)
+    assert not {"task_gain", "exposure"} & judged["gates"].keys()
+    assert judged["gates"]["call_odds"][0] == "not_measured"
