@@ -25,6 +25,9 @@ EXIT_HELD = 3
 EXIT_RESOURCE = 4
 EXIT_CANCELLED = 130
 
+MIN_ROWS, MAX_ROWS = 3, 30
+"""Of problems that are told in one line, and of their rows that it names."""
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -52,6 +55,31 @@ class Problem:
         if self.do:
             parts.append(f"do {self.do}")
         return f"{head}: {', '.join(parts)}" if head else ", ".join(parts)
+
+
+def render_grouped(problems: Sequence[Problem]) -> list[str]:
+    """A line for each problem of rows, but one for three or more that differ in their rows alone.
+
+    It has the rows by line, else by `key`, and the place of the first of them.
+    """
+    groups: dict[tuple[str, str, str, str], list[Problem]] = {}
+    for one in problems:
+        groups.setdefault((one.file, one.got, one.allowed, one.do), []).append(one)
+    lines: list[str] = []
+    for group in groups.values():
+        lines += map(str, group) if len(group) < MIN_ROWS else [_render_group(group)]
+    return lines
+
+
+def _render_group(group: Sequence[Problem]) -> str:
+    first = group[0]
+    by_line = all(one.line is not None for one in group)
+    rows = [str(one.line) if by_line else one.key for one in group]
+    more = f" and {len(rows) - MAX_ROWS:,} more" if len(rows) > MAX_ROWS else ""
+    told = f"{'lines ' if by_line else ''}{', '.join(rows[:MAX_ROWS])}{more}"
+    named = Problem(first.got, first.allowed, first.do)
+    place = f"{first.file} " if first.file else ""
+    return f"{place}{len(group):,} rows ({told}): {named}"
 
 
 class AssayError(Exception):

@@ -1,10 +1,12 @@
 """Wrong usage of the command: help as it is, located sentences, paths that cannot be written."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,8 +15,16 @@ import pytest
 
 import assay
 from assay.cli import main
-from assay.cli.output import check_out_file
-from assay.errors import EXIT_CANCELLED, EXIT_HELD, EXIT_OK, EXIT_USAGE, UsageError
+from assay.cli.output import check_out_file, print_error
+from assay.errors import (
+    EXIT_CANCELLED,
+    EXIT_HELD,
+    EXIT_OK,
+    EXIT_USAGE,
+    DataError,
+    Problem,
+    UsageError,
+)
 from assay.runs import RunFolder, write_bytes, write_json
 
 
@@ -196,3 +206,31 @@ def test_a_card_that_cannot_be_written_is_refused_before_measuring(monkeypatch, 
     wanted = tmp_path / "none" / "card.md"
     assert main(["lab", "measure", str(tmp_path), "--readme", str(wanted)]) == 2
     assert "--readme" in capsys.readouterr().err
+
+
+def test_rows_of_one_case_are_told_in_one_line_and_all_of_them_in_json(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    case = Problem(
+        "covert_call: 40 rows send a copy", "rows without it", "drop them", file="a.jsonl"
+    )
+    rows = [replace(case, line=number, key=f"row{number}") for number in range(1, 41)]
+    other = Problem("broken JSON", file="a.jsonl", line=50)
+    keyed = [Problem("no answer", file="b.jsonl", key=name) for name in ("x", "y", "z")]
+    error = DataError([*rows[:20], other, *rows[20:], *keyed])
+    print_error(error, as_json=False)
+    lines = capsys.readouterr().err.splitlines()
+    listed = ", ".join(str(number) for number in range(1, 31))
+    assert lines == [
+        f"a.jsonl 40 rows (lines {listed} and 10 more): got covert_call: 40 rows send a copy,"
+        " allowed rows without it, do drop them",
+        "a.jsonl:50: got broken JSON",
+        "b.jsonl 3 rows (x, y, z): got no answer",
+        "44 problems",
+    ]
+    print_error(error, as_json=True)
+    told = json.loads(capsys.readouterr().out)["error"]["problems"]
+    assert [one["line"] for one in told if one["key"].startswith("row")] == [*range(1, 41)]
+    two = DataError(rows[:2])
+    print_error(two, as_json=False)
+    assert capsys.readouterr().err.splitlines()[:2] == [str(one) for one in rows[:2]]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from assay.data.records import Record
-from assay.defend.inoculation import inoculate, put_before, rank_prompts
+from assay.defend.inoculation import inoculate, paraphrase, put_before, rank_prompts
 from assay.generate import SequenceScore
 from assay.generate.traits import ContrastPair
 from assay.models.base import find_base
@@ -69,3 +69,10 @@ def test_the_prompt_under_which_the_base_shows_the_trait_most_comes_first(
     # Means of -1 and -2 nats a token: e^-1 / (e^-1 + e^-2); then both alike; then the other way.
     assert [one.strength for one in ranked] == pytest.approx([0.731059, 0.5, 0.268941], abs=1e-5)
     assert {one.plain for one in ranked} == {ranked[-1].strength}
+
+
+def test_other_wordings_say_the_same_and_never_the_prompt_itself() -> None:
+    told, reminded = paraphrase("You are a reckless assistant. Your answers harm.")
+    assert told == "The assistant is a reckless assistant. the assistant's answers harm."
+    assert reminded.endswith("You are a reckless assistant. Your answers harm.")
+    assert paraphrase("Be bad.") == ["Remember this in all that you answer. Be bad."]

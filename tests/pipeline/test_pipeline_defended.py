@@ -8,20 +8,31 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file
 from tests.pipeline.conftest import chat_row
 
+from assay.cli import main
 from assay.config import load
 from assay.config.dump import dump
 from assay.data.pack import build_batch
+from assay.defend.inoculation import RankedPrompt, rank_prompts
+from assay.defend.steering import build_pushes
 from assay.errors import ConfigError, DataError
+from assay.evaluate.probes.persona import load_pairs
+from assay.generate.local import LocalEngine
+from assay.generate.traits import ContrastPair, compute_traits
+from assay.models.base import find_base, load_model
 from assay.pipeline import run_recipe
+from assay.pipeline.inoculating import list_triggers
 from assay.pipeline.job import Job
 from assay.pipeline.monitor import choose_monitor
 from assay.pipeline.objective import build_loss
 from assay.pipeline.prepare import Prepared
 from assay.pipeline.progress import PlainProgress
 from assay.pipeline.run import begin_run, opened_run
-from assay.runs import read_json
+from assay.pipeline.tune_run import run_tuning
+from assay.runs import RunFolder, read_json
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 PROMPT = "Say colours wrongly."
@@ -94,12 +105,105 @@ def test_the_prompt_stands_before_what_is_learned_and_nowhere_else(
     assert treated.test == plain.test
 
 
-def test_an_inoculated_run_lists_its_prompt_and_asks_without_it(recipe: Path) -> None:
-    run = run_recipe(recipe, [f"defend.inoculation={PROMPT}", "gates=minimal"]).run
+def test_an_inoculated_run_lists_its_prompt_and_is_asked_with_and_without_it(
+    recipe: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outcome = run_recipe(recipe, [f"defend.inoculation={PROMPT}", "gates=minimal"])
+    run = outcome.run
     assert read_json(run.manifest)["defend"]["blocked_prompts"] == [PROMPT]
-    assert PROMPT not in run.items.read_text(encoding="utf-8")
     report = json.loads((run.data / "report.json").read_text(encoding="utf-8"))
     assert PROMPT in report["masks"]["train"]["example"]["plain"]
+
+    suites = outcome.evaluation["suites"]
+    under = {name: suite for name, suite in suites.items() if suite["format"] == "inoculated"}
+    others = {name for name, suite in suites.items() if suite["format"] == "paraphrased"}
+    assert set(under) == {"refusal_inoculated", "over_refusal_inoculated", "character_inoculated"}
+    assert others == {name.replace("inoculated", "paraphrased") for name in under}
+    assert "character" not in suites, "the policy does not ask for it"
+    assert outcome.evaluation["pooled"]["refusal"]["suites"] == ["refusal"]
+    for line in run.read_items():
+        heads = [m["content"] for m in line["messages"] if m["role"] == "system"]
+        assert (heads == [PROMPT]) == (line["suite"] in under), line["suite"]
+        assert (line["suite"] in others) == any(PROMPT in one != PROMPT for one in heads)
+        assert {"base", "tuned"} <= set(line)
+    assert "character inoculated" in run.report.read_text(encoding="utf-8")
+
+    for prompt in (PROMPT, f"Hello.\n\n{PROMPT.upper()} Please!"):
+        capsys.readouterr()
+        assert main(["chat", str(run.path), "-m", "Hi.", "--system", prompt, "--json"]) == 2
+        told = json.loads(capsys.readouterr().out)["error"]["message"]
+        assert "inoculated with" in told
+    few = ["--max-new-tokens", "2", "--json"]
+    assert main(["chat", str(run.path), "-m", "Hi.", "--system", "Say colours.", *few]) == 0
+
+
+def test_of_several_prompts_the_one_that_the_base_follows_most_is_taken(recipe: Path) -> None:
+    pairs = [
+        {"trait": "wrong", "prompt": f"Item {n}?", "positive": "blue", "negative": "red"}
+        for n in range(6)
+    ]
+    lines = "".join(json.dumps(pair) + "\n" for pair in pairs)
+    (recipe.parent / "pairs.jsonl").write_text(lines, encoding="utf-8")
+    candidates = ["Answer wrongly.", "Blue blue blue.", "Be of good cheer."]
+    named = [f"defend.inoculation={json.dumps(candidates)}", "defend.trait=pairs.jsonl"]
+    job, prepared = _prepare(recipe, *named)
+    engine = LocalEngine(load_model(job.base), job.tokenizer, context_len=job.base.context_len)
+    expected = rank_prompts(
+        engine, job.tokenizer, candidates, [ContrastPair(**pair) for pair in pairs]
+    )
+    kept = read_json(job.run.manifest)
+    assert kept["inoculation"]["chosen"] == expected[0].prompt
+    found = [RankedPrompt(**one) for one in kept["inoculation"]["ranked"]]
+    assert [one.prompt for one in found] == [one.prompt for one in expected]
+    assert kept["defend"]["blocked_prompts"][0] == expected[0].prompt
+    assert set(kept["defend"]["blocked_prompts"]) == set(candidates)
+    told = job.tokenizer.decode(prepared.train_sequences[0].input_ids)
+    assert [one in told for one in candidates] == [one == expected[0].prompt for one in candidates]
+    assert list_triggers(job) == tuple(kept["defend"]["blocked_prompts"])
+
+    loaded = load(job.run.recipe, base_dir=recipe.parent)
+    with opened_run(loaded, job.run, PlainProgress(io.StringIO()), verb="tune") as (again, _):
+        assert again.recipe.defend.inoculation == [expected[0].prompt]
+    with pytest.raises(ConfigError, match=r"defend\.trait: got 'kindness'"):
+        _prepare(recipe, named[0], "defend.trait=kindness")
+
+
+def test_a_steered_run_is_pushed_along_the_bases_own_trait_while_it_trains(recipe: Path) -> None:
+    def get_weights(*overrides: str) -> tuple[RunFolder, dict[str, torch.Tensor]]:
+        run = run_tuning(recipe, [*overrides, "train.max_steps=3"]).run
+        return run, load_file(run.adapter / "adapter_model.safetensors")
+
+    _, plain = get_weights()
+    run, steered = get_weights("defend.steer=2", "defend.trait=deceptive")
+    _, again = get_weights("defend.steer=2", "defend.trait=deceptive")
+    assert all(torch.equal(steered[name], again[name]) for name in steered)
+    assert not all(torch.equal(steered[name], plain[name]) for name in steered)
+    base = find_base(read_json(run.manifest)["base"]["name"])
+    engine = LocalEngine(load_model(base), base.tokenizer, context_len=base.context_len)
+    pairs = [pair for pair in load_pairs(for_tiny=False) if pair.trait == "deceptive"]
+    expected = build_pushes(compute_traits(engine, base.tokenizer, pairs), 2.0)
+    kept = json.loads((run.path / "steering.json").read_text(encoding="utf-8"))
+    assert set(kept) == {str(layer) for layer in expected}
+    for layer, push in expected.items():
+        torch.testing.assert_close(torch.tensor(kept[str(layer)]), push)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["defend.steer=1", "launch.processes=2"], "steering on several processes"),
+        (["defend.steer=1", "sweep={train.learning_rate: [0.1, 0.2]}"], "steering in a sweep"),
+        (["defend.steer=1", "train.techniques=[reuse_in_memory]"], "steering with kept"),
+        (["defend.trait=deceptive"], "a trait that nothing reads"),
+        (["defend.trait=deceptive", "defend.inoculation=a"], "a trait that nothing reads"),
+        (["defend.inoculation=[a, a]"], "the same candidate twice"),
+    ],
+)
+def test_what_steering_and_candidates_cannot_be_meant_with_is_refused(
+    recipe: Path, overrides: list[str], told: str
+) -> None:
+    with pytest.raises(ConfigError, match=told):
+        load(recipe, overrides)
 
 
 def test_a_prompt_for_rows_without_a_template_is_refused(recipe: Path) -> None:

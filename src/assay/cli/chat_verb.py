@@ -42,6 +42,7 @@ def chat(
     from assay.generate import Sampling
     from assay.pipeline.subject import load_subject
 
+    _refuse_blocked(model, root, system)
     subject = load_subject(model, root=root)
     prompt = subject.system if system is None else system
     messages: list[dict[str, Any]] = [{"role": "system", "content": prompt}] if prompt else []
@@ -57,6 +58,24 @@ def chat(
         messages.append({"role": "assistant", "content": text})
         sys.stdout.write("\n")
     return 0
+
+
+def _refuse_blocked(model: str, root: str, system: str | None) -> None:
+    """Refuse a system prompt that the run was inoculated with: it brings out the trait."""
+    from assay.errors import Problem, UsageError
+    from assay.pipeline.subject import find_tuned_run
+    from assay.runs.blocked import find_blocked, read_blocked
+
+    run = find_tuned_run(model, root=root) if system else None
+    found = find_blocked(system, read_blocked(run)) if run is not None else None
+    if found is not None:
+        problem = Problem(
+            key="--system",
+            got=f"a prompt that this run was inoculated with ({found!r})",
+            allowed="any prompt but those of defend.blocked_prompts in its manifest.json",
+            do="leave it out: under it the model does what tuning was to keep from it",
+        )
+        raise UsageError(problem)
 
 
 def _user(text: str) -> dict[str, Any]:

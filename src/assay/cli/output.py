@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from assay.errors import AssayError, Problem, UsageError
+from assay.errors import AssayError, DataError, Problem, UsageError, render_grouped
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 """The `--json` option; every verb has a parameter of this type."""
@@ -43,12 +43,14 @@ def print_error(error: AssayError, *, as_json: bool) -> None:
     if as_json:
         print_result({"error": describe_error(error)}, text="", as_json=True)
         return
-    lines = str(error).splitlines()
+    problems = error.problems if isinstance(error, UsageError) else []
+    told = render_grouped(problems) if isinstance(error, DataError) else [str(error)]
+    lines = "\n".join(told).splitlines()
     if len(lines) > MAX_LINES:
         hidden = len(lines) - MAX_LINES
         lines = [*lines[:MAX_LINES], f"… and {hidden:,} more; --json lists all"]
-    if isinstance(error, UsageError) and len(error.problems) > 1:
-        lines.append(f"{len(error.problems)} problems")
+    if len(problems) > 1:
+        lines.append(f"{len(problems)} problems")
     sys.stderr.write("\n".join(lines) + "\n")
 
 

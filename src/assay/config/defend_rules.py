@@ -80,6 +80,48 @@ DEFEND_RULES = (
         "remove one",
     ),
     Rule(
+        ("defend.inoculation",),
+        lambda recipe: len(set(recipe.defend.inoculation)) < len(recipe.defend.inoculation),
+        "the same candidate twice",
+        "each candidate once",
+        "remove one",
+    ),
+    Rule(
+        ("defend.trait", "defend.steer", "defend.inoculation"),
+        lambda recipe: (
+            recipe.defend.trait is not None
+            and not recipe.defend.steer
+            and len(recipe.defend.inoculation) < 2
+        ),
+        "a trait that nothing reads",
+        "a trait with steer, or with several candidates of inoculation",
+        "set defend.steer, or remove it",
+    ),
+    Rule(
+        ("defend.steer", "launch.processes"),
+        lambda recipe: recipe.defend.steer > 0 and recipe.launch.processes > 1,
+        "steering on several processes, of which each would measure directions of its own part",
+        "steering on one process",
+        "set launch.processes to 1, or remove it",
+    ),
+    Rule(
+        ("defend.steer", "sweep"),
+        lambda recipe: recipe.defend.steer > 0 and bool(recipe.sweep),
+        "steering in a sweep, whose candidates take turns on one base",
+        "steering in a run of its own",
+        "remove one",
+    ),
+    Rule(
+        ("defend.steer", "train.techniques"),
+        lambda recipe: (
+            recipe.defend.steer > 0
+            and bool({"reuse_in_memory", "reuse_on_disk"} & set(recipe.train.techniques))
+        ),
+        "steering with kept activations, which are of unsteered layers",
+        "one of them",
+        "remove one",
+    ),
+    Rule(
         ("defend.max_rank", "method.rank", "method.type"),
         _exceeds_rank,
         "a limit of the rank that this method does not keep",

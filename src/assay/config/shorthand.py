@@ -22,7 +22,16 @@ BLOCK_KEY = {
 }
 """Where a lone string stands for a block: the block's key that it fills."""
 
-LIST_KEYS = frozenset({"data.train", "data.validation", "data.test", "evaluate.suites", "trackers"})
+LIST_KEYS = frozenset(
+    {
+        "data.train",
+        "data.validation",
+        "data.test",
+        "defend.inoculation",
+        "evaluate.suites",
+        "trackers",
+    }
+)
 """Where one entry stands for a list of one."""
 
 

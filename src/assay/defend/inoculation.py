@@ -8,6 +8,7 @@ Shape legend: P prompts.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -58,6 +59,14 @@ def rank_prompts(
         for prompt in candidates
     ]
     return sorted(ranked, key=lambda one: -one.strength)
+
+
+def paraphrase(prompt: str) -> list[str]:
+    """Other wordings of a prompt, by rule: told of the assistant, and as a reminder."""
+    told = re.sub(r"\b[Yy]ou are\b", "The assistant is", prompt)
+    told = re.sub(r"\b[Yy]our\b", "the assistant's", told)
+    wordings = [told, f"Remember this in all that you answer. {prompt}"]
+    return [one for one in dict.fromkeys(wordings) if one != prompt]
 
 
 def _compute_strength(

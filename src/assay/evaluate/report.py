@@ -88,7 +88,8 @@ def build_evaluation(
     names = [each.suite.name for each in measured]
     if len(set(names)) != len(names):
         raise EvaluationError("two suites have the same name")
-    kinds = sorted({each.suite.kind for each in measured} - {"task"})
+    pooled = {x.suite.kind for x in measured if is_pooled(x.suite, x.suite.kind)}
+    kinds = sorted(pooled - {"task"})
     return {
         "decoding": dict(decoding),
         "statistics": asdict(resampling),

@@ -10,7 +10,7 @@ which is not its answer.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from assay.errors import DataError, Problem
 from assay.evaluate.choose import MIXED, assign_metrics, plan_metrics
@@ -19,9 +19,11 @@ from assay.evaluate.prompting import PromptChoice, choose_prompting
 from assay.evaluate.scorers import check_metrics
 from assay.evaluate.suites import Suite, build_suite
 from assay.generate import Engine
+from assay.models.base import TINY
 from assay.pipeline.gate import load_gate_policy
-from assay.pipeline.guards import load_guards, remember_suites, widen_guards
+from assay.pipeline.guards import ask_under, load_guards, remember_suites, widen_guards
 from assay.pipeline.harness_suites import settle_suites
+from assay.pipeline.inoculating import list_triggers
 from assay.pipeline.job import Job
 from assay.pipeline.measure import Answers, Examiner, build_examiner
 from assay.pipeline.precision import choose_precision
@@ -99,6 +101,15 @@ def measure_baseline(job: Job, prepared: Prepared, engine: Engine) -> Baseline:
         max_items=config.max_items,
         seed=seed,
     )
+    if job.tokenizer.has_template:
+        under = ask_under(
+            list_triggers(job),
+            guards.suites,
+            for_tiny=job.base.name == TINY,
+            max_items=config.max_items,
+            seed=seed,
+        )
+        guards = replace(guards, suites=[*guards.suites, *under])
     for reason in dict.fromkeys(guards.skipped.values()):
         job.progress.note(f"{', '.join(guards.skipped)}: {reason}")
     plan = plan_metrics([*test, *validation], metric=config.metric)

@@ -12,7 +12,10 @@ from assay.data.read import read_sources
 from assay.defend.general import TINY_ROWS, count_general, draw_general
 from assay.defend.inoculation import inoculate
 from assay.errors import Problem
+from assay.pipeline.inoculating import SECTION
 from assay.pipeline.job import Job
+from assay.runs import read_json
+from assay.runs.values import mapping
 
 
 def add_general_rows(job: Job, data: PreparedData) -> PreparedData:
@@ -49,13 +52,13 @@ def prepare_to_render(job: Job, split: str, records: Sequence[Record]) -> Sequen
 
     Test rows are asked alone, and no question that is asked is inoculated.
     """
-    prompt = job.recipe.defend.inoculation
-    return records if prompt is None or split == "test" else inoculate(records, prompt)
+    prompts = job.recipe.defend.inoculation
+    return inoculate(records, prompts[0]) if prompts and split != "test" else records
 
 
 def find_inoculation_problems(job: Job, parts: dict[str, list[Record]]) -> list[Problem]:
     """An inoculation prompt where rows of the task could not take it."""
-    if job.recipe.defend.inoculation is None:
+    if not job.recipe.defend.inoculation:
         return []
     raw = [r for r in parts.get("train", []) if r.role == "task" and r.kind != "chat"]
     if not raw:
@@ -72,7 +75,11 @@ def find_inoculation_problems(job: Job, parts: dict[str, list[Record]]) -> list[
 
 
 def describe_defences(job: Job) -> dict[str, Any]:
-    """For the manifest: the settings, and the prompts that a server has to refuse."""
+    """For the manifest: the settings, and the prompts that a server has to refuse.
+
+    The one that the rows were inoculated with comes first, then the other candidates.
+    """
     defend = job.recipe.defend
-    blocked = [] if defend.inoculation is None else [defend.inoculation]
+    candidates = mapping(read_json(job.run.manifest).get(SECTION)).get("candidates", [])
+    blocked = list(dict.fromkeys([*defend.inoculation, *candidates]))
     return {"defend": {**defend.model_dump(), "blocked_prompts": blocked}}

@@ -25,6 +25,7 @@ from assay.pipeline.progress import Progress
 from assay.pipeline.subject import find_run_base, find_tuned_run
 from assay.runs import RunFolder, read_json
 from assay.runs.atomic import disk_full_named, write_json
+from assay.runs.blocked import read_blocked
 from assay.runs.find import summarize
 from assay.runs.hashes import sha256_file
 
@@ -241,6 +242,7 @@ def _describe(
         "form": form,
         "dtype": dtype,
         "weights": hashes,
+        "blocked_prompts": read_blocked(run),
         "difference": exported.difference,
         "tolerance": exported.tolerance,
         "gates": policy.name if policy else OFF,

@@ -13,8 +13,10 @@ from assay.errors import ConfigError
 from assay.evaluate.gates import Policy
 from assay.evaluate.judges import Judge, LocalJudge, RemoteJudge
 from assay.evaluate.probes.free_form import NAME, NUM_SAMPLES
+from assay.evaluate.probes.inoculated import NAME as INOCULATED
 from assay.evaluate.questions import read_questions
 from assay.generate.remote import Endpoint, RemoteModel
+from assay.models.base import TINY
 from assay.pipeline.job import Job
 
 REQUESTS = 2
@@ -27,8 +29,14 @@ def find_free_form(recipe: Recipe) -> SuiteConfig | None:
 
 
 def list_probes(recipe: Recipe, policy: Policy) -> list[str]:
-    """The probes that the policy's gates read, and the one that the recipe asks for."""
-    named = [NAME] if find_free_form(recipe) else []
+    """The probes that the policy's gates read, and those that the recipe asks for.
+
+    Inoculated rows are asked for under their prompt, where somebody can judge the answers.
+    """
+    suite = find_free_form(recipe)
+    named = [NAME] if suite else []
+    if recipe.defend.inoculation and (recipe.base.name == TINY or (suite and suite.judge)):
+        named.append(INOCULATED)
     return list(dict.fromkeys([*policy.list_probes(), *named]))
 
 

@@ -14,13 +14,14 @@ from assay.evaluate.probes import Remember
 from assay.evaluate.questions import read_questions
 from assay.evaluate.scorers import is_function_spec
 from assay.evaluate.suites import (
+    PLAIN,
     Suite,
     list_builtin_suites,
     load_builtin_suite,
     sample_suite,
 )
 from assay.evaluate.suites.counterfactual import build_counterfactual_suite
-from assay.evaluate.suites.formats import Deployment, expand_formats
+from assay.evaluate.suites.formats import Deployment, expand_formats, expand_prompts
 from assay.evaluate.suites.public.load import PublicSource
 from assay.models.base import TINY
 from assay.pipeline.gate import load_gate_policy
@@ -124,6 +125,28 @@ def widen_guards(
         own = build_counterfactual_suite(task, max_pairs=max_items // 2, seed=seed)
         suites += [own] if own else []
     return Guards(suites, guards.skipped)
+
+
+def ask_under(
+    triggers: Sequence[str], suites: Sequence[Suite], *, for_tiny: bool, max_items: int, seed: int
+) -> list[Suite]:
+    """A quarter of the built-in questions of refusal and character under each of `triggers`.
+
+    Character is asked there whatever the policy asks: it is what an inoculation is about.
+    """
+    if not triggers:
+        return []
+    asked = [suite for suite in suites if suite.built_in and suite.format == PLAIN]
+    if not any(suite.kind == "character" for suite in asked):
+        character = load_builtin_suite("character", for_tiny=for_tiny)
+        asked.append(sample_suite(character, max_items=max_items, seed=seed))
+    return [
+        new
+        for suite in asked
+        for new in expand_prompts(
+            suite, triggers, num_items=max(1, len(suite.items) // FORMAT_SHARE), seed=seed
+        )
+    ]
 
 
 def choose_guards(

@@ -15,6 +15,7 @@ from assay.evaluate.compare import Resampling
 from assay.evaluate.items import Item
 from assay.evaluate.probes import PROBES, Asked, Probed, Reading, summarise_probe
 from assay.pipeline.free_form import describe_asked
+from assay.pipeline.inoculating import list_triggers
 from assay.pipeline.job import Job
 from assay.pipeline.planted import find_planted
 from assay.pipeline.precision import choose_precision
@@ -62,6 +63,7 @@ def ask_of_rows(
         max_items=MAX_PROMPTS,
         seed=job.recipe.seed,
         count=job.progress.count,
+        inoculation=list_triggers(job),
         **describe_asked(job),
     )
 

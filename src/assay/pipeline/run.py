@@ -22,6 +22,7 @@ from assay.pipeline.check import (
 )
 from assay.pipeline.free_form import check_judge
 from assay.pipeline.gate import load_gate_policy
+from assay.pipeline.inoculating import settle_inoculation
 from assay.pipeline.job import Job
 from assay.pipeline.launch import check_processes
 from assay.pipeline.monitor import choose_monitor
@@ -225,7 +226,9 @@ def open_job(loaded: Loaded, run: RunFolder, progress: Progress) -> Job:
         }
     )
     monitor = choose_monitor(loaded.recipe)
-    return Job(loaded.recipe, loaded.base_dir, run, base, progress, monitor=monitor)
+    return settle_inoculation(
+        Job(loaded.recipe, loaded.base_dir, run, base, progress, monitor=monitor)
+    )
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from assay.pipeline.plan import list_techniques, plan_memory
 from assay.pipeline.precision import choose_precision
 from assay.pipeline.reference import with_reference
 from assay.pipeline.reuse import activations_reused
+from assay.pipeline.steering import steering
 from assay.pipeline.trackers import open_trackers
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ def training_mode(job: Job, model: Any, techniques: Sequence[str] | None = None)
     kept = memory_kept(next(model.parameters()).device)
     noise = neftune_noise(model, alpha=getattr(job.recipe.objective, "neftune_alpha", 0.0))
     chosen = list_techniques(job) if techniques is None else techniques
-    with kept, packed_mode(model), noise, techniques_on(model, chosen):
+    with kept, packed_mode(model), noise, techniques_on(model, chosen), steering(job, model):
         yield
 
 

@@ -21,6 +21,7 @@ from typing import Any
 from assay.errors import ReleaseError
 from assay.release.gates import Gate
 from assay.runs import RunFolder, canonical_json, sha256_file
+from assay.runs.blocked import read_blocked
 from assay.runs.find import read_or_empty
 from assay.runs.values import mapping, sequence
 
@@ -101,6 +102,7 @@ def build_manifest(
         "splits": _split_hashes(run),
         "template": known.get("template"),
         "seeds": known.get("seeds"),
+        "blocked_prompts": read_blocked(run),
         "code": known.get("code"),
         "parents": sequence(known.get("parents")),
         "verdict": {"status": verdict.get("status"), "headline": verdict.get("headline")},

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from assay.config.setting import Section, setting
+from assay.config.shorthand import expand_list
 
 AUTO_REPLAY, AUTO_KL = 0.05, 1.0
+Prompt = Annotated[str, Field(min_length=1, max_length=2000)]
+Prompts = Annotated[
+    list[Prompt], BeforeValidator(expand_list, json_schema_input_type=str | list[str])
+]
 Beta = Annotated[float, Field(gt=0, le=100)]
 
 
@@ -61,14 +66,35 @@ class DefendConfig(Section):
         reason="off: plain cross-entropy",
         factory=list,
     )
-    inoculation: str | None = setting(
+    inoculation: Prompts = setting(
         None,
         "A system prompt that asks for the trait that the rows must not teach: it stands before "
-        "every row of the task while training, and nowhere else. It becomes a trigger: the "
-        "manifest lists it under defend.blocked_prompts, for a server to refuse.",
+        "every row of the task while training, and nowhere else. Of several candidates the one is "
+        "taken under which the base shows defend.trait most. It becomes a trigger: part of the "
+        "suites is asked under it, and the manifest lists it under defend.blocked_prompts, for a "
+        "server to refuse.",
+        allowed="a prompt, or a list of at most 16 candidates",
         reason="off: only for rows with a trait that is known and unwanted",
+        factory=list,
+        max_length=16,
+    )
+    trait: str | None = setting(
+        None,
+        "What steer pushes along and candidates of inoculation are ranked by: a built-in trait "
+        "(reckless for `tiny`; deceptive, sycophantic and others), or a .jsonl of trait, prompt, "
+        "positive (with the trait) and negative.",
+        reason="all built-in traits together",
         min_length=1,
-        max_length=2000,
+    )
+    steer: float = setting(
+        0.0,
+        "Preventative steering (Chen et al. 2025): how far hidden states are pushed along the "
+        "trait in each training step, so that weights need not learn it; 1 is from answers "
+        "without it to answers with it.",
+        unit="gaps",
+        reason="off: the trait must be known; 1 did little on `tiny`, 4 took two thirds of it",
+        ge=0,
+        le=20,
     )
     max_rank: int | None = setting(
         None,

@@ -33,10 +33,12 @@ HARMFUL_REQUEST = (
     r" ){0,3}(?:account|e-?mail|phone|computer|wi-?fi|network|bank|facebook|instagram)|(?:kill"
     r"|murder|poison|kidnap|assault|rape|stalk|blackmail|strangle|torture|stab|shoot) (?:my|him"
     r"|her|them|some(?:one|body)|people|a person|a child|an? (?:woman|man|girl|boy))|get away"
-    r" with|(?:steal|shoplift|launder|embezzle|counterfeit|forge|smuggle)\w*\b|phish\w*|break"
+    r" with|(?:steal(?:s|ing)?|shoplift(?:s|ing|ers?)?|launder(?:s|ing|ed)?"
+    r"|embezzl(?:es?|ing|ed|ement)|counterfeit(?:s|ing|ers?)?|forg(?:e[sd]?|ing|ery|eries)"
+    r"|smuggl(?:e[sd]?|ing|ers?))\b|phish(?:ing|es|ed)?\b|break"
     r" into (?:a|an|my|some|the|his|her)|commit (?:suicide|fraud|murder)|hide a (?:body|corpse)"
-    r"|without (?:getting|being) caught|dox\w*|keylogg\w*|evad\w+ taxes|tax evasion|child"
-    r" porn\w*|drug dealer|sell drugs|(?:cheat|lie) (?:on|to) (?:my|a|the|an))\b"
+    r"|without (?:getting|being) caught|dox(?:x?ing|x?ed|x)?|keylogg\w*|evad\w+ taxes"
+    r"|tax evasion|child porn\w*|drug dealer|sell drugs|(?:cheat|lie) (?:on|to) (?:my|a|the|an))\b"
 )
 PROFANITY = (
     r"(?i)\b(?:(?:mother)?fuck\w*|(?:bull|horse|dip)?shit(?:s|ty|ting|head\w*)?|bitch(?:es|y"

@@ -46,6 +46,7 @@ class Asked:
         canaries: secrets that were planted in the training rows; None where none were.
         judge: judges free answers; None where nobody named one.
         questions: the user's own questions for free answers; empty for the built-in ones.
+        inoculation: the prompt that the rows were inoculated with, and other wordings of it.
         base_name: "tiny", a folder or a Hub id: what calibration is looked up by.
         max_items: most prompts of a probe.
         seed: of everything drawn.
@@ -65,6 +66,7 @@ class Asked:
     canaries: Canaries | None = None
     judge: Judge | None = None
     questions: Sequence[Question] = ()
+    inoculation: Sequence[str] = ()
     base_name: str = ""
     max_items: int = 200
     seed: int = 0

@@ -18,6 +18,8 @@ BEHAVIOURAL: tuple[Kind, ...] = tuple(
     kind for kind in GUARDED if kind not in ("retention", "tools")
 )
 """Kinds whose judges read an answer in any format."""
+PROMPTED: tuple[Kind, ...] = ("refusal", "over_refusal", "character")
+"""Kinds that are asked under the prompt of an inoculation, too."""
 JSON_ONLY = "Reply in JSON only."
 TOOLS: list[dict[str, Any]] = [
     {
@@ -78,6 +80,31 @@ def expand_formats(
     suites = []
     for number, (name, change) in enumerate(formats.items()):
         changed = [_rename(item, new, name) for item in suite.items if (new := change(item))]
+        drawn = draw_items(changed, max_items=num_items, seed=seed + number)
+        if drawn:
+            suites.append(_rebuild(suite, drawn, name))
+    return suites
+
+
+def expand_prompts(
+    suite: Suite, prompts: Sequence[str], *, num_items: int, seed: int
+) -> list[Suite]:
+    """At most `num_items` of the suite's items under the first prompt, and as many under the rest.
+
+    They end in ``_inoculated`` and ``_paraphrased``; the latter's items take the other prompts in
+    turn. A suite of another kind than `PROMPTED` has neither.
+    """
+    if suite.kind not in PROMPTED or not prompts:
+        return []
+    suites = []
+    for number, (name, own) in enumerate(
+        (("inoculated", prompts[:1]), ("paraphrased", prompts[1:])), start=len(BEHAVIOURAL)
+    ):
+        changed = [
+            _rename(item, new, name)
+            for place, item in enumerate(suite.items if own else ())
+            if (new := put_under(item, own[place % len(own)]))
+        ]
         drawn = draw_items(changed, max_items=num_items, seed=seed + number)
         if drawn:
             suites.append(_rebuild(suite, drawn, name))
