@@ -123,6 +123,13 @@ class _Read(NamedTuple):
     is_wanted: bool | None = None
 
 
+_CONVERSATIONS = {
+    "preference": ("prompt+chosen", "prompt+rejected"),
+    "openai_preference": ("input+preferred_output", "input+non_preferred_output"),
+    "rated": ("messages",),
+}
+
+
 def _read_compared(
     shape: str, fields: dict[str, Any], check: RowCheck, system: str | None
 ) -> _Read:
@@ -142,8 +149,9 @@ def _read_compared(
         return _Read(kind, messages, None, rejected, is_wanted)
     own_system = read_string(fields, "system", check)
     whole = [messages] if rejected is None else [messages, _exchange(messages, rejected)]
-    for conversation in [] if check.problems else whole:
-        check_conversation(conversation, tools, check, key=shape)
+    for conversation, key in zip(whole, _CONVERSATIONS[shape], strict=False):
+        if not check.problems:
+            check_conversation(conversation, tools, check, key=key)
     return _Read(kind, add_system(messages, own_system or system), tools, rejected, is_wanted)
 
 
