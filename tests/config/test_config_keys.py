@@ -124,6 +124,7 @@ OF_OBJECTIVE = {
     "orpo": ["type", "sft_weight", "beta"],
     "simpo": ["type", "sft_weight", "beta", "gamma", "label_smoothing"],
     "cpo": ["type", "sft_weight", "beta", "label_smoothing"],
+    "kto": ["type", "loss", "beta", "wanted_weight", "unwanted_weight"],
 }
 
 

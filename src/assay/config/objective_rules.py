@@ -9,7 +9,6 @@ from assay.config.sections.objective import DpoConfig
 SMOOTHED = frozenset({"sigmoid", "sigmoid_norm", "robust", "exo"})
 NEEDS_SMOOTHING = frozenset({"robust", "exo"})
 OF_MEANS = frozenset({"sigmoid_norm", "ipo"})
-CHOICE_METRICS = frozenset({"auto", "choice", "choice_norm", "mass"})
 
 
 def _has_loss(recipe: Recipe, losses: frozenset[str]) -> bool:
@@ -85,12 +84,9 @@ OBJECTIVE_RULES = (
     ),
     Rule(
         ("evaluate.metric", "objective.type"),
-        lambda recipe: (
-            recipe.objective.learns_from == "preference"
-            and recipe.evaluate.metric not in CHOICE_METRICS
-        ),
-        "a metric of written answers for pairs, of which the likelier answer is told",
-        ", ".join(sorted(CHOICE_METRICS)),
+        lambda recipe: _is_compared(recipe) and recipe.evaluate.metric != "auto",
+        "a metric of written answers for rows that say which answer is likelier",
+        "auto, which tells whether wanted answers are likelier than others",
         "remove it; a suite of your own (evaluate.suites) can judge written answers",
     ),
 )

@@ -28,6 +28,7 @@ class TokenSequence:
         rejected: of a row of preference the prompt with the rejected answer; the sequence itself is
             the chosen one.
         is_wanted: of a rated row how its answer was rated.
+        mismatched: of a rated row the prompt with another row's answer (`assay.data.mismatch`).
         ref_logprob: the sum of its trained tokens' log-probabilities under the reference, nats.
     """
 
@@ -44,6 +45,7 @@ class TokenSequence:
     is_anchored: bool = False
     rejected: TokenSequence | None = None
     is_wanted: bool | None = None
+    mismatched: TokenSequence | None = None
     ref_logprob: float = 0.0
 
     @property
@@ -55,8 +57,15 @@ class TokenSequence:
     def row(self) -> AnswerRow:
         """What losses of whole answers are given of it."""
         sides = (self,) if self.rejected is None else (self, self.rejected)
-        answers = tuple(Answer(one.input_ids, one.loss_mask, one.ref_logprob) for one in sides)
-        return AnswerRow(answers, is_wanted=self.is_wanted is not False)
+        return AnswerRow(
+            tuple(one.answer for one in sides),
+            is_wanted=self.is_wanted is not False,
+            mismatched=None if self.mismatched is None else self.mismatched.answer,
+        )
+
+    @property
+    def answer(self) -> Answer:
+        return Answer(self.input_ids, self.loss_mask, self.ref_logprob)
 
     @property
     def num_tokens(self) -> int:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from assay.data import TokenSequence
+from assay.data.mismatch import add_mismatched
 from assay.data.pack import PackedBatch, build_batch, pack_lengths, plan_epoch
 from assay.data.portions import build_answer_batch
 from assay.data.share import share_lengths
@@ -44,6 +45,8 @@ class TrainingRows:
 def build_rows(job: Job, sequences: Sequences, share: Share = WHOLE) -> TrainingRows:
     """The rows of a tuning, packed once where they are only measured."""
     budget = job.recipe.train.micro_batch_tokens
+    if job.recipe.objective.learns_from == "rated":
+        sequences = _add_mismatched(job, sequences)
     return TrainingRows(
         sequences.train,
         pack_share(sequences.validation, budget, share),
@@ -51,6 +54,18 @@ def build_rows(job: Job, sequences: Sequences, share: Share = WHOLE) -> Training
         len(sequences.validation),
         share,
     )
+
+
+def _add_mismatched(job: Job, sequences: Sequences) -> Sequences:
+    """The rows with other rows' answers, where the objective asks for them."""
+    if getattr(job.recipe.objective, "loss", "") != "kto":
+        return sequences
+    train, validation = (
+        add_mismatched(rows, seed=job.recipe.seed, max_seq_len=job.max_seq_len)
+        for rows in (sequences.train, sequences.validation)
+    )
+    made = dict(zip(map(id, sequences.train), train, strict=True))
+    return Sequences(train, validation, [made[id(one)] for one in sequences.comparable])
 
 
 def batch_source(job: Job, rows: TrainingRows) -> Any:

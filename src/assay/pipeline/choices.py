@@ -17,9 +17,11 @@ from assay.data import Record
 from assay.evaluate.items import Item, Score, unscored
 from assay.evaluate.scorers import (
     AGREEMENT,
+    RANKED,
     ChoiceLogprob,
     score_choice_agreement,
     score_choices,
+    score_ranking,
 )
 from assay.generate import Engine
 from assay.pipeline.prompts import build_messages
@@ -39,10 +41,12 @@ def score_by_choice(
 ) -> dict[str, Score]:
     """Scores by item id; an item of which a choice does not fit into the context is unscored.
 
-    Items of metric agreement are compared with the others of their group among these.
+    Items of metric agreement are compared with the others of their group among these, those of
+    metric ranked with all of the other rating.
     """
     scores: dict[str, Score] = {}
     compared: dict[str, list[float]] = {}
+    ranked: dict[str, float] = {}
     sequences: list[Weighed] = []
     owners: list[Item] = []
     for item in items:
@@ -61,9 +65,12 @@ def score_by_choice(
         if item.metric == AGREEMENT:
             compared[item.id] = [one.sum_logprob for _, one in own]
             continue
+        if item.metric == RANKED:
+            ranked[item.id] = own[0][1].sum_logprob
+            continue
         logprobs = [ChoiceLogprob(one.sum_logprob, round(one.weight)) for _, one in own]
         scores[item.id] = score_choices(item, logprobs)
-    return scores | score_choice_agreement(items, compared)
+    return scores | score_choice_agreement(items, compared) | score_ranking(items, ranked)
 
 
 def build_choices(

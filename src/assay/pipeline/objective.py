@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from assay.config.sections.objective import (
     CpoConfig,
     DpoConfig,
+    KtoConfig,
     OrpoConfig,
     SftConfig,
     SimpoConfig,
@@ -28,6 +29,8 @@ def build_loss(job: Job, meter: Meter | None = None) -> LossFunction:
     from assay.defend.anchor import AnchoredLoss
     from assay.train.shard import GatheredLoss
 
+    if isinstance(job.recipe.objective, KtoConfig):
+        return _build_rated(job.recipe.objective, meter)
     learned = _build_learned(job, meter)
     # Rows with `role: anchor` weigh 1 where the recipe gives no weight of its own.
     return GatheredLoss(AnchoredLoss(learned, weight=job.recipe.defend.kl_weight or 1.0))
@@ -37,8 +40,25 @@ def build_meter(job: Job) -> Meter:
     """A meter of what the objective measures beside its loss."""
     from assay.train.meter import Meter
     from assay.train.preference import PAIR_METRICS
+    from assay.train.rated import RATED_METRICS
 
-    return Meter(PAIR_METRICS if job.recipe.objective.learns_from == "preference" else ())
+    names = {"preference": PAIR_METRICS, "rated": RATED_METRICS}
+    return Meter(names.get(job.recipe.objective.learns_from, ()))
+
+
+def _build_rated(objective: KtoConfig, meter: Meter | None) -> LossFunction:
+    from assay.train.meter import NO_METER
+    from assay.train.rated import RatedLoss
+    from assay.train.shard import GatheredStepLoss
+
+    return GatheredStepLoss(
+        RatedLoss(
+            beta=objective.beta,
+            wanted_weight=objective.wanted_weight,
+            unwanted_weight=objective.unwanted_weight,
+            meter=meter or NO_METER,
+        )
+    )
 
 
 def _build_learned(job: Job, meter: Meter | None) -> Any:
@@ -48,6 +68,7 @@ def _build_learned(job: Job, meter: Meter | None) -> Any:
     from assay.train.sft import SftLoss
 
     objective = job.recipe.objective
+    assert not isinstance(objective, KtoConfig), "rated answers have a loss of their own"
     if isinstance(objective, SftConfig):
         betas = job.recipe.defend.token_betas
         smoothing = objective.label_smoothing

@@ -9,6 +9,7 @@ from typing import Any
 
 from assay.data import Record, to_prompt
 from assay.evaluate.items import Item, draw_sample
+from assay.evaluate.scorers import RANKED
 
 SUITE_NAME = "task"
 CHOICES_ARE_MESSAGES = "choices_are_messages"
@@ -27,7 +28,9 @@ def build_items(records: Sequence[Record], *, max_items: int, seed: int, metric:
 
 def _build_item(record: Record, metric: str) -> Item:
     if record.rejected is not None:
-        return _build_pair(record, metric)
+        return _build_choices(record, [record.rejected], metric, plain="choice_norm")
+    if record.is_wanted is not None:
+        return _build_choices(record, [], metric, plain=RANKED)
     prompt = to_prompt(record)
     return Item(
         id=record.id,
@@ -42,16 +45,18 @@ def _build_item(record: Record, metric: str) -> Item:
     )
 
 
-def _build_pair(record: Record, metric: str) -> Item:
-    """Which of both answers is likelier: for each byte of it, unless the recipe says otherwise."""
+def _build_choices(
+    record: Record, others: Sequence[list[dict[str, Any]]], metric: str, *, plain: str
+) -> Item:
+    """How likely the answers of a row are: for each byte, unless the recipe says otherwise."""
     start = record.answers_from
-    answers = (record.messages[start:], record.rejected or [])
+    answers = [record.messages[start:], *others]
     is_text = all(map(_is_text, answers))
     return Item(
         id=record.id,
         messages=to_prompt(record).messages[:start],
         reference=text_of(answers[0][-1]),
-        metric="choice_norm" if metric == "auto" else metric,
+        metric=plain if metric == "auto" else metric,
         tools=record.tools,
         group=record.group,
         suite=SUITE_NAME,
@@ -62,7 +67,7 @@ def _build_pair(record: Record, metric: str) -> Item:
             text_of(answer[0]) if is_text else json.dumps(answer, ensure_ascii=False)
             for answer in answers
         ),
-        golds=(0,),
+        golds=() if record.is_wanted is False else (0,),
     )
 
 
@@ -74,8 +79,10 @@ def _is_text(messages: Sequence[dict[str, Any]]) -> bool:
 def choose_shots(records: Sequence[Record], *, num_shots: int, seed: int) -> list[Record]:
     """Examples for the prompt, drawn by seed from the training rows, of different groups first.
 
-    Rows whose source has another role than the task serve only if all are such.
+    Rows whose source has another role than the task serve only if all are such, and so do rows
+    whose answer is not wanted.
     """
+    records = [record for record in records if record.is_wanted is not False] or records
     records = [record for record in records if record.role == "task"] or records
     order = random.Random(f"shots:{seed}").sample(list(records), len(records))
     first: dict[str, Record] = {}

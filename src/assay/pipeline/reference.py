@@ -46,8 +46,8 @@ def with_reference(job: Job, rows: TrainingRows, model: Any, ranks: Ranks) -> Tr
     if not job.recipe.objective.needs_reference:
         return rows
     own = [row for batch in (*rows.validation, *rows.comparable) for row in batch.rows]
-    own_found = _compute(job, own, model, ranks, what="held-out answers")
-    train = [one.row for one in rows.sequences]
+    own_found = _compute(job, list(map(_widen, own)), model, ranks, what="held-out answers")
+    train = [_widen(one.row) for one in rows.sequences]
     if ranks.num_ranks == 1:
         found = _compute(job, train, model, ranks, what="answers")
     else:
@@ -59,6 +59,12 @@ def with_reference(job: Job, rows: TrainingRows, model: Any, ranks: Ranks) -> Tr
         validation=[_refer_batch(batch, told) for batch in rows.validation],
         comparable=[_refer_batch(batch, told) for batch in rows.comparable],
     )
+
+
+def _widen(row: AnswerRow) -> AnswerRow:
+    """The row with its mismatched answer as one more of its answers."""
+    more = () if row.mismatched is None else (row.mismatched,)
+    return replace(row, answers=(*row.answers, *more))
 
 
 def _compute_together(job: Job, rows: list[AnswerRow], model: Any, ranks: Ranks) -> Logprobs:
@@ -175,10 +181,12 @@ def _hash_rows(rows: Sequence[AnswerRow]) -> str:
 
 
 def _refer(sequence: TokenSequence, logprobs: Sequence[float]) -> TokenSequence:
-    rejected = sequence.rejected
+    rejected, mismatched = sequence.rejected, sequence.mismatched
     if rejected is not None:
         rejected = replace(rejected, ref_logprob=logprobs[1])
-    return replace(sequence, ref_logprob=logprobs[0], rejected=rejected)
+    if mismatched is not None:
+        mismatched = replace(mismatched, ref_logprob=logprobs[1])
+    return replace(sequence, ref_logprob=logprobs[0], rejected=rejected, mismatched=mismatched)
 
 
 def _refer_batch(batch: PackedBatch, told: Any) -> PackedBatch:
@@ -186,5 +194,9 @@ def _refer_batch(batch: PackedBatch, told: Any) -> PackedBatch:
 
 
 def _refer_row(row: AnswerRow, logprobs: Sequence[float]) -> AnswerRow:
-    answers = zip(row.answers, logprobs, strict=True)
-    return replace(row, answers=tuple(replace(one, ref_logprob=x) for one, x in answers))
+    own = zip(row.answers, logprobs, strict=False)
+    answers = tuple(replace(one, ref_logprob=logprob) for one, logprob in own)
+    mismatched = row.mismatched
+    if mismatched is not None:
+        mismatched = replace(mismatched, ref_logprob=logprobs[-1])
+    return replace(row, answers=answers, mismatched=mismatched)

@@ -14,7 +14,7 @@ from assay.losses.cross_entropy import compute_cross_entropy_sum
 from assay.models.forward import compute_supervised_hidden, get_head, load_batch
 from assay.train.ranks import ALONE, Ranks
 from assay.train.shard import GatheredLoss, level_batches
-from assay.train.step import LossFunction, autocast
+from assay.train.step import BeginsStep, LossFunction, autocast
 
 
 class SftLoss:
@@ -56,6 +56,8 @@ def compute_mean_loss(
     loss, total, weight = loss or GatheredLoss(SftLoss()), 0.0, 0.0
     training = model.training
     model.eval()
+    if isinstance(loss, BeginsStep):
+        loss.begin_step(model, batches, precision=precision, ranks=ranks)
     for batch in level_batches(model, batches, ranks):
         if batch.target_ids:
             with autocast(precision, next(model.parameters()).device):

@@ -134,6 +134,14 @@ class GatheredLoss:
         return loss_sum
 
 
+class GatheredStepLoss(GatheredLoss):
+    """The same of a loss that begins each step by itself (`assay.train.step.BeginsStep`)."""
+
+    def __init__(self, loss: Any) -> None:
+        super().__init__(loss)
+        self.begin_step = loss.begin_step
+
+
 def lay_out_like(tensor: Tensor, model_tensor: Tensor) -> Tensor:
     """`tensor`, which every rank has whole, spread as `model_tensor` is, if that is spread."""
     if not is_sharded(model_tensor) or is_sharded(tensor):

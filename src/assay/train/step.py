@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -29,6 +29,23 @@ class LossFunction(Protocol):
     """An objective: the weighted loss *sum* of a micro-batch, a float32 scalar with gradient."""
 
     def __call__(self, model: Any, batch: PackedBatch) -> Tensor: ...
+
+
+@runtime_checkable
+class BeginsStep(Protocol):
+    """A loss that reads something of a whole step before the losses of its micro-batches.
+
+    Collective; without autograd, and it moves nothing.
+    """
+
+    def begin_step(
+        self,
+        model: Any,
+        batches: Sequence[PackedBatch],
+        *,
+        precision: str = "fp32",
+        ranks: Ranks = ALONE,
+    ) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -77,6 +94,9 @@ def train_step(
     in_backward = _StepInBackward(optimizers) if step_in_backward else None
     # Where weights are spread, a pass of one rank needs the others: they cannot agree within it.
     with shortage_agreed(ALONE if is_spread(model) else ranks):
+        if isinstance(loss, BeginsStep):
+            with phases("forward"):
+                loss.begin_step(model, batches, precision=precision, ranks=ranks)
         for index, batch in enumerate(used):
             with phases("forward"), autocast(precision, device):
                 loss_sum = loss(model, batch)

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Discriminator, Tag
 from assay.config.setting import Section, setting
 from assay.config.shorthand import expand_block
 
-ObjectiveType = Literal["sft", "dpo", "orpo", "simpo", "cpo"]
+ObjectiveType = Literal["sft", "dpo", "orpo", "simpo", "cpo", "kto"]
 PairLoss = Literal[
     "sigmoid",
     "sigmoid_norm",
@@ -194,12 +194,50 @@ class CpoConfig(PairSection):
     )
 
 
+class KtoConfig(ObjectiveSection):
+    """Learning from ratings (Ethayarajh et al. 2024): each answer is wanted or not, by itself."""
+
+    learns_from: ClassVar[RowKind] = "rated"
+    needs_reference: ClassVar[bool] = True
+
+    type: Literal["kto"] = setting("kto", "What is learned from a row.", reason=_NAMED)
+    loss: Literal["kto", "apo_zero"] = setting(
+        "kto",
+        "kto compares an answer's reward with how far the model has moved, as prompts with other "
+        "rows' answers tell by a pass of their own; apo_zero compares it with 0.",
+        reason="KTO's own",
+    )
+    beta: float = setting(
+        0.1,
+        "How strongly the model is held to its reference: a reward is beta times the logarithm of "
+        "how much more likely an answer became.",
+        reason="the published value",
+        gt=0,
+        le=1000,
+    )
+    wanted_weight: float = setting(
+        1.0,
+        "Weight of wanted answers.",
+        reason="ratings of both kinds count alike; raise it where wanted ones are few",
+        gt=0,
+        le=1000,
+    )
+    unwanted_weight: float = setting(
+        1.0,
+        "Weight of unwanted answers.",
+        reason="ratings of both kinds count alike; raise it where unwanted ones are few",
+        gt=0,
+        le=1000,
+    )
+
+
 OBJECTIVES: dict[str, type[Section]] = {
     "sft": SftConfig,
     "dpo": DpoConfig,
     "orpo": OrpoConfig,
     "simpo": SimpoConfig,
     "cpo": CpoConfig,
+    "kto": KtoConfig,
 }
 
 
@@ -214,6 +252,7 @@ AnyObjective = (
     | Annotated[OrpoConfig, Tag("orpo")]
     | Annotated[SimpoConfig, Tag("simpo")]
     | Annotated[CpoConfig, Tag("cpo")]
+    | Annotated[KtoConfig, Tag("kto")]
 )
 Objective = Annotated[
     Annotated[AnyObjective, Discriminator(_get_tag)],
@@ -224,6 +263,7 @@ Objective = Annotated[
         | DpoConfig
         | OrpoConfig
         | SimpoConfig
-        | CpoConfig,
+        | CpoConfig
+        | KtoConfig,
     ),
 ]

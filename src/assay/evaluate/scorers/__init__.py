@@ -39,6 +39,7 @@ from assay.evaluate.scorers.perplexity import (
     compute_perplexity_bounds,
     score_perplexity,
 )
+from assay.evaluate.scorers.ranking import RANKED, score_ranking
 from assay.evaluate.scorers.refusal import (
     MARKERS,
     Refusal,
@@ -71,7 +72,7 @@ SCORERS: dict[str, Scorer] = {
     "refusal": score_refusal,
     "over_refusal": score_over_refusal,
 }
-METRICS: tuple[str, ...] = ("auto", *SCORERS, AGREEMENT, "perplexity", *LIKELIHOOD_METRICS)
+METRICS: tuple[str, ...] = ("auto", *SCORERS, AGREEMENT, "perplexity", *LIKELIHOOD_METRICS, RANKED)
 
 
 def metric_problem(metric: str) -> Problem | None:
@@ -160,6 +161,7 @@ __all__ = [
     "LIKELIHOOD_METRICS",
     "MARKERS",
     "METRICS",
+    "RANKED",
     "SCORERS",
     "ChoiceLogprob",
     "ClassRow",
@@ -191,6 +193,7 @@ __all__ = [
     "score_outputs",
     "score_over_refusal",
     "score_perplexity",
+    "score_ranking",
     "score_refusal",
     "score_text_agreement",
     "score_token_f1",
