@@ -1,6 +1,7 @@
-"""Random preference pairs for the training core, and their log-probabilities without packing."""
+"""Random pairs and ratings for the training core, and their log-probabilities unpacked."""
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -28,6 +29,14 @@ def make_pairs(num: int = 6, *, seed: int = 0, refs: bool = True) -> list[Answer
         )
         rows.append(AnswerRow(answers))
     return rows
+
+
+def make_rated(num: int = 8) -> list[AnswerRow]:
+    """Rows of one answer each, of which every third is unwanted, and one of another prompt."""
+    return [
+        AnswerRow((own,), is_wanted=n % 3 != 2, mismatched=replace(other, ref_logprob=-40.0))
+        for n, (own, other) in enumerate(pair.answers for pair in make_pairs(num))
+    ]
 
 
 def sum_plainly(model: Any, answer: Answer) -> torch.Tensor:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from small_models import KINDS
-from two_ranks import LAYOUTS, METHODS, OPTIMIZERS, RESUMED, build, train
+from two_ranks import COMPARED, LAYOUTS, METHODS, OPTIMIZERS, RESUMED, build, compare, train
 
 from assay.data.share import share_lengths
 from assay.train import probe
@@ -68,10 +68,24 @@ def curves(tmp_path_factory: pytest.TempPathFactory) -> Curves:
     return Curves(launch("together", folder), folder, alone)
 
 
-def assert_same_curve(found: list[dict[str, Any]], expected: list[dict[str, Any]]) -> None:
+def assert_same_curve(
+    found: list[dict[str, Any]], expected: list[dict[str, Any]], *, absolute: float = 1e-12
+) -> None:
     assert [r["step"] for r in found] == [r["step"] for r in expected]
     for record, other in zip(found, expected, strict=True):
-        assert record == pytest.approx(other, rel=1e-4)
+        assert record == pytest.approx(other, rel=1e-4, abs=absolute)
+
+
+def test_two_ranks_compare_answers_as_one_does(tmp_path: Path) -> None:
+    """Pairs stay whole, a step has one estimate of the divergence, and metrics are of all."""
+    together = launch("compared", tmp_path)
+    for kind in COMPARED:
+        for method in METHODS:
+            alone = compare(kind, method, ALONE, sharded=False)
+            for layout in LAYOUTS:
+                # Margins are small differences of large sums.
+                assert_same_curve(together[f"{kind} {method} {layout}"], alone, absolute=1e-5)
+            assert alone[-1]["train/loss"] < alone[0]["train/loss"]
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

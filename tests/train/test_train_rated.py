@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from methods import gradients
-from pair_rows import make_pairs, sum_plainly
+from pair_rows import make_rated, sum_plainly
 from small_models import make_model
 
 from assay.data import TokenSequence
@@ -21,14 +21,6 @@ from assay.train.optimizer import build_optimizers
 from assay.train.rated import RATED_METRICS, RatedLoss
 from assay.train.sft import compute_mean_loss
 from assay.train.step import train_step
-
-
-def make_rated(num: int = 8) -> list[AnswerRow]:
-    """Rows of one answer each, of which every third is unwanted, and one of another prompt."""
-    return [
-        AnswerRow((own,), is_wanted=n % 3 != 2, mismatched=replace(other, ref_logprob=-40.0))
-        for n, (own, other) in enumerate(pair.answers for pair in make_pairs(num))
-    ]
 
 
 def batch(rows: list[AnswerRow], budget: int) -> list[Any]:

@@ -5,16 +5,21 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import closing, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from pair_rows import make_pairs, make_rated
 from small_models import KINDS, make_model, make_rows
 
 from assay.data import TokenSequence
-from assay.data.pack import PackedBatch, build_batch
+from assay.data.pack import PackedBatch, build_batch, pack_lengths
+from assay.data.portions import build_answer_batch
+from assay.data.share import share_lengths
 from assay.defend.anchor import AnchoredLoss
 from assay.errors import TrainingError
+from assay.losses.dpo import compute_sigmoid
 from assay.models.adapters import add_lora
 from assay.models.forward import packed_mode
 from assay.models.reuse import reused
@@ -23,17 +28,21 @@ from assay.pipeline.batches import Share, pack_share
 from assay.train.checkpoint import Checkpoints
 from assay.train.fit import FitSettings, fit_steps
 from assay.train.memory import DoesNotFit
+from assay.train.meter import Meter
 from assay.train.optimizer import build_optimizers
+from assay.train.preference import PAIR_METRICS, PreferenceLoss
 from assay.train.probe import Probe, find_plan
 from assay.train.ranks import ALONE, Ranks, end_process, open_ranks
+from assay.train.rated import RATED_METRICS, RatedLoss
 from assay.train.sft import SftLoss, compute_mean_loss
-from assay.train.shard import GatheredLoss, make_mesh, shard_model
+from assay.train.shard import GatheredLoss, GatheredStepLoss, make_mesh, shard_model
 
 ROWS = make_rows(24)
 METHODS, LAYOUTS = ("lora", "full"), ("whole", "sharded")
 RESUMED = ("lora whole", "full sharded")
 """One of each kind of checkpoint: written by the first rank, or by all."""
 OPTIMIZERS = ("lion", "schedule_free")
+COMPARED = ("pairs", "rated")
 CPU = torch.device("cpu")
 
 
@@ -127,6 +136,50 @@ def together(ranks: Ranks, folder: Path) -> dict[str, Any]:
     found["planned"] = plan(ranks)
     found["reused"] = {dtype: reuse(ranks, dtype) for dtype in ("float32", "bfloat16")}
     return found
+
+
+def compare(kind: str, method: str, ranks: Ranks, *, sharded: bool) -> list[dict[str, Any]]:
+    """The metrics of 6 steps on pairs or ratings; of the third one rank has no row."""
+    rated = kind == "rated"
+    rows = make_rated(12) if rated else make_pairs(12)
+    meter = Meter(RATED_METRICS if rated else PAIR_METRICS)
+    loss: Any = (
+        GatheredStepLoss(RatedLoss(beta=0.1, meter=meter))
+        if rated
+        else GatheredLoss(PreferenceLoss(partial(compute_sigmoid, beta=0.1), beta=0.1, meter=meter))
+    )
+
+    def get_batches(step: int) -> list[PackedBatch]:
+        own = [rows[(5 * step + i) % len(rows)] for i in range(1 if step == 2 else 5)]
+        costs = [row.num_tokens for row in own]
+        mine = [own[i] for i in share_lengths(costs, ranks.num_ranks)[ranks.rank]]
+        bins = pack_lengths([row.num_tokens for row in mine], token_budget=40)
+        return [build_answer_batch([mine[i] for i in part]) for part in bins]
+
+    model = build(method, ranks, sharded=sharded)
+    with packed_mode(model):
+        steps = fit_steps(
+            model,
+            get_batches,
+            loss,
+            build_optimizers(model, learning_rate=1e-2),
+            FitSettings(num_steps=6, warmup_steps=2, eval_every_steps=3),
+            validate=lambda: compute_mean_loss(model, get_batches(9), loss=loss, ranks=ranks),
+            ranks=ranks,
+            seed=3,
+            meter=meter,
+        )
+        return [{k: v for k, v in r.items() if k != "tokens_per_s"} for r in steps]
+
+
+def compared(ranks: Ranks, folder: Path) -> dict[str, Any]:
+    """Curves of objectives that compare whole answers, by kind, method and layout."""
+    return {
+        f"{kind} {method} {layout}": compare(kind, method, ranks, sharded=layout == "sharded")
+        for kind in COMPARED
+        for method in METHODS
+        for layout in LAYOUTS
+    }
 
 
 def architectures(ranks: Ranks, folder: Path) -> dict[str, Any]:
