@@ -28,6 +28,11 @@ def compute_conversation_key(record: Record) -> str:
     return _digest([own, rejected] if rejected else own)
 
 
+def compute_messages_key(messages: Sequence[Message]) -> str:
+    """Equal for lists of messages that say the same."""
+    return _digest([_normalise(message) for message in messages])
+
+
 class TurnKeys(NamedTuple):
     """Keys of each assistant turn of a record, the final one last; system prompts are left out.
 

@@ -33,7 +33,9 @@ class Text(NamedTuple):
     """One text of a row: `path` as in `Span`, `role` of its message.
 
     Tool-call arguments are texts of role ``call``, a row's offered tools one text of role
-    ``tools``; the answers of completion and text rows are texts of the assistant.
+    ``tools``; the answers of completion and text rows are texts of the assistant. What is said in
+    the rejected answer of a pair has the role ``rejected``: it is searched for what must not be in
+    the data, and no answer to learn.
     """
 
     row: CheckedRow
@@ -94,8 +96,11 @@ class Batch:
 
 def iterate_texts(row: CheckedRow) -> Iterator[Text]:
     """The texts of one row that have a character, in the order of its messages."""
-    for index, message in enumerate(row.record.messages):
-        path, role = f"messages[{index}]", message["role"]
+    places = [
+        *((f"messages[{i}]", one["role"], one) for i, one in enumerate(row.record.messages)),
+        *((f"rejected[{i}]", "rejected", one) for i, one in enumerate(row.record.rejected or ())),
+    ]
+    for path, role, message in places:
         for key in ("reasoning_content", "content"):
             if message.get(key):
                 yield Text(row, f"{path}.{key}", role, message[key])

@@ -114,20 +114,21 @@ def put_text(record: Record, path: str, text: str) -> Record:
     """The record with another text at the path of an `assay.data.curate.batch.Text`."""
     if path == "tools":
         return replace(record, tools=json.loads(text))
-    place = re.fullmatch(r"messages\[(\d+)\]\.(?:(\w+)|tool_calls\[(\d+)\]\..*)", path)
+    place = re.fullmatch(r"(messages|rejected)\[(\d+)\]\.(?:(\w+)|tool_calls\[(\d+)\]\..*)", path)
     assert place is not None
-    index = int(place[1])
-    message: Message = dict(record.messages[index])
-    if place[2]:
-        message[place[2]] = text
+    messages = list((record.rejected if place[1] == "rejected" else record.messages) or ())
+    message: Message = dict(messages[int(place[2])])
+    if place[3]:
+        message[place[3]] = text
     else:
         calls = list(message["tool_calls"])
-        call = calls[int(place[3])]
-        calls[int(place[3])] = {**call, "function": {**call["function"], "arguments": text}}
+        call = calls[int(place[4])]
+        calls[int(place[4])] = {**call, "function": {**call["function"], "arguments": text}}
         message["tool_calls"] = calls
-    return replace(
-        record, messages=[*record.messages[:index], message, *record.messages[index + 1 :]]
-    )
+    messages[int(place[2])] = message
+    if place[1] == "rejected":
+        return replace(record, rejected=messages)
+    return replace(record, messages=messages)
 
 
 def _hide(value: Any, hidden: Mapping[str, str]) -> Any:

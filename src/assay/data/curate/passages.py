@@ -32,7 +32,7 @@ _MAYBE_SECRET = re.compile(
     r"|(?<=:)[^\s:/@]{3,}(?=@[\w.-]+)"
 )
 _ROWS_AT_ONCE = 1_000
-_INDEX = re.compile(r"messages\[(\d+)\]")
+_INDEX = re.compile(r"(messages|rejected)\[(\d+)\]")
 
 
 class Passage(NamedTuple):
@@ -95,9 +95,15 @@ def is_code(text: str) -> bool:
 
 
 def message_index(text: Text) -> int:
-    """The index of the message that a text stands in; 0 for a row's tools."""
+    """The index of the message that a text stands in; 0 for a row's tools.
+
+    A rejected answer stands in the place of the chosen one.
+    """
     found = _INDEX.match(text.path)
-    return int(found[1]) if found else 0
+    if found is None:
+        return 0
+    start = text.row.record.answers_from if found[1] == "rejected" else 0
+    return start + int(found[2])
 
 
 def find_question(row: CheckedRow, index: int) -> str:

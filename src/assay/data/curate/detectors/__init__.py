@@ -30,6 +30,7 @@ MODULES = (
     "near",
     "leakage",
     "contradictions",
+    "preference",
     "quality_set",
     "quality_model",
     "persona",
