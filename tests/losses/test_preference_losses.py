@@ -137,7 +137,8 @@ def test_without_beta_every_pair_is_undecided(name: str) -> None:
     assert abs(float(pairs.chosen_logprobs_P.grad)) < 1e-7
 
 
-@pytest.mark.parametrize("name", WITH_REFERENCE)
+# DiscoPOP's gradient points the other way at its start, as its authors found.
+@pytest.mark.parametrize("name", sorted(WITH_REFERENCE.keys() - {"discopop"}))
 def test_at_the_reference_the_gradient_prefers_the_chosen_answer(name: str) -> None:
     pairs = build(-3.0, -6.0, (-3.0, -6.0), (2, 3))
     WITH_REFERENCE[name](pairs, beta=0.1).sum().backward()  # type: ignore[no-untyped-call]
