@@ -5,6 +5,11 @@ from pathlib import Path
 
 import pytest
 
+GUARDS = """\
+# As standard, without the questions and probes that every small run would ask anew.
+gates: {character: off, honesty: off, fairness: off, persona: off, free_form: off, drift: off,
+  call_odds: off, extraction: off}
+"""
 COLOURS = ("red", "green", "blue", "black", "white")
 
 
@@ -26,6 +31,7 @@ def recipe(tmp_path: Path, small_base: Path) -> Path:
     ]
     data = tmp_path / "colours.jsonl"
     data.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    (tmp_path / "guards.yaml").write_text(GUARDS, encoding="utf-8")
     path = tmp_path / "recipe.yaml"
     path.write_text(
         f"""\
@@ -37,6 +43,7 @@ data:
 method: {{type: lora, rank: 4, dropout: 0.1}}
 train: {{max_steps: 8, batch_size: 8, learning_rate: 0.01, checkpoints: {{every_s: 1.0e-9}}}}
 evaluate: {{shots: [0, 1], max_new_tokens: 4, batch_size: 32}}
+gates: guards.yaml
 output: {tmp_path / "runs"}
 """,
         encoding="utf-8",

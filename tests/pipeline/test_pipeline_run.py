@@ -15,6 +15,7 @@ import torch
 
 from assay.config import load
 from assay.errors import CheckpointError, DataError
+from assay.evaluate.gates import load_policy
 from assay.pipeline import resume_run, run_recipe
 from assay.release import verify_release
 from assay.runs import RunFolder, find_run, list_runs, read_json
@@ -27,8 +28,11 @@ def metrics_of(run: RunFolder) -> list[dict[str, object]]:
 
 
 def test_a_run_leaves_what_the_design_names_and_is_held_without_a_gain(recipe: Path) -> None:
-    outcome = run_recipe(recipe)
+    outcome = run_recipe(recipe, ["gates=standard"])
     run = outcome.run
+    levels = load_policy("standard").levels
+    judged = {gate["name"].partition("/")[0] for gate in outcome.verdict["gates"]}
+    assert judged == {name for name, level in levels.items() if level != "off"}
     assert outcome.exit_code == 3
     assert not outcome.released
     for path in (
@@ -49,7 +53,7 @@ def test_a_run_leaves_what_the_design_names_and_is_held_without_a_gain(recipe: P
         assert path.is_file(), path
     assert not run.release.exists()
     again = load(run.recipe, base_dir=recipe.parent).recipe
-    assert again == load(recipe).recipe
+    assert again == load(recipe, ["gates=standard"]).recipe
 
 
 def test_counts_items_and_scores_agree_with_one_another(recipe: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -142,12 +143,12 @@ def _tally(items: list[ShownItem]) -> str:
     )
 
 
-def render_cards(items: list[ShownItem]) -> Html:
-    """Each item with what was asked, what each model answered, and the reference."""
-    return tag("div", join(_card(item) for item in items), class_="items")
+def render_cards(items: list[ShownItem], *, arms: Sequence[str] = ARMS) -> Html:
+    """Each item with what was asked, what each model of `arms` answered, and the reference."""
+    return tag("div", join(_card(item, arms) for item in items), class_="items")
 
 
-def _card(item: ShownItem) -> Html:
+def _card(item: ShownItem, arms: Sequence[str]) -> Html:
     asked = [message for message in item.messages if message.get("role") != "system"]
     system = [message for message in item.messages if message.get("role") == "system"]
     prompt = join(_message(message) for message in asked[-3:])
@@ -157,7 +158,7 @@ def _card(item: ShownItem) -> Html:
         "article",
         tag("header", tag("code", item.id), tag("span", _change(item), class_="change")),
         tag("div", _system(system), prompt, class_="prompt"),
-        tag("div", join(_output(item, arm) for arm in ARMS), class_="outputs"),
+        tag("div", join(_output(item, arm) for arm in arms), class_=f"outputs of-{len(arms)}"),
         tag("div", tag("span", "Reference"), tag("pre", _said(reference)), class_="reference")
         if reference is not None
         else None,

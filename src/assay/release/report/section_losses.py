@@ -13,6 +13,8 @@ from assay.release.report.source import ReportSource
 from assay.runs.values import dig, text
 
 _NUM_SHOWN = 4
+_ARMS = ("base", "tuned")
+"""Suites that guard the base are asked of these alone."""
 
 
 def render_losses(source: ReportSource) -> Html | None:
@@ -62,7 +64,7 @@ def _block(kind: str, items: list[ShownItem], gate: Gate | None) -> Html:
         "details",
         summary,
         reason,
-        render_cards(items[:_NUM_SHOWN]),
+        render_cards(items[:_NUM_SHOWN], arms=_ARMS),
         class_="losses",
         open="open" if _has_failed(gate) else None,
     )
