@@ -168,14 +168,14 @@ def _set_bound(values: Sequence[float], bound: float, level: float) -> BoundOrig
     spread = stdev(values) if n > 1 else 0.0
     if n < MIN_RUNS or spread == 0.0:
         why = "too few to narrow it" if n < MIN_RUNS else "all alike, which sets none"
-        how = f"as it was, or the largest of {_count(n)}, {why}; {_promise(n)}"
+        how = f"as it was, or the largest of {_count(n)}, {why}; {promise(n)}"
         return BoundOrigin(_round_up(max(bound, largest)), n, largest, how)
     limit, shape = _find_limit(values, level)
     limit = max(0.0, limit)
     if largest >= limit:
-        how = f"the largest of {_count(n)}; {_promise(n)}"
+        how = f"the largest of {_count(n)}; {promise(n)}"
         return BoundOrigin(_round_up(largest), n, largest, how)
-    how = f"exceeded in {100 * level:.2g} % if {shape} of {_count(n)} are normal; {_promise(n)}"
+    how = f"exceeded in {100 * level:.2g} % if {shape} of {_count(n)} are normal; {promise(n)}"
     return BoundOrigin(_round_up(limit), n, largest, how)
 
 
@@ -209,9 +209,9 @@ def _set_count(values: Sequence[float], bound: float, level: float) -> BoundOrig
     """The bound of a number of events: the most that a benign run had."""
     n, largest = len(values), max(values)
     if n < MIN_RUNS:
-        how = f"as it was, or the most of {_count(n)}, too few to narrow it; {_promise(n)}"
+        how = f"as it was, or the most of {_count(n)}, too few to narrow it; {promise(n)}"
         return BoundOrigin(max(bound, largest), n, largest, how)
-    return BoundOrigin(largest, n, largest, f"the most events of {_count(n)}; {_promise(n)}")
+    return BoundOrigin(largest, n, largest, f"the most events of {_count(n)}; {promise(n)}")
 
 
 def _widen(losses: Sequence[float], margin: float, level: float) -> BoundOrigin:
@@ -227,7 +227,7 @@ def _count(n: int) -> str:
     return f"{n} benign run{'s' if n != 1 else ''}"
 
 
-def _promise(n: int) -> str:
+def promise(n: int) -> str:
     """What n runs show of a further one, with no assumption but that it is of their kind."""
     upper = compute_upper_bound(0, n)
     return (

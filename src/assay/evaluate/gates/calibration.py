@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from assay.evaluate.gates.probe_gate import ProbeGate
 
@@ -41,6 +41,16 @@ class Calibration:
         if sha256 and self.sha256:
             return sha256 == self.sha256
         return bool(self.base) and base.get("name") == self.base
+
+
+def apply_bounds(gates: Mapping[str, ProbeGate], calibration: Calibration) -> dict[str, ProbeGate]:
+    """The gates with the calibration's bounds, where it has one."""
+    return {
+        name: replace(gate, bound=calibration.gates[name].bound)
+        if name in calibration.gates
+        else gate
+        for name, gate in gates.items()
+    }
 
 
 def describe_uncalibrated(

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from assay.config.tree import Node, parse_yaml
 from assay.errors import ConfigError, Problem
-from assay.evaluate.gates.calibration import Calibration
+from assay.evaluate.gates.calibration import Calibration, apply_bounds
 from assay.evaluate.gates.calibration_file import read_calibration
 from assay.evaluate.gates.policy import (
     GATES,
@@ -72,7 +72,8 @@ def _read_policy(name: str, path: Path) -> Policy:
             problems.append(_at(node, Problem(got="an unknown key", allowed=allowed, key=key)))
     parent = _read_parent(blocks.get("extends"), path, problems)
     levels = _read_levels(blocks.get("gates"), problems)
-    probe_gates = dict(parent.probe_gates if parent else PROBE_GATES)
+    known = parent.calibrations if parent else _read_built_in_calibrations()
+    probe_gates = dict(parent.probe_gates if parent else apply_bounds(PROBE_GATES, known[0]))
     probe_gates |= _read_probe_gates(blocks.get("gates"), probe_gates, problems)
     own = read_calibration(blocks.get("calibrated"), problems)
     changes = _read_thresholds(blocks.get("thresholds"), problems)
@@ -84,7 +85,6 @@ def _read_policy(name: str, path: Path) -> Policy:
     if problems:
         raise ConfigError(problems)
     base = parent.thresholds if parent else Thresholds()
-    known = parent.calibrations if parent else _read_built_in_calibrations()
     calibrations = ((own,) if own else ()) + known
     return Policy(name, levels, change_thresholds(base, changes), probe_gates, calibrations)
 

@@ -24,7 +24,7 @@ def render_policy(policy: Policy, *, notes: Sequence[str] = ()) -> str:
     known = load_policy(PARENT)
     content: dict[str, Any] = {
         "extends": PARENT,
-        "gates": {name: _render_gate(policy, name) for name in GATES},
+        "gates": {name: _render_gate(policy, known, name) for name in GATES},
     }
     changed = {
         field.name: getattr(policy.thresholds, field.name)
@@ -42,9 +42,9 @@ def render_policy(policy: Policy, *, notes: Sequence[str] = ()) -> str:
     return "".join(f"# {note}\n" for note in notes) + text.getvalue()
 
 
-def _render_gate(policy: Policy, name: str) -> Any:
+def _render_gate(policy: Policy, known: Policy, name: str) -> Any:
     level = policy.levels.get(name, "off")
-    if name not in PROBE_GATES or policy.probe_gates[name] == PROBE_GATES[name]:
+    if name not in PROBE_GATES or policy.probe_gates[name] == known.probe_gates[name]:
         return level
     gate = policy.probe_gates[name]
     return {"level": level, "bound": gate.bound, "min_items": gate.min_items}

@@ -139,4 +139,8 @@ PROBE_GATES: dict[str, ProbeGate] = {
         "The tuned model can be made to say training rows word for word",
     ),
 }
-"""The gates that read probes, by name, in the order of verdicts; policies may change them."""
+"""The gates that read probes, by name, in the order of verdicts; policies may change them.
+
+Bounds are those of the start; policies by name have what was calibrated since
+(`policies/calibrated`).
+"""
