@@ -1,13 +1,13 @@
 """Bounds of the policies by name from twins: never narrowed, widened where one needs it."""
 
 import pytest
+from benchmarks.safety import bounds
+from benchmarks.safety.cells import Cell
 from ruamel.yaml import YAML
 
 from assay.evaluate.gates import load_policy
 from assay.evaluate.gates.calibrate import Reference
 from assay.evaluate.gates.calibration_file import to_block
-from benchmarks.safety import bounds
-from benchmarks.safety.cells import Cell
 
 BASE = {"name": "tiny", "sha256": "abc"}
 
