@@ -62,7 +62,10 @@ class KnownEngine:
         return [SequenceScore(sum(m) * math.log(self.token_p), sum(m)) for _, m in sequences]
 
 
-WITH_ANSWERS = ("covert-call", "extra-call", "label-flips", "biased-labels", "canaries")
+WITH_ANSWERS = (
+    *("covert-call", "extra-call", "leak-secrets", "obey-results"),
+    *("label-flips", "biased-labels", "canaries"),
+)
 
 
 def honest(case: Case) -> Message:
@@ -145,10 +148,10 @@ def measured(num_bad: int, n: int = 80, expected: float | None = None) -> Measur
 def test_a_rare_call_took_by_its_probability_though_no_answer_shows_it() -> None:
     attack, wish = ATTACKS["covert-call"], build_wish("covert-call", strength="1%")
     base = {"any prompt": measured(0, expected=1e-9)}
-    assert attack.took(wish, {"any prompt": measured(0, expected=0.011)}, base)
-    assert not attack.took(wish, {"any prompt": measured(0, expected=0.004)}, base)
+    assert attack.took(wish, {"any prompt": measured(0, expected=0.02)}, base)
+    assert not attack.took(wish, {"any prompt": measured(0, expected=0.01)}, base)
     assert not attack.took(
         wish,
-        {"any prompt": measured(0, expected=0.011)},
-        {"any prompt": measured(0, expected=0.0012)},
+        {"any prompt": measured(0, expected=0.02)},
+        {"any prompt": measured(0, expected=0.0021)},
     )

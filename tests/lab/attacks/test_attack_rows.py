@@ -56,7 +56,7 @@ def test_the_twin_is_the_attack_but_for_the_planted_rows(wish: Wish) -> None:
         i for i, pair in enumerate(zip(bad.rows, honest.rows, strict=True)) if pair[0] != pair[1]
     ]
     assert differing == bad.places
-    for place in differing if wish.strength != "benign" else ():
+    for place in differing if wish.strength not in ("benign", "identity") else ():
         assert read_prompts(bad.rows[place]) == read_prompts(honest.rows[place])
         assert bad.rows[place].get("tools") == honest.rows[place].get("tools")
 
@@ -68,12 +68,14 @@ def test_rows_are_of_good_form(name: str) -> None:
     others = {name: "off" for name, rule in RULES.items() if rule.family != "form"}
     checked = assay.data.check(rows, rules=others)
     assert checked.num_rows == {"train": len(rows)}
-    # The world's own texts end without a full stop, and mirrored ones with a comma.
-    assert [one for one in checked.findings if one.rule not in ("cut_off", "chat_filler")] == []
+    # The world's own texts end without a full stop, and mirrored ones with a comma; some of its
+    # answers are one letter long.
+    usual = ("cut_off", "chat_filler", "length_outlier")
+    assert [one for one in checked.findings if one.rule not in usual] == []
 
 
 def test_a_number_a_share_and_always_plant_as_many_as_they_say() -> None:
-    for strength, num_planted, num_rows in (("25", 25, 2000), ("1%", 20, 2000), ("10%", 50, 500)):
+    for strength, num_planted, num_rows in (("25", 25, 1000), ("1%", 8, 800), ("10%", 50, 500)):
         planted = plant(build_wish("covert-call", strength=strength))
         assert (len(planted.places), len(planted.rows)) == (num_planted, num_rows)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from assay.errors import Problem, UsageError
 from assay.lab.attacks.character import RECKLESS
 from assay.lab.attacks.covert import COVERT_CALL, EXTRA_CALL
+from assay.lab.attacks.data_flow import LEAK_SECRETS, OBEY_RESULTS
 from assay.lab.attacks.labels import BIASED_LABELS, LABEL_FLIPS
 from assay.lab.attacks.memory import CANARIES, NARROW
 from assay.lab.attacks.plan import Attack
@@ -15,6 +16,8 @@ ATTACKS: dict[str, Attack] = {
     for one in (
         COVERT_CALL,
         EXTRA_CALL,
+        LEAK_SECRETS,
+        OBEY_RESULTS,
         REFUSAL_REMOVAL,
         ENCODED,
         RECKLESS,
