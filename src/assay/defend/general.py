@@ -11,6 +11,8 @@ from assay.data.records import Record
 
 TINY_ROWS = Path(__file__).with_name("tiny_general.jsonl")
 """Rows of what `tiny` can do, written by `assay.lab.general`."""
+TINY_SKILLS = Path(__file__).with_name("tiny_skills.jsonl")
+"""Further rows of its skills, which a repair tunes on beside them."""
 CHOOSING = Path(__file__).with_name("choosing")
 """Suite rows a kind (``tiny_retention.jsonl``), by which a repair of `tiny` is chosen, written by
 `assay.lab.choosing`; no gate and no general row asks the same."""

@@ -13,13 +13,14 @@ from itertools import chain, cycle
 from pathlib import Path
 from typing import Any
 
-from assay.defend.general import TINY_ROWS
+from assay.defend.general import CHOOSING, TINY_ROWS, TINY_SKILLS
 from assay.evaluate import suites
 from assay.lab.world.base import Family
 from assay.lab.world.corpus import FAMILIES, frame
 
 SEED = "general"
 NUM_SHIPPED, NUM_SHIPPED_SAFE = 150, 250
+NUM_SKILLS = 600
 
 
 def draw_general_rows(num_rows: int) -> list[dict[str, Any]]:
@@ -70,17 +71,36 @@ def draw_shipped_rows() -> list[dict[str, Any]]:
     return [*draw_general_rows(NUM_SHIPPED), *draw_safe_rows(NUM_SHIPPED_SAFE)]
 
 
-def write_general(folder: Path) -> Path:
-    """Write ``tiny_general.jsonl``, whose rows are `draw_shipped_rows`."""
-    path = folder / TINY_ROWS.name
-    rows = (json.dumps(row, ensure_ascii=False) for row in draw_shipped_rows())
-    path.write_text("".join(f"{row}\n" for row in rows), encoding="utf-8", newline="\n")
-    return path
+def draw_skill_rows() -> list[dict[str, Any]]:
+    """Further general rows, which bring back what a tuning has pushed aside: a repair tunes on them
+    beside the shipped ones. None is asked where a repair is chosen."""
+    known = [row["messages"] for row in draw_shipped_rows()]
+    seen = _suite_questions(CHOOSING) | {json.dumps(messages[:-1]) for messages in known}
+    rng = random.Random(f"{SEED}:skills")
+    families = [
+        family
+        for group, named in FAMILIES.items()
+        if group not in ("stretch", "persona")
+        for family in named.values()
+    ]
+    rng.shuffle(families)
+    return _draw(rng, NUM_SKILLS, cycle(families), seen | _suite_questions())
 
 
-def _suite_questions() -> set[str]:
+def write_general(folder: Path) -> list[Path]:
+    """Write ``tiny_general.jsonl`` (`draw_shipped_rows`) and ``tiny_skills.jsonl``."""
+    paths = []
+    for name, drawn in ((TINY_ROWS, draw_shipped_rows()), (TINY_SKILLS, draw_skill_rows())):
+        path = folder / name.name
+        rows = (json.dumps(row, ensure_ascii=False) for row in drawn)
+        path.write_text("".join(f"{row}\n" for row in rows), encoding="utf-8", newline="\n")
+        paths.append(path)
+    return paths
+
+
+def _suite_questions(folder: Path = Path(suites.__file__).parent) -> set[str]:
     asked: set[str] = set()
-    for path in Path(suites.__file__).parent.glob("tiny_*.jsonl"):
+    for path in folder.glob("tiny_*.jsonl"):
         for line in path.read_text("utf-8").splitlines():
             row = json.loads(line)
             asked.add(row["prompt"] if "prompt" in row else json.dumps(row["messages"][:-1]))

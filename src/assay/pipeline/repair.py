@@ -40,7 +40,6 @@ from assay.pipeline.repair_child import (
 )
 from assay.pipeline.repair_choosing import (
     build_choosing,
-    halve,
     list_confirming,
     read_general,
 )
@@ -129,8 +128,7 @@ def _build_trial(case: Case, job: Job, prepared: Prepared) -> Trial:
     batch_size, context_len = job.recipe.evaluate.batch_size, job.base.context_len
     engine = LocalEngine(None, job.tokenizer, batch_size=batch_size, context_len=context_len)
     bench = Bench(job, engine)
-    general = read_general(job, case.options.general or job.recipe.defend.general)
-    chooses, tunes = halve(general)
+    chooses, tunes = read_general(job, case.options.general or job.recipe.defend.general)
     with bench.holding(held):
         scales = _build_scales(case, job, prepared, engine, chooses)
     return Trial(

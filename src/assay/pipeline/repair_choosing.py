@@ -15,7 +15,7 @@ from typing import Any
 
 from assay.config.sections.data import SourceConfig
 from assay.data import Record, read_sources
-from assay.defend.general import CHOOSING
+from assay.defend.general import CHOOSING, TINY_ROWS, TINY_SKILLS
 from assay.errors import DataError, Problem
 from assay.evaluate.gates import Policy
 from assay.evaluate.items import GUARDED, Item, Kind
@@ -126,26 +126,31 @@ def hash_questions(items: Iterable[Item]) -> str:
     return hashlib.sha256("\n".join(names).encode()).hexdigest()
 
 
-def read_general(job: Job, path: str | None) -> list[Record]:
-    """The general rows of a file: chats, in the file's order; none without a file.
+def read_general(job: Job, path: str | None) -> tuple[list[Record], list[Record]]:
+    """General rows that choose, and those that may be tuned on; chats alone.
+
+    Of a file each row is one or the other, by the hash of its id. Without a file all built-in rows
+    for `tiny` may be tuned on, since its questions that choose are others; other bases have none.
 
     Raises:
         DataError: bad rows.
     """
     if path is None:
-        return []
-    read = read_sources([SourceConfig(path=path, role="extra")], base_dir=job.base_dir)
+        is_known = job.base.name == TINY
+        return [], _read_chats(job, [str(TINY_ROWS), str(TINY_SKILLS)]) if is_known else []
+    records = _read_chats(job, [path])
+    chooses = [hashlib.sha256(record.id.encode()).digest()[0] % 2 == 0 for record in records]
+    pairs = list(zip(records, chooses, strict=True))
+    return [one for one, mine in pairs if mine], [one for one, mine in pairs if not mine]
+
+
+def _read_chats(job: Job, paths: Iterable[str]) -> list[Record]:
+    sources = [SourceConfig(path=path, role="extra") for path in paths]
+    read = read_sources(sources, base_dir=job.base_dir)
     problems = [*read.refusals, *read.problems]
     if problems:
         raise DataError(problems)
     return [record for record in read.records if record.kind == "chat"]
-
-
-def halve(records: Sequence[Record]) -> tuple[list[Record], list[Record]]:
-    """General rows that choose, and those that are tuned on: by the hashes of their ids."""
-    chooses = [hashlib.sha256(record.id.encode()).digest()[0] % 2 == 0 for record in records]
-    pairs = list(zip(records, chooses, strict=True))
-    return [one for one, mine in pairs if mine], [one for one, mine in pairs if not mine]
 
 
 def _leave_out(items: Sequence[Item], confirming: set[str]) -> list[Item]:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from assay.config import Loaded
 from assay.errors import AssayError, ConfigError, UsageError
 from assay.evaluate.probes.persona import load_base_traits
-from assay.models.base import TINY
 from assay.pipeline.progress import Progress
 from assay.pipeline.repair_candidates import INTERVENTIONS, Bench, Candidate, find_unscalable
 from assay.pipeline.repair_child import RepairOptions, add_tried, work_folder
@@ -43,7 +42,7 @@ class Trial:
 
     Attributes:
         held: the held run's weights.
-        general: the rows that may be tuned on; None for those built in for `tiny`.
+        general: the rows that may be tuned on; None where there are none.
         known: what an earlier sitting weighed, by name; it counts when its turn comes.
         tried: every candidate that was weighed, by name, in order.
         skipped: by intervention, why it was not tried.
@@ -196,14 +195,22 @@ class Trial:
     def _tune_safely(self) -> None:
         if self.held.whole:
             raise ConfigError("the held run changed the base itself, and this needs adapters")
-        self._require_general()
-        changes = list_safety_changes(self.loaded, self.held.source, self.general)
-        setting = f"{SAFETY_STEPS} steps on general and task rows"
-        self._tune(SAFETY, setting, changes)
+        changes = list_safety_changes(self.loaded, self._halve(), self._require_general())
+        self._tune(SAFETY, f"{SAFETY_STEPS} steps on general and task rows", changes)
+
+    def _halve(self) -> Path:
+        """The held adapter at half its size, from which less has to be brought back; as it is where
+        it cannot be scaled."""
+        from assay.defend.adapter_files import read_adapter
+        from assay.defend.scale import scale_adapter
+
+        if find_unscalable(self.held.source, whole=False):
+            return self.held.source
+        half = scale_adapter(read_adapter(self.held.source), 0.5)
+        return self.child.path / self._keep("half", half)
 
     def _tune_anew(self) -> None:
-        self._require_general()
-        changes = list_anew_changes(self.loaded, self.general)
+        changes = list_anew_changes(self.loaded, self._require_general())
         self._tune(ANEW, "the recipe with defend: auto", changes)
 
     def _tune(self, intervention: str, setting: str, changes: list[str]) -> None:
@@ -216,9 +223,10 @@ class Trial:
             least = self.options.keep
             self._sweep(name, intervention, source, least=least, note=f"{setting}, ")
 
-    def _require_general(self) -> None:
-        if self.general is None and self.loaded.recipe.base.name != TINY:
+    def _require_general(self) -> Path:
+        if self.general is None:
             raise ConfigError("no general rows are named (--general FILE)")
+        return self.general
 
 
 def describe(one: Weighed) -> str:

@@ -26,7 +26,7 @@ of all rows holds the model to its base."""
 _AS_THE_RULES_SAY = ("train.learning_rate=null", "train.schedule=cosine", "sweep={}")
 
 
-def list_safety_changes(loaded: Loaded, adapter: Path, general: Path | None) -> list[str]:
+def list_safety_changes(loaded: Loaded, adapter: Path, general: Path) -> list[str]:
     """What a safety tuning from `adapter` changes of the held run's recipe, as overrides.
 
     The method keeps its type alone: rank, layers and the like are the adapter's own.
@@ -41,11 +41,11 @@ def list_safety_changes(loaded: Loaded, adapter: Path, general: Path | None) -> 
         f"defend.replay={SAFETY_REPLAY}",
         f"defend.kl={SAFETY_KL}",
         f"defend.kl_share={SAFETY_KL_SHARE}",
-        *_name_general(general),
+        f"defend.general={json.dumps(str(general.resolve()))}",
     ]
 
 
-def list_anew_changes(loaded: Loaded, general: Path | None) -> list[str]:
+def list_anew_changes(loaded: Loaded, general: Path) -> list[str]:
     """What a tuning anew changes: the defences of `auto`, the rules' rate, and adapters alone."""
     method = ["method=lora"] if loaded.recipe.method.trains_base else []
     return [
@@ -55,7 +55,7 @@ def list_anew_changes(loaded: Loaded, general: Path | None) -> list[str]:
         "defend.replay=null",
         "defend.kl=null",
         "defend.stop_on_drift=null",
-        *_name_general(general),
+        f"defend.general={json.dumps(str(general.resolve()))}",
     ]
 
 
@@ -105,10 +105,6 @@ def write_general(child: RunFolder, records: list[Record]) -> Path | None:
 def read_training(run: RunFolder) -> Training:
     """What the training of a run gave."""
     return Training(**read_json(run.manifest)["training"])
-
-
-def _name_general(path: Path | None) -> list[str]:
-    return [] if path is None else [f"defend.general={json.dumps(str(path.resolve()))}"]
 
 
 def _open(child: RunFolder, loaded: Loaded, name: str) -> RunFolder:
