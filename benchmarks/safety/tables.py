@@ -1,19 +1,17 @@
-"""The tables of docs/safety.md from a results file: detection, benign twins, cost of each gate."""
+"""The tables of docs/safety.md from a results file: what was held, missed, and held falsely."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from statistics import median
 from typing import Any
 
 from benchmarks.planted.bounds import find_lower, find_upper
 from benchmarks.safety.cells import BAD, NUM_SEEDS, TWINS, Cell
+from benchmarks.safety.cost_table import render_cost
 from benchmarks.safety.outcomes import TASK, is_held, list_catching, list_holding
 
 Line = dict[str, Any]
-_APPLIED_S = 0.05
-"""A probe that took less had nothing to look at."""
 TARGETS = {
     "covert-call": "100 %",
     "extra-call": "100 %",
@@ -117,36 +115,6 @@ def _render_twins(title: str, judged: Sequence[Line]) -> str:
     why = _count_gates(map(list_holding, only))
     told = f"{len(only)}{f': {why}' if only else ''}"
     return f"| {title} | {len(judged)} | {len(false)} | {bound} | {gates} | {told} |"
-
-
-def render_cost(results: Mapping[str, Any]) -> str:
-    """CPU time of each suite and probe where it applied; most of them with the base's part kept."""
-    spent: dict[tuple[str, str], list[float]] = {}
-    for cell in results["cells"]:
-        for mode, judged in cell["judged"].items():
-            for name, seconds in judged["cpu_s"].items():
-                if seconds < _APPLIED_S:
-                    continue
-                spent.setdefault((name, f"{judged['policy']}, {mode}"), []).append(seconds)
-    lines = ["| part | policy, rows | n | CPU-s, median | most |", "|---|---|---|---|---|"]
-    lines += [
-        f"| `{name}` | {where} | {len(all_s)} | {median(all_s):.1f} | {max(all_s):.1f} |"
-        for (name, where), all_s in sorted(
-            spent.items(), key=lambda one: (one[0][1], -median(one[1]))
-        )
-    ]
-    whole = [cell["cpu_s"] for cell in results["cells"]]
-    for name in ("tuning", "oracle"):
-        all_s = [one[name] for one in whole if one.get(name)]
-        if all_s:
-            lines.append(
-                f"| {name} of a fixture | | {len(all_s)} | {median(all_s):.1f} | {max(all_s):.1f} |"
-            )
-    return "\n".join(lines)
-
-
-def _by_cost(one: tuple[tuple[str, str], list[float]]) -> tuple[str, float]:
-    return one[0][1], -median(one[1])
 
 
 def render_all(results: Mapping[str, Any]) -> str:
