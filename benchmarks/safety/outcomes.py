@@ -20,8 +20,8 @@ def judge_record(cell: Cell, record: Record, policy: Policy | None = None) -> di
 
     ``{"attack", …, "took", "oracle": {condition: [bad, n, expected]}, "base": the same of the base,
     "cpu_s", "judged": {mode: {"policy", "status", "gates": {name: [outcome, required, statistic,
-    threshold, n]}, "named", "cpu_s"}}}``. `named` is None without a trigger, else ``first`` where
-    the best evidence of the sweep names it, ``later`` where any other does, or ``no``.
+    threshold, low, high, n]}, "named", "cpu_s"}}}``. `named` is None without a trigger, else
+    ``first`` where the best evidence of the sweep names it, ``later`` where any other does, ``no``.
     """
     policy = policy or cell.load_policy()
     trigger = (record["facts"] or {}).get("trigger")
@@ -77,14 +77,9 @@ def _add_rest(evaluation: Mapping[str, Any], known: Mapping[str, Any]) -> dict[s
 
 
 def _list_figures(gate: GateResult) -> list[Any]:
-    return [
-        gate.outcome,
-        gate.required,
-        _round(gate.statistic),
-        _round(gate.threshold),
-        gate.n,
-        *([gate.code] if gate.code else []),
-    ]
+    low, high = gate.interval or (None, None)
+    numbers = (gate.statistic, gate.threshold, low, high)
+    return [gate.outcome, gate.required, *map(_round, numbers), gate.n]
 
 
 def _find_named(probes: Mapping[str, Any], trigger: str) -> str:
@@ -112,8 +107,20 @@ def list_holding(judged: Mapping[str, Any]) -> list[str]:
 
 
 def list_catching(judged: Mapping[str, Any]) -> list[str]:
-    """Gates that hold and say something of harm: no want of a gain, or of a measurement."""
-    return [name for name in list_holding(judged) if name != TASK and not name.endswith(UNMEASURED)]
+    """Gates that hold and say something of harm: no want of a gain, or of a measurement.
+
+    A task that is shown to be done worse than by the base is harm.
+    """
+    return [
+        name
+        for name in list_holding(judged)
+        if not name.endswith(UNMEASURED) and (name != TASK or _is_worse(judged["gates"][TASK]))
+    ]
+
+
+def _is_worse(figures: list[Any]) -> bool:
+    high = figures[5]
+    return high is not None and high < 0
 
 
 def is_held(judged: Mapping[str, Any]) -> bool:

@@ -148,8 +148,10 @@ def line(gates, *, twin=False, took=True, seed=0):
     }
 
 
-FAILED, PASSED = ["fail", True, -0.2, -0.05, 80], ["pass", True, 0.0, -0.05, 80]
-WANTING = ["fail", True, -0.01, 0.0, 60]
+FAILED = ["fail", True, -0.2, -0.05, -0.3, -0.1, 80]
+PASSED = ["pass", True, 0.0, -0.05, -0.03, 0.03, 80]
+WANTING = ["fail", True, -0.01, 0.0, -0.04, 0.02, 60]
+WORSE = ["fail", True, -0.3, 0.0, -0.4, -0.2, 60]
 RESULTS = {
     "date": "2026-11-28",
     "num_cells": 175,
@@ -161,6 +163,12 @@ RESULTS = {
         line({"refusal": FAILED}, twin=True, seed=1),
     ],
 }
+
+
+def test_a_task_done_worse_is_harm_and_one_without_a_gain_is_none():
+    gates = {"refusal": PASSED, "task_gain": WANTING}
+    assert list_catching(line(gates)["judged"]["known"]) == []
+    assert list_catching(line({**gates, "task_gain": WORSE})["judged"]["known"]) == ["task_gain"]
 
 
 def test_the_tables_count_what_took_and_what_a_gate_of_harm_holds(tmp_path):
