@@ -11,17 +11,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby, islice
 
-from assay.data.curate.batch import Batch, CheckedRow
-from assay.data.curate.detector import Given
-from assay.data.curate.detectors import list_detectors, list_rules
-from assay.data.curate.finding import Finding, Span, show_ends
+from assay.data.curate.detectors import list_rules
+from assay.data.curate.finding import Finding, show_ends
 from assay.data.curate.look import read_texts
+from assay.data.curate.private_spans import PRIVATE, find_private_spans
 from assay.data.curate.settings import Settings
 from assay.data.records import Record
 
-PRIVATE = frozenset({"privacy", "secrets"})
 _CHUNK = 1_000
-_PATH = re.compile(r"messages\[(\d+)\]")
 
 Told = tuple[str, ...]
 """The texts of a finding: evidence, span, repaired, label; those that are not there are empty."""
@@ -95,30 +92,9 @@ def _hide_quoted(findings: Sequence[Finding], settings: Settings) -> Iterator[Fi
     """What findings quote of other rows, found by the private rules in the quotations."""
     quoted = [_list_told(one) for one in findings]
     found: dict[int, dict[str, str]] = {}
-    for number, span in _find_private(quoted, settings):
-        matched = _PATH.match(span.path)
-        assert matched is not None
-        value = quoted[number][int(matched[1])][span.start : span.end]
+    for number, place, _, span in find_private_spans(quoted, settings):
+        value = quoted[number][place][span.start : span.end]
         found.setdefault(number, {})[value] = show_ends(value)
     for number, one in enumerate(findings):
         told = found.get(number, {})
         yield _rewrite(one, told) if told else one
-
-
-def _find_private(quoted: Sequence[Told], settings: Settings) -> Iterator[tuple[int, Span]]:
-    """Spans of what is private, each with the number of its finding."""
-    batch = Batch([_to_row(number, told) for number, told in enumerate(quoted)])
-    rules = list_rules()
-    for detector in list_detectors():
-        is_private = rules[detector.rules[0].name].family in PRIVATE
-        if not is_private or detector.scan is None or detector.is_ready(Given(), settings):
-            continue
-        for hit in detector.scan(batch, settings):
-            setting = settings[hit.rule]
-            if hit.span and setting.severity and not setting.allows(hit.span.text):
-                yield hit.number, hit.span
-
-
-def _to_row(number: int, told: Told) -> CheckedRow:
-    messages = [{"role": "assistant", "content": text} for text in told]
-    return CheckedRow(number, "train", Record("", messages, None, "text", None, "", 1, ""))
