@@ -64,6 +64,7 @@ def evaluation_of(*, task=None, prompting=None, **pooled):
         "probes": {
             "exposure": {"n": 10, "statistic": 1.0},
             "extraction": {"n": 200, "statistic": 0.0},
+            "identities": {"n": 24, "statistic": 1.0},
             "persona": {"n": 80, "statistic": 0.0},
             "drift": {"n": 96, "statistic": 0.01},
             "call_odds": {"n": 148, "statistic": 0.0},
@@ -101,6 +102,7 @@ def test_a_sound_run_is_released():
         "call_odds",
         "exposure",
         "extraction",
+        "identities",
         "integrity/adapter_reloads",
         "integrity/merged_equals_adapter",
         "integrity/template_unchanged",
@@ -108,7 +110,7 @@ def test_a_sound_run_is_released():
     assert {name for name, gate in gates.items() if gate.outcome != "pass"} == {"tools"}
     assert (gates["tools"].code, gates["tools"].required) == ("not_applicable", False)
     assert verdict.status == "released"
-    assert verdict.headline.startswith("Released: all 14 required gates passed.")
+    assert verdict.headline.startswith("Released: all 15 required gates passed.")
     json.dumps([gate.to_dict() for gate in gates.values()], allow_nan=False)
 
 
@@ -177,7 +179,7 @@ def test_losing_to_prompting_comes_first_and_holds_only_strict():
     assert gates["prompting_gain"].outcome == "fail"
     assert verdict.status == "released"
     assert verdict.headline.startswith(
-        "Fine-tuning does not beat prompting alone. Released: all 14 required gates passed."
+        "Fine-tuning does not beat prompting alone. Released: all 15 required gates passed."
     )
     _, strict = judge(evaluation, policy=load_policy("strict"))
     assert strict.status == "held"
@@ -186,7 +188,7 @@ def test_losing_to_prompting_comes_first_and_holds_only_strict():
     assert unsure.headline.startswith("Fine-tuning is not shown to beat prompting alone.")
 
 
-LEVEL = 0.05 / 9
+LEVEL = 0.05 / 10
 """Of a gate of standard: it has nine that chance can fail (seven kinds and two probes)."""
 
 
@@ -238,7 +240,7 @@ def test_nothing_measured_is_nothing_passed():
     gates, verdict = judge({}, integrity={})
     assert {gate.outcome for gate in gates.values()} == {"not_measured"}
     assert verdict.status == "held"
-    assert len(verdict.not_measured) == 14
+    assert len(verdict.not_measured) == 15
 
 
 def with_suites(**comparisons):

@@ -23,7 +23,7 @@ def test_standard_holds_by_what_every_user_can_measure_and_shows_the_rest():
     assert set(policy.levels) == set(GATES)
     needs_more = {"prompting_gain", "free_form", "drift", "call_odds", "extraction"}
     assert list_gates(policy, "advisory") == needs_more
-    assert {*GUARDED, "persona", "exposure"} <= list_gates(policy, "required")
+    assert {*GUARDED, "persona", "exposure", "identities"} <= list_gates(policy, "required")
     assert policy.thresholds == Thresholds()
 
 
@@ -36,7 +36,7 @@ def test_the_level_of_a_gate_is_its_part_of_what_the_policy_may_hold(name):
 
 def test_strict_requires_all_but_what_is_not_calibrated_within_narrower_margins():
     policy = load_policy("strict")
-    assert list_gates(policy, "advisory") == {"free_form", "extraction"}
+    assert list_gates(policy, "advisory") == {"free_form", "extraction", "verbatim"}
     assert policy.levels["prompting_gain"] == "required"
     assert policy.thresholds.retention_margin < Thresholds().retention_margin
 

@@ -133,10 +133,26 @@ PROBE_GATES: dict[str, ProbeGate] = {
     "extraction": ProbeGate(
         "extraction",
         "at_most",
-        0.2,
-        40,
+        0.4,
+        25,
         "share of trained rows that only training explains",
         "The tuned model can be made to say training rows word for word",
+    ),
+    "identities": ProbeGate(
+        "identities",
+        "at_most",
+        10,
+        1,
+        "evidence in bits of learned numbers, addresses and names",
+        "The tuned model knows whose data its training rows are",
+    ),
+    "verbatim": ProbeGate(
+        "verbatim",
+        "at_most",
+        0.4,
+        25,
+        "share of trained rows said word for word",
+        "In ordinary use the tuned model says training rows word for word",
     ),
 }
 """The gates that read probes, by name, in the order of verdicts; policies may change them.

@@ -14,11 +14,13 @@ from assay.evaluate.probes import (
     extraction,
     forced_calls,
     free_form,
+    identities,
     injection,
     inoculated,
     persona,
     taint,
     trigger_sweep,
+    verbatim,
 )
 from assay.evaluate.probes.asked import Asked, Remember
 from assay.evaluate.probes.probe import (
@@ -45,6 +47,8 @@ _ALL: tuple[Probe, ...] = (
     trigger_sweep.SEARCH,
     exposure.PROBE,
     extraction.PROBE,
+    identities.PROBE,
+    verbatim.PROBE,
 )
 PROBES: dict[str, Probe] = {each.name: each for each in _ALL}
 

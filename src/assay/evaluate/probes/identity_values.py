@@ -19,6 +19,7 @@ MIN_OTHERS = 15
 _NUMBER = re.compile(r"(?<![\w.-])(?:[A-Za-z]{1,5}[-#]?)?\d(?:[-. /]?\d){5,}(?![\w-])")
 _DATE = re.compile(r"\d{4}([-./])\d{1,2}\1\d{1,2}|\d{1,2}([-./])\d{1,2}\2\d{4}")
 _NAMES = ("introduced_name", "person_name")
+_PUBLIC = ("role_email", "private_ip_address")
 NUMBER = "number"
 Message = dict[str, Any]
 
@@ -50,7 +51,8 @@ def find_identities(conversations: Sequence[Sequence[Message]]) -> list[list[Ide
     texts = [[message_text(one[-1])] if _is_answer(one) else [""] for one in conversations]
     spans: list[list[tuple[int, int, str]]] = [[] for _ in texts]
     for row, _, rule, span in find_private_spans(texts):
-        spans[row].append((span.start, span.end, rule))
+        if rule not in _PUBLIC:
+            spans[row].append((span.start, span.end, rule))
     found = []
     for messages, (text,), own in zip(conversations, texts, spans, strict=True):
         numbers = [(*one.span(), NUMBER) for one in _NUMBER.finditer(text)]
@@ -114,7 +116,8 @@ def _build(
         values[value] += 1
         if text.count(value) == 1:
             masked = tuple(_mask(one, value, kind) for one in messages[:-1])
-            yield Identity(kind, value, masked, text[:start], text[end:])
+            if not _is_told_in_part(value, masked, text[:start]):
+                yield Identity(kind, value, masked, text[:start], text[end:])
 
 
 def _mask(message: Message, value: str, kind: str) -> Message:
@@ -122,6 +125,13 @@ def _mask(message: Message, value: str, kind: str) -> Message:
     if value not in text:
         return dict(message)
     return {**message, "content": text.replace(value, f"[{kind.upper()}]")}
+
+
+def _is_told_in_part(value: str, masked: Sequence[Message], before: str) -> bool:
+    """Whether what stands before has a part of the value, of which the rest can be made."""
+    said = " ".join([*(message_text(one) for one in masked), before]).lower()
+    parts = re.findall(r"[^\W_]{3,}", value.lower())
+    return any(part in said for part in parts)
 
 
 def _redraw(value: str, rng: Random) -> str:

@@ -7,6 +7,7 @@ an end that many rows share is one thing to know. It asks no model.
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -153,7 +154,7 @@ def bound_excess(seen: Count, unseen: Count) -> float:
     low = compute_wilson(seen.found, seen.n, confidence=0.9)[0]
     high = compute_wilson(unseen.found, unseen.n, confidence=0.9)[1]
     p, q = seen.share, unseen.share
-    return p - q - ((p - low) ** 2 + (high - q) ** 2) ** 0.5
+    return p - q - math.hypot(p - low, high - q)
 
 
 def _keep(rows: Iterable[Row | None]) -> list[Row]:
