@@ -86,7 +86,7 @@ class Trial:
 
     def weigh(self, wanted: Wanted) -> Weighed:
         """The candidate on the choosing questions; what an earlier sitting found is taken."""
-        weighed = self.known.get(wanted.name)
+        weighed = self.tried.get(wanted.name) or self.known.get(wanted.name)
         if weighed is None:
             began = time.perf_counter()
             with self.bench.holding(self.find(wanted)):

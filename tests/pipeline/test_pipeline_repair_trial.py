@@ -1,0 +1,166 @@
+"""The order of interventions, when they end, and what is chosen: by a model that is a formula."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from assay.pipeline.progress import PlainProgress
+from assay.pipeline.repair_candidates import Bench, Candidate
+from assay.pipeline.repair_child import RepairOptions, read_tried
+from assay.pipeline.repair_trial import FACTORS, HELD, Trial
+from assay.pipeline.repair_weigh import Scales, Wanted, Weighed
+from assay.runs import RunFolder
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
+
+
+class FakeBench:
+    @contextmanager
+    def holding(self, candidate: Candidate) -> Iterator[None]:
+        yield
+
+
+@dataclass(frozen=True)
+class FakeScales:
+    """A candidate of factor f gains f and passes by `passes`; a tuning keeps 0.9 and passes."""
+
+    passes: Callable[[float], bool]
+    asked: list[str]
+    tuned_gain: float | None = None
+
+    @property
+    def policy(self) -> Any:
+        return SimpleNamespace(levels={"persona": "off"})
+
+    def weigh(self, wanted: Wanted, *, began: float) -> Weighed:
+        self.asked.append(wanted.name)
+        is_tuned = wanted.intervention not in (HELD, "scale")
+        gain = 0.9 if is_tuned else wanted.factor
+        return Weighed(
+            name=wanted.name,
+            intervention=wanted.intervention,
+            setting=wanted.setting,
+            source=wanted.source,
+            factor=wanted.factor,
+            task=gain,
+            gain=gain,
+            kept=None if self.tuned_gain is None else gain / self.tuned_gain,
+            gates=[],
+            losses={},
+            passes=is_tuned or self.passes(wanted.factor),
+            seconds=0.0,
+        )
+
+
+class TunedTrial(Trial):
+    """Whose tunings are weighed and not made."""
+
+    def _halve(self) -> Path:
+        return self.held.source
+
+    def _tune(self, intervention: str, setting: str, changes: list[str]) -> None:
+        self.weigh(Wanted(intervention, intervention, setting, "repair/tunings/x"))
+
+
+def build_trial(
+    tmp_path: Path,
+    passes: Callable[[float], bool],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    keep: float = 0.8,
+    general: bool = False,
+    whole: bool = False,
+) -> tuple[Trial, list[str]]:
+    monkeypatch.setattr("assay.pipeline.repair_trial.find_unscalable", lambda folder, *, whole: "")
+    monkeypatch.setattr("assay.pipeline.repair_trial.list_safety_changes", lambda *given: [])
+    monkeypatch.setattr("assay.pipeline.repair_trial.list_anew_changes", lambda *given: [])
+    asked: list[str] = []
+    trial = TunedTrial(
+        child=RunFolder(tmp_path),
+        loaded=cast(Any, None),
+        options=RepairOptions(keep=keep),
+        held=Candidate(tmp_path / "adapter", whole=whole),
+        bench=cast(Bench, FakeBench()),
+        scales=cast(Scales, FakeScales(passes, asked)),
+        progress=PlainProgress(),
+        general=tmp_path / "general.jsonl" if general else None,
+        known={},
+    )
+    return trial, asked
+
+
+def test_scales_go_down_to_the_first_that_passes_and_half_way_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial, asked = build_trial(tmp_path, lambda f: f <= 0.9, monkeypatch)
+    chosen = trial.run()
+    assert asked == ["held", "scale-0.85", "scale-0.925"]
+    assert chosen is not None
+    assert (chosen.factor, chosen.kept) == (0.85, 0.85)
+    assert set(trial.skipped) == {"project", "ablate", "safety tuning", "tuning anew"}
+
+
+def test_the_best_on_the_task_of_those_that_pass_is_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial, _ = build_trial(tmp_path, lambda f: f <= 0.93, monkeypatch)
+    chosen = trial.run()
+    assert chosen is not None
+    assert chosen.factor == pytest.approx(0.925)
+
+
+def test_too_mild_a_scale_is_not_enough_where_something_dearer_keeps_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At 0.7 too little is kept, so scales end there; the safety tuning passes and keeps enough."""
+    trial, asked = build_trial(tmp_path, lambda f: f <= 0.5, monkeypatch, general=True)
+    chosen = trial.run()
+    assert asked == ["held", "scale-0.85", "scale-0.7", "safety tuning"]
+    assert chosen is not None
+    assert chosen.intervention == "safety tuning"
+    assert "keeps enough" in trial.skipped["tuning anew"]
+
+
+def test_a_whole_model_is_not_tuned_on_but_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial, _ = build_trial(tmp_path, lambda f: False, monkeypatch, general=True, whole=True)
+    chosen = trial.run()
+    assert chosen is not None
+    assert chosen.intervention == "tuning anew"
+    assert "adapters" in trial.skipped["safety tuning"]
+
+
+def test_where_nothing_else_passes_any_cost_is_better_than_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial, asked = build_trial(tmp_path, lambda f: f <= 0.3, monkeypatch)
+    chosen = trial.run()
+    assert chosen is not None
+    assert chosen.factor == pytest.approx(0.25)
+    assert len(asked) == len(set(asked)) == 2 + len(FACTORS)
+
+
+def test_nothing_is_chosen_where_nothing_passes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial, asked = build_trial(tmp_path, lambda f: False, monkeypatch)
+    assert trial.run() is None
+    assert asked == ["held", *(f"scale-{factor:g}" for factor in FACTORS)]
+
+
+def test_what_was_weighed_before_is_not_weighed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, _ = build_trial(tmp_path, lambda f: f <= 0.6, monkeypatch, keep=0.5)
+    chosen = first.run()
+    again, asked = build_trial(tmp_path, lambda f: f <= 0.6, monkeypatch, keep=0.5)
+    again.known = read_tried(first.child)
+    assert again.run() == chosen
+    assert asked == []
+    assert list(again.tried) == list(first.tried)
