@@ -151,7 +151,7 @@ def _build_scales(
     job.progress.stage("questions", "questions: what chooses, as the base answers it")
     with as_base(engine, job.base, whole=job.recipe.method.trains_base):
         baseline = measure_baseline(job, prepared, engine)
-        choosing = build_choosing(job, baseline, case.policy, general=general)
+        choosing = build_choosing(job, baseline, case.policy, general=general, first=case.holding)
         remember = remember_base(job.base, precision=choose_precision(job.recipe).name)
         examiner = build_examiner(job, engine, "base")
         base_suites = remember_suites(examiner, choosing.suites, remember)

@@ -74,9 +74,16 @@ class Choosing:
 
 
 def build_choosing(
-    job: Job, baseline: Baseline, policy: Policy, *, general: Sequence[Record]
+    job: Job,
+    baseline: Baseline,
+    policy: Policy,
+    *,
+    general: Sequence[Record],
+    first: Sequence[str] = (),
 ) -> Choosing:
     """The questions that choose a repair of the job's run; `general` rows are those that choose.
+
+    Kinds whose gates are named by `first` are asked before the others: they fail the soonest.
 
     Raises:
         DataError: there is no validation item.
@@ -92,7 +99,8 @@ def build_choosing(
     for kind in GUARDED:
         others = _leave_out(_draw(job, kind, general), confirming)
         drawn[kind] = draw_items(others, max_items=MAX_ITEMS, seed=job.recipe.seed)
-    read = [kind for kind in GUARDED if policy.levels.get(kind, "off") != "off"]
+    order = sorted(GUARDED, key=lambda kind: kind not in first)
+    read = [kind for kind in order if policy.levels.get(kind, "off") != "off"]
     asked = [kind for kind in read if len(drawn[kind]) >= policy.thresholds.min_items]
     suites = [
         # As long answers as the built-in suites have, however short the task's own are.
