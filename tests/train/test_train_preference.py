@@ -13,9 +13,12 @@ from small_models import KINDS, make_model
 from assay.data.answers import Answer, AnswerRow
 from assay.data.pack import pack_lengths
 from assay.data.portions import build_answer_batch, split_batch
+from assay.errors import TrainingError
 from assay.losses import dpo, ipo, reference_free
 from assay.losses.pairs import Pairs
+from assay.models import attention
 from assay.models.forward import packed_mode
+from assay.models.selftest import check_shared
 from assay.train.meter import Meter
 from assay.train.optimizer import build_optimizers
 from assay.train.preference import PAIR_METRICS, PreferenceLoss
@@ -69,6 +72,30 @@ def test_every_method_trains_on_pairs(method: str, loss: str) -> None:
     expected.backward()  # type: ignore[no-untyped-call]
     assert found == pytest.approx(float(expected.detach()), rel=1e-4)
     assert largest_gap(gradients(packed), gradients(plain)) < 1e-4 * max(1.0, found)
+
+
+@pytest.mark.parametrize("kind", ["llama", "mistral with a window", "mamba"])
+def test_the_self_test_passes_where_beginnings_are_shared_rightly(kind: str) -> None:
+    answers = [answer.input_ids for row in make_pairs(3) for answer in row.answers]
+    assert check_shared(make_model(kind), answers) < 1e-4
+
+
+def test_the_self_test_refuses_attention_that_mixes_up_shared_tokens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A kernel that gives every shared token what the first one gets."""
+    plain = attention.packed_attention
+
+    def mix_up(*args: Any, **kwargs: Any) -> Any:
+        places_u, first_t = kwargs.pop("spread", None) or (None, None)
+        if places_u is None:
+            return plain(*args, **kwargs)
+        return plain(*args, spread=(places_u, torch.zeros_like(first_t)), **kwargs)
+
+    monkeypatch.setattr(attention, "packed_attention", mix_up)
+    answers = [answer.input_ids for row in make_pairs(3) for answer in row.answers]
+    with pytest.raises(TrainingError, match="with and without shared prompts"):
+        check_shared(make_model(), answers)
 
 
 def test_common_beginnings_are_computed_once() -> None:

@@ -19,11 +19,10 @@ from assay.generate.prefixes import plan_batches
 from assay.models.forward import (
     BatchTensors,
     build_spread,
+    can_share,
     compute_supervised_hidden,
-    is_packable,
     packed_mode,
 )
-from assay.models.methods.virtual_tokens import find_virtual_tokens
 
 Tokens = Sequence[int]
 
@@ -90,7 +89,7 @@ def iterate_batches(
     model: Any, sequences: Sequence[Tokens]
 ) -> Iterator[tuple[list[int], SharedBatch]]:
     """Every batch with the indices of its sequences."""
-    share = is_packable(model) and find_virtual_tokens(model) is None
+    share = can_share(model)
     for indices in plan_batches(sequences, share=share):
         yield indices, build_shared([sequences[index] for index in indices], share=share)
 

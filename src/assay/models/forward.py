@@ -134,6 +134,14 @@ def is_packable(model: Any) -> bool:
     return not getattr(model, "_is_stateful", False) and kinds <= ATTENTION_KINDS
 
 
+def can_share(model: Any) -> bool:
+    """Whether sequences may have tokens in common, of which each is computed once.
+
+    Virtual tokens stand before each sequence, and what they give it is its own.
+    """
+    return is_packable(model) and find_virtual_tokens(model) is None
+
+
 def compute_hidden(model: Any, batch: BatchTensors) -> Tensor:
     """Final hidden states of every token, shape (T, D); `model` must be in `packed_mode`.
 

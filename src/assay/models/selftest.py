@@ -11,15 +11,23 @@ Shape legend: T tokens, D hidden size, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from assay.data.pack import build_batch
+from assay.data.shared import build_shared
 from assay.errors import TrainingError
-from assay.models.forward import Head, compute_hidden, get_head, load_batch, packed_mode
+from assay.models.forward import (
+    Head,
+    can_share,
+    compute_hidden,
+    get_head,
+    load_batch,
+    packed_mode,
+)
 
 
 @dataclass(frozen=True)
@@ -82,6 +90,43 @@ def check_isolation(model: Any, sequences: Sequence[Sequence[int]]) -> float:
     _require(isolation, allowed.isolation, "packed and separate logits of this base")
     _require(kernel, allowed.kernel, "logits of this base with packed and with its own attention")
     return isolation.largest
+
+
+@torch.no_grad()
+def check_shared(model: Any, sequences: Sequence[Sequence[int]]) -> float:
+    """Largest absolute difference of logits where beginnings are computed once from those alone.
+
+    Args:
+        model: a causal language model; one whose sequences share nothing differs by 0.
+        sequences: token sequences of which neighbours begin alike, as the answers of a pair do.
+
+    Raises:
+        TrainingError: a difference is above the tolerance of the model's dtype.
+    """
+    if not can_share(model):
+        return 0.0
+    head, shared = get_head(model), build_shared(sequences)
+    device, training = head.weight_VD.device, model.training
+    model.eval()
+    with packed_mode(model):
+        alone_UD = _compute_packed(model, sequences, head)
+        batch = build_batch([shared.input_ids], [[0.0] * len(shared.input_ids)])
+        batch = replace(
+            batch,
+            position_ids=shared.position_ids,
+            sequence_lengths=shared.sequence_lengths,
+            places=tuple(shared.places),
+        )
+        together_TD = compute_hidden(model, load_batch(batch, device))
+    model.train(training)
+    together_UD = together_TD[torch.tensor(shared.places, device=device)]
+    found = _measure(_compute_logits(head, together_UD), _compute_logits(head, alone_UD))
+    _require(
+        found,
+        _find_tolerance(model).isolation,
+        "logits of this base with and without shared prompts",
+    )
+    return found.largest
 
 
 def _compare_passes(

@@ -104,7 +104,7 @@ def self_test(job: Job, rows: TrainingRows, model: Any) -> float:
 
     from assay.losses.token_loss import choose_token_loss
     from assay.models.forward import is_packable, packed_mode
-    from assay.models.selftest import check_isolation
+    from assay.models.selftest import check_isolation, check_shared
     from assay.train.shard import run_gathered
 
     samples = rows.sequences[:SELF_TEST_SEQUENCES]
@@ -115,6 +115,14 @@ def self_test(job: Job, rows: TrainingRows, model: Any) -> float:
     if not is_packable(model):
         job.progress.note("packing is off for this base: its layers carry state between tokens")
     job.progress.note(f"isolation self-test: packed logits differ by {difference:.1e}")
+    answers = [a.input_ids for s in samples if s.is_compared for a in s.row.answers]
+    if answers:
+        with torch.no_grad():
+            shared = run_gathered(model, check_shared, answers)
+        job.progress.note(
+            f"beginnings that answers share, computed once: logits differ by {shared:.1e}"
+        )
+        difference = max(difference, shared)
     head_loss = choose_token_loss(next(model.parameters()).device.type).line
     with packed_mode(model) as left_out:
         if left_out or head_loss:

@@ -14,8 +14,7 @@ from torch import Tensor
 from assay.data.pack import PackedBatch
 from assay.data.portions import build_answer_batch, count_targets
 from assay.losses.token_logprobs import compute_logprobs
-from assay.models.forward import compute_supervised_hidden, get_head, is_packable, load_batch
-from assay.models.methods.virtual_tokens import find_virtual_tokens
+from assay.models.forward import can_share, compute_supervised_hidden, get_head, load_batch
 
 
 @dataclass(frozen=True)
@@ -51,11 +50,6 @@ class AnswerLogprobs:
         shorter_S = lengths_S.view(-1, 2).amin(1).repeat_interleave(2)
         is_tail_N = self.places_N >= shorter_S[self.owners_N]
         return torch.where(is_tail_N, tail * self.weights_N, self.weights_N)
-
-
-def can_share(model: Any) -> bool:
-    """Whether sequences of `model` may share tokens: nothing but attention parts them."""
-    return is_packable(model) and find_virtual_tokens(model) is None
 
 
 def compute_answer_logprobs(model: Any, batch: PackedBatch) -> AnswerLogprobs:
