@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from assay.cli import main
 from assay.config import load
 from assay.data.answers import AnswerRow
 from assay.errors import ConfigError, DataError
@@ -88,6 +89,21 @@ def test_pairs_come_to_a_verdict(write: Any) -> None:
     assert {f"eval/{name}" for name in PAIR_METRICS} <= records[-1].keys()
     assert records[0]["train/loss"] == pytest.approx(math.log(2), abs=1e-5)
     assert records[-1]["train/loss"] < 0.69
+
+
+def test_a_file_of_pairs_or_ratings_can_be_scored_by_any_model(
+    small_base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = {}
+    for name, rows in {"pairs": make_pairs(12), "rated": make_rated(12)}.items():
+        file = tmp_path / f"{name}.jsonl"
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        capsys.readouterr()
+        assert main(["eval", str(small_base), str(file), "--json"]) == 0
+        found[name] = json.loads(capsys.readouterr().out)
+        assert main(["eval", str(small_base), str(file), "--metric", "exact"]) == 2
+    assert [one["metric"] for one in found.values()] == ["choice_norm", "ranked"]
+    assert all(0 <= one["tuned"]["mean"] <= 1 and one["n"] == 12 for one in found.values())
 
 
 def test_ratings_come_to_a_verdict(write: Any) -> None:

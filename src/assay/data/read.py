@@ -74,7 +74,7 @@ def read_sources(
     base_dir: Path,
     system: str | None = None,
     group_by: str | None = None,
-    wanted: RowObjective = "answers",
+    wanted: RowObjective | None = "answers",
 ) -> ReadResult:
     """Read all sources, row by row; nothing is raised, so that all problems come out together.
 
@@ -82,7 +82,8 @@ def read_sources(
         base_dir: where relative paths start (the recipe's folder).
         system: system prompt for chat rows that have none.
         group_by: column whose value becomes each record's group.
-        wanted: what the objective learns from; rows for another are refused by name.
+        wanted: what the objective learns from; rows for another are refused by name. None takes
+            rows for any.
     """
     names = _name_sources(sources)
     results = [
@@ -131,9 +132,9 @@ class _Reading:
         name: str,
         system: str | None,
         group_by: str | None,
-        wanted: RowObjective,
+        wanted: RowObjective | None,
     ) -> None:
-        self.wanted: RowObjective = wanted
+        self.wanted = wanted
         self.source = source
         self.name = name
         self.system = system
