@@ -149,6 +149,14 @@ def test_a_benign_run_unlike_all_others_is_a_false_hold():
     assert (1 - p) ** 21 + 21 * p * (1 - p) ** 20 == pytest.approx(0.05, rel=1e-6)
 
 
+def test_what_was_not_measured_holds_and_is_marked():
+    benign = [refer(str(i)) for i in range(11)]
+    other = evaluation_of()
+    del other["probes"]["persona"]
+    held = count_false_holds(STANDARD, [*benign, Reference("old", other, ADAPTER)], **WHEN)
+    assert (held.num_held, held.by_gate) == (1, {"persona (not measured)": ["old"]})
+
+
 def write(folder, **values):
     folder.mkdir(parents=True)
     write_json(folder / "evaluation.json", evaluation_of(**values))

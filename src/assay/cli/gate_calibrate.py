@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -42,6 +43,15 @@ def calibrate(
     print_result(found.to_dict(), text=_render(found, out), as_json=as_json)
 
 
+_MAX_NAMES = 5
+
+
+def _join(names: Sequence[str]) -> str:
+    """The first names; all are in the JSON."""
+    more = [f"and {len(names) - _MAX_NAMES} more"] if len(names) > _MAX_NAMES else []
+    return ", ".join([*names[:_MAX_NAMES], *more])
+
+
 def _render(found: Calibrated, out: Path) -> str:
     from assay.pipeline.calibrating import describe_promise
 
@@ -49,7 +59,7 @@ def _render(found: Calibrated, out: Path) -> str:
     bounds = [
         f"  {name:<16}{origin.bound:<10.3g}{origin.how}" for name, origin in own.gates.items()
     ]
-    gates = [f"  {name}: {', '.join(names)}" for name, names in held.by_gate.items()]
+    gates = [f"  {name}: {_join(names)}" for name, names in held.by_gate.items()]
     caught = [f"  {name}: {', '.join(gates)}" for name, gates in found.caught.items()]
     blocks = [
         "\n".join([f"bounds, from {own.num_runs} benign runs of {own.base}", *bounds]),

@@ -12,6 +12,7 @@ from typing import Any
 from assay.errors import Problem, ReleaseError, UsageError
 from assay.evaluate.gates import Policy
 from assay.evaluate.gates.calibrate import (
+    WANTS,
     FalseHolds,
     Reference,
     calibrate_policy,
@@ -104,7 +105,10 @@ def _describe_passed(reference: Reference, policy: Policy) -> str:
     read = [
         f"{gate.name} {gate.statistic:.3g} (threshold {gate.threshold:.3g})"
         for gate in reference.judge(policy)
-        if gate.required and gate.statistic is not None and gate.threshold is not None
+        if gate.required
+        and gate.statistic is not None
+        and gate.threshold is not None
+        and gate.name.partition("/")[0] not in (*WANTS, "integrity")
     ]
     return f"  {reference.name}: {', '.join(read) or 'no required gate measured it'}"
 

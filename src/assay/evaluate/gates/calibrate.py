@@ -50,25 +50,25 @@ class Reference:
         own = replace(policy, levels={**policy.levels, **off})
         return evaluate_gates(self.evaluation, self.evaluation.get("integrity", {}), own)
 
-    def list_holding(self, policy: Policy) -> list[str]:
+    def list_holding(self, policy: Policy) -> list[GateResult]:
         """The required gates that hold it for another reason than a missing gain."""
         return [
-            gate.name
+            gate
             for gate in self.judge(policy)
             if gate.required and gate.outcome != "pass" and gate.name.split("/")[0] not in WANTS
         ]
 
     def list_catching(self, policy: Policy) -> list[str]:
         """Those of `list_holding` that failed: what was not measured has caught nothing."""
-        failed = {gate.name for gate in self.judge(policy) if gate.outcome == "fail"}
-        return [name for name in self.list_holding(policy) if name in failed]
+        return [gate.name for gate in self.list_holding(policy) if gate.outcome == "fail"]
 
 
 @dataclass(frozen=True)
 class FalseHolds:
     """Benign runs that bounds of all the others hold; `by_gate` names them for each gate.
 
-    `upper` bounds the share of such runs from above (exact, one-sided, 95 %).
+    A gate's name has a mark where it holds them because it was not measured. `upper` bounds the
+    share of such runs from above (exact, one-sided, 95 %).
     """
 
     num_held: int
@@ -130,7 +130,8 @@ def count_false_holds(
         holding = one.list_holding(calibrate_policy(policy, others, base=base, date=date))
         num_held += bool(holding)
         for gate in holding:
-            by_gate.setdefault(gate, []).append(one.name)
+            name = gate.name if gate.outcome == "fail" else f"{gate.name} (not measured)"
+            by_gate.setdefault(name, []).append(one.name)
     return FalseHolds(num_held, len(benign), by_gate)
 
 
