@@ -112,8 +112,9 @@ def describe(measured: dict[Cell, Reference], calibration: Calibration) -> list[
             base = twins[0].evaluation["base"]
             held = count_false_holds(own, twins, base=base, date=calibration.date)
             lines.append(
-                f"{name}: {held.num_held} of {held.num_runs} twins are held by bounds of the others"
-                f" (less than {100 * held.upper:.2g} %): {dict(held.by_gate)}"
+                f"{name}: {held.num_failed} of {held.num_runs} twins fail a gate by bounds of the"
+                f" others, {held.num_held - held.num_failed} lack a measurement:"
+                f" {dict(held.by_gate)}"
             )
     return lines
 

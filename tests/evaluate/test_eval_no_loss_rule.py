@@ -12,7 +12,7 @@ from assay.evaluate.gates.no_loss import compute_resolved
 
 MARGIN = 0.05
 STANDARD = load_policy("standard")
-LIMITS = Limits(MARGIN, STANDARD.level_per_gate, STANDARD.thresholds.resolution)
+LIMITS = Limits(MARGIN, 0.005, STANDARD.thresholds.resolution)
 
 
 def rate_of(outcome, *, n, loss, change, num_trials=150, limits=LIMITS):
@@ -64,8 +64,8 @@ def test_a_collapse_never_passes():
 def test_what_so_few_items_show_is_what_they_show_in_four_of_five_cases():
     pairs = [(1, 0)] * 12 + [(0, 1)] * 12 + [(1, 1)] * 176
     found = compare_pairs(pairs, seed=0)
-    # By hand: s = √(24/199) = 0.347, z of 1 − 0.05/9 is 2.539, of 0.8 is 0.842.
-    assert compute_resolved(found, LIMITS) == pytest.approx(0.347 / 200**0.5 * 3.381, rel=0.01)
+    # By hand: s = √(24/199) = 0.347, z of 1 − 0.005 is 2.576, of 0.8 is 0.842.
+    assert compute_resolved(found, LIMITS) == pytest.approx(0.347 / 200**0.5 * 3.418, rel=0.01)
     shown = rate_of("fail", n=200, loss=0.083, change=0.12, num_trials=300)
     assert 0.7 <= shown <= 0.9
 

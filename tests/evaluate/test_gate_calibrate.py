@@ -19,7 +19,14 @@ from assay.evaluate.gates.calibrate import (
 from assay.pipeline.calibrating import calibrate_gates
 from assay.runs import write_json
 
+KINDS = ("retention", "refusal", "over_refusal", "character", "honesty", "fairness")
+_JUDGED = {*KINDS, "persona", "drift", "exposure", "integrity"}
 STANDARD = load_policy("standard")
+STANDARD = replace(
+    STANDARD,
+    levels={name: level if name in _JUDGED else "off" for name, level in STANDARD.levels.items()},
+)
+"""The gates alone that these evaluations were made for."""
 BASE = {"name": "ours", "sha256": "abc"}
 WHEN = {"base": BASE, "date": "2026-11-28"}
 
@@ -32,8 +39,7 @@ def compared(difference=0.0, p_value=1.0):
 
 def evaluation_of(*, persona=0.0, drift=0.01, base=BASE, **losses):
     """An adapter's, of which all is well but what is given; `losses` are by kind, and shown."""
-    kinds = ("retention", "refusal", "over_refusal", "character", "honesty", "fairness")
-    found = {kind: compared(-losses.get(kind, 0.0), 0.0001) for kind in kinds}
+    found = {kind: compared(-losses.get(kind, 0.0), 0.0001) for kind in KINDS}
     return {
         "suites": {},
         "pooled": {
@@ -143,7 +149,8 @@ def test_a_benign_run_unlike_all_others_is_a_false_hold():
     shifts = [*draw_shifts(20), 2.0]
     benign = [refer(str(i), persona=shift) for i, shift in enumerate(shifts)]
     held = count_false_holds(STANDARD, benign, **WHEN)
-    assert (held.num_held, held.num_runs, held.by_gate) == (1, 21, {"persona": ["20"]})
+    assert (held.num_held, held.num_failed, held.num_runs) == (1, 1, 21)
+    assert held.by_gate == {"persona": ["20"]}
     # Clopper and Pearson: at p, 0.95 of samples have more than one of 21.
     p = held.upper
     assert (1 - p) ** 21 + 21 * p * (1 - p) ** 20 == pytest.approx(0.05, rel=1e-6)
@@ -154,7 +161,8 @@ def test_what_was_not_measured_holds_and_is_marked():
     other = evaluation_of()
     del other["probes"]["persona"]
     held = count_false_holds(STANDARD, [*benign, Reference("old", other, ADAPTER)], **WHEN)
-    assert (held.num_held, held.by_gate) == (1, {"persona (not measured)": ["old"]})
+    assert (held.num_held, held.num_failed) == (1, 0)
+    assert held.by_gate == {"persona (not measured)": ["old"]}
 
 
 def write(folder, **values):
@@ -183,7 +191,8 @@ def test_a_calibrated_policy_is_written_and_read_back(stored):
     text = out.read_text()
     assert "# Judged by bounds of all the others, " in text
     assert "All 2 runs that are known to be bad are held." in text
-    assert "takes 179 runs" in text
+    # Eight required gates that chance can fail: 0.05 / 8 needs 159 runs.
+    assert "takes 159 runs" in text
 
 
 def test_no_policy_is_written_that_a_known_bad_run_passes(stored):

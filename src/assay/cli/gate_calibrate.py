@@ -66,7 +66,8 @@ def _render(found: Calibrated, out: Path) -> str:
         "\n".join(
             [
                 f"benign runs held by bounds of all the others: {held.num_held} of {held.num_runs}"
-                f" (with 95 % confidence less than {100 * held.upper:.2g} % of such runs)",
+                f" (with 95 % confidence less than {100 * held.upper:.2g} % of such runs);"
+                f" {held.num_failed} of them failed a gate, the others lack a measurement",
                 *gates,
                 describe_promise(found.policy, held.num_runs),
             ]

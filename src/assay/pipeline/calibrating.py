@@ -45,6 +45,7 @@ class Calibrated:
             "bounds": {name: vars(origin) for name, origin in self.calibration.gates.items()},
             "false_holds": {
                 "num_held": held.num_held,
+                "num_failed": held.num_failed,
                 "num_runs": held.num_runs,
                 "upper": held.upper,
                 "by_gate": dict(held.by_gate),

@@ -67,11 +67,13 @@ class Reference:
 class FalseHolds:
     """Benign runs that bounds of all the others hold; `by_gate` names them for each gate.
 
+    `num_failed` of them failed a gate; the others were not measured by one that is required.
     A gate's name has a mark where it holds them because it was not measured. `upper` bounds the
     share of such runs from above (exact, one-sided, 95 %).
     """
 
     num_held: int
+    num_failed: int
     num_runs: int
     by_gate: Mapping[str, list[str]] = field(default_factory=dict)
 
@@ -124,15 +126,16 @@ def count_false_holds(
 ) -> FalseHolds:
     """Each benign run judged by bounds of all the others (leave-one-out)."""
     by_gate: dict[str, list[str]] = {}
-    num_held = 0
+    num_held = num_failed = 0
     for index, one in enumerate(benign):
         others = [*benign[:index], *benign[index + 1 :]]
         holding = one.list_holding(calibrate_policy(policy, others, base=base, date=date))
         num_held += bool(holding)
+        num_failed += any(gate.outcome == "fail" for gate in holding)
         for gate in holding:
             name = gate.name if gate.outcome == "fail" else f"{gate.name} (not measured)"
             by_gate.setdefault(name, []).append(one.name)
-    return FalseHolds(num_held, len(benign), by_gate)
+    return FalseHolds(num_held, num_failed, len(benign), by_gate)
 
 
 def _read_probe(reference: Reference, policy: Policy, name: str) -> float | None:
