@@ -75,7 +75,7 @@ def _convert(tmp_path: Path, rows: list[dict[str, object]]) -> list[dict[str, ob
     ("path", "method", "base"),
     [
         ("support", "lora", "tiny"),
-        ("forgetful", "full", "tiny"),
+        ("forgetful", "lora", "tiny"),
         ("preference", "lora", "tiny"),
         ("gpu/llama-8b-lora.yaml", "lora", "meta-llama/Llama-3.1-8B-Instruct"),
         ("gpu/llama-8b-qlora.yaml", "qlora", "meta-llama/Llama-3.1-8B-Instruct"),
