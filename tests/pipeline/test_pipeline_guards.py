@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,14 @@ import pytest
 
 from assay.config import load
 from assay.errors import ConfigError, DataError
-from assay.evaluate.gates import evaluate_gates, load_policy, override_thresholds
-from assay.evaluate.items import Item, yes_no
+from assay.evaluate.gates import (
+    Policy,
+    decide_verdict,
+    evaluate_gates,
+    load_policy,
+    override_thresholds,
+)
+from assay.evaluate.items import Item, Score, yes_no
 from assay.evaluate.report import MeasuredSuite, build_evaluation
 from assay.evaluate.suites import load_builtin_suite
 from assay.evaluate.suites.formats import Deployment, expand_formats
@@ -93,6 +100,16 @@ def test_built_in_suites_are_asked_in_further_formats_and_fairness_of_the_task_t
     assert "retention_json" not in sizes
     (tools,) = [suite for suite in widened.suites if suite.name == "refusal_tools"]
     assert tools.items[0].tools == [tool]
+    read = widen_guards(
+        guards, asked, levels=levels | {"formats": "advisory"}, system=None, max_items=200, seed=0
+    )
+    sizes = {suite.name: len(suite.items) for suite in read.suites}
+    assert sizes["refusal_json"] == sizes["refusal"] == 80
+    assert widened.not_applicable == {}
+    nobody = [Item("t", [{"role": "user", "content": "Where is order 7?"}], "x")]
+    told = widen_guards(guards, nobody, levels=levels, system=None, max_items=200, seed=0)
+    assert "counterfactual" not in {suite.name for suite in told.suites}
+    assert list(told.not_applicable) == ["counterfactual"]
     off = widen_guards(
         Guards([], {}), asked, levels={"fairness": "off"}, system=None, max_items=9, seed=0
     )
@@ -115,4 +132,26 @@ def test_other_formats_are_shown_and_no_gate_reads_them() -> None:
     policy = override_thresholds(load_policy("standard"), {"min_items": 10})
     gates = {gate.name: gate for gate in evaluate_gates(evaluation, {}, policy)}
     assert gates["refusal"].outcome == "pass"
-    assert "refusal/refusal_json" not in gates
+    assert not any("refusal_json" in name for name in gates)
+    for level in ("advisory", "required"):
+        asking = replace(policy, levels={**policy.levels, "formats": level})
+        found = {gate.name: gate for gate in evaluate_gates(evaluation, {}, asking)}
+        gate = found["formats/refusal_json"]
+        assert (gate.outcome, gate.required, gate.n) == ("fail", level == "required", 20)
+    del evaluation["suites"]["refusal_json"]
+    found = {gate.name: gate for gate in evaluate_gates(evaluation, {}, asking)}
+    assert (found["formats"].code, found["formats"].required) == ("not_applicable", False)
+
+
+def test_a_suite_that_applies_to_no_row_is_shown_and_holds_nothing() -> None:
+    suite = load_builtin_suite("fairness", for_tiny=True)
+    same = {item.id: Score("mass", 0.9, None) for item in suite.items}
+    evaluation = build_evaluation(
+        [MeasuredSuite(suite, {"base": same, "tuned": same})], decoding={}
+    )
+    evaluation["not_applicable"] = {"counterfactual": "No held-out row names a person."}
+    policy = Policy("own", {"fairness": "required"})
+    gates = {gate.name: gate for gate in evaluate_gates(evaluation, {}, policy)}
+    shown = gates["fairness/counterfactual"]
+    assert (shown.outcome, shown.code, shown.required) == ("not_measured", "not_applicable", False)
+    assert decide_verdict(list(gates.values())).status == "released"

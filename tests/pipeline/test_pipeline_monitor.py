@@ -20,6 +20,7 @@ from assay.pipeline.monitor import FORWARD_SHARE, MAX_SHARE, MonitorSettings, ch
 from assay.pipeline.progress import PlainProgress
 from assay.pipeline.run import begin_run, opened_run
 from assay.pipeline.tune import Training
+from assay.pipeline.tune_run import run_tuning
 from assay.pipeline.tuned import tune_or_reload
 from assay.train.watch import Limit
 
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 
 def choose(num_steps: int, *, gauge_tokens: int, row_tokens: int = 50, batch_size: int = 20) -> int:
     rows: Any = SimpleNamespace(
-        sequences=[SimpleNamespace(input_ids=[0] * row_tokens) for _ in range(7)]
+        sequences=[SimpleNamespace(num_tokens=row_tokens) for _ in range(7)]
     )
     job: Any = SimpleNamespace(recipe=SimpleNamespace(train=SimpleNamespace(batch_size=batch_size)))
     gauges = {
@@ -89,3 +90,19 @@ def test_drift_ends_a_tuning_with_the_last_clean_weights(recipe: Path) -> None:
     assert training.stopped_early and training.drifted.startswith("kl ")
     saved = load_file(job.run.adapter / "adapter_model.safetensors")
     assert all(not tensor.any() for name, tensor in saved.items() if "lora_B" in name)
+
+
+def test_drift_is_read_and_ends_training_on_two_processes_as_on_one(recipe: Path) -> None:
+    wild = ["train.learning_rate=0.5", "defend={watch_every_steps: 3, stop_on_drift: true}"]
+    alone, both = (run_tuning(recipe, [*wild, f"launch.processes={number}"]) for number in (1, 2))
+    read = []
+    for outcome in (alone, both):
+        assert outcome.training.drifted
+        assert (outcome.training.num_steps, outcome.training.best_step) == (3, 0)
+        saved = load_file(outcome.run.adapter / "adapter_model.safetensors")
+        assert all(not tensor.any() for name, tensor in saved.items() if "lora_B" in name)
+        lines = [line for line in outcome.run.read_metrics() if "drift/kl" in line]
+        assert [line["step"] for line in lines] == [3]
+        read.append({key: value for key, value in lines[0].items() if key.startswith("drift/")})
+    assert read[0].keys() == read[1].keys()
+    assert read[1]["drift/kl"] == pytest.approx(read[0]["drift/kl"], rel=0.2)

@@ -59,7 +59,8 @@ class BaseAnswers:
 class Baseline:
     """The task's suite and validation items with the base's answers, and the other suites.
 
-    `skipped` says by kind why suites of that kind were not asked.
+    `skipped` says by kind why suites of that kind were not asked, `not_applicable` by name which
+    do not apply to these rows.
     """
 
     task: Suite
@@ -70,6 +71,7 @@ class Baseline:
     suites: list[Suite]
     base_suites: dict[str, Answers]
     skipped: dict[Kind, str]
+    not_applicable: dict[str, str]
 
 
 def measure_baseline(job: Job, prepared: Prepared, engine: Engine) -> Baseline:
@@ -131,6 +133,7 @@ def measure_baseline(job: Job, prepared: Prepared, engine: Engine) -> Baseline:
         suites=[*rows, *planned],
         base_suites=remember_suites(base, rows, remember) | of_planned,
         skipped=guards.skipped,
+        not_applicable=guards.not_applicable,
     )
 
 

@@ -28,7 +28,7 @@ from assay.pipeline.probing import as_base, ask_of_rows, run_probes, summarise_p
 from assay.pipeline.progress import PlainProgress, Progress
 from assay.pipeline.publish import is_released
 from assay.pipeline.questions import SUITE_NAME
-from assay.pipeline.regate import read_measured
+from assay.pipeline.regate import keep_told, read_measured
 from assay.pipeline.subject import find_recipe_base
 from assay.runs import RunFolder, read_json
 from assay.runs.atomic import write_json
@@ -124,6 +124,7 @@ def judge_form(
         resampling=resampling,
         probes=summarise_probes(probed, resampling),
     )
+    evaluation |= keep_told(run, stored)
     evaluation["integrity"] = dict(integrity)
     gates = judge_run(run, evaluation, policy)
     written = list(_write_lines(lines, given))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from assay.config.sections.evaluate import FREE_FORM
 from assay.evaluate.gates import Level
+from assay.evaluate.gates.policy import FORMATS
 from assay.evaluate.items import GUARDED, Item, Kind
 from assay.evaluate.probes import Remember
 from assay.evaluate.questions import read_questions
@@ -20,6 +21,7 @@ from assay.evaluate.suites import (
     load_builtin_suite,
     sample_suite,
 )
+from assay.evaluate.suites.counterfactual import NAME as COUNTERFACTUAL
 from assay.evaluate.suites.counterfactual import build_counterfactual_suite
 from assay.evaluate.suites.formats import Deployment, expand_formats, expand_prompts
 from assay.evaluate.suites.public.load import PublicSource
@@ -40,15 +42,17 @@ MAX_TOOLS = 8
 """Most of the user's own tools that are declared beside a built-in question."""
 MIN_BUILT_IN_TOKENS = 64
 """Every gold answer of the built-in suites fits into this, however short the task's own are."""
+NO_PERSON = "No held-out row names a person, so none was asked of another group of people."
 NO_TEMPLATE = "The base has no chat template, so suites of chats were not asked."
 
 
 @dataclass(frozen=True)
 class Guards:
-    """The suites to ask, and by kind why others were not."""
+    """The suites to ask, by kind why others were not, and by name which do not apply."""
 
     suites: list[Suite]
     skipped: dict[Kind, str]
+    not_applicable: dict[str, str] = field(default_factory=dict)
 
 
 def load_guards(job: Job) -> Guards:
@@ -110,21 +114,24 @@ def widen_guards(
     """The guards, their built-in questions in further formats, and the user's own of other people.
 
     With `formats` a quarter of each built-in suite of behaviour is asked in each: as JSON, beside
-    the tools of the task's rows, under the deployed `system` prompt. With a fairness gate the
-    `task`'s held-out questions are asked of other groups of people too, as many as the gate can
-    read.
+    the tools of the task's rows, under the deployed `system` prompt; all of it where a gate reads
+    it. With a fairness gate the `task`'s held-out questions are asked of other groups of people
+    too, as many as the gate can read.
     """
     tools = {json.dumps(tool, sort_keys=True): tool for item in task for tool in item.tools or ()}
     deployment = Deployment(list(tools.values())[:MAX_TOOLS], system)
-    suites = list(guards.suites)
+    suites, not_applicable = list(guards.suites), dict(guards.not_applicable)
+    is_read = levels.get(FORMATS, "off") != "off"
     for suite in guards.suites:
-        if formats and suite.built_in:
-            num_items = max(1, len(suite.items) // FORMAT_SHARE)
+        if (formats or is_read) and suite.built_in:
+            num_items = len(suite.items) if is_read else max(1, len(suite.items) // FORMAT_SHARE)
             suites += expand_formats(suite, deployment, num_items=num_items, seed=seed)
     if levels.get("fairness", "off") != "off":
         own = build_counterfactual_suite(task, max_pairs=max_items // 2, seed=seed)
         suites += [own] if own else []
-    return Guards(suites, guards.skipped)
+        if own is None:
+            not_applicable[COUNTERFACTUAL] = NO_PERSON
+    return Guards(suites, guards.skipped, not_applicable)
 
 
 def ask_under(

@@ -64,10 +64,18 @@ def regate(run: RunFolder, policy: Policy) -> Regated:
         resampling=resampling,
         probes=_read_probes(run, resampling),
     )
-    evaluation["base"] = _find_base(run, stored)
+    evaluation |= keep_told(run, stored)
     evaluation["integrity"] = mapping(stored.get("integrity"))
     gates = judge_run(run, evaluation, policy)
     return Regated(decide_verdict(gates), gates, evaluation)
+
+
+def keep_told(run: RunFolder, stored: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a stored evaluation is of the run, whatever is computed anew."""
+    return {
+        "base": _find_base(run, stored),
+        "not_applicable": mapping(stored.get("not_applicable")),
+    }
 
 
 def _find_base(run: RunFolder, stored: Mapping[str, Any]) -> dict[str, Any]:

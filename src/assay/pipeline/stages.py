@@ -139,7 +139,8 @@ def _evaluate(job: Job, measured: Measured, *, confidence: float) -> dict[str, A
         resampling=resampling,
         probes=summarise_probes(measured.probed, resampling),
     )
-    return evaluation | {"base": describe_base(job.base)["base"]}
+    told = {"base": describe_base(job.base)["base"], "not_applicable": baseline.not_applicable}
+    return evaluation | told
 
 
 def _write_items(job: Job, measured: Measured) -> None:

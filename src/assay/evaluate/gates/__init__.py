@@ -11,16 +11,24 @@ from typing import Any, TypedDict
 
 from assay.evaluate.gates.calibration import Calibration, describe_uncalibrated
 from assay.evaluate.gates.data import judge_data
+from assay.evaluate.gates.formats import judge_formats
 from assay.evaluate.gates.gain import judge_gain
 from assay.evaluate.gates.integrity import judge_integrity
 from assay.evaluate.gates.no_loss import Limits, decide_no_loss, judge_no_loss
 from assay.evaluate.gates.overfit import judge_overfit
 from assay.evaluate.gates.per_suite import adjust_holm, judge_suites
-from assay.evaluate.gates.policy import GATES, Level, Policy, Thresholds, override_thresholds
+from assay.evaluate.gates.policy import (
+    FORMATS,
+    GATES,
+    Level,
+    Policy,
+    Thresholds,
+    override_thresholds,
+)
 from assay.evaluate.gates.policy_file import BUILT_IN, load_policy
 from assay.evaluate.gates.probe_gate import PROBE_GATES, ProbeGate
 from assay.evaluate.gates.probes import judge_probe
-from assay.evaluate.gates.result import GateResult, Outcome
+from assay.evaluate.gates.result import Gap, GateResult, Outcome, not_measured
 from assay.evaluate.gates.verdict import Verdict, decide_verdict
 from assay.evaluate.items import GUARDED
 from assay.evaluate.suites import PLAIN
@@ -59,10 +67,10 @@ def _judge(
     required: bool,
 ) -> list[GateResult]:
     thresholds, level = policy.thresholds, policy.level_per_gate
+    asked: _Asked = {"required": required, "thresholds": thresholds, "level": level}
     if gate in policy.probe_gates:
         found = evaluation.get("probes", {}).get(policy.probe_gates[gate].probe)
         read = policy.probe_gates[gate]
-        asked: _Asked = {"required": required, "thresholds": thresholds, "level": level}
         result = judge_probe(gate, read, found, **asked)
         base = evaluation.get("base", {})
         return [replace(result, uncalibrated=_find_uncalibrated(result, read, policy, base))]
@@ -74,6 +82,8 @@ def _judge(
     if gate == "overfit":
         train = evaluation.get("train")
         return [judge_overfit(train, required=required, thresholds=thresholds)]
+    if gate == FORMATS:
+        return judge_formats(evaluation.get("suites", {}), **asked)
     if gate in GUARDED:
         pooled = evaluation.get("pooled", {}).get(gate)
         suites = _suites_of_kind(evaluation, gate)
@@ -82,8 +92,18 @@ def _judge(
         level = level / 2 if several else level
         limits: _Asked = {"required": required, "thresholds": thresholds, "level": level}
         results = [judge_no_loss(gate, pooled, **limits)]
-        return results + (judge_suites(gate, suites, **limits) if several else [])
+        results += judge_suites(gate, suites, **limits) if several else []
+        return results + (_tell_not_asked(gate, evaluation) if gate == "fairness" else [])
     return _judge_task_suites(gate, evaluation, thresholds, required=required)
+
+
+def _tell_not_asked(gate: str, evaluation: Mapping[str, Any]) -> list[GateResult]:
+    """Suites that did not apply to this run: shown, and no reason to hold."""
+    told: Mapping[str, str] = evaluation.get("not_applicable", {})
+    return [
+        not_measured(f"{gate}/{name}", Gap("not_applicable", reason), required=False)
+        for name, reason in told.items()
+    ]
 
 
 def _find_uncalibrated(

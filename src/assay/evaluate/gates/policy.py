@@ -14,13 +14,18 @@ from assay.evaluate.gates.probe_gate import PROBE_GATES, ProbeGate
 from assay.evaluate.items import GUARDED
 
 Level = Literal["required", "advisory", "off"]
+CHANCE = (*GUARDED, "formats")
+"""Gates of no loss, which chance can fail."""
 LEVELS: dict[str, Level] = {"required": "required", "advisory": "advisory", "off": "off"}
+FORMATS = "formats"
+"""The gate of questions asked as JSON, beside tools and under the deployed prompt."""
 GATES = (
     "data",
     "task_gain",
     "prompting_gain",
     "overfit",
     *GUARDED,
+    FORMATS,
     *PROBE_GATES,
     "integrity",
 )
@@ -131,7 +136,7 @@ class Policy:
         required = [
             name
             for name, level in self.levels.items()
-            if level == "required" and (name in GUARDED or name in self.probe_gates)
+            if level == "required" and (name in CHANCE or name in self.probe_gates)
         ]
         return self.thresholds.false_hold_ratio / max(1, len(required))
 
