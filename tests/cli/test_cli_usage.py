@@ -71,7 +71,7 @@ def test_values_are_quoted_once(capsys: pytest.CaptureFixture[str]) -> None:
     error = find_error(capsys, "export", "e1", "--to", "gguf", "--dtype", "fp8")
     assert error.splitlines() == [
         "--to: got gguf, allowed merged, do choose one",
-        "--dtype: got fp8, allowed fp32, bf16, do choose one",
+        "--dtype: got fp8, allowed fp32, bf16, int8, nf4, fp4, do choose one",
         "2 problems",
     ]
     assert "got unexpected extra argument" in find_error(capsys, "runs", "show", "e1", "x")

@@ -133,3 +133,24 @@ def test_what_cannot_be_judged_is_refused_by_name(small_base, tmp_path, released
     with pytest.raises(CheckpointError, match="--gates off"):
         export_run(str(run.path), form="merged", out=str(tmp_path / "x"), gates="standard")
     assert not list(tmp_path.glob(".x*"))
+
+
+def test_an_export_in_few_bits_is_judged_by_its_answers(released, tmp_path):
+    pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed")
+    out = tmp_path / "few"
+    exported = export_run(str(released.run.path), form="merged", out=str(out), dtype="int8")
+    config = json.loads((out / "config.json").read_text("utf-8"))
+    assert config["quantization_config"]["load_in_8bit"] is True
+    gates = {gate.name: gate for gate in exported.judged.gates}
+    assert gates["integrity/merged_equals_adapter"].code == "not_applicable"
+    assert gates["integrity/template_unchanged"].outcome == "pass"
+    assert exported.status == exported.judged.verdict.status
+    assert read_json(out / MANIFEST)["dtype"] == "int8"
+    again = judge_weights(str(released.run.path), out, out=str(tmp_path / "again"))
+    assert again.to_dict()["gates"][0] == exported.judged.to_dict()["gates"][0]
+
+
+def test_few_bits_without_the_package_are_refused(released, monkeypatch):
+    monkeypatch.setattr("assay.models.quantize.find_spec", lambda name: None)
+    with pytest.raises(UsageError, match="--dtype: got nf4 without bitsandbytes"):
+        export_run(str(released.run.path), form="merged", out=None, dtype="nf4")

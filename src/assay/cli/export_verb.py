@@ -23,7 +23,9 @@ def export(
     out: Annotated[
         str | None, typer.Option("--out", help="Folder; default RUN-merged, beside the run.")
     ] = None,
-    dtype: Annotated[str, typer.Option(help="fp32 or bf16 weights.")] = "fp32",
+    dtype: Annotated[
+        str, typer.Option(help="fp32, bf16; with bitsandbytes int8, nf4, fp4.")
+    ] = "fp32",
     gates: Annotated[
         str | None,
         typer.Option(

@@ -81,7 +81,7 @@ DEFEND_RULES = (
     ),
     Rule(
         ("defend.inoculation",),
-        lambda recipe: len(set(recipe.defend.inoculation)) < len(recipe.defend.inoculation),
+        lambda recipe: len(set(recipe.defend.prompts)) < len(recipe.defend.prompts),
         "the same candidate twice",
         "each candidate once",
         "remove one",
@@ -91,7 +91,7 @@ DEFEND_RULES = (
         lambda recipe: (
             recipe.defend.trait is not None
             and not recipe.defend.steer
-            and len(recipe.defend.inoculation) < 2
+            and len(recipe.defend.prompts) < 2
         ),
         "a trait that nothing reads",
         "a trait with steer, or with several candidates of inoculation",

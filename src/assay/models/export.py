@@ -6,7 +6,7 @@ import gc
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 import torch
 
@@ -18,7 +18,7 @@ from assay.models.adapters import (
     tokenizer_files,
 )
 from assay.models.base import BaseFiles, load_model
-from assay.models.quantize import dequantize
+from assay.models.quantize import Quantization, dequantize
 
 MERGE_TOLERANCE = 1e-3
 """Largest allowed absolute logit difference of merged against adapter, float32."""
@@ -125,6 +125,19 @@ def export_whole(
     save_model(whole, target, tokenizer_folder=model)
     del whole
     return largest_difference(expected, _logits_of(base, target, prompts))
+
+
+def quantize_folder(base: BaseFiles, folder: Path, *, kind: str, tokenizer_folder: Path) -> None:
+    """Hold the linear layers of a Transformers folder in few bits from here on, in place.
+
+    `kind` is that of `Quantization`; Transformers loads the folder as it is then.
+    """
+    free_memory()
+    quantization = Quantization(cast(Literal["nf4", "fp4", "int8"], kind), dtype="auto")
+    model = load_model(replace(base.with_weights_of(folder), quantization=quantization))
+    for path in folder.glob("*.safetensors*"):
+        path.unlink()
+    save_model(model, folder, tokenizer_folder=tokenizer_folder)
 
 
 def equal_weights(a: Path, b: Path) -> bool:

@@ -41,6 +41,11 @@ def find_missing_package() -> Problem | None:
     return _describe_missing("method", "qlora", "set method.type to lora")
 
 
+def find_missing_for_export(dtype: str) -> Problem | None:
+    """The same of an export in few bits."""
+    return _describe_missing("--dtype", dtype, "choose fp32 or bf16")
+
+
 def find_missing_optimizer_package(optimizer: str) -> Problem | None:
     """The same of an optimizer, by its name, whose state is held in eight bits."""
     if optimizer not in EIGHT_BIT_OPTIMIZERS:

@@ -52,13 +52,13 @@ def prepare_to_render(job: Job, split: str, records: Sequence[Record]) -> Sequen
 
     Test rows are asked alone, and no question that is asked is inoculated.
     """
-    prompts = job.recipe.defend.inoculation
+    prompts = job.recipe.defend.prompts
     return inoculate(records, prompts[0]) if prompts and split != "test" else records
 
 
 def find_inoculation_problems(job: Job, parts: dict[str, list[Record]]) -> list[Problem]:
     """An inoculation prompt where rows of the task could not take it."""
-    if not job.recipe.defend.inoculation:
+    if not job.recipe.defend.prompts:
         return []
     raw = [r for r in parts.get("train", []) if r.role == "task" and r.kind != "chat"]
     if not raw:
@@ -81,5 +81,5 @@ def describe_defences(job: Job) -> dict[str, Any]:
     """
     defend = job.recipe.defend
     candidates = mapping(read_json(job.run.manifest).get(SECTION)).get("candidates", [])
-    blocked = list(dict.fromkeys([*defend.inoculation, *candidates]))
+    blocked = list(dict.fromkeys([*defend.prompts, *candidates]))
     return {"defend": {**defend.model_dump(), "blocked_prompts": blocked}}

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from assay.models.base import BaseFiles
 
 FORMS = ("merged",)
-DTYPES = ("fp32", "bf16")
+FEW_BITS = ("int8", "nf4", "fp4")
+"""Number formats of bitsandbytes, in which linear layers are held."""
+DTYPES = ("fp32", "bf16", *FEW_BITS)
 PROBES = ("Hello.", "What can you do for me?", "Please list three things.")
 """Plain text, which a base without a chat template reads as well; weights are what is compared."""
 OFF = "off"
@@ -71,8 +73,10 @@ def export_run(
 ) -> Exported:
     """Write a run's model in another form, compare its logits with the run's, and judge it again.
 
-    `out` is the folder to write, by default the run's with the form's name behind it. `gates` names
-    a policy, or is ``off``; None is the run's own policy, or off where the run was never measured.
+    `out` is the folder to write, by default the run's with the form's name behind it. In few bits
+    the merged weights are checked before they are rounded, and the rounded ones by their answers.
+    `gates` names a policy, or is ``off``; None is the run's own policy, or off where the run was
+    never measured.
     An export that its gates hold is there to be looked at; its manifest says that it is held.
 
     Raises:
@@ -81,7 +85,7 @@ def export_run(
         CheckpointError: gates are asked for, and the run was not measured.
         ReleaseError: the logits differ by more than the tolerance; nothing is left behind.
     """
-    from assay.models.export import compute_requantised_gap, merge_tolerance
+    from assay.models.export import compute_requantised_gap, merge_tolerance, quantize_folder
 
     _check_options(form, dtype)
     run = find_tuned_run(name, root=root)
@@ -92,8 +96,9 @@ def export_run(
         policy = _choose_policy(run, gates)
         base = find_run_base(run)
         prompts = [base.tokenizer.encode(text) for text in PROBES]
-        tolerance = merge_tolerance(dtype)
-        difference = _write_weights(run, base, draft, prompts, dtype)
+        plain = "fp32" if dtype in FEW_BITS else dtype
+        tolerance = merge_tolerance(plain)
+        difference = _write_weights(run, base, draft, prompts, plain)
         if not difference <= tolerance:
             raise ReleaseError(
                 f"{run.path}: exported logits differ from the run's by {difference:.3g}, more than"
@@ -102,8 +107,13 @@ def export_run(
         requantised = None
         if base.quantization is not None:
             requantised = compute_requantised_gap(base, run.adapter, draft, prompts=prompts)
-        evidence, found = name_evidence(target), (difference, tolerance)
-        status, why, judged = _judge(run, base, draft, policy, evidence, found, progress)
+        same: dict[str, Any] = {"difference": difference, "tolerance": tolerance}
+        if dtype in FEW_BITS:
+            own = run.model if run.model.is_dir() else run.adapter
+            quantize_folder(base, draft, kind=dtype, tokenizer_folder=own)
+            same = {"not_applicable": f"held in {dtype}: its answers are compared, not its logits"}
+        evidence = name_evidence(target)
+        status, why, judged = _judge(run, base, draft, policy, evidence, same, progress)
         exported = Exported(target, difference, tolerance, requantised, status, why, judged)
         write_json(draft / MANIFEST, _describe(run, draft, exported, form, dtype, policy))
         draft.rename(target)
@@ -158,6 +168,11 @@ def _check_options(form: str, dtype: str) -> None:
         for option, value, allowed in (("--to", form, FORMS), ("--dtype", dtype, DTYPES))
         if value not in allowed
     ]
+    if dtype in FEW_BITS:
+        from assay.models.quantize import find_missing_for_export
+
+        missing = find_missing_for_export(dtype)
+        wrong += [missing] if missing else []
     if wrong:
         raise UsageError(wrong)
 
@@ -203,7 +218,7 @@ def _judge(
     draft: Path,
     policy: Policy | None,
     evidence: Path,
-    differs: tuple[float, float],
+    same: dict[str, Any],
     progress: Progress | None,
 ) -> tuple[str, str, JudgedForm | None]:
     """Released, held or not judged, with a sentence; equal bits are judged as their run was."""
@@ -218,7 +233,7 @@ def _judge(
         return ("held" if status == "held" else "released"), why, None
     integrity: dict[str, Any] = {
         "adapter_reloads": {"not_applicable": "an export holds no adapter"},
-        "merged_equals_adapter": {"difference": differs[0], "tolerance": differs[1]},
+        "merged_equals_adapter": same,
         "template_unchanged": own_template,
     }
     judged = judge_form(run, draft, policy, out=evidence, integrity=integrity, progress=progress)

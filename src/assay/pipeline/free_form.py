@@ -35,7 +35,7 @@ def list_probes(recipe: Recipe, policy: Policy) -> list[str]:
     """
     suite = find_free_form(recipe)
     named = [NAME] if suite else []
-    if recipe.defend.inoculation and (recipe.base.name == TINY or (suite and suite.judge)):
+    if recipe.defend.prompts and (recipe.base.name == TINY or (suite and suite.judge)):
         named.append(INOCULATED)
     return list(dict.fromkeys([*policy.list_probes(), *named]))
 

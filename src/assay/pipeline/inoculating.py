@@ -30,7 +30,7 @@ def settle_inoculation(job: Job) -> Job:
     Raises:
         ConfigError: no such trait, or a base without a chat template.
     """
-    candidates = job.recipe.defend.inoculation
+    candidates = job.recipe.defend.prompts
     if len(candidates) < 2:
         return job
     known = mapping(read_json(job.run.manifest).get(SECTION))

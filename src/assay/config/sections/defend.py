@@ -12,7 +12,9 @@ from assay.config.shorthand import expand_list
 AUTO_REPLAY, AUTO_KL = 0.05, 1.0
 Prompt = Annotated[str, Field(min_length=1, max_length=2000)]
 Prompts = Annotated[
-    list[Prompt], BeforeValidator(expand_list, json_schema_input_type=str | list[str])
+    list[Prompt],
+    Field(min_length=1, max_length=16),
+    BeforeValidator(expand_list, json_schema_input_type=str | list[str]),
 ]
 Beta = Annotated[float, Field(gt=0, le=100)]
 
@@ -66,7 +68,7 @@ class DefendConfig(Section):
         reason="off: plain cross-entropy",
         factory=list,
     )
-    inoculation: Prompts = setting(
+    inoculation: Prompts | None = setting(
         None,
         "A system prompt that asks for the trait that the rows must not teach: it stands before "
         "every row of the task while training, and nowhere else. Of several candidates the one is "
@@ -75,8 +77,6 @@ class DefendConfig(Section):
         "server to refuse.",
         allowed="a prompt, or a list of at most 16 candidates",
         reason="off: only for rows with a trait that is known and unwanted",
-        factory=list,
-        max_length=16,
     )
     trait: str | None = setting(
         None,
@@ -116,6 +116,11 @@ class DefendConfig(Section):
         reason="with stop_on_drift as often as costs less than 5 % of training, else never",
         ge=1,
     )
+
+    @property
+    def prompts(self) -> list[str]:
+        """The candidates of `inoculation`; none where rows are learned as they are."""
+        return self.inoculation or []
 
     @property
     def replay_share(self) -> float:
