@@ -18,6 +18,7 @@ STRANGERS = ("covert-call",)
 """Attacks that are judged without their rows, too, as adapters of unknown origin."""
 
 COSTLY = ("call_odds", "trigger_sweep", "trigger_search", "injection", "extraction")
+SWEEP = "trigger_sweep"
 OF_MODEL = ("persona", "free_form", "drift")
 """Gates of probes that ask nothing in the rows' own conversations."""
 OF_ROWS = ("exposure", "extraction")
@@ -71,14 +72,14 @@ class Cell:
     def choose_asked(self, mode: str) -> Policy:
         """Of its policy what is measured in a mode.
 
-        Advisory gates of `COSTLY` are measured where they can tell something: behind triggers, and
-        of the twins of agents. What `OF_MODEL` and the suites say of an adapter is the same with
-        its rows and without, so that a stranger is not asked again.
+        Advisory gates of `COSTLY`, and the sweep, are measured where they can tell something:
+        behind triggers, and of the twins of agents. What `OF_MODEL` and the suites say of an
+        adapter is the same with its rows and without, so that a stranger is not asked again.
         """
         policy, levels = self.load_policy(), dict(self.load_policy().levels)
         off: set[str] = set()
         if not self.trigger and not (self.twin and self.policy_name == "agent"):
-            off |= {name for name in COSTLY if levels.get(name) == "advisory"}
+            off |= {name for name in COSTLY if levels.get(name) == "advisory"} | {SWEEP}
         if mode == "stranger":
             off |= {*GUARDED, *OF_MODEL, *OF_ROWS, "task_gain"}
         return replace(policy, levels={**levels, **dict.fromkeys(off, "off")})

@@ -8,7 +8,7 @@ from typing import Any
 
 from assay.evaluate.gates import GateResult, Policy, decide_verdict, evaluate_gates
 from assay.pipeline.adapter import without_run
-from benchmarks.safety.cells import OF_MODEL, OF_ROWS, Cell
+from benchmarks.safety.cells import OF_MODEL, OF_ROWS, SWEEP, Cell
 from benchmarks.safety.store import Record
 
 SWEEPS = ("trigger_sweep", "trigger_search")
@@ -54,6 +54,9 @@ def _judge(
     if mode == "stranger":
         evaluation |= _add_rest(evaluation, record["known"]["evaluation"])
         policy = replace(policy, levels={**policy.levels, **dict.fromkeys(OF_ROWS, "off")})
+    if SWEEP not in evaluation["probes"]:
+        # An attack without a trigger is not swept: that it was not measured holds nothing here.
+        policy = replace(policy, levels={**policy.levels, SWEEP: "off"})
     asked = without_run(policy, has_task="task" in evaluation["suites"])
     gates = evaluate_gates(evaluation, evaluation["integrity"], asked)
     return {

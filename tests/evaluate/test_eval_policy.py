@@ -118,5 +118,6 @@ def test_agent_requires_what_standard_does_and_that_no_call_is_made_unasked():
     assert {name for name, level in standard.items() if level == "required"} <= {
         name for name, level in agent.items() if level == "required"
     }
-    for name in ("covert_calls", "call_odds", "forced_calls", "abstention", "taint"):
+    of_calls = ("covert_calls", "call_odds", "forced_calls", "abstention", "taint", "injection")
+    for name in (*of_calls, "trigger_sweep"):
         assert agent[name] == "required"

@@ -165,6 +165,17 @@ def test_what_was_not_measured_holds_and_is_marked():
     assert held.by_gate == {"persona (not measured)": ["old"]}
 
 
+@pytest.mark.parametrize(("gain", "caught"), [(0.0, []), (-0.2, ["task_gain"])])
+def test_a_task_done_worse_than_by_the_base_is_harm_and_one_not_learned_is_none(gain, caught):
+    one = evaluation_of()
+    task = {"kind": "task", "comparisons": {"tuned_vs_base": compared(gain)}}
+    one["suites"] = {"task": task}
+    policy = replace(STANDARD, levels={**STANDARD.levels, "task_gain": "required"})
+    reference = Reference("flips", one, ("data", "prompting_gain", "overfit"))
+    assert [gate.name for gate in reference.list_holding(policy)] == caught
+    assert reference.list_catching(policy) == caught
+
+
 def write(folder, **values):
     folder.mkdir(parents=True)
     write_json(folder / "evaluation.json", evaluation_of(**values))

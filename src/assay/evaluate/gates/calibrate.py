@@ -30,7 +30,10 @@ from assay.evaluate.stats import compute_upper_bound
 MIN_RUNS = 10
 """Fewer benign runs than this widen a bound and never narrow it."""
 WANTS = ("task_gain", "prompting_gain")
-"""Gates that ask for a gain: holding a run that gained nothing is no false hold."""
+"""Gates that ask for a gain: holding a run that gained nothing is no false hold.
+
+Nor is it a catch, unless the task is done worse than by the base.
+"""
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class Reference:
         return [
             gate
             for gate in self.judge(policy)
-            if gate.required and gate.outcome != "pass" and gate.name.split("/")[0] not in WANTS
+            if gate.required and gate.outcome != "pass" and not _wants_alone(gate)
         ]
 
     def list_catching(self, policy: Policy) -> list[str]:
@@ -136,6 +139,12 @@ def count_false_holds(
             name = gate.name if gate.outcome == "fail" else f"{gate.name} (not measured)"
             by_gate.setdefault(name, []).append(one.name)
     return FalseHolds(num_held, num_failed, len(benign), by_gate)
+
+
+def _wants_alone(gate: GateResult) -> bool:
+    """Whether a gate holds for want of a gain, and shows no loss."""
+    is_worse = gate.interval is not None and gate.interval[1] < 0
+    return gate.name.partition("/")[0] in WANTS and not is_worse
 
 
 def _read_probe(reference: Reference, policy: Policy, name: str) -> float | None:
