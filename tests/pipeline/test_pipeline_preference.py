@@ -218,6 +218,18 @@ def test_rows_for_another_objective_stop_the_run(write: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "settings"), [("ipo", "loss: ipo"), ("rpo", "sft_weight: 1"), ("slic", "loss: hinge")]
+)
+def test_what_others_call_an_objective_is_told_as_settings_of_dpo(
+    write: Any, name: str, settings: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(write(name))
+    (problem,) = caught.value.problems
+    assert problem.do == f"write objective: {{type: dpo, {settings}}}"
+
+
+@pytest.mark.parametrize(
     ("settings", "got"),
     [
         ("objective={type: dpo, loss: ipo, label_smoothing: 0.1}", "label smoothing with a loss"),

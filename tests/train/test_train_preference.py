@@ -23,6 +23,7 @@ from assay.train.meter import Meter
 from assay.train.optimizer import build_optimizers
 from assay.train.preference import PAIR_METRICS, PreferenceLoss
 from assay.train.step import train_step
+from assay.train.techniques import techniques_on
 
 LOSSES: dict[str, Callable[[Pairs], torch.Tensor]] = {
     "sigmoid": partial(dpo.compute_sigmoid, beta=0.1, label_smoothing=0.1),
@@ -72,6 +73,17 @@ def test_every_method_trains_on_pairs(method: str, loss: str) -> None:
     expected.backward()  # type: ignore[no-untyped-call]
     assert found == pytest.approx(float(expected.detach()), rel=1e-4)
     assert largest_gap(gradients(packed), gradients(plain)) < 1e-4 * max(1.0, found)
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_layers_may_be_computed_twice_instead_of_kept(method: str) -> None:
+    rows = make_pairs()
+    kept, again = apply(method)[1], apply(method)[1]
+    loss = PreferenceLoss(LOSSES["sigmoid"], beta=0.1)
+    expected = run_packed(kept, rows, loss)
+    with techniques_on(again, ("checkpoint_layers",)):
+        assert run_packed(again, rows, loss) == pytest.approx(expected, abs=1e-6)
+    assert largest_gap(gradients(again), gradients(kept)) < 1e-6
 
 
 @pytest.mark.parametrize("kind", ["llama", "mistral with a window", "mamba"])

@@ -84,6 +84,22 @@ _OPTIMIZERS = {
 }
 """Each of our optimizers and the names that others have for it, or for what comes nearest."""
 
+_DPO_LOSSES = {
+    "ipo": "loss: ipo",
+    "hinge": "loss: hinge",
+    "slic": "loss: hinge",
+    "robust_dpo": "loss: robust, label_smoothing: 0.1",
+    "cdpo": "label_smoothing: 0.1",
+    "rpo": "sft_weight: 1",
+    "ld_dpo": "length_desensitisation: 0.5",
+    "exo": "loss: exo, label_smoothing: 0.001",
+    "nca": "loss: nca",
+    "bco": "loss: bco",
+    "sppo": "loss: sppo",
+    "apo": "loss: apo_zero",
+}
+"""What others call objectives of their own, and the settings of dpo that they are here."""
+
 _REFUSED = {
     ("train.precision", "fp16"): "write mixed or bf16: on a CPU the backward pass of fp16 takes 80 "
     "times as long, and its small range needs the loss scaled",
@@ -91,6 +107,10 @@ _REFUSED = {
         ("train.optimizer", theirs): f"write {ours}"
         for ours, names in _OPTIMIZERS.items()
         for theirs in names.split()
+    },
+    **{
+        ("objective.type", theirs): f"write objective: {{type: dpo, {settings}}}"
+        for theirs, settings in _DPO_LOSSES.items()
     },
 }
 """Values that others take, with what to write instead and why."""

@@ -33,6 +33,8 @@ SELF_TEST_SEQUENCES = 4
 class Training:
     """What training gave; losses are nats per trained token, of the released weights.
 
+    Where whole answers are compared they are the objective's own, per pair or answer.
+
     `loss_validation_base` is the validation loss before step 0; `best_epoch` is a fraction.
     `micro_batch_tokens` and `techniques` are those that it came to, for the sake of memory;
     `drifted` says what left its limits, where that ended training.

@@ -27,6 +27,22 @@ DRIFT = {
 }
 """What the drift monitor writes, each in a chart of its own, since their units differ."""
 
+REWARDS = {
+    "order": (
+        "Share in the right order",
+        {"train/reward_accuracy": "Train", "eval/reward_accuracy": "Validation"},
+    ),
+    "pairs": (
+        "Mean reward",
+        {"train/reward_chosen": "Chosen answers", "train/reward_rejected": "Rejected answers"},
+    ),
+    "ratings": (
+        "Mean reward",
+        {"train/reward_wanted": "Wanted answers", "train/reward_unwanted": "Unwanted answers"},
+    ),
+}
+"""Charts of objectives that compare whole answers: title, and the label of each curve by name."""
+
 Point = tuple[float, float]
 
 
@@ -73,11 +89,17 @@ def training_series(metrics: list[dict[str, Any]]) -> dict[str, list[Series]]:
             read_series(metrics, "train/loss", "Train loss", "train"),
             read_series(metrics, _validation_key(metrics), "Validation loss", "validation"),
         ],
+        **{name: _read_rewards(metrics, curves) for name, (_, curves) in REWARDS.items()},
         "rate": [read_series(metrics, "train/learning_rate", "Learning rate", "rate")],
         **{key: [read_series(metrics, key, label, "rate")] for key, label in DRIFT.items()},
     }
     shown = {name: [one for one in series if one.points] for name, series in charts.items()}
     return {name: series for name, series in shown.items() if series}
+
+
+def _read_rewards(metrics: list[dict[str, Any]], curves: dict[str, str]) -> list[Series]:
+    kinds = zip(curves.items(), ("train", "validation"), strict=True)
+    return [read_series(metrics, key, label, kind) for (key, label), kind in kinds]
 
 
 def render_chart(

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from assay.release.report.charts import DRIFT, Series, render_chart, step_window, training_series
+from assay.release.report.charts import (
+    DRIFT,
+    REWARDS,
+    Series,
+    render_chart,
+    step_window,
+    training_series,
+)
 from assay.release.report.html import Html, join, tag
 from assay.release.report.source import ReportSource
 from assay.release.wording import plain
@@ -10,7 +17,12 @@ from assay.runs.values import dig, number
 
 _HEIGHTS = {"loss": 300.0}
 _SMALL = 110.0
-_TITLES = {"loss": "Loss per trained token", "rate": "Learning rate", **DRIFT}
+_TITLES = {
+    "loss": "Loss per trained token",
+    "rate": "Learning rate",
+    **{name: title for name, (title, _) in REWARDS.items()},
+    **DRIFT,
+}
 
 
 def render_training(source: ReportSource) -> Html:
@@ -20,10 +32,11 @@ def render_training(source: ReportSource) -> Html:
         return tag("p", "No training step was measured.", class_="missing")
     best = number(dig(source.evaluation, "train", "best_step"))
     steps = step_window(charts)
+    titles = _TITLES | ({"loss": "Loss per pair or answer"} if "order" in charts else {})
     drawn = join(
         tag(
             "figure",
-            tag("figcaption", _TITLES[name], _legend(series)),
+            tag("figcaption", titles[name], _legend(series)),
             render_chart(
                 name,
                 series,
