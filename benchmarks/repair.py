@@ -37,7 +37,7 @@ gates: standard
 seed: {seed}
 output: {output}
 """
-SETTINGS = {"forgetting": (6, 2e-3), "refusals": (4, 1e-3), "character": (4, 1e-3)}
+SETTINGS = {"forgetting": (6, 2e-3), "refusals": (6, 2e-3), "character": (4, 1e-3)}
 """Epochs and peak learning rate, by what is to be lost."""
 
 

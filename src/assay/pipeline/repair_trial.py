@@ -84,11 +84,14 @@ class Trial:
             self._sweep("scale", "scale", "", least=0.0)
         return self._choose()
 
-    def weigh(self, wanted: Wanted) -> Weighed:
-        """The candidate on the choosing questions; what an earlier sitting found is taken."""
+    def weigh(self, wanted: Wanted, *, began: float | None = None) -> Weighed:
+        """The candidate on the choosing questions; what an earlier sitting found is taken.
+
+        `began` is `time.perf_counter` before it was made, where that took time.
+        """
         weighed = self.tried.get(wanted.name) or self.known.get(wanted.name)
         if weighed is None:
-            began = time.perf_counter()
+            began = time.perf_counter() if began is None else began
             with self.bench.holding(self.find(wanted)):
                 weighed = self.scales.weigh(wanted, began=began)
             add_tried(self.child, weighed)
@@ -216,9 +219,10 @@ class Trial:
     def _tune(self, intervention: str, setting: str, changes: list[str]) -> None:
         name = TUNINGS[intervention]
         self.progress.stage(name, f"{intervention}: {setting}")
+        began = time.perf_counter()
         run, _ = tune_beside(self.child, self.loaded, name, changes, progress=self.progress)
         source = run.adapter.relative_to(self.child.path).as_posix()
-        found = self.weigh(Wanted(name, intervention, setting, source))
+        found = self.weigh(Wanted(name, intervention, setting, source), began=began)
         if not found.passes and not find_unscalable(run.adapter, whole=False):
             least = self.options.keep
             self._sweep(name, intervention, source, least=least, note=f"{setting}, ")
