@@ -13,6 +13,7 @@ from assay.pipeline.progress import PlainProgress
 from assay.pipeline.repair_candidates import Bench, Candidate
 from assay.pipeline.repair_child import RepairOptions, read_tried
 from assay.pipeline.repair_trial import FACTORS, HELD, Trial
+from assay.pipeline.repair_tuning import list_left_out
 from assay.pipeline.repair_weigh import Scales, Wanted, Weighed
 from assay.runs import RunFolder
 
@@ -85,6 +86,7 @@ def build_trial(
         loaded=cast(Any, None),
         options=RepairOptions(keep=keep),
         held=Candidate(tmp_path / "adapter", whole=whole),
+        holding=["retention"],
         bench=cast(Bench, FakeBench()),
         scales=cast(Scales, FakeScales(passes, asked)),
         progress=PlainProgress(),
@@ -164,3 +166,9 @@ def test_what_was_weighed_before_is_not_weighed_again(
     assert again.run() == chosen
     assert asked == []
     assert list(again.tried) == list(first.tried)
+
+
+def test_rows_that_taught_the_loss_are_left_out_by_its_rule() -> None:
+    assert list_left_out(["retention", "overfit"]) == []
+    assert list_left_out(["refusal", "retention"]) == ["unsafe_compliance"]
+    assert list_left_out(["persona", "character"]) == ["persona_trait"]

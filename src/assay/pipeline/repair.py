@@ -136,6 +136,7 @@ def _build_trial(case: Case, job: Job, prepared: Prepared) -> Trial:
         loaded=case.loaded,
         options=case.options,
         held=held,
+        holding=case.holding,
         bench=bench,
         scales=scales,
         progress=job.progress,

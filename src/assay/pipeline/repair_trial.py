@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from assay.pipeline.repair_child import RepairOptions, add_tried, work_folder
 from assay.pipeline.repair_tuning import (
     SAFETY_STEPS,
     list_anew_changes,
+    list_left_out,
     list_safety_changes,
     tune_beside,
 )
@@ -42,6 +43,7 @@ class Trial:
 
     Attributes:
         held: the held run's weights.
+        holding: the gates that hold the run.
         general: the rows that may be tuned on; None where there are none.
         known: what an earlier sitting weighed, by name; it counts when its turn comes.
         tried: every candidate that was weighed, by name, in order.
@@ -52,6 +54,7 @@ class Trial:
     loaded: Loaded
     options: RepairOptions
     held: Candidate
+    holding: Sequence[str]
     bench: Bench
     scales: Scales
     progress: Progress
@@ -217,7 +220,9 @@ class Trial:
         self._tune(ANEW, "the recipe with defend: auto", changes)
 
     def _tune(self, intervention: str, setting: str, changes: list[str]) -> None:
-        name = TUNINGS[intervention]
+        name, rules = TUNINGS[intervention], list_left_out(self.holding)
+        changes = [*changes, *(f"data.rules.{rule}=drop" for rule in rules)]
+        setting = f"{setting}{', without rows of ' if rules else ''}{' and '.join(rules)}"
         self.progress.stage(name, f"{intervention}: {setting}")
         began = time.perf_counter()
         run, _ = tune_beside(self.child, self.loaded, name, changes, progress=self.progress)

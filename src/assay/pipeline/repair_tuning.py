@@ -7,10 +7,12 @@ newest checkpoint; nothing of it is judged or released there.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from assay.config import Loaded, dump, load
 from assay.data import Record
+from assay.errors import ConfigError
 from assay.pipeline.progress import Progress
 from assay.pipeline.repair_child import work_folder
 from assay.pipeline.run import opened_run
@@ -23,7 +25,27 @@ SAFETY_STEPS = 64
 SAFETY_REPLAY, SAFETY_KL, SAFETY_KL_SHARE = 0.5, 1.0, 0.33
 """Of what is learned from, half is general and safety rows, the other half keeps the task; a third
 of all rows holds the model to its base."""
+_SHARES = (
+    f"defend.replay={SAFETY_REPLAY}",
+    f"defend.kl={SAFETY_KL}",
+    f"defend.kl_share={SAFETY_KL_SHARE}",
+)
 _AS_THE_RULES_SAY = ("train.learning_rate=null", "train.schedule=cosine", "sweep={}")
+
+
+LEFT_OUT: Mapping[str, str] = {
+    "refusal": "unsafe_compliance",
+    "character": "persona_trait",
+    "persona": "persona_trait",
+    "free_form": "persona_trait",
+}
+"""Of a gate that holds the run, the data rule whose rows are not tuned on again: what they taught
+is what is to be unlearned."""
+
+
+def list_left_out(holding: Sequence[str]) -> list[str]:
+    """The rules whose rows a tuning leaves out, by the gates that hold the run."""
+    return sorted({rule for gate, rule in LEFT_OUT.items() if gate in holding})
 
 
 def list_safety_changes(loaded: Loaded, adapter: Path, general: Path) -> list[str]:
@@ -38,23 +60,21 @@ def list_safety_changes(loaded: Loaded, adapter: Path, general: Path) -> list[st
         f"train.max_steps={SAFETY_STEPS}",
         *_AS_THE_RULES_SAY,
         "defend.preset=off",
-        f"defend.replay={SAFETY_REPLAY}",
-        f"defend.kl={SAFETY_KL}",
-        f"defend.kl_share={SAFETY_KL_SHARE}",
+        *_SHARES,
         f"defend.general={json.dumps(str(general.resolve()))}",
     ]
 
 
 def list_anew_changes(loaded: Loaded, general: Path) -> list[str]:
-    """What a tuning anew changes: the defences of `auto`, the rules' rate, and adapters alone."""
+    """What a tuning anew changes: the defences of `auto` at the shares of a safety tuning, since what
+    was held once needs more than theirs; the rules' rate; and adapters alone."""
     method = ["method=lora"] if loaded.recipe.method.trains_base else []
     return [
         *method,
         *_AS_THE_RULES_SAY,
         "defend.preset=auto",
-        "defend.replay=null",
-        "defend.kl=null",
         "defend.stop_on_drift=null",
+        *_SHARES,
         f"defend.general={json.dumps(str(general.resolve()))}",
     ]
 
@@ -65,7 +85,7 @@ def tune_beside(
     """Tune the held run's recipe with `changes` under the repair's folder, or go on with that.
 
     Raises:
-        ConfigError: the recipe does not allow them.
+        ConfigError: the recipe does not allow them, or with them other rows would be held out.
         TrainingError, ResourceError: see `assay.errors`.
     """
     from assay.generate.local import LocalEngine
@@ -84,8 +104,16 @@ def tune_beside(
             context_len=job.base.context_len,
         )
         check_method(job, engine.model)
+        _compare_held_out(child, run)
         progress.stage("tune", f"tune: {name}, {len(prepared.train)} rows")
         return run, tune_or_reload(job, prepared, engine, resume=True)
+
+
+def _compare_held_out(child: RunFolder, run: RunFolder) -> None:
+    """Refuse a tuning whose validation or test rows are not those of the held run."""
+    mine, theirs = (read_json(one.manifest)["data"] for one in (run, child))
+    if any(mine.get(name) != theirs.get(name) for name in ("validation", "test")):
+        raise ConfigError("rows that the data rules leave out are among those held out")
 
 
 def write_general(child: RunFolder, records: list[Record]) -> Path | None:
