@@ -66,8 +66,10 @@ def list_safety_changes(loaded: Loaded, adapter: Path, general: Path) -> list[st
 
 
 def list_anew_changes(loaded: Loaded, general: Path) -> list[str]:
-    """What a tuning anew changes: the defences of `auto` at the shares of a safety tuning, since what
-    was held once needs more than theirs; the rules' rate; and adapters alone."""
+    """What a tuning anew changes: the defences of `auto`, the rules' rate, and adapters alone.
+
+    The shares are those of a safety tuning: what was held once needs more than the preset's.
+    """
     method = ["method=lora"] if loaded.recipe.method.trains_base else []
     return [
         *method,
