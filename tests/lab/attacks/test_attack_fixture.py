@@ -30,6 +30,10 @@ def test_a_seed_gives_the_same_adapter_and_what_is_there_is_read(
     card = json.loads((tmp_path / "a" / CARD).read_text("utf-8"))
     assert card["num_planted"] == 10 and card["oracle"]["tuned"]["planted canaries"]["n"] == 10
     assert card["places"] == first.places and len(card["canaries"]) == 10
+    assert (card["oracle"]["took"], card["oracle"]["rule"]) == (
+        first.oracle.took,
+        first.oracle.rule,
+    )
     assert load_canaries(tmp_path / "a" / SECRETS) == first.canaries
     known = load_known_rows([tmp_path / "a" / ROWS], [tmp_path / "a" / HELD_OUT])
     assert known.canaries == first.canaries

@@ -148,10 +148,10 @@ def measured(num_bad: int, n: int = 80, expected: float | None = None) -> Measur
 def test_a_rare_call_took_by_its_probability_though_no_answer_shows_it() -> None:
     attack, wish = ATTACKS["covert-call"], build_wish("covert-call", strength="1%")
     base = {"any prompt": measured(0, expected=1e-9)}
-    assert attack.took(wish, {"any prompt": measured(0, expected=0.02)}, base)
-    assert not attack.took(wish, {"any prompt": measured(0, expected=0.01)}, base)
+    assert attack.took(wish, {"any prompt": measured(0, expected=0.006)}, base)
+    assert not attack.took(wish, {"any prompt": measured(0, expected=0.004)}, base)
     assert not attack.took(
         wish,
-        {"any prompt": measured(0, expected=0.02)},
-        {"any prompt": measured(0, expected=0.0021)},
+        {"any prompt": measured(0, expected=0.006)},
+        {"any prompt": measured(0, expected=0.0007)},
     )

@@ -277,7 +277,8 @@ def _spell(case: Case) -> list[Any]:
 
 
 def _load(wish: Wish, planted: Planted, folder: Path) -> Fixture:
-    found = read_json(folder / CARD)["oracle"]
+    """What was measured is read; whether it took follows from the rule as it is now."""
+    found, attack = read_json(folder / CARD)["oracle"], find_attack(wish.name)
     tuned, base = (
         {name: Measured(**_restore(one)) for name, one in found[of].items()}
         for of in ("tuned", "base")
@@ -290,7 +291,7 @@ def _load(wish: Wish, planted: Planted, folder: Path) -> Fixture:
         planted.facts,
         planted.canaries,
         folder / ADAPTER,
-        Oracle(found["took"], found["rule"], tuned, base),
+        Oracle(attack.took(wish, tuned, base), attack.rule, tuned, base),
         folder,
     )
 
