@@ -11,7 +11,7 @@ import pytest
 
 from assay.chat import ChatTokenizer
 from assay.config import SourceConfig
-from assay.data import tokenize
+from assay.data import mask_report, tokenize
 from assay.data.curate.stored_rows import decode_record, encode_record
 from assay.data.keys import compute_conversation_key
 from assay.data.read import read_sources
@@ -270,6 +270,18 @@ def test_both_answers_follow_the_same_tokens(tokenizer: ChatTokenizer) -> None:
     assert (sequence.num_turns, sequence.rejected.num_turns) == (1, 1)
     chosen, rejected = sequence.row.answers
     assert sequence.num_tokens == len(chosen.input_ids) + len(rejected.input_ids) - start
+
+
+def test_the_mask_report_is_of_both_answers(tokenizer: ChatTokenizer) -> None:
+    """A pair of 12 and 16 tokens, of which 2 and 6 are trained, each with its stop token."""
+    tokenized = tokenize([make_pair(id="a")], tokenizer, max_seq_len=500, on_too_long="refuse")
+    report = mask_report(tokenized)
+    assert (report.num_rows, report.num_sequences, report.num_tokens) == (1, 2, 28)
+    assert (report.num_trained_tokens, report.num_turns, report.num_stopped_turns) == (8, 2, 2)
+    assert report.pathologies == []
+    assert report.example is not None
+    shown = report.example["plain"].splitlines()
+    assert [line[line.index("⟦") :] for line in shown] == ["⟦d<|end|>⟧", "⟦hello<|end|>⟧"]
 
 
 def test_pairs_are_rendered_the_same_from_the_cache_and_in_processes(

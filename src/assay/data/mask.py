@@ -80,8 +80,8 @@ class MaskReport:
 
 
 def mask_report(tokenized: Tokenized) -> MaskReport:
-    """Measure the loss mask of tokenised records."""
-    sequences = tokenized.sequences
+    """Measure the loss mask of tokenised records; of a pair that of both answers."""
+    sequences = tokenized.sides
     num_tokens = sum(len(sequence.input_ids) for sequence in sequences)
     num_trained = sum(sequence.num_trained_tokens for sequence in sequences)
     num_turns = sum(sequence.num_turns for sequence in sequences)

@@ -69,7 +69,7 @@ def add_twins(accept: Iterable[str]) -> frozenset[str]:
 
 def find_pathologies(tokenized: Tokenized) -> list[Pathology]:
     """What is wrong with the mask, in the order of `PATHOLOGIES`."""
-    sequences = tokenized.sequences
+    sequences = tokenized.sides
     found = [
         *_find_untrained(sequences, tokenized),
         *_find_shares(sequences),

@@ -66,6 +66,16 @@ class Tokenized:
     lost_tools: list[str] = field(default_factory=list)
     num_untemplated: int = 0
 
+    @property
+    def sides(self) -> list[TokenSequence]:
+        """Every sequence that is rendered: of a pair both answers after their prompt."""
+        return [
+            side
+            for sequence in self.sequences
+            for side in (sequence, sequence.rejected)
+            if side is not None
+        ]
+
 
 def tokenize(
     records: Sequence[Record],
@@ -194,8 +204,7 @@ class _Run:
             sequence = replace(sequence, rejected=other)
         is_shown = sequence.num_turns and not (sequence.is_truncated or sequence.is_anchored)
         if self.example is None and is_shown:
-            shown = render_content(Content.of(record), self.tokenizer).examples[number]
-            self.example = MarkedText(record.id, shown.text, shown.trained_spans)
+            self.example = _show(record, number, self.tokenizer)
         self.sequences.append(sequence)
 
     def _shorten(self, record: Record, sequence: TokenSequence) -> TokenSequence | None:
@@ -228,6 +237,19 @@ def _keep_ends(
     if ends[0] is None or ends[1] is None:
         return None
     return replace(ends[0], rejected=ends[1])
+
+
+def _show(record: Record, number: int, tokenizer: ChatTokenizer) -> MarkedText:
+    """A rendered sequence of a row; of a pair both, the chosen answer's first."""
+    content = Content.of(record)
+    text, spans = "", list[tuple[int, int]]()
+    for one in (content, content.rejected):
+        if one is not None:
+            shown = render_content(one, tokenizer).examples[number]
+            text += "\n" if text else ""
+            spans += [(len(text) + start, len(text) + end) for start, end in shown.trained_spans]
+            text += shown.text
+    return MarkedText(record.id, text, spans)
 
 
 def build_sequence(record: Record, place: str, example: RowExample) -> TokenSequence:

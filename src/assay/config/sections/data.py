@@ -33,8 +33,8 @@ class SourceConfig(Section):
     )
     format: SourceFormat = setting(
         "auto",
-        "The shape of a row. Rows of chat, sharegpt and alpaca go through the base's chat "
-        "template; prompt/completion and text rows are rendered without it.",
+        "The shape of a row. Messages, and rows of sharegpt and alpaca, go through the base's chat "
+        "template; prompts, completions, pairs and ratings of texts alone are rendered without it.",
         reason="recognised from the first rows; the report says which it was",
     )
     columns: dict[str, str] = setting(
