@@ -10,9 +10,11 @@ import pytest
 import torch
 
 from assay.data import Record
+from assay.data.curate import settle
 from assay.data.records import assign_ids
 from assay.models.base import find_base, load_model
 from assay.pipeline.base_given import AskedBase
+from assay.pipeline.given import tell_run
 
 
 def make_records(count: int) -> list[Record]:
@@ -85,3 +87,10 @@ def test_records_without_ids_are_told_apart_by_their_content(asked: AskedBase) -
     named = make_records(3)
     nameless = [replace(record, id="") for record in named]
     np.testing.assert_array_equal(asked.embed(nameless), asked.embed(named))
+
+
+def test_a_run_measures_traits_of_rows_where_their_rule_is_named(small_base: Path) -> None:
+    base = find_base(str(small_base))
+    settings = settle({"persona_trait": "drop"}, ())
+    assert tell_run(base, settings, ["persona_trait"]).traits is not None
+    assert tell_run(base, settings, ["email"]).traits is None

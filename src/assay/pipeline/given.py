@@ -11,7 +11,7 @@ from assay.data.curate import Given, Settings, list_rules
 if TYPE_CHECKING:
     from assay.models.base import BaseFiles
 
-WEIGHTS = frozenset({"embed", "score", "fit"})
+WEIGHTS = frozenset({"embed", "score", "fit", "traits"})
 """Needs that only a base's weights meet."""
 UNASKED = (
     "a run asks the base's weights only for rules that data.rules names; "

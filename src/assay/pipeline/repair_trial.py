@@ -15,6 +15,7 @@ from assay.pipeline.progress import Progress
 from assay.pipeline.repair_candidates import INTERVENTIONS, Bench, Candidate, find_unscalable
 from assay.pipeline.repair_child import RepairOptions, add_tried, work_folder
 from assay.pipeline.repair_tuning import (
+    DROP,
     SAFETY_STEPS,
     list_anew_changes,
     list_left_out,
@@ -221,7 +222,7 @@ class Trial:
 
     def _tune(self, intervention: str, setting: str, changes: list[str]) -> None:
         name, rules = TUNINGS[intervention], list_left_out(self.holding)
-        changes = [*changes, *(f"data.rules.{rule}=drop" for rule in rules)]
+        changes = [*changes, *(f"data.rules.{rule}={DROP[rule]}" for rule in rules)]
         setting = f"{setting}{', without rows of ' if rules else ''}{' and '.join(rules)}"
         self.progress.stage(name, f"{intervention}: {setting}")
         began = time.perf_counter()

@@ -42,6 +42,12 @@ LEFT_OUT: Mapping[str, str] = {
 """Of a gate that holds the run, the data rule whose rows are not tuned on again: what they taught
 is what is to be unlearned."""
 
+DROP: Mapping[str, str] = {
+    "unsafe_compliance": "drop",
+    "persona_trait": "{action: drop, rows: 5000}",
+}
+"""What a tuning says of such a rule: the base is asked about this many rows at most."""
+
 
 def list_left_out(holding: Sequence[str]) -> list[str]:
     """The rules whose rows a tuning leaves out, by the gates that hold the run."""
