@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -33,6 +33,7 @@ class FakeScales:
     passes: Callable[[float], bool]
     asked: list[str]
     tuned_gain: float | None = None
+    tuned_passes: Callable[[str], bool] = lambda name: True
 
     @property
     def policy(self) -> Any:
@@ -53,7 +54,7 @@ class FakeScales:
             kept=None if self.tuned_gain is None else gain / self.tuned_gain,
             gates=[],
             losses={},
-            passes=is_tuned or self.passes(wanted.factor),
+            passes=self.tuned_passes(wanted.name) if is_tuned else self.passes(wanted.factor),
             seconds=0.0,
         )
 
@@ -64,8 +65,12 @@ class TunedTrial(Trial):
     def _halve(self) -> Path:
         return self.held.source
 
-    def _tune(self, intervention: str, setting: str, changes: list[str]) -> None:
-        self.weigh(Wanted(intervention, intervention, setting, "repair/tunings/x"))
+    def _tune(
+        self, intervention: str, name: str, setting: str, changes: list[str]
+    ) -> tuple[Weighed, Path]:
+        source = f"repair/tunings/{name}/adapter"
+        found = self.weigh(Wanted(name, intervention, setting, source))
+        return found, self.child.path / source
 
 
 def build_trial(
@@ -122,7 +127,7 @@ def test_too_mild_a_scale_is_not_enough_where_something_dearer_keeps_more(
     """At 0.7 too little is kept, so scales end there; the safety tuning passes and keeps enough."""
     trial, asked = build_trial(tmp_path, lambda f: f <= 0.5, monkeypatch, general=True)
     chosen = trial.run()
-    assert asked == ["held", "scale-0.85", "scale-0.7", "safety tuning"]
+    assert asked == ["held", "scale-0.85", "scale-0.7", "safety-tuning"]
     assert chosen is not None
     assert chosen.intervention == "safety tuning"
     assert "keeps enough" in trial.skipped["tuning anew"]
@@ -172,3 +177,15 @@ def test_rows_that_taught_the_loss_are_left_out_by_its_rule() -> None:
     assert list_left_out(["retention", "overfit"]) == []
     assert list_left_out(["refusal", "retention"]) == ["unsafe_compliance"]
     assert list_left_out(["persona", "character"]) == ["persona_trait"]
+
+
+def test_a_safety_tuning_goes_on_once_more_before_all_is_tuned_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial, asked = build_trial(tmp_path, lambda f: False, monkeypatch, general=True)
+    scales = cast(FakeScales, trial.scales)
+    trial.scales = cast(Scales, replace(scales, tuned_passes=lambda name: name.endswith("-on")))
+    chosen = trial.run()
+    assert asked[-2:] == ["safety-tuning", "safety-tuning-on"]
+    assert chosen is not None
+    assert chosen.name == "safety-tuning-on"

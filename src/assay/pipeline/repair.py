@@ -44,7 +44,7 @@ from assay.pipeline.repair_choosing import (
     read_general,
 )
 from assay.pipeline.repair_holds import check_repairable, check_weights
-from assay.pipeline.repair_trial import ANEW, HELD, TUNINGS, Trial
+from assay.pipeline.repair_trial import ANEW, HELD, SAFETY, SAFETY_TUNINGS, Trial
 from assay.pipeline.repair_tuning import read_training, write_general
 from assay.pipeline.repair_weigh import Scales, Weighed, choose_policy
 from assay.pipeline.run import RunOutcome, check_before, go_through, opened_run, resume_run
@@ -186,12 +186,13 @@ def _install(case: Case, trial: Trial, job: Job, chosen: Weighed) -> None:
     """Write the chosen weights into the child, which is from here on a run that was tuned."""
     child, candidate = case.child, trial.find(chosen)
     training = read_training(case.run)
-    if chosen.intervention in TUNINGS:
-        tuning = find_run(work_folder(child) / "tunings", TUNINGS[chosen.intervention])
-        training = _add(training, read_training(tuning))
-        if chosen.intervention == ANEW:
-            training = read_training(tuning)
-            take_over(child, tuning)
+    if chosen.intervention == SAFETY:
+        for tuning in _list_safety_tunings(child, chosen):
+            training = _add(training, read_training(tuning))
+    if chosen.intervention == ANEW:
+        tuning = _find_tuning(child, chosen)
+        training = read_training(tuning)
+        take_over(child, tuning)
     target = child.model if candidate.whole else child.adapter
     partial = work_folder(child) / "weights" / "chosen"
     for folder in (target, partial):
@@ -201,6 +202,16 @@ def _install(case: Case, trial: Trial, job: Job, chosen: Weighed) -> None:
     partial.replace(target)
     child.update_manifest({"training": _describe_training(training, chosen)})
     update_repair(child, {"chosen": chosen.name})
+
+
+def _find_tuning(child: RunFolder, chosen: Weighed) -> RunFolder:
+    return RunFolder((child.path / chosen.source).parent)
+
+
+def _list_safety_tunings(child: RunFolder, chosen: Weighed) -> list[RunFolder]:
+    """Those that made the chosen adapter: the first, and the one that went on from it."""
+    names = SAFETY_TUNINGS[: SAFETY_TUNINGS.index(_find_tuning(child, chosen).name) + 1]
+    return [find_run(work_folder(child) / "tunings", name) for name in names]
 
 
 def _add(before: Training, after: Training) -> Training:

@@ -34,8 +34,8 @@ THRESHOLDS = (0.3, 0.6, 0.9)
 """Of the cosine below which a layer's update is projected: few layers first, then more."""
 HELD = "held"
 SAFETY, ANEW = "safety tuning", "tuning anew"
-TUNINGS = {SAFETY: "safety-tuning", ANEW: "tuned-anew"}
-"""The folder of the tuning that an intervention makes."""
+SAFETY_TUNINGS, TUNED_ANEW = ("safety-tuning", "safety-tuning-on"), "tuned-anew"
+"""The names of the tunings' folders; the second safety tuning goes on from the first."""
 
 
 @dataclass
@@ -200,10 +200,17 @@ class Trial:
         return folder.relative_to(self.child.path).as_posix()
 
     def _tune_safely(self) -> None:
+        """From half of the held adapter; on from that once more where it does not pass yet."""
         if self.held.whole:
             raise ConfigError("the held run changed the base itself, and this needs adapters")
-        changes = list_safety_changes(self.loaded, self._halve(), self._require_general())
-        self._tune(SAFETY, f"{SAFETY_STEPS} steps on general and task rows", changes)
+        general, adapter = self._require_general(), self._halve()
+        for number, name in enumerate(SAFETY_TUNINGS, start=1):
+            changes = list_safety_changes(self.loaded, adapter, general)
+            setting = f"{number * SAFETY_STEPS} steps on general and task rows"
+            found, adapter = self._tune(SAFETY, name, setting, changes)
+            if found.passes:
+                return
+        self._sweep_tuned(found)
 
     def _halve(self) -> Path:
         """The held adapter at half its size, from which less has to be brought back; as it is where
@@ -218,20 +225,27 @@ class Trial:
 
     def _tune_anew(self) -> None:
         changes = list_anew_changes(self.loaded, self._require_general())
-        self._tune(ANEW, "the recipe with defend: auto", changes)
+        found, _ = self._tune(ANEW, TUNED_ANEW, "the recipe with defend: auto", changes)
+        if not found.passes:
+            self._sweep_tuned(found)
 
-    def _tune(self, intervention: str, setting: str, changes: list[str]) -> None:
-        name, rules = TUNINGS[intervention], list_left_out(self.holding)
+    def _tune(
+        self, intervention: str, name: str, setting: str, changes: list[str]
+    ) -> tuple[Weighed, Path]:
+        """What a tuning gave on the choosing questions, and its adapter."""
+        rules = list_left_out(self.holding)
         changes = [*changes, *(f"data.rules.{rule}={DROP[rule]}" for rule in rules)]
         setting = f"{setting}{', without rows of ' if rules else ''}{' and '.join(rules)}"
         self.progress.stage(name, f"{intervention}: {setting}")
         began = time.perf_counter()
         run, _ = tune_beside(self.child, self.loaded, name, changes, progress=self.progress)
         source = run.adapter.relative_to(self.child.path).as_posix()
-        found = self.weigh(Wanted(name, intervention, setting, source), began=began)
-        if not found.passes and not find_unscalable(run.adapter, whole=False):
-            least = self.options.keep
-            self._sweep(name, intervention, source, least=least, note=f"{setting}, ")
+        return self.weigh(Wanted(name, intervention, setting, source), began=began), run.adapter
+
+    def _sweep_tuned(self, found: Weighed) -> None:
+        if not find_unscalable(self.child.path / found.source, whole=False):
+            least, note = self.options.keep, f"{found.setting}, "
+            self._sweep(found.name, found.intervention, found.source, least=least, note=note)
 
     def _require_general(self) -> Path:
         if self.general is None:

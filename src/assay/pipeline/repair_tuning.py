@@ -81,7 +81,8 @@ def list_anew_changes(loaded: Loaded, general: Path) -> list[str]:
         *method,
         *_AS_THE_RULES_SAY,
         "defend.preset=auto",
-        "defend.stop_on_drift=null",
+        # What drifted shows where candidates are weighed; a stop would end some at the base itself.
+        "defend.stop_on_drift=false",
         *_SHARES,
         f"defend.general={json.dumps(str(general.resolve()))}",
     ]
