@@ -89,6 +89,15 @@ FORMS: dict[str, tuple[dict[str, Any], str, list[Any], list[Any]]] = {
         [*KEPT, answer("d")],
         [answer("e")],
     ),
+    "transcripts": (
+        {
+            "chosen": "\n\nHuman: a\n\nAssistant: b\n\nHuman: c\n\nAssistant: d",
+            "rejected": "\n\nHuman: a\n\nAssistant: b\n\nHuman: c\n\nAssistant: e",
+        },
+        "chat",
+        [*KEPT, answer("d")],
+        [answer("e")],
+    ),
     "OpenAI's": (
         {
             "input": {"messages": OLD, "parallel_tool_calls": True},
@@ -137,6 +146,11 @@ def test_conversations_that_are_equal_are_a_pair_of_equal_answers(learn: Any) ->
 @pytest.mark.parametrize(
     ("row", "key", "got"),
     [
+        (
+            {"chosen": [user(), answer()], "rejected": [user(), answer("")]},
+            "prompt+rejected[1].content",
+            "an empty answer",
+        ),
         ({"chosen": "a", "rejected": "b"}, "prompt", "two texts without a prompt"),
         ({"prompt": "p", "chosen": "", "rejected": "b"}, "chosen", "an empty answer"),
         ({"prompt": "p", "chosen": "a", "rejected": 3}, "rejected", "a number"),

@@ -62,3 +62,17 @@ def test_gsm8k_splits_and_thousands_of_rows_are_quick() -> None:
     }
     prepared = prepare_data(DataConfig(train=source), base_dir=PUBLIC, seed=0)
     assert [len(part) for part in prepared.splits.as_dict().values()] == [3200, 400, 400]
+
+
+def test_hh_rlhf_is_pairs_of_transcripts_that_begin_alike() -> None:
+    """Three of its rows have an empty answer."""
+    source = SourceConfig(path="hh_rlhf/harmless_pairs.jsonl")
+    result = read_sources([source], base_dir=PUBLIC, wanted="preference")
+    assert result.refusals == []
+    assert {problem.got for problem in result.problems} == {"an empty answer"}
+    assert (len(result.records), result.num_bad_rows) == (897, 3)
+    for record in result.records:
+        assert record.kind == "chat" and record.rejected is not None
+        assert [one["role"] for one in record.rejected] == ["assistant"]
+        assert record.messages[record.answers_from - 1]["role"] == "user"
+        assert all(one.get("weight") == 0 for one in record.messages[:-1] if "weight" in one)

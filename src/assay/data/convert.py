@@ -148,10 +148,11 @@ def _read_compared(
     if kind == "completion":
         return _Read(kind, messages, None, rejected, is_wanted)
     own_system = read_string(fields, "system", check)
+    if check.problems:
+        return _Read(kind, [], tools)
     whole = [messages] if rejected is None else [messages, _exchange(messages, rejected)]
     for conversation, key in zip(whole, _CONVERSATIONS[shape], strict=False):
-        if not check.problems:
-            check_conversation(conversation, tools, check, key=key)
+        check_conversation(conversation, tools, check, key=key)
     return _Read(kind, add_system(messages, own_system or system), tools, rejected, is_wanted)
 
 

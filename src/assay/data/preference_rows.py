@@ -12,6 +12,7 @@ from assay.data.chat_rows import read_messages
 from assay.data.plain_rows import UNTEMPLATED, read_string
 from assay.data.records import Kind, Message, RowCheck, describe, describe_type
 from assay.data.tool_rows import parse_if_text
+from assay.data.transcripts import is_transcript, read_transcript
 
 OPENAI_FIELDS = ("preferred_output", "non_preferred_output")
 _WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
@@ -32,7 +33,8 @@ def read_pair(fields: dict[str, Any], check: RowCheck) -> ReadPair:
 
     `chosen` and `rejected` are texts after a text `prompt`, which no template will touch, or after
     an `instruction`, which is a chat's question; or lists of messages, after a prompt of messages
-    or of one text, or as whole conversations that begin alike.
+    or of one text, or as whole conversations that begin alike, also as texts with a marker before
+    each turn (`assay.data.transcripts`).
     """
     names = ("chosen", "rejected")
     values = [_parse(fields.get(name), check, name) for name in names]
@@ -106,11 +108,13 @@ def _read_texts(fields: dict[str, Any], check: RowCheck) -> ReadPair:
         if fields.get(name) not in (None, "", []):
             do = "map the prompt to `instruction` (columns: {instruction: prompt}), or remove it"
             check.refuse(name, f"a row of texts with {name}", UNTEMPLATED, do)
+    if fields.get("prompt") is None and is_transcript(chosen) and is_transcript(rejected):
+        return _join(None, read_transcript(chosen), read_transcript(rejected), check)
     if fields.get("prompt") is None:
         check.refuse(
             "prompt",
             "two texts without a prompt",
-            "a prompt of its own, or chosen and rejected as lists of messages",
+            "a prompt of its own, lists of messages, or turns after Human: and Assistant:",
             "write what both begin with into a column `prompt`: where it ends is not guessed",
         )
         return ReadPair("completion", [], [])
