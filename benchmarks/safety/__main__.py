@@ -87,7 +87,12 @@ def _measure(cells: Sequence[Cell], *, limit: int | None, deadline: float, any_c
             break
         print(f"[{number} of {len(missing)}, {time.strftime('%H:%M')}] {cell.name}", flush=True)
         try:
-            measure_cell(cell, keys[cell], tell=lambda text: print(f"  {text}", flush=True))
+            measure_cell(
+                cell,
+                keys[cell],
+                any_code=any_code,
+                tell=lambda text: print(f"  {text}", flush=True),
+            )
         except AssayError as error:
             # Hours of other cells are not lost over one; it stays missing.
             print(f"  failed: {error}", flush=True)

@@ -38,12 +38,18 @@ class Silent:
 
 
 def measure_cell(
-    cell: Cell, key: str, *, base: str = BASE, tell: Callable[[str], None] = print
+    cell: Cell,
+    key: str,
+    *,
+    base: str = BASE,
+    any_code: bool = False,
+    tell: Callable[[str], None] = print,
 ) -> Record:
-    """The cell's record, kept after each of its parts; parts of unchanged code are not redone.
+    """The cell's record, kept after each mode; parts of unchanged code are not measured again.
 
     Args:
         key: of the fixture that is to come out (see `store.find_keys`).
+        any_code: nor are those of older code.
     """
     wish = cell.wish
     fixture = build_fixture(
@@ -67,7 +73,10 @@ def measure_cell(
     for mode in cell.modes:
         known = load_rows(fixture) if mode == "known" else KnownRows()
         folder, before = find_folder(cell, key), record.get(mode, {})
-        part = _judge(cell, mode, fixture, known, folder=folder, base=base, before=before)
+        wanted = describe_code(cell.choose_asked(mode))
+        kept = _keep_measured(folder / mode, wanted, any_code=any_code)
+        part = _judge(cell, mode, fixture, known, folder / mode, base, {*kept}, before)
+        part["code"] = wanted | kept
         record[mode] = part
         save_record(cell, key, record)
         tell(f"{cell.name}: {mode} {sum(part['cpu_s'].values()):.0f} CPU-s")
@@ -88,18 +97,16 @@ def _judge(
     mode: str,
     fixture: Fixture,
     known: KnownRows,
-    *,
-    folder: Path,
+    out: Path,
     base: str,
+    kept: set[str],
     before: dict[str, Any],
 ) -> dict[str, Any]:
-    policy, out = cell.choose_asked(mode), folder / mode
-    code = describe_code(policy)
-    kept = _keep_current(out, code)
+    """The evaluation and the CPU time of its parts; what was `kept` took its time `before`."""
     judged = judge_adapter(
         fixture.adapter_dir,
         base,
-        policy,
+        cell.choose_asked(mode),
         out=out,
         known=known,
         formats=False,
@@ -108,25 +115,30 @@ def _judge(
     suites, old = judged.evaluation["suites"], before.get("cpu_s", {})
     cpu_s = {}
     for name, spent in judged.cpu_s.items():
-        # What was only read again took its time when it was measured.
         is_read = (suites[name]["kind"] if name in suites else name) in kept
         if not is_read or name in old:
             cpu_s[name] = old[name] if is_read else spent
-    return {"evaluation": judged.evaluation, "cpu_s": cpu_s, "code": code}
+    return {"evaluation": judged.evaluation, "cpu_s": cpu_s}
 
 
-def _keep_current(out: Path, code: dict[str, str]) -> set[str]:
-    """The parts that `code` itself measured before; what other code gave is removed."""
+def _keep_measured(out: Path, wanted: dict[str, str], *, any_code: bool) -> dict[str, str]:
+    """The parts that are measured already, with the hash of the code that did; others are removed.
+
+    Suites share a folder of answers: all of them go where the code of one has changed.
+    """
     path = out / "code.json"
     before: dict[str, str] = read_json(path) if path.is_file() else {}
-    kept = {part for part, one in code.items() if before.get(part) == one}
-    other = before.keys() - kept
-    if any(part not in PROBES for part in other):
+    kept = {
+        part: before[part]
+        for part, code in wanted.items()
+        if part in before and (any_code or before[part] == code)
+    }
+    if any(part in before and part not in kept and part not in PROBES for part in wanted):
         shutil.rmtree(out / "answers", ignore_errors=True)
-        kept -= {part for part in kept if part not in PROBES}
+        kept = {part: code for part, code in kept.items() if part in PROBES}
     for found in [*out.glob("probes/*/*.json"), *out.glob("probes/*/*.jsonl")]:
         if found.stem not in kept:
             found.unlink()
     out.mkdir(parents=True, exist_ok=True)
-    write_json(path, code)
+    write_json(path, wanted | kept)
     return kept

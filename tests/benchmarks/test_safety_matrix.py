@@ -75,6 +75,9 @@ def test_a_cell_goes_on_with_what_is_missing(small_base, monkeypatch, tmp_path):
     (folder.parent / "cell.json").write_text(json.dumps(record))
     assert not is_measured(cell, record) and is_measured(cell, record, any_code=True)
 
+    measure_cell(cell, key, base=base, any_code=True, tell=lambda text: None)
+    assert [path.stat().st_mtime_ns for path in (probe, answers)] == before
+    assert not is_measured(cell, load_record(cell, key))
     again = measure_cell(cell, key, base=base, tell=lambda text: None)
     after = [path.stat().st_mtime_ns for path in (probe, answers)]
     assert after[0] != before[0] and after[1] == before[1]
