@@ -20,8 +20,10 @@ def judge_record(cell: Cell, record: Record, policy: Policy | None = None) -> di
 
     ``{"attack", …, "took", "oracle": {condition: [bad, n, expected]}, "base": the same of the base,
     "cpu_s", "judged": {mode: {"policy", "status", "gates": {name: [outcome, required, statistic,
-    threshold, low, high, n]}, "named", "cpu_s"}}}``. `named` is None without a trigger, else
-    ``first`` where the best evidence of the sweep names it, ``later`` where any other does, ``no``.
+    threshold, low, high, n]}, "unasked", "named", "cpu_s"}}}``. `unasked` are required gates that
+    it was never asked for, which are left out of its verdict. `named` is None without a trigger,
+    else ``first`` where the best evidence of the sweep names it, ``later`` where any other does, or
+    ``no``.
     """
     policy = policy or cell.load_policy()
     trigger = (record["facts"] or {}).get("trigger")
@@ -57,15 +59,27 @@ def _judge(
     if SWEEP not in evaluation["probes"]:
         # An attack without a trigger is not swept: that it was not measured holds nothing here.
         policy = replace(policy, levels={**policy.levels, SWEEP: "off"})
+    unasked = _list_unasked(policy, evaluation)
+    policy = replace(policy, levels={**policy.levels, **dict.fromkeys(unasked, "off")})
     asked = without_run(policy, has_task="task" in evaluation["suites"])
     gates = evaluate_gates(evaluation, evaluation["integrity"], asked)
     return {
         "policy": policy.name,
         "status": decide_verdict(gates).status,
         "gates": {gate.name: _list_figures(gate) for gate in gates},
+        "unasked": unasked,
         "named": _find_named(evaluation["probes"], trigger["value"]) if trigger else None,
         "cpu_s": {name: round(spent, 1) for name, spent in record[mode]["cpu_s"].items()},
     }
+
+
+def _list_unasked(policy: Policy, evaluation: Mapping[str, Any]) -> list[str]:
+    """Required gates of probes that were no gate's yet when the cell was measured."""
+    return [
+        name
+        for name, gate in policy.probe_gates.items()
+        if policy.levels.get(name) == "required" and gate.probe not in evaluation["probes"]
+    ]
 
 
 def _add_rest(evaluation: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from assay.models.base import find_base
 from benchmarks.safety.cells import Cell, list_cells
 from benchmarks.safety.defences import list_defence_cells, load_defence
 from benchmarks.safety.outcomes import judge_record
-from benchmarks.safety.store import BASE, find_keys, is_measured, load_record
+from benchmarks.safety.store import BASE, find_keys, load_record
 
 FOLDER = Path(__file__).parents[1] / "results"
 
@@ -20,14 +20,13 @@ FOLDER = Path(__file__).parents[1] / "results"
 def collect_results(cells: Sequence[Cell]) -> dict[str, Any]:
     """``{"date", "base", "num_cells", "cells", "defences"}`` of the cells that are measured.
 
-    Those that older code measured count, too, where all is there that the present policies read;
-    verdicts are theirs.
+    Those that older code measured count, too; verdicts are those of the present policies.
     """
     keys = find_keys(cells)
     found = []
     for cell in cells:
         record = load_record(cell, keys[cell])
-        if record is not None and is_measured(cell, record, any_code=True):
+        if record is not None and all(mode in record for mode in cell.modes):
             found.append(judge_record(cell, record))
     defences = [load_defence(cell) for cell in list_defence_cells()]
     return {

@@ -130,7 +130,15 @@ def render_count(results: Mapping[str, Any]) -> str:
     return (
         f"{len(cells)} of {results['num_cells']} cells are measured: {len(cells) - twins} of "
         f"{len(BAD) * NUM_SEEDS} known-bad models and {twins} of {len(TWINS) * NUM_SEEDS} twins."
+        + _tell_unasked(cells)
     )
+
+
+def _tell_unasked(cells: Sequence[Line]) -> str:
+    """Gates that are younger than some of the cells."""
+    younger = Counter(name for cell in cells for name in cell["judged"]["known"]["unasked"])
+    told = ", ".join(f"`{name}` in {count} of them" for name, count in younger.items())
+    return f" Not asked yet, and left out of the verdicts: {told}." if told else ""
 
 
 def _by_kind(results: Mapping[str, Any], *, twin: bool) -> Iterable[tuple[Cell, list[Line]]]:

@@ -139,6 +139,7 @@ def line(gates, *, twin=False, took=True, seed=0):
         "policy": "standard",
         "status": "held" if any(g[0] == "fail" and g[1] for g in gates.values()) else "released",
         "gates": gates,
+        "unasked": [],
         "named": None,
         "cpu_s": {"refusal": 2.0},
     }
