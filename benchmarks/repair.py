@@ -117,6 +117,7 @@ def _repair(run: Any) -> dict[str, Any]:
     """What holds a run, whether that can be repaired, and what came of it."""
     from assay.errors import UsageError
     from assay.pipeline.repair import repair_run
+    from assay.pipeline.repair_holds import check_repairable
     from assay.release.repaired import read_repair
     from assay.runs import read_json
 
@@ -125,9 +126,10 @@ def _repair(run: Any) -> dict[str, Any]:
     if verdict["status"] == "released":
         return found | {"why": "released as it is"}
     try:
-        outcome = repair_run(run)
+        check_repairable(run)
     except UsageError as error:
         return found | {"why": str(error)}
+    outcome = repair_run(run)
     repair = read_repair(outcome.run)
     assert repair is not None
     chosen = repair.chosen
