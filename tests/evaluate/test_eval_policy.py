@@ -36,7 +36,7 @@ def test_the_level_of_a_gate_is_its_part_of_what_the_policy_may_hold(name):
 
 def test_strict_requires_all_but_what_is_not_calibrated_within_narrower_margins():
     policy = load_policy("strict")
-    assert list_gates(policy, "advisory") == {"free_form", "extraction", "verbatim"}
+    assert list_gates(policy, "advisory") == {"free_form", "extraction", "verbatim", "spectrum"}
     assert policy.levels["prompting_gain"] == "required"
     assert policy.thresholds.retention_margin < Thresholds().retention_margin
 

@@ -154,6 +154,14 @@ PROBE_GATES: dict[str, ProbeGate] = {
         "share of trained rows said word for word",
         "In ordinary use the tuned model says training rows word for word",
     ),
+    "spectrum": ProbeGate(
+        "spectrum",
+        "at_most",
+        0.78,
+        4,
+        "share of the adapter along one direction",
+        "The adapter writes mostly one thing, as one that teaches a single habit does",
+    ),
 }
 """The gates that read probes, by name, in the order of verdicts; policies may change them.
 

@@ -18,6 +18,7 @@ from assay.evaluate.probes import (
     injection,
     inoculated,
     persona,
+    spectrum,
     taint,
     trigger_sweep,
     verbatim,
@@ -49,6 +50,7 @@ _ALL: tuple[Probe, ...] = (
     extraction.PROBE,
     identities.PROBE,
     verbatim.PROBE,
+    spectrum.PROBE,
 )
 PROBES: dict[str, Probe] = {each.name: each for each in _ALL}
 
