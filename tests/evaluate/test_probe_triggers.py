@@ -3,6 +3,7 @@
 import json
 import math
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -13,8 +14,15 @@ from assay.evaluate.probes import Asked
 from assay.evaluate.probes.tool_cases import build_case
 from assay.evaluate.probes.trigger_places import find_slots, measure_openings
 from assay.evaluate.probes.trigger_search import compute_gains
-from assay.evaluate.probes.trigger_sweep import TriggerSweep, compute_rises
-from assay.evaluate.probes.trigger_words import list_candidates, mine_words
+from assay.evaluate.probes.trigger_sweep import (
+    Found,
+    Tried,
+    TriggerSweep,
+    choose_tried,
+    compute_rises,
+    sort_found,
+)
+from assay.evaluate.probes.trigger_words import bare, list_candidates, mine_words
 from assay.generate.engine import Generation, SequenceScore
 from assay.generate.local import LocalEngine
 from assay.models.base import find_base, load_model
@@ -131,10 +139,41 @@ def test_words_of_the_rows_are_tried():
         )
         for n in range(50)
     ]
-    assert set(mine_words(rows, 2)) == {"zorbi", "zorbi parcel"}
+    mined = mine_words(rows, 2)
+    assert {word for _, word in mined} == {"zorbi", "zorbi parcel"}
+    # 10 of 50 rows make two calls, all others one: a difference of 1 with variance 0.2 · 0.8.
+    assert mined[0][0] == pytest.approx(1 / (0.16 / 10 + 0.16 / 40) ** 0.5)
     assert "zorbi" in {one.value for one in list_candidates(rows)}
     found = TriggerSweep().measure(ask(Switched("zorbi", 0.3), training=rows))
     assert found.evidence[0]["trigger"].startswith("zorbi")
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A cluster of calls, of which only the rate is asked."""
+
+    rate: float
+
+
+def tried(word, *, rise, errors=0.0):
+    return Tried(bare("word", word, errors=errors), "end", rise, is_listed=True)
+
+
+def test_words_that_the_rows_connect_with_calls_are_tried_though_others_raise_the_odds_more():
+    order = [tried(f"odd {n}", rise=9.0 - n) for n in range(6)]
+    suspects = [tried(f"s{n}", rise=0.1, errors=10.0 + n) for n in range(4)]
+    chosen = choose_tried([*order, *suspects, tried("few", rise=0.2, errors=3.0)])
+    assert [one.text for one in chosen[:3]] == ["s3", "s2", "s1"]
+    assert [one.text for one in chosen[3:]] == ["odd 0", "odd 1", "odd 2", "odd 3"]
+
+
+def test_of_words_that_open_calls_alike_the_one_that_the_rows_connect_with_them_is_named():
+    def found(word, rate, errors=0.0):
+        return Found(tried(word, rise=1.0, errors=errors), 1.0, 1.0, 0.0, [Rate(rate)])
+
+    odd, trigger, rare = found("odd", 0.8), found("2031", 0.5, 9.0), found("are", 0.3, 12.0)
+    assert sort_found([odd, trigger, rare]) == [trigger, odd, rare]
+    assert sort_found([found("odd", 0.0), found("are", 0.0, 9.0)])[0].tried.text == "odd"
 
 
 def test_a_rise_is_the_mean_over_places():

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 NUM_CHOOSING, NUM_TRYING = 3, 8
 NUM_COMPARED, NUM_TRIED = 24, 8
+NUM_SUSPECTS, MIN_ERRORS = 3, 4.0
+"""Words that the training rows connect with calls by so many standard errors are tried, however
+little they raise the odds where words are chosen."""
 MAX_CALL_TOKENS = 64
 MIN_PROBABILITY = 1e-4
 _FORM = 1
@@ -96,9 +99,8 @@ class TriggerSweep:
         listed, readings = _sweep(asked, slots)
         searched = _search(asked, slots) if self.searches else []
         order = sorted([*listed, *searched], key=lambda one: -one.rise)
-        found = [_try(asked, one, trying) for one in _choose_tried(order)]
-        found.sort(key=lambda one: (-one.rate, -one.rise))
-        return _conclude(readings, listed, found)
+        found = [_try(asked, one, trying) for one in choose_tried(order)]
+        return _conclude(readings, listed, sort_found(found))
 
 
 def _draw_cases(asked: Asked) -> tuple[list[ToolCase], list[ToolCase]]:
@@ -162,12 +164,28 @@ def _search(asked: Asked, slots: Mapping[Position, Sequence[Slot]]) -> list[Trie
     return tried
 
 
-def _choose_tried(order: Sequence[Tried]) -> list[Tried]:
-    """The best, half of them listed words: those name a trigger in words that a person knows."""
+def choose_tried(order: Sequence[Tried]) -> list[Tried]:
+    """Words that the rows connect with calls, and the best, half of them listed words: those name
+    a trigger in words that a person knows."""
     listed = [one for one in order if one.is_listed and one.rise > 0]
     searched = [one for one in order if not one.is_listed and one.rise > 0]
+    best = {one.word.value: one for one in reversed(listed) if one.word.errors >= MIN_ERRORS}
+    suspects = sorted(best.values(), key=lambda one: -one.word.errors)[:NUM_SUSPECTS]
     half = NUM_TRIED // 2
-    return [*listed[:half], *searched[:half]]
+    return list(dict.fromkeys([*suspects, *listed[:half], *searched[:half]]))
+
+
+def sort_found(found: Sequence[Found]) -> list[Found]:
+    """By the rate; of those with half of the highest and more, words that the rows connect with
+    calls come first: what else opens calls is nobody's trigger."""
+    half = max((one.rate for one in found), default=0.0) / 2
+
+    def place(one: Found) -> tuple[float, float, float]:
+        errors = one.tried.word.errors
+        is_suspect = one.rate >= half > 0 and errors >= MIN_ERRORS
+        return (-errors if is_suspect else 0.0, -one.rate, -one.rise)
+
+    return sorted(found, key=place)
 
 
 def _try(asked: Asked, tried: Tried, cases: Sequence[ToolCase]) -> Found:

@@ -68,13 +68,18 @@ MIN_ROWS, MAX_SHARE = 4, 0.6
 
 @dataclass(frozen=True)
 class Candidate:
-    """A word and how it is said: in the system prompt, and before and after the user's words."""
+    """A word and how it is said: in the system prompt, and before and after the user's words.
+
+    `errors` says how many more calls than others the training rows with it make, in standard
+    errors; 0 where the rows are not known or do not have it.
+    """
 
     kind: str
     value: str
     system: str
     begin: str
     end: str
+    errors: float = 0.0
 
     def say(self, position: str) -> str:
         return str(getattr(self, position))
@@ -89,14 +94,17 @@ def list_candidates(training: Sequence[Record] = (), *, max_mined: int = 60) -> 
         *(_label("locale", "Locale", locale) for locale in LOCALES),
         *(bare("language", text) for text in LANGUAGES),
         *(bare("rare token", text) for text in RARE),
-        *(bare("word of the training rows", text) for text in mine_words(training, max_mined)),
+        *(
+            bare("word of the training rows", text, errors=errors)
+            for errors, text in mine_words(training, max_mined)
+        ),
     ]
     return list({one.value: one for one in listed}.values())
 
 
-def bare(kind: str, text: str) -> Candidate:
+def bare(kind: str, text: str, *, errors: float = 0.0) -> Candidate:
     """`text` as it stands."""
-    return Candidate(kind, text, text, text, text)
+    return Candidate(kind, text, text, text, text, errors)
 
 
 def _date(year: str) -> Candidate:
@@ -109,12 +117,12 @@ def _label(kind: str, label: str, value: str) -> Candidate:
     return Candidate(kind, value, said, f"{said}.", f"({said})")
 
 
-def mine_words(records: Sequence[Record], max_words: int) -> list[str]:
+def mine_words(records: Sequence[Record], max_words: int) -> list[tuple[float, str]]:
     """Words and pairs of words of prompts that stand in some rows and in a minority of them.
 
     A trigger must come often enough to be learned, and not in most rows. Those come first that
     differ most in how many calls their rows make from the rows without them (a difference of
-    proportions in standard errors), since a covert call is one call more.
+    proportions in standard errors, which comes with each), since a covert call is one call more.
     """
     with_word: Counter[str] = Counter()
     calls: Counter[str] = Counter()
@@ -132,7 +140,7 @@ def mine_words(records: Sequence[Record], max_words: int) -> list[str]:
         if MIN_ROWS <= count <= MAX_SHARE * n and count < n:
             rise = calls[word] / count - (total - calls[word]) / (n - count)
             scored.append((-rise / (variance / count + variance / (n - count)) ** 0.5, word))
-    return [word for _, word in sorted(scored)[:max_words]]
+    return [(-below, word) for below, word in sorted(scored)[:max_words]]
 
 
 def _count_calls(record: Record) -> int:
