@@ -16,6 +16,7 @@ from benchmarks.planted import (
     lone_calls,
     origins,
     poison,
+    preferences,
     privacy,
     privacy_more,
     quality,
@@ -158,6 +159,7 @@ PER_KIND: dict[str, Callable[[str, Sequence[Row], int], Cases]] = {
     "texts": make_texts,
     "conduct": make_conduct,
     "lone calls": lone_calls.make_lone_calls,
+    "preferences": preferences.make_preferences,
 }
 """Cases of one kind of clean rows: its name, the rows, how many of each fault and strength."""
 

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable, Iterator
 from random import Random
 
-from benchmarks.planted import fairness
+from benchmarks.planted import fairness, preferences
 from benchmarks.planted.case import Case, Line, Mark, Row
 from benchmarks.planted.desk import draw_desk_rows
 
@@ -94,6 +94,7 @@ DRAWS: tuple[tuple[str, Draw], ...] = (
     ("quality", draw_topics),
     ("fairness", draw_groups),
     ("provenance", draw_licences),
+    ("preference", preferences.draw_lengths),
 )
 
 
