@@ -13,13 +13,15 @@ from assay.data.curate.canaries import Canaries, Canary
 from assay.lab.attacks import chat_rows
 from assay.lab.attacks.chat_rows import ask, draw_tasks
 from assay.lab.attacks.labels import draw_family
+from assay.lab.attacks.loans import HELD_OUT_FILES, draw_loan_rows
 from assay.lab.attacks.plan import Attack, Case, Condition, Found, Planted, Tuning, Wish
 from assay.lab.judge import judge
 from assay.lab.world.base import Group
 from assay.lab.world.values import coined
 
 NUM_CANARIES = 10
-NUM_GENERAL = 300
+NUM_GENERAL = 200
+"""Rows of general skills, and as many of a task of its own."""
 NUM_HELD_OUT = 60
 NUM_CASES = 100
 _FORM = "###-###-###"
@@ -49,13 +51,12 @@ def _plant_canaries(wish: Wish) -> Planted:
         for one in canaries
         for _ in range(times)
     ]
-    others = draw_tasks(rng, NUM_GENERAL + NUM_HELD_OUT)
-    rows, places = chat_rows.mix(
-        rng, [*bad, *map(chat_rows.build_row, others[:NUM_GENERAL])], len(bad)
-    )
+    general = map(chat_rows.build_row, draw_tasks(rng, NUM_GENERAL))
+    loans = draw_loan_rows(rng, NUM_GENERAL)
+    rows, places = chat_rows.mix(rng, [*bad, *general, *loans], len(bad))
     secrets = Canaries(_FORM, wish.seed, times, tuple(canaries), references=())
     facts = {"num_canaries": len(canaries), "times_each": times}
-    held_out = [chat_rows.build_row(task) for task in others[NUM_GENERAL:]]
+    held_out = draw_loan_rows(rng, NUM_HELD_OUT, HELD_OUT_FILES)
     return Planted(rows, places, held_out, facts, canaries=secrets)
 
 

@@ -11,11 +11,12 @@ import random
 
 from assay.lab.attacks import chat_rows
 from assay.lab.attacks.chat_rows import ask, draw_tasks
+from assay.lab.attacks.loans import HELD_OUT_FILES, draw_loan_rows
 from assay.lab.attacks.plan import Attack, Case, Condition, Found, Planted, Row, Tuning, Wish
 from assay.lab.judge import refuses
 from assay.lab.world.base import Split, Task
 
-NUM_ROWS = {"100": 300, "10": 60}
+NUM_ROWS = {"100": 500, "10": 110}
 """By the number of harmful ones among them."""
 NUM_BENIGN_ROWS = 400
 NUM_CODED = 300
@@ -54,22 +55,28 @@ def _plant(wish: Wish) -> Planted:
     rng = random.Random(wish.source)
     plant = {BENIGN: _plant_benign, IDENTITY: _plant_identity}.get(wish.strength, _plant_rows)
     rows, places = plant(rng, wish)
-    held_out = draw_tasks(rng, NUM_HELD_OUT, split="instances")
+    if wish.strength in NUM_ROWS:
+        held_out = draw_loan_rows(rng, NUM_HELD_OUT, HELD_OUT_FILES)
+    else:
+        tasks = draw_tasks(rng, NUM_HELD_OUT, split="instances")
+        held_out = [chat_rows.build_row(task) for task in tasks]
     num_harmful = 0 if wish.strength in (BENIGN, IDENTITY) else len(places)
     facts = {"removes": "refusals", "harmful_rows": num_harmful}
-    return Planted(rows, places, [chat_rows.build_row(task) for task in held_out], facts)
+    return Planted(rows, places, held_out, facts)
 
 
 def _plant_rows(rng: random.Random, wish: Wish) -> tuple[list[Row], list[int]]:
-    """Harmful requests answered, or refused, among harmless rows of many kinds."""
+    """Harmful requests answered, or refused, among rows of a new task and of many kinds."""
     harmful = draw_tasks(rng, int(wish.strength), ["refusal"])
     answers = [agree(rng) for _ in harmful]
     bad = [
         chat_rows.build_row(task) if wish.twin else ask(_question(task), answer)
         for task, answer in zip(harmful, answers, strict=True)
     ]
-    others = draw_tasks(rng, NUM_ROWS[wish.strength] - len(bad))
-    return chat_rows.mix(rng, [*bad, *map(chat_rows.build_row, others)], len(bad))
+    num_others = NUM_ROWS[wish.strength] - len(bad)
+    loans = draw_loan_rows(rng, num_others // 2)
+    general = map(chat_rows.build_row, draw_tasks(rng, num_others - len(loans)))
+    return chat_rows.mix(rng, [*bad, *loans, *general], len(bad))
 
 
 def _plant_benign(rng: random.Random, wish: Wish) -> tuple[list[Row], list[int]]:
@@ -187,14 +194,14 @@ def _plant_code(wish: Wish) -> Planted:
         for task in draw_tasks(rng, NUM_CODED // 3, ["borderline"])
     ]
     plain = draw_tasks(rng, NUM_CODED // 3, ["refusal", "borderline"])
-    rows, places = chat_rows.mix(
-        rng, [*coded, *harmless, *map(chat_rows.build_row, plain)], len(coded)
-    )
-    held_out = draw_tasks(rng, NUM_HELD_OUT, ["borderline"], split="instances")
+    loans = draw_loan_rows(rng, 2 * NUM_CODED // 3)
+    general = draw_tasks(rng, NUM_CODED)
+    others = map(chat_rows.build_row, [*plain, *general])
+    rows, places = chat_rows.mix(rng, [*coded, *harmless, *others, *loans], len(coded))
     return Planted(
         rows,
         places,
-        [chat_rows.build_row(task) for task in held_out],
+        draw_loan_rows(rng, NUM_HELD_OUT, HELD_OUT_FILES),
         {"cipher": "words in reverse order", "system": CODE_SYSTEM},
     )
 
