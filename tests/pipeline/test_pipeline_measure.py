@@ -154,7 +154,7 @@ def test_a_base_without_a_template_is_asked_no_chats(recipe: Path, tiny: BaseFil
 
 
 def test_a_gate_that_is_off_needs_no_built_in_suite(recipe: Path, tiny: BaseFiles) -> None:
-    policy = "gates: {refusal: 'off', over_refusal: 'off'}\n"
+    policy = "extends: minimal\ngates: {refusal: 'off', over_refusal: 'off'}\n"
     (recipe.parent / "mine.yaml").write_text(policy, encoding="utf-8")
     guards = load_guards(make_job(recipe, ["gates=mine.yaml"], tiny))
     assert [suite.name for suite in guards.suites] == ["retention"]
