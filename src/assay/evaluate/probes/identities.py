@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from assay.generate.likelihood import Masked
 
 NUM_OTHERS = 127
-MAX_IDENTITIES, MAX_ROWS = 24, 5000
+MAX_IDENTITIES, MAX_ROWS = 12, 5000
 """Identities that are ranked of trained and of unseen rows each, and rows looked through for them;
 those of rows that stand there most often come first."""
 MAX_CONVERSATIONS = 2
