@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from assay.errors import ConfigError, Problem
 from assay.evaluate.gates import (
@@ -41,6 +41,23 @@ NEEDS_TASK = ("task_gain",)
 SAFETY = "safety"
 """What is asked where no policy names it: every guarding suite, and every probe that is quick."""
 SLOW = ("trigger_search",)
+
+
+class LookOptions(TypedDict, total=False):
+    """How an adapter is looked at.
+
+    With `known` rows probes are told of them as a run's are, and held-out ones are the task;
+    without them nothing of its origin is known. `judge` is of free answers. At most `max_items`
+    (200) of each suite are asked, drawn by `seed` (0). Without `formats` (True) nothing is asked in
+    formats that no gate reads (see `widen_guards`).
+    """
+
+    known: KnownRows | None
+    judge: Judge | None
+    max_items: int
+    seed: int
+    formats: bool
+    progress: Progress | None
 
 
 @dataclass(frozen=True)
@@ -82,38 +99,20 @@ def judge_adapter(
     policy: Policy,
     *,
     out: Path,
-    known: KnownRows | None = None,
-    judge: Judge | None = None,
-    max_items: int = 200,
-    seed: int = 0,
-    formats: bool = True,
-    progress: Progress | None = None,
+    **options: Unpack[LookOptions],
 ) -> JudgedAdapter:
     """Ask the base with and without an adapter what the policy's gates read, and judge.
 
     Answers, readings, evaluation.json and verdict.json go to `out`, from which an interrupted
-    judgement goes on. With `known` rows probes are told of them as a run's are, and held-out ones
-    are the task; without them nothing of its origin is known. `judge` is of free answers. Without
-    `formats` nothing is asked in formats that no gate reads (see `widen_guards`).
+    judgement goes on.
 
     Raises:
         ConfigError: files that must not or cannot be loaded (see `inspect_adapter`), another base's
             adapter, or no such base.
     """
-    known = known or KnownRows()
-    policy = without_run(policy, has_task=bool(known.held_out))
-    looked = look_at_adapter(
-        adapter,
-        base_name,
-        policy,
-        out=out,
-        known=known,
-        judge=judge,
-        max_items=max_items,
-        seed=seed,
-        formats=formats,
-        progress=progress,
-    )
+    known = options.get("known")
+    policy = without_run(policy, has_task=bool(known and known.held_out))
+    looked = look_at_adapter(adapter, base_name, policy, out=out, **options)
     evaluation = looked.evaluation
     gates = evaluate_gates(evaluation, evaluation["integrity"], policy)
     judged = JudgedAdapter(decide_verdict(gates), gates, evaluation, looked.facts, looked.cpu_s)
@@ -137,12 +136,7 @@ def look_at_adapter(
     policy: Policy,
     *,
     out: Path,
-    known: KnownRows | None = None,
-    judge: Judge | None = None,
-    max_items: int = 200,
-    seed: int = 0,
-    formats: bool = True,
-    progress: Progress | None = None,
+    **options: Unpack[LookOptions],
 ) -> LookedAdapter:
     """Measure what `judge_adapter` judges, in the same way; evaluation.json goes to `out`.
 
@@ -152,7 +146,8 @@ def look_at_adapter(
     from assay.models.base import find_base
     from assay.models.foreign import inspect_adapter
 
-    known = known or KnownRows()
+    known, max_items = options.get("known") or KnownRows(), options.get("max_items", 200)
+    seed = options.get("seed", 0)
     base = find_base(base_name)
     facts = inspect_adapter(adapter, base)
     looked = Look(
@@ -160,14 +155,14 @@ def look_at_adapter(
         base=base,
         adapter=adapter,
         known=known,
-        judge=judge,
+        judge=options.get("judge"),
         task=known.build_task(max_items=max_items, seed=seed),
         policy=policy,
         out=out,
         max_items=max_items,
         seed=seed,
-        progress=progress or PlainProgress(),
-        formats=formats,
+        progress=options.get("progress") or PlainProgress(),
+        formats=options.get("formats", True),
     )
     evaluation = looked.measure()
     evaluation["base"] = describe_base(base)["base"]
