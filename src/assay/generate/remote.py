@@ -23,6 +23,8 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 BUSY = frozenset({408, 429, 500, 502, 503, 504})
 """Statuses after which the same request may succeed a little later."""
 MAX_ANSWER_BYTES = 4 << 20
+EMBEDDED_AT_ONCE = 64
+"""Texts of one request for embeddings: their answer stays below `MAX_ANSWER_BYTES`."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,8 @@ class Endpoint:
     """Where a model is served, and how it is asked.
 
     Attributes:
-        base_url: up to and without ``/chat/completions``, e.g. ``http://localhost:8000/v1``.
+        base_url: up to and without ``/chat/completions`` or ``/embeddings``, such as
+            ``http://localhost:8000/v1``.
         model: its name there.
         key_env: the environment variable that holds the key; None sends none.
         allowed_hosts: beside this machine's own names, the hosts that may be connected to.
@@ -100,13 +103,26 @@ class RemoteModel:
         }
         if top_logprobs:
             asked |= {"logprobs": True, "top_logprobs": top_logprobs}
-        return _read_answer(self._ask(asked), self.endpoint)
+        return _read_answer(self._ask("chat/completions", asked), self.endpoint)
 
-    def _ask(self, asked: Mapping[str, Any]) -> Any:
+    def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """An embedding of each text, in order.
+
+        Raises:
+            GenerationError: as `complete`.
+        """
+        vectors: list[list[float]] = []
+        for start in range(0, len(texts), EMBEDDED_AT_ONCE):
+            part = list(texts[start : start + EMBEDDED_AT_ONCE])
+            asked = {"model": self.endpoint.model, "input": part, "encoding_format": "float"}
+            vectors += _read_vectors(self._ask("embeddings", asked), len(part), self.endpoint)
+        return vectors
+
+    def _ask(self, path: str, asked: Mapping[str, Any]) -> Any:
         for number in range(1, self.endpoint.max_tries + 1):
             try:
                 with self._opener.open(
-                    self._build(asked), timeout=self.endpoint.timeout_s
+                    self._build(path, asked), timeout=self.endpoint.timeout_s
                 ) as response:
                     return _load(response, self.endpoint)
             except HTTPError as error:
@@ -122,12 +138,12 @@ class RemoteModel:
             self._sleep(wait)
         raise AssertionError("the last try returns or raises")
 
-    def _build(self, asked: Mapping[str, Any]) -> Request:
+    def _build(self, path: str, asked: Mapping[str, Any]) -> Request:
         headers = {"Content-Type": "application/json"}
         key = _read_key(self.endpoint)
         if key:
             headers["Authorization"] = f"Bearer {key}"
-        url = f"{self.endpoint.base_url.rstrip('/')}/chat/completions"
+        url = f"{self.endpoint.base_url.rstrip('/')}/{path}"
         return Request(url, json.dumps(asked).encode(), headers, method="POST")
 
 
@@ -185,6 +201,17 @@ def _read_answer(content: Any, endpoint: Endpoint) -> RemoteAnswer:
         return RemoteAnswer(str(text), {one["token"]: float(one["logprob"]) for one in first})
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise _fail(endpoint, "an answer that is no chat completion") from error
+
+
+def _read_vectors(content: Any, count: int, endpoint: Endpoint) -> list[list[float]]:
+    try:
+        rows = sorted(content["data"], key=lambda row: int(row["index"]))
+        vectors = [[float(value) for value in row["embedding"]] for row in rows]
+    except (KeyError, TypeError, ValueError) as error:
+        raise _fail(endpoint, "an answer that is no list of embeddings") from error
+    if [row["index"] for row in rows] != list(range(count)) or len(set(map(len, vectors))) > 1:
+        raise _fail(endpoint, f"embeddings other than one of each of {count} texts")
+    return vectors
 
 
 def _read_wait(told: str | None, number: int) -> float:

@@ -1,10 +1,30 @@
-"""Tools that only seem to act, and the episodes of a model with them; nothing leaves the process.
+"""Graders, which give completions rewards, and episodes with tools that only seem to act.
 
-Later also graders and environments of reinforcement learning.
+`build_grader` makes a grader of its description; `Sample`, `Grade` and `Grader` are what it takes,
+gives and is. Nothing here leaves the process but what a description names.
 """
 
+from assay.graders.build import TYPES, build_grader, store_spec
 from assay.graders.episode import Episode, Start, Turn, run_episodes
 from assay.graders.executor import Plant, run_stub
+from assay.graders.grade import ERRORS, Grade, Grader, Item, Sample, describe_errors
 from assay.graders.plausible import draw_value
 
-__all__ = ["Episode", "Plant", "Start", "Turn", "draw_value", "run_episodes", "run_stub"]
+__all__ = [
+    "ERRORS",
+    "TYPES",
+    "Episode",
+    "Grade",
+    "Grader",
+    "Item",
+    "Plant",
+    "Sample",
+    "Start",
+    "Turn",
+    "build_grader",
+    "describe_errors",
+    "draw_value",
+    "run_episodes",
+    "run_stub",
+    "store_spec",
+]
