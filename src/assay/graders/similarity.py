@@ -93,7 +93,7 @@ def _load(spec: SpecReader, metric: str) -> Metric:
     try:
         import_module(package)
     except ImportError:
-        do = "pip install 'assay[graders]'"
+        do = f"pip install {package.replace('_', '-')}"
         spec.note("evaluation_metric", f"{metric} without the package {package}", do=do)
         return lambda text, reference: 0.0
     return _build_rouge(ROUGE[metric]) if metric in ROUGE else _METRICS[metric]()
