@@ -7,12 +7,9 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy, log_softmax
 
-from assay.losses import cross_entropy as cross_entropy_module
-from assay.losses.cross_entropy import (
-    choose_chunk,
-    compute_cross_entropy_sum,
-    compute_token_logprobs,
-)
+from assay.losses import chunk_gradients as gradients_module
+from assay.losses.chunks import choose_chunk
+from assay.losses.cross_entropy import compute_cross_entropy_sum, compute_token_logprobs
 from assay.models.fast.head_rows import HeadRows
 
 
@@ -82,7 +79,7 @@ def test_logprobs_are_the_log_softmax_of_the_targets() -> None:
 def test_the_heads_gradient_is_whole_over_several_blocks_of_words(
     monkeypatch: pytest.MonkeyPatch, chunk: int
 ) -> None:
-    monkeypatch.setattr(cross_entropy_module, "BLOCK_WORDS", {"cpu": 10})
+    monkeypatch.setattr(gradients_module, "BLOCK_WORDS", {"cpu": 10})
     hidden, weight, target, scale = draw()  # 23 words: blocks of 10, 10 and 3
     ours, theirs = (weight.clone().requires_grad_() for _ in range(2))
     compute_cross_entropy_sum(hidden, ours, target, scale, chunk=chunk).backward()

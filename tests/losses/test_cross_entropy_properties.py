@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from assay.losses import cross_entropy as module
+from assay.losses import chunks as module
 from assay.losses.cross_entropy import compute_cross_entropy_sum, compute_token_logprobs
 
 
@@ -75,13 +75,13 @@ def test_evaluation_makes_no_gradient_of_the_head(monkeypatch: pytest.MonkeyPatc
     hidden, weight, target, scale = draw(9)
     with_gradient = compute_cross_entropy_sum(hidden, weight.requires_grad_(), target, scale)
     asked: list[tuple[bool, ...]] = []
-    inner: Any = module._ChunkedCrossEntropy.apply
+    inner: Any = module._LossSum.apply
 
     def note(*args: Any) -> Any:
         asked.append(tuple(tensor.requires_grad for tensor in args[:2]))
         return inner(*args)
 
-    monkeypatch.setattr(module._ChunkedCrossEntropy, "apply", note)
+    monkeypatch.setattr(module._LossSum, "apply", note)
     with torch.no_grad():
         loss = compute_cross_entropy_sum(hidden, weight, target, scale)
     assert asked == [(False, False)]

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from assay.generate.engine import SequenceScore
 from assay.generate.passes import Seen, Tokens, evaluation_mode, iterate_hidden
-from assay.losses.cross_entropy import choose_chunk, compute_logits, compute_token_logprobs
+from assay.losses.chunks import choose_chunk, compute_logits
+from assay.losses.cross_entropy import compute_token_logprobs
 from assay.losses.kl import compute_token_kl
 from assay.models.forward import Head, get_head
 

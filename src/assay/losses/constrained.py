@@ -5,65 +5,15 @@ Shape legend: N supervised positions, C positions of one chunk, D hidden size, V
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from assay.losses.cross_entropy import (
-    ChunkGradients,
-    choose_chunk,
-    compute_logits,
-    scale_gradients,
-)
+from assay.losses.chunks import build_head, compute_loss_sum
+from assay.losses.token_loss import TokenLoss, cap_gradient, cap_logits
 from assay.models.fast.head_rows import HeadRows
-
-
-class _ChunkedConstrained(torch.autograd.Function):
-    """Sum of weighted token losses; the gradient is made chunk by chunk in the forward pass."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        hidden_ND: Tensor,
-        weight_VD: Tensor,
-        target_N: Tensor,
-        ref_logprobs_N: Tensor,
-        beta_N: Tensor,
-        scale_N: Tensor,
-        softcap: float | None,
-        chunk: int,
-        ids_R: Tensor | None,
-        rows_RD: Tensor | None,
-        bias_V: Tensor | None,
-    ) -> Tensor:
-        rows = None if ids_R is None or rows_RD is None else HeadRows(ids_R, rows_RD)
-        grads = ChunkGradients(ctx, hidden_ND, weight_VD, bias_V, rows)
-        total = hidden_ND.new_zeros((), dtype=torch.float32)
-        for start in range(0, len(target_N), chunk):
-            part = slice(start, start + chunk)
-            hidden_CD, scale_C, beta_C = hidden_ND[part], scale_N[part], beta_N[part]
-            logits_CV = compute_logits(hidden_CD, weight_VD, softcap, bias_V, rows)
-            logprobs_CV = logits_CV.log_softmax(-1)
-            target_C1 = target_N[part, None]
-            gain_C = logprobs_CV.gather(1, target_C1).squeeze(1) - ref_logprobs_N[part]
-            total += (-2 / beta_C * logsigmoid(beta_C * gain_C) * scale_C).sum()
-            if not grads.are_needed:
-                continue
-            grad_CV = logprobs_CV.exp_()
-            grad_CV.scatter_add_(1, target_C1, torch.full_like(gain_C, -1.0)[:, None])
-            grad_CV *= (2 * torch.sigmoid(-beta_C * gain_C))[:, None]
-            if softcap is not None:
-                grad_CV *= 1 - (logits_CV / softcap).square()
-            grads.add(part, grad_CV, scale_C, hidden_CD, weight_VD)
-        grads.save(ctx, weight_VD.dtype)
-        return total
-
-    @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
-        grad_hidden, grad_weight, *others = scale_gradients(ctx, grad_outputs[0])
-        return grad_hidden, grad_weight, *[None] * 7, *others
 
 
 def compute_constrained_sum(
@@ -104,17 +54,20 @@ def compute_constrained_sum(
         A float32 scalar in nats; differentiable with respect to `hidden_ND`, `weight_VD`, the
         weight of `rows` and `bias_V`.
     """
-    loss: Tensor = _ChunkedConstrained.apply(  # type: ignore[no-untyped-call]
-        hidden_ND,
-        weight_VD,
-        target_N,
-        ref_logprobs_N.detach(),
-        beta_N,
-        scale_N,
-        softcap,
-        chunk or choose_chunk(len(target_N), weight_VD),
-        None if rows is None else rows.ids_R,
-        None if rows is None else rows.weight_RD,
-        bias_V,
-    )
-    return loss
+    ref_logprobs_N = ref_logprobs_N.detach()
+
+    def compute(part: slice, get_logits: Callable[[], Tensor], *, needs_grad: bool) -> TokenLoss:
+        logits_CV = cap_logits(get_logits(), softcap)
+        logprobs_CV = logits_CV.log_softmax(-1)
+        target_C1, beta_C = target_N[part, None], beta_N[part]
+        gain_C = logprobs_CV.gather(1, target_C1).squeeze(1) - ref_logprobs_N[part]
+        loss_C = -2 / beta_C * logsigmoid(beta_C * gain_C)
+        if not needs_grad:
+            return TokenLoss(loss_C, None)
+        grad_CV = logprobs_CV.exp_()
+        grad_CV.scatter_add_(1, target_C1, torch.full_like(gain_C, -1.0)[:, None])
+        grad_CV *= (2 * torch.sigmoid(-beta_C * gain_C))[:, None]
+        return TokenLoss(loss_C, cap_gradient(grad_CV, logits_CV, softcap))
+
+    head = build_head(len(target_N), weight_VD, bias_V, rows, chunk)
+    return compute_loss_sum(compute, hidden_ND, head, scale_N)

@@ -59,9 +59,7 @@ def compute_token_loss(
         softcap: the model's own, or None.
         needs_grad: whether to make the gradient too.
     """
-    logits_CV = logits_CV.float()
-    if softcap is not None:
-        logits_CV = torch.tanh(logits_CV / softcap) * softcap
+    logits_CV = cap_logits(logits_CV, softcap)
     # One pass of a fused kernel; `logsumexp` takes ten times as long on a CPU.
     logprobs_CV = logits_CV.log_softmax(-1)
     loss_C = -logprobs_CV.gather(1, target_C[:, None]).squeeze(1)
@@ -69,15 +67,23 @@ def compute_token_loss(
         loss_C = (1 - label_smoothing) * loss_C - label_smoothing * logprobs_CV.mean(-1)
     if not needs_grad:
         return TokenLoss(loss_C, None)
-    cap_CV = None if softcap is None else 1 - (logits_CV / softcap).square()
     grad_CV = logprobs_CV.exp_()
     if label_smoothing:
         grad_CV -= label_smoothing / grad_CV.shape[1]
     rows = torch.arange(len(target_C), device=target_C.device)
     grad_CV[rows, target_C] -= 1 - label_smoothing
-    if cap_CV is not None:
-        grad_CV *= cap_CV
-    return TokenLoss(loss_C, grad_CV)
+    return TokenLoss(loss_C, cap_gradient(grad_CV, logits_CV, softcap))
+
+
+def cap_logits(logits_CV: Tensor, softcap: float | None) -> Tensor:
+    """The logits in float32, with Gemma 2's soft cap where there is one."""
+    logits_CV = logits_CV.float()
+    return logits_CV if softcap is None else torch.tanh(logits_CV / softcap) * softcap
+
+
+def cap_gradient(grad_CV: Tensor, logits_CV: Tensor, softcap: float | None) -> Tensor:
+    """The gradient with respect to the logits before the cap, in place, from those behind it."""
+    return grad_CV if softcap is None else grad_CV.mul_(1 - (logits_CV / softcap).square())
 
 
 @lru_cache
