@@ -1,86 +1,16 @@
 """The local engine on a byte-level tokenizer: text in pieces, room, windows, distributions."""
 
-import json
 import math
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import torch
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
-from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
+from byte_models import Recital, make_model, make_prompts
 
-from assay.chat import ChatTokenizer, load_chat_tokenizer
+from assay.chat import ChatTokenizer
 from assay.generate import Sampling
 from assay.generate.local import LocalEngine
-
-SHAPE: dict[str, Any] = {
-    "vocab_size": 258,
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": 256,
-    "bos_token_id": None,
-    "eos_token_id": 256,
-    "pad_token_id": 257,
-}
-
-
-@pytest.fixture(scope="module")
-def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> ChatTokenizer:
-    """One token a byte, so that most characters are several tokens; 256 ends, 257 pads."""
-    folder = tmp_path_factory.mktemp("bytes")
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    backend = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate(alphabet)}, merges=[]))
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    backend.decoder = decoders.ByteLevel()
-    backend.add_tokens([AddedToken(t, special=True) for t in ("<end>", "<pad>")])
-    backend.save(str(folder / "tokenizer.json"))
-    config = {"eos_token": "<end>", "pad_token": "<pad>"}
-    (folder / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
-    return load_chat_tokenizer(folder)
-
-
-def make_model(kind: str = "llama", *, sharpness: float = 30.0) -> Any:
-    torch.manual_seed(0)
-    if kind == "llama":
-        model: Any = LlamaForCausalLM(LlamaConfig(**SHAPE))
-    else:
-        model = MistralForCausalLM(MistralConfig(**SHAPE, sliding_window=7))
-    with torch.no_grad():
-        model.lm_head.weight.mul_(sharpness)
-        for name, parameter in model.named_parameters():
-            if "q_proj" in name or "k_proj" in name:
-                parameter.mul_(8)  # attention that is not even, so that a wrong mask shows
-    return model.eval()
-
-
-def make_prompts(num: int = 7) -> list[list[int]]:
-    generator = torch.Generator().manual_seed(3)
-    lengths = torch.randint(1, 25, (num,), generator=generator).tolist()
-    return [torch.randint(256, (n,), generator=generator).tolist() for n in lengths]
-
-
-class Recital(torch.nn.Module):
-    """A model that recites: after `n` tokens in its cache it is sure of ``text[n]``."""
-
-    def __init__(self, text: list[int]) -> None:
-        super().__init__()
-        self.text = text
-        self.config = LlamaConfig(**SHAPE)
-        self.table = torch.nn.Embedding(258, 1)
-
-    def get_input_embeddings(self) -> torch.nn.Embedding:
-        return self.table
-
-    def forward(self, position_ids: torch.Tensor, **kwargs: Any) -> Any:
-        logits = torch.zeros(len(position_ids), 1, 258)
-        for row, last in enumerate(position_ids[:, -1].tolist()):
-            logits[row, 0, self.text[last]] = 50.0
-        return type("Output", (), {"logits": logits})
 
 
 @pytest.mark.parametrize(
@@ -260,3 +190,58 @@ def test_score_leaves_the_models_own_attention(tokenizer: ChatTokenizer) -> None
     before = model.config._attn_implementation
     LocalEngine(model, tokenizer).score([([1, 2], [0.0, 1.0])])
     assert model.config._attn_implementation == before
+
+
+def test_sampled_logprobs_are_those_of_the_nucleus_at_the_temperature(
+    tokenizer: ChatTokenizer,
+) -> None:
+    model, prompts = make_model(sharpness=5.0), make_prompts()
+    sampling = Sampling(max_new_tokens=6, temperature=0.7, top_p=0.9, seed=4, stop_ids=(256,))
+    for prompt, generation in zip(
+        prompts, LocalEngine(model, tokenizer).generate(prompts, sampling), strict=True
+    ):
+        ids = prompt + generation.token_ids
+        with torch.no_grad():
+            logits = model(input_ids=torch.tensor([ids])).logits[0].double()
+        for i, found in enumerate(generation.sampled_logprobs, start=len(prompt)):
+            p, order = (logits[i - 1] / 0.7).softmax(-1).sort(descending=True)
+            size = int((p.cumsum(0) < 0.9).sum()) + 1
+            place = order.tolist().index(ids[i])
+            assert place < size
+            assert found == pytest.approx(float((p[place] / p[:size].sum()).log()), abs=1e-4)
+    greedy = LocalEngine(model, tokenizer).generate(prompts, Sampling(max_new_tokens=3))
+    assert {value for g in greedy for value in g.sampled_logprobs} == {0.0}
+
+
+def test_the_stop_token_has_its_own_logprobs(tokenizer: ChatTokenizer) -> None:
+    model, prompts = make_model(sharpness=5.0), make_prompts(20)
+    sampling = Sampling(max_new_tokens=6, temperature=1.0, seed=4, stop_ids=tuple(range(64)))
+    found = LocalEngine(model, tokenizer).generate(prompts, sampling)
+    assert {g.finish_reason for g in found} == {"stop", "length"}
+    for prompt, generation in zip(prompts, found, strict=True):
+        stop = generation.stop_token
+        assert (stop is None) == (generation.finish_reason == "length")
+        if stop is not None:
+            with torch.no_grad():
+                ids = torch.tensor([prompt + generation.token_ids])
+                logprobs = model(input_ids=ids).logits[0, -1].log_softmax(-1)
+            assert stop.token_id < 64
+            assert stop.logprob == pytest.approx(float(logprobs[stop.token_id]), abs=1e-4)
+            assert stop.sampled_logprob == pytest.approx(stop.logprob, abs=1e-6)
+
+
+def test_equal_prompts_are_computed_once_and_sampled_apart(tokenizer: ChatTokenizer) -> None:
+    model = make_model(sharpness=5.0)
+    one, two = make_prompts(2)
+    prompts = [one] * 4 + [two] * 4 + [one]
+    sampling = Sampling(max_new_tokens=9, temperature=1.0, seed=2, stop_ids=(256,))
+    seen: list[int] = []
+    hook = model.model.embed_tokens.register_forward_hook(
+        lambda _, inputs, output: seen.append(inputs[0].numel())
+    )
+    together = LocalEngine(model, tokenizer).generate(prompts, sampling)
+    hook.remove()
+    assert seen[0] <= 2 * max(len(one), len(two))
+    alone = LocalEngine(model, tokenizer, batch_size=1).generate(prompts, sampling)
+    assert [g.token_ids for g in together] == [g.token_ids for g in alone]
+    assert len({tuple(g.token_ids) for g in together}) == 9

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 Progress = Callable[[int, int], None]
@@ -15,7 +15,8 @@ class Sampling:
     """How to decode. Temperature 0 is greedy; `seed` and a prompt's place decide its sample.
 
     `top_p` in (0, 1] keeps the smallest set of tokens of that probability (Holtzman et al. 2020).
-    `stop_ids` end a completion; empty means the tokenizer's own stop tokens.
+    `stop_ids` end a completion; empty means the tokenizer's own stop tokens. So does the first of
+    the strings `stop` that its text has, wherever tokens begin and end.
     """
 
     max_new_tokens: int = 128
@@ -23,17 +24,39 @@ class Sampling:
     top_p: float = 1.0
     seed: int = 0
     stop_ids: tuple[int, ...] = ()
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A token as it was drawn, with its log-probability (nats) under the model at temperature 1,
+    and under the distribution that was sampled from; greedy decoding has one of a single token."""
+
+    token_id: int
+    logprob: float
+    sampled_logprob: float
 
 
 @dataclass(frozen=True)
 class Generation:
-    """One completion: its tokens without the stop token, its text, the log-probability of each
-    token under the model at temperature 1, and why it ended."""
+    """One completion.
+
+    Attributes:
+        token_ids: all that was drawn but for a stop token; with those that spell a stop string.
+        text: ends before the stop string.
+        logprobs: of each token under the model at temperature 1.
+        finish_reason: ``stop`` for stop tokens and strings, ``length`` for no more room.
+        sampled_logprobs: of each token under what was sampled from: at the temperature, and within
+            the nucleus.
+        stop_token: the stop token that was drawn; None where something else ended it.
+    """
 
     token_ids: list[int]
     text: str
     logprobs: list[float]
     finish_reason: Literal["stop", "length"]
+    sampled_logprobs: list[float] = field(default_factory=list)
+    stop_token: Drawn | None = None
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from assay.chat import ChatTokenizer
 from assay.errors import GenerationError
-from assay.generate.decode import Row, decode
+from assay.generate.decode import Ends, Row, decode
 from assay.generate.engine import Generation, Progress, Sampling, SequenceScore
 from assay.generate.likelihood import (
     Masked,
@@ -27,6 +27,7 @@ from assay.generate.likelihood import (
 )
 from assay.generate.passes import Tokens
 from assay.generate.states import Array, compute_mean_states
+from assay.generate.stops import count_open
 from assay.models.as_base import adapters_off
 
 
@@ -66,10 +67,11 @@ class LocalEngine:
         Raises:
             GenerationError: a prompt is empty or leaves no room in the context.
         """
-        self._check(prompts)
+        self._check(prompts, sampling)
         places = range(len(prompts)) if places is None else places
         results: dict[int, Generation] = {}
-        order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+        # Equal prompts stand together: a batch computes them once.
+        order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), tuple(prompts[i])))
         for start in range(0, len(order), self.batch_size):
             indices = order[start : start + self.batch_size]
             rows = [self._row(i, prompts[i], sampling, place=places[i]) for i in indices]
@@ -81,17 +83,19 @@ class LocalEngine:
         return [results[i] for i in range(len(prompts))]
 
     def stream(self, prompt: Sequence[int], sampling: Sampling) -> Iterator[str]:
-        """See `Engine`; a piece is held back while it ends inside a character."""
-        self._check([prompt])
+        """See `Engine`; what may be a part of a character or of a stop string is held back."""
+        self._check([prompt], sampling)
         row = self._row(0, prompt, sampling, place=0)
-        shown = ""
+        shown = 0
         for _ in self._decode([prompt], [row], sampling):
             text = self.tokenizer.decode(row.token_ids)
-            if text.endswith("\N{REPLACEMENT CHARACTER}"):
+            if row.is_done or text.endswith("\N{REPLACEMENT CHARACTER}"):
                 continue
-            yield text[len(shown) :]
-            shown = text
-        yield self.tokenizer.decode(row.token_ids)[len(shown) :]
+            end = len(text) - count_open(text, sampling.stop)
+            if end > shown:
+                yield text[shown:end]
+                shown = end
+        yield self._finish(row).text[shown:]
 
     def score(
         self, sequences: Sequence[tuple[Sequence[int], Sequence[float]]]
@@ -115,7 +119,7 @@ class LocalEngine:
         Raises:
             GenerationError: a prompt is empty or leaves no room in the context.
         """
-        self._check(prompts)
+        self._check(prompts, Sampling())
         return compute_next_logprobs(self.model, prompts)
 
     def hidden_states(
@@ -142,8 +146,9 @@ class LocalEngine:
     def _decode(
         self, prompts: Sequence[Tokens], rows: list[Row], sampling: Sampling
     ) -> Iterator[None]:
-        stop_ids = set(sampling.stop_ids or self.tokenizer.eos_ids)
-        return decode(self.model, prompts, rows, sampling=sampling, stop_ids=stop_ids)
+        stop_ids = frozenset(sampling.stop_ids or self.tokenizer.eos_ids)
+        ends = Ends(stop_ids, sampling.stop, self.tokenizer.decode)
+        return decode(self.model, prompts, rows, sampling=sampling, ends=ends)
 
     def _row(self, index: int, prompt: Sequence[int], sampling: Sampling, *, place: int) -> Row:
         # A row's own room in the context: that of its longest neighbour would cut it short.
@@ -151,7 +156,9 @@ class LocalEngine:
         generator = torch.Generator().manual_seed(_row_seed(sampling, place))
         return Row(index, generator, min(sampling.max_new_tokens, room))
 
-    def _check(self, prompts: Sequence[Sequence[int]]) -> None:
+    def _check(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> None:
+        if "" in sampling.stop:
+            raise GenerationError("a stop string is empty; leave it out")
         for number, prompt in enumerate(prompts):
             if not prompt:
                 raise GenerationError(f"prompt {number} is empty; give at least one token")
@@ -162,11 +169,15 @@ class LocalEngine:
                 )
 
     def _finish(self, row: Row) -> Generation:
+        text = self.tokenizer.decode(row.token_ids) if row.text is None else row.text
+        ended = row.stop_token is not None or row.text is not None
         return Generation(
             row.token_ids,
-            self.tokenizer.decode(row.token_ids),
-            row.logprobs,
-            "stop" if row.stopped else "length",
+            text,
+            [one.logprob for one in row.drawn],
+            "stop" if ended else "length",
+            [one.sampled_logprob for one in row.drawn],
+            row.stop_token,
         )
 
 
