@@ -19,6 +19,7 @@ UNITS = [
     "runs",
     "chat",
     "tools",
+    "sandbox",
     "data",
     "models",
     "losses",

@@ -16,6 +16,7 @@ from assay.graders.models import Models
 from assay.graders.multi import MultiGrader, gather_parts
 from assay.graders.numeric import build_numeric
 from assay.graders.pattern import build_regex
+from assay.graders.python import build_python
 from assay.graders.schema import build_json_schema
 from assay.graders.similarity import build_text_similarity
 from assay.graders.spec import SpecReader
@@ -30,6 +31,7 @@ BUILDERS: dict[str, Builder] = {
     "numeric": build_numeric,
     "json_schema": build_json_schema,
     "length": build_length,
+    "python": build_python,
 }
 TYPES = (*BUILDERS, "multi")
 _KEY = re.compile(r"[A-Za-z_]\w*")
