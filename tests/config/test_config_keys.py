@@ -118,6 +118,28 @@ ENTRIES = {
 }
 
 
+OF_ROLLOUTS = [
+    "type",
+    "grader",
+    "group_size",
+    "max_new_tokens",
+    "temperature",
+    "top_p",
+    "overlong_margin",
+    "validation_samples",
+    "on_hacking",
+]
+OF_POLICY = [
+    "beta",
+    "kl_in",
+    "kl_estimator",
+    "clip_low",
+    "clip_high",
+    "updates",
+    "importance_cap",
+    "dynamic_sampling",
+    "mask_truncated",
+]
 OF_OBJECTIVE = {
     "sft": ["type", "label_smoothing", "neftune_alpha"],
     "dpo": ["type", "sft_weight", "loss", "beta", "label_smoothing", "length_desensitisation"],
@@ -125,6 +147,10 @@ OF_OBJECTIVE = {
     "simpo": ["type", "sft_weight", "beta", "gamma", "label_smoothing"],
     "cpo": ["type", "sft_weight", "beta", "label_smoothing"],
     "kto": ["type", "loss", "beta", "wanted_weight", "unwanted_weight"],
+    "grpo": [*OF_ROLLOUTS, *OF_POLICY, "variant"],
+    "rloo": [*OF_ROLLOUTS, *OF_POLICY],
+    "reinforce": [*OF_ROLLOUTS, *OF_POLICY, "baseline"],
+    "rejection": [*OF_ROLLOUTS, "keep_best", "min_reward"],
 }
 
 

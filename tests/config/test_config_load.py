@@ -13,6 +13,7 @@ from assay.config.keys import walk_keys
 from assay.errors import ConfigError, Problem
 
 GOOD = "base: tiny\ndata:\n  train: rows.jsonl\n"
+GRPO = "type: grpo, grader: {type: length}"
 
 
 def write(folder: Path, text: str, *, name: str = "recipe.yaml") -> Path:
@@ -201,6 +202,26 @@ def test_a_key_of_another_method_names_that_method(tmp_path: Path) -> None:
         ("method: {flavours: [dora, dora]}", "method.flavours", "twice"),
         ("method: {type: dora, flavours: [dora]}", "method.flavours", "twice"),
         ("train: {warmup_ratio: 0.1, warmup_steps: 3}", "train.warmup_steps", "both"),
+        (f"objective: {{{GRPO}, beta: 0.1, kl_estimator: k1}}", "objective.kl_estimator", "k1"),
+        (
+            f"objective: {{{GRPO}, max_new_tokens: 8, overlong_margin: 9}}",
+            "objective.overlong_margin",
+            "longer",
+        ),
+        (
+            f"  max_seq_len: 64\nobjective: {{{GRPO}, max_new_tokens: 64}}",
+            "objective.max_new_tokens",
+            "no room",
+        ),
+        (
+            "objective: {type: rejection, grader: {type: length}, group_size: 2, keep_best: 3}",
+            "objective.keep_best",
+            "more completions",
+        ),
+        (f"objective: {{{GRPO}}}\nevaluate: {{shots: [0, 4]}}", "evaluate.shots", "no answers"),
+        (f"objective: {{{GRPO}}}\nsweep: {{seed: [1, 2]}}", "sweep", "writes"),
+        (f"objective: {{{GRPO}}}\nevaluate: {{metric: exact}}", "evaluate.metric", "another"),
+        ("objective: grpo", "objective.grader", "nothing"),
     ],
 )
 def test_no_setting_of_method_and_training_is_ignored(

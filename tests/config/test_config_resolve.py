@@ -132,3 +132,22 @@ def test_steps_replace_epochs() -> None:
 )
 def test_a_run_is_named_after_file_or_folder(path: str, name: str) -> None:
     assert choose_name(Path(path)).value == name
+
+
+@pytest.mark.parametrize(
+    ("variant", "low", "high"), [("grpo", 0.2, 0.2), ("dapo", 0.2, 0.28), ("gspo", 3e-4, 4e-4)]
+)
+def test_clips_are_those_of_the_variant_unless_they_are_given(
+    variant: str, low: float, high: float
+) -> None:
+    objective: dict[str, object] = {
+        "type": "grpo",
+        "variant": variant,
+        "grader": {"type": "length"},
+    }
+    recipe, reasons = resolve(build_recipe(objective=objective), path=Path("a.yaml"))
+    assert (recipe.objective.clip_low, recipe.objective.clip_high) == (low, high)  # type: ignore[union-attr]
+    assert reasons["objective.clip_low"] == f"as {variant} is published"
+    assert recipe.evaluate.shots == [0]
+    given, _ = resolve(build_recipe(objective=objective | {"clip_high": 0.5}), path=Path("a.yaml"))
+    assert given.objective.clip_high == 0.5  # type: ignore[union-attr]

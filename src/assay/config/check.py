@@ -28,6 +28,7 @@ _STAND_INS: dict[str, Any] = {
     "data": {"train": [{"path": "."}]},
     "data.train": [{"path": "."}],
     "method.config": {"peft_type": "IA3"},
+    "objective.grader": {"type": "length"},
     **_ENTRIES,
     **{f"{place}.path": "." for place in _ENTRIES},
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from assay.config.recipe import Recipe
+from assay.config.rollout_rules import ROLLOUT_RULES
 from assay.config.rule import Rule
 from assay.config.sections.objective import DpoConfig
 
@@ -61,7 +62,8 @@ OBJECTIVE_RULES = (
         ),
         "replay, kl or token_betas with an objective of whole answers",
         "these with sft, whose rows are learned token by token",
-        "remove it: the objective's reference holds the model already, or objective.sft_weight",
+        "remove it: the objective's reference (objective.beta) holds the model already, or"
+        " objective.sft_weight",
     ),
     Rule(
         ("data.train", "objective.type"),
@@ -78,15 +80,16 @@ OBJECTIVE_RULES = (
             _is_compared(recipe)
             and bool({"reuse_in_memory", "reuse_on_disk"} & set(recipe.train.techniques))
         ),
-        "reuse with answers whose prompts are computed once for both",
+        "reuse with answers whose prompts are computed once for all",
         "reuse with sft",
         "remove it",
     ),
     Rule(
         ("evaluate.metric", "objective.type"),
         lambda recipe: _is_compared(recipe) and recipe.evaluate.metric != "auto",
-        "a metric of written answers for rows that say which answer is likelier",
-        "auto, which tells whether wanted answers are likelier than others",
+        "a metric of written answers for rows that have another",
+        "auto: whether wanted answers are likelier than others, or the reward of the grader",
         "remove it; a suite of your own (evaluate.suites) can judge written answers",
     ),
+    *ROLLOUT_RULES,
 )

@@ -17,7 +17,10 @@ from pydantic import BaseModel
 from assay.config.optimizers import OPTIMIZER_SETTINGS, fill_settings
 from assay.config.recipe import Recipe
 from assay.config.sections.defend import DefendConfig
+from assay.config.sections.evaluate import EvaluateConfig
+from assay.config.sections.learned import ObjectiveSection
 from assay.config.sections.method import AdapterConfig, FreezeConfig, MethodSection
+from assay.config.sections.reinforcement import ROLLOUT_OBJECTIVES, GrpoConfig, PolicySection
 from assay.config.sections.train import TrainConfig
 from assay.config.setting import Section, get_note
 from assay.config.start import describe_start, read_start
@@ -27,8 +30,15 @@ DEFAULT_EPOCHS = 3.0
 
 LION_DIVISOR = 5.0
 """Lion moves every weight by the whole rate: Chen et al. 2023 find 3 to 10 times less to fit."""
-OBJECTIVE_DIVISORS = {"dpo": 20.0, "cpo": 20.0, "simpo": 20.0, "kto": 20.0, "orpo": 4.0}
-"""Preferences are published with rates far below those of answers: a margin grows without end."""
+OBJECTIVE_DIVISORS = {
+    **{"dpo": 20.0, "cpo": 20.0, "simpo": 20.0, "kto": 20.0, "orpo": 4.0},
+    **dict.fromkeys(("grpo", "rloo", "reinforce"), 4.0),
+}
+"""Preferences are published with rates far below those of answers: a margin grows without end. Of
+a policy a step too far changes what is sampled next."""
+CLIPS = {"grpo": (0.2, 0.2), "dapo": (0.2, 0.28), "gspo": (3e-4, 4e-4), "cispo": (0.2, 4.0)}
+"""How far a ratio may fall below 1 and rise above it, as each variant is published; of CISPO, whose
+paper names no number, as it is usually run."""
 COMPARED_EPOCHS = 1.0
 DEFAULT_WARMUP_RATIO = 0.05
 DEFAULT_TOP_LAYERS = 2
@@ -94,6 +104,8 @@ def choose_epochs(max_steps: int | None, objective: str = "sft") -> Choice:
     """Epochs when the recipe names none, or none where steps are counted."""
     if max_steps is not None:
         return Choice(None, "train.max_steps decides")
+    if objective in ROLLOUT_OBJECTIVES:
+        return Choice(COMPARED_EPOCHS, "each prompt is answered group_size times already")
     if objective != "sft":
         return Choice(COMPARED_EPOCHS, "as preferences are usually published: more learns rows")
     return Choice(DEFAULT_EPOCHS, "enough to learn a task, few enough not to learn rows by heart")
@@ -149,6 +161,9 @@ def describe_rule(key: str) -> str:
         return (
             f"found by rule: {', '.join(rates)}; divided by {divided}; a fifth of these with lion"
         )
+    if key in ("objective.clip_low", "objective.clip_high"):
+        place = key == "objective.clip_high"
+        return ", ".join(f"{clip[place]:g} for {name}" for name, clip in CLIPS.items())
     if key == "method.alpha":
         return f"{choose_alpha(1).reason}; with rslora 8"
     return ""
@@ -173,6 +188,7 @@ def resolve(
     if train.warmup_ratio is None:
         found["train.warmup_ratio"] = choose_warmup_ratio(train.warmup_steps)
     found |= _resolve_defences(recipe.defend)
+    found |= _resolve_rollouts(recipe.objective, recipe.evaluate)
     found |= _resolve_method(recipe.method, base_dir or path.parent)
     found |= _resolve_optimizer(train, reasons)
     for split in ("validation", "test"):
@@ -198,6 +214,28 @@ def _resolve_defences(defend: DefendConfig) -> dict[str, Choice]:
         for name, (given, value) in chosen.items()
         if given is None
     }
+
+
+def choose_clip(variant: str) -> tuple[Choice, Choice]:
+    """How far a ratio may fall below 1 and rise above it; `variant` is that of `grpo`."""
+    low, high = CLIPS.get(variant, CLIPS["grpo"])
+    reason = f"as {variant} is published" if variant in CLIPS else "the published value of most"
+    return Choice(low, reason), Choice(high, reason)
+
+
+def _resolve_rollouts(objective: ObjectiveSection, evaluate: EvaluateConfig) -> dict[str, Choice]:
+    """What follows from learning of completions that the model writes itself."""
+    if objective.learns_from != "prompts":
+        return {}
+    found = {}
+    if "shots" not in evaluate.model_fields_set:
+        found["evaluate.shots"] = Choice([0], "rows of prompts hold no answers to show")
+    if isinstance(objective, PolicySection):
+        clips = choose_clip(objective.variant if isinstance(objective, GrpoConfig) else "")
+        for name, choice in zip(("clip_low", "clip_high"), clips, strict=True):
+            if getattr(objective, name) is None:
+                found[f"objective.{name}"] = choice
+    return found
 
 
 def _resolve_method(method: MethodSection, base_dir: Path) -> dict[str, Choice]:

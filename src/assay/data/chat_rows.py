@@ -223,12 +223,13 @@ def check_conversation(
             "add the answer, or remove what follows it",
         )
     if tools:
-        _check_called_tools(messages, {tool["function"]["name"] for tool in tools}, check, key)
+        check_called_tools(messages, {tool["function"]["name"] for tool in tools}, check, key)
 
 
-def _check_called_tools(
+def check_called_tools(
     messages: list[Message], offered: set[str], check: RowCheck, key: str
 ) -> None:
+    """Refuse calls of tools that the row does not offer."""
     for index, message in enumerate(messages):
         for call in message.get("tool_calls", []):
             name = call["function"]["name"]

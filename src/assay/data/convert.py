@@ -16,6 +16,7 @@ from assay.data.plain_rows import (
     read_text_row,
 )
 from assay.data.preference_rows import read_label, read_openai_pair, read_pair, read_rated
+from assay.data.prompt_rows import check_prompt, read_prompt
 from assay.data.records import Kind, Message, Record, Role, RowCheck, is_trained, to_json_value
 from assay.data.shapes import COMPARED, SHAPES, STORED, rename_columns
 from assay.data.sharegpt_rows import read_conversations
@@ -86,7 +87,7 @@ def convert_row(
 
 def _advise_shape(shape: str, fields: Mapping[str, Any]) -> str:
     """What to do about a row that lacks columns of `shape`: it may be of another one."""
-    others = [other.name for other in SHAPES.values() if other.fits(fields)]
+    others = [name for name, other in SHAPES.items() if name != "prompt" and other.fits(fields)]
     if not others:
         return "add the column, or remove the row"
     return f"list {others[0]} rows as a source of their own, apart from {shape} rows"
@@ -133,13 +134,15 @@ _CONVERSATIONS = {
 def _read_compared(
     shape: str, fields: dict[str, Any], check: RowCheck, system: str | None
 ) -> _Read:
-    """A row whose whole answers are compared or rated."""
+    """A row whose whole answers are compared or rated, or that has none."""
     holder = fields["input"] if shape == "openai_preference" else fields
     offered = holder.get("tools") if isinstance(holder, dict) else None
     tools = read_tools(offered or fields.get("functions"), check)
     rejected: list[Message] | None = None
     is_wanted = None
-    if shape == "rated":
+    if shape == "prompt":
+        kind, messages = read_prompt(fields, check)
+    elif shape == "rated":
         kind, messages = read_rated(fields, check)
         is_wanted = read_label(fields["label"], check, "label")
     else:
@@ -150,6 +153,9 @@ def _read_compared(
     own_system = read_string(fields, "system", check)
     if check.problems:
         return _Read(kind, [], tools)
+    if shape == "prompt":
+        check_prompt(messages, tools, check, key="messages")
+        return _Read(kind, add_system(messages, own_system or system), tools)
     whole = [messages] if rejected is None else [messages, _exchange(messages, rejected)]
     for conversation, key in zip(whole, _CONVERSATIONS[shape], strict=False):
         check_conversation(conversation, tools, check, key=key)

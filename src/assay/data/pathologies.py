@@ -110,8 +110,8 @@ def _find_untrained(sequences: list[TokenSequence], tokenized: Tokenized) -> lis
 
 
 def find_untrained_rows(sequences: Sequence[TokenSequence]) -> list[str]:
-    """Places of the rows of which no sequence trains a token."""
-    trained = {one.place for one in sequences if one.num_trained_tokens}
+    """Places of the rows of which no sequence trains a token; prompts alone never do."""
+    trained = {one.place for one in sequences if one.num_trained_tokens or one.asked}
     return _places(one.place for one in sequences if one.place not in trained)
 
 

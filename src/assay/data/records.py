@@ -24,8 +24,9 @@ from assay.errors import Problem
 Message = dict[str, Any]
 Kind = Literal["chat", "completion", "text"]
 Role = Literal["task", "extra", "anchor"]
-RowObjective = Literal["answers", "preference", "rated"]
-"""What of a row is learned: its answers, which of two answers is better, or how one was rated."""
+RowObjective = Literal["answers", "preference", "rated", "prompts"]
+"""What of a row is learned: its answers, which of two answers is better, how one was rated, or what
+the model makes of a prompt."""
 
 ID_LENGTH = 16
 _CANONICAL = json.JSONEncoder(
@@ -65,7 +66,8 @@ class Record:
 
     In a row of preference the messages end with the chosen answer, and `rejected` are the messages
     that stand in its place otherwise; earlier answers are not trained (weight 0). In a rated row
-    `is_wanted` says how the answer was rated.
+    `is_wanted` says how the answer was rated. A row of prompts has no answer, and `extra` is what
+    its grader reads.
     """
 
     id: str
@@ -97,9 +99,16 @@ class Record:
     @property
     def objective(self) -> RowObjective:
         """What kind of objective can learn from the record."""
+        if self.is_prompt:
+            return "prompts"
         if self.rejected is not None:
             return "preference"
         return "answers" if self.is_wanted is None else "rated"
+
+    @property
+    def is_prompt(self) -> bool:
+        """Whether the messages end where the model is to go on: there is no answer."""
+        return bool(self.messages) and self.messages[-1].get("role") != "assistant"
 
     @property
     def place(self) -> str:
@@ -181,10 +190,12 @@ def to_json_value(value: Any) -> Any:
 def build_content(record: Record) -> str:
     """What is trained on as canonical JSON: kind, messages and tools, not where they came from.
 
-    So are the rejected answer and the rating, where the row has them.
+    So are the rejected answer and the rating, where the row has them, and what the grader of a
+    prompt reads.
     """
     content = {"kind": record.kind, "messages": record.messages, "tools": record.tools}
-    compared = {"rejected": record.rejected, "is_wanted": record.is_wanted}
+    compared: dict[str, Any] = {"rejected": record.rejected, "is_wanted": record.is_wanted}
+    compared["item"] = record.extra if record.is_prompt else None
     return canonical_json(content | {k: one for k, one in compared.items() if one is not None})
 
 

@@ -20,6 +20,8 @@ from assay.chat import (
     render_completion,
     render_conversation,
     render_plain,
+    render_prompt,
+    render_text,
 )
 from assay.data.arrows import build_table
 from assay.data.records import Kind, Message, Record
@@ -38,6 +40,11 @@ class Content(NamedTuple):
     def of(cls, record: Record) -> Content:
         other = record.rejected_messages or None
         return cls(record.kind, record.messages, record.tools, other)
+
+    @property
+    def is_prompt(self) -> bool:
+        """Whether the row ends where the model is to go on."""
+        return bool(self.messages) and self.messages[-1].get("role") != "assistant"
 
     @property
     def rejected(self) -> Content | None:
@@ -81,6 +88,8 @@ def render_row(content: Content, tokenizer: ChatTokenizer) -> RenderedRow:
     """
     if content.rejected is not None:
         return _render_pair(content, content.rejected, tokenizer)
+    if content.is_prompt:
+        return _render_prompt(content, tokenizer)
     try:
         rendered = render_content(content, tokenizer)
     except DataError as error:
@@ -101,6 +110,30 @@ def render_row(content: Content, tokenizer: ChatTokenizer) -> RenderedRow:
         control_texts=find_control_texts(tokenizer, messages),
         lost_roles=[messages[index]["role"] for index in lost],
         are_tools_lost=is_chat and are_tools_lost(tokenizer, messages, tools, rendered.text),
+        refusals=[],
+    )
+
+
+def _render_prompt(content: Content, tokenizer: ChatTokenizer) -> RenderedRow:
+    """A prompt up to where the model goes on, of which no token is trained."""
+    kind, messages, tools, _ = content
+    lost: list[int] = []
+    lost_tools = False
+    try:
+        if kind == "chat":
+            ids = render_prompt(tokenizer, messages, tools=tools)
+            text = render_text(tokenizer, messages, tools=tools)
+            lost = find_lost_messages(messages, text)
+            lost_tools = are_tools_lost(tokenizer, messages, tools, text)
+        else:
+            ids = [*tokenizer.prefix_ids, *tokenizer.encode(messages[0]["content"])]
+    except DataError as error:
+        return RenderedRow([], [], [], False, error.problems)
+    return RenderedRow(
+        [RowExample(ids, [0.0] * len(ids), is_inferred=False, num_straddling_tokens=0)],
+        control_texts=find_control_texts(tokenizer, messages),
+        lost_roles=[messages[index]["role"] for index in lost],
+        are_tools_lost=lost_tools,
         refusals=[],
     )
 

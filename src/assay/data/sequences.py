@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from assay.data.answers import Answer, AnswerRow
+from assay.data.asked import Asked
 from assay.data.records import Kind
 
 
@@ -30,6 +31,7 @@ class TokenSequence:
         is_wanted: of a rated row how its answer was rated.
         mismatched: of a rated row the prompt with another row's answer (`assay.data.mismatch`).
         ref_logprob: the sum of its trained tokens' log-probabilities under the reference, nats.
+        asked: of a row of prompts what its grader is told; the sequence is the prompt alone.
     """
 
     input_ids: list[int]
@@ -47,6 +49,7 @@ class TokenSequence:
     is_wanted: bool | None = None
     mismatched: TokenSequence | None = None
     ref_logprob: float = 0.0
+    asked: Asked | None = None
 
     @property
     def is_compared(self) -> bool:

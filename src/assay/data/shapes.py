@@ -8,9 +8,11 @@ text        text
 preference  chosen, rejected [prompt, instruction, tools, system]
 openai_preference  input, preferred_output, non_preferred_output
 rated       label, and prompt, completion or messages [tools, system]
+prompt      messages, prompt or instruction [tools, system], and what its grader reads
 
-The last three are of objectives that compare whole answers. Each objective takes its own shapes,
-and refuses those of the others by name; so are rows of prompts alone.
+The three before the last are of objectives that compare whole answers, the last of those whose
+model writes the answers itself. Each objective takes its own shapes, and refuses those of the
+others by name.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ from assay.data.stored import is_stored
 from assay.errors import Problem
 
 SAMPLE_ROWS = 32
+PROMPT_FIELDS = ("messages", "prompt", "instruction")
+"""Where a prompt alone may stand: one of them in each row."""
 STORED = "stored"
 """The shape of rows that Assay wrote: versions of data, and the splits of runs."""
 
@@ -45,7 +49,12 @@ class Shape:
         return self.required + self.optional
 
     def fits(self, fields: Mapping[str, Any]) -> bool:
-        """Whether a row has the required columns, with cells of the right kind."""
+        """Whether a row has the required columns, with cells of the right kind.
+
+        Of a shape that requires none it is whether the row has any of its own.
+        """
+        if not self.required:
+            return any(fields.get(name) is not None for name in PROMPT_FIELDS)
         return all(_fits(fields.get(name), name in self.lists) for name in self.required)
 
 
@@ -66,14 +75,16 @@ SHAPES: dict[str, Shape] = {
         Shape("preference", ("chosen", "rejected"), ("prompt", "instruction", "tools", "system")),
         Shape("openai_preference", ("input", "preferred_output", "non_preferred_output")),
         Shape("rated", ("label",), ("prompt", "completion", "messages", "tools", "system")),
+        Shape("prompt", (), (*PROMPT_FIELDS, "tools", "system")),
     )
 }
 COMPARED: dict[str, RowObjective] = {
     "preference": "preference",
     "openai_preference": "preference",
     "rated": "rated",
+    "prompt": "prompts",
 }
-"""The shapes whose whole answers are compared or rated, and by which objectives."""
+"""The shapes that are not of answers to be learned, and by which objectives they are taken."""
 FIELDS = tuple(dict.fromkeys(name for shape in SHAPES.values() for name in shape.columns))
 
 PURPOSES: dict[str, str] = {
@@ -83,7 +94,12 @@ PURPOSES: dict[str, str] = {
     "prompt": "reinforcement objectives such as grpo, which write the answers themselves",
 }
 """What each kind of row is for."""
-_OBJECTIVES: dict[RowObjective, str] = {"answers": "sft", "preference": "dpo", "rated": "kto"}
+_OBJECTIVES: dict[RowObjective, str] = {
+    "answers": "sft",
+    "preference": "dpo",
+    "rated": "kto",
+    "prompts": "grpo",
+}
 
 # Usual names of the two columns of a question-answer table.
 _QUESTIONS = ("question", "query", "user", "input", "problem", "prompt", "instruction")
@@ -108,7 +124,7 @@ def rename_columns(fields: Mapping[str, Any], columns: Mapping[str, str]) -> dic
 def list_allowed(wanted: RowObjective | None) -> str:
     """The shapes that an objective takes, with what each requires; all for None."""
     return "; ".join(
-        f"{name} ({', '.join(shape.required)})"
+        f"{name} ({', '.join(shape.required) or ' or '.join(PROMPT_FIELDS)})"
         for name, shape in SHAPES.items()
         if wanted is None or COMPARED.get(name, "answers") == wanted
     )
@@ -157,6 +173,8 @@ def _match(fields: Mapping[str, Any], wanted: RowObjective | None) -> list[str]:
 
     A rating beside a conversation may be any other column: it is one where ratings are learned.
     """
+    if wanted == "prompts" and SHAPES["prompt"].fits(fields):
+        return ["prompt"]
     for name in ("preference", "openai_preference"):
         if SHAPES[name].fits(fields):
             return [name]
@@ -252,7 +270,7 @@ def _suggest_mapping(rows: Sequence[Row]) -> str:
 def _lacks_columns(
     named: str, rows: Sequence[Row], columns: Mapping[str, str], file: str
 ) -> Problem:
-    required = [columns.get(name, name) for name in SHAPES[named].required]
+    required = [columns.get(name, name) for name in SHAPES[named].required or PROMPT_FIELDS]
     return Problem(
         f"columns {_columns_seen(rows)}",
         f"for {named}: {', '.join(required)}",

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from assay.chat import ChatTokenizer
+from assay.data.asked import Asked
 from assay.data.records import Record
 from assay.data.render_rows import Rows, render_each
 from assay.data.rendered import Content, RenderedRow, RowExample, render_content
@@ -264,6 +265,7 @@ def build_sequence(record: Record, place: str, example: RowExample) -> TokenSequ
         num_straddling_tokens=example.num_straddling_tokens,
         is_anchored=record.role == "anchor",
         is_wanted=record.is_wanted,
+        asked=Asked.of(record) if record.is_prompt else None,
     )
 
 

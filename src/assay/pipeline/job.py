@@ -42,6 +42,12 @@ class Job:
         return self.recipe.data.max_seq_len or self.base.context_len
 
     @property
+    def max_prompt_len(self) -> int:
+        """Longest row in tokens: of prompts, what leaves room for a whole completion."""
+        room = self.recipe.objective.max_completion_tokens
+        return max(1, self.max_seq_len - room)
+
+    @property
     def tuned_folder(self) -> Path:
         """Where the tuned weights are saved."""
         return self.run.model if self.recipe.method.trains_base else self.run.adapter

@@ -73,6 +73,9 @@ def _build_learned(job: Job, meter: Meter | None) -> Any:
         betas = job.recipe.defend.token_betas
         smoothing = objective.label_smoothing
         return ConstrainedLoss(betas) if betas else SftLoss(label_smoothing=smoothing)
+    assert isinstance(objective, DpoConfig | OrpoConfig | SimpoConfig | CpoConfig), (
+        "what the model writes itself has a loss of its own"
+    )
     return PreferenceLoss(
         choose_pair_loss(objective),
         beta=objective.beta,

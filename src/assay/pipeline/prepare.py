@@ -144,6 +144,7 @@ def _read_and_tokenize(
     problems += [*_find_prompt_problems(job, parts), *suite_problems]
     problems += find_inoculation_problems(job, parts)
     problems += _find_other_rows(job, parts)
+    problems += _find_room_problems(job)
     if data is None or problems:
         raise DataError(_order(problems))
     return data, tokenized, checked.told, num_changed
@@ -180,7 +181,7 @@ def _tokenize(job: Job, split: str, records: Sequence[Record], render: RowRender
     return tokenize(
         prepare_to_render(job, split, records),
         job.tokenizer,
-        max_seq_len=sys.maxsize if any_length else job.max_seq_len,
+        max_seq_len=sys.maxsize if any_length else job.max_prompt_len,
         on_too_long=config.on_too_long,
         on_bad_rows=config.on_bad_rows,
         render=render,
@@ -222,6 +223,21 @@ def _find_other_rows(job: Job, parts: dict[str, list[Record]]) -> list[Problem]:
     ]
 
 
+def _find_room_problems(job: Job) -> list[Problem]:
+    """Completions that leave no room for a prompt in the base's context."""
+    wanted, room = job.recipe.objective.max_completion_tokens, job.max_seq_len
+    if wanted < room:
+        return []
+    return [
+        Problem(
+            key="objective.max_new_tokens",
+            got=f"{wanted} tokens of completion in a context of {room}",
+            allowed=f"fewer than {room}",
+            do="lower it",
+        )
+    ]
+
+
 def _find_suite_problems(job: Job) -> list[Problem]:
     """Bad rows of the suites that the recipe names, which are asked only stages later."""
     problems: list[Problem] = []
@@ -253,11 +269,12 @@ def _check_masks(masks: Iterable[MaskReport], allow: Sequence[str]) -> None:
 
 
 def _trained(tokenized: Tokenized) -> list[TokenSequence]:
-    """The sequences with something to learn: of a pair, in both answers."""
+    """The sequences with something to learn: of a pair, in both answers; and prompts."""
     return [
         one
         for one in tokenized.sequences
-        if one.num_trained_tokens and (one.rejected is None or one.rejected.num_trained_tokens)
+        if one.asked
+        or (one.num_trained_tokens and (one.rejected is None or one.rejected.num_trained_tokens))
     ]
 
 

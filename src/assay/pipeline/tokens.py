@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import json
+from dataclasses import asdict, dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from assay.data import TokenSequence
 from assay.data.arrows import build_table
+from assay.data.asked import Asked
+from assay.data.records import canonical_json
 from assay.errors import CheckpointError
 from assay.pipeline.prepare import Prepared
 from assay.runs import RunFolder, read_json, sha256_file, write_bytes
@@ -54,6 +57,9 @@ def store_sequences(run: RunFolder, sequences: Sequences) -> None:
     columns: dict[str, list[Any]] = {n: [getattr(row, n) for row in rows] for n in COLUMNS}
     for name in ("input_ids", "loss_mask"):
         columns[f"rejected_{name}"] = [getattr(row.rejected, name, []) for row in rows]
+    columns["asked"] = [
+        None if row.asked is None else canonical_json(asdict(row.asked)) for row in rows
+    ]
     columns["rating"] = [-1 if row.is_wanted is None else int(row.is_wanted) for row in rows]
     columns["split"] = ["train"] * len(sequences.train)
     columns["split"] += ["validation"] * len(sequences.validation)
@@ -88,7 +94,8 @@ def read_sequences(run: RunFolder) -> Sequences:
     anchored = COLUMNS.index("is_anchored")
     columns[anchored] = list(map(bool, columns[anchored]))
     rejected = (_read_column(table[f"rejected_{name}"]) for name in ("input_ids", "loss_mask"))
-    compared = zip(*rejected, table["rating"].to_pylist(), strict=True)
+    told = (table[name].to_pylist() for name in ("rating", "asked"))
+    compared = zip(*rejected, *told, strict=True)
     rows = [
         _compare(TokenSequence(**dict(zip(COLUMNS, row, strict=True))), *others)
         for row, others in zip(zip(*columns, strict=True), compared, strict=True)
@@ -104,9 +111,17 @@ def read_sequences(run: RunFolder) -> Sequences:
 
 
 def _compare(
-    sequence: TokenSequence, input_ids: list[int], loss_mask: list[float], rating: int
+    sequence: TokenSequence,
+    input_ids: list[int],
+    loss_mask: list[float],
+    rating: int,
+    asked: str | None,
 ) -> TokenSequence:
-    """The sequence with its rejected answer, or its rating, where it has one."""
+    """The sequence with its rejected answer, its rating, or what is asked, where it has one."""
+    if asked is not None:
+        given = json.loads(asked)
+        told = Asked(tuple(given["messages"]), tuple(given["tools"]), given["item"])
+        return replace(sequence, asked=told)
     if input_ids:
         other = replace(sequence, input_ids=input_ids, loss_mask=loss_mask)
         return replace(sequence, rejected=other)
@@ -128,6 +143,7 @@ def _build_schema() -> Any:
         "rejected_input_ids",
         "rejected_loss_mask",
         "rating",
+        "asked",
         "split",
         "is_comparable",
     )

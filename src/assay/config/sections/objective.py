@@ -6,10 +6,21 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Discriminator, Tag
 
+from assay.config.sections.learned import NAMED as _NAMED
+from assay.config.sections.learned import ObjectiveSection, RowKind
+from assay.config.sections.reinforcement import (
+    ROLLOUT_OBJECTIVES,
+    GrpoConfig,
+    ReinforceConfig,
+    RejectionConfig,
+    RlooConfig,
+)
 from assay.config.setting import Section, setting
 from assay.config.shorthand import expand_block
 
-ObjectiveType = Literal["sft", "dpo", "orpo", "simpo", "cpo", "kto"]
+ObjectiveType = Literal[
+    "sft", "dpo", "orpo", "simpo", "cpo", "kto", "grpo", "rloo", "reinforce", "rejection"
+]
 PairLoss = Literal[
     "sigmoid",
     "sigmoid_norm",
@@ -24,22 +35,9 @@ PairLoss = Literal[
     "apo_down",
     "discopop",
 ]
-RowKind = Literal["answers", "preference", "rated"]
-_NAMED = "named by the recipe"
 _SFT_WEIGHT = (
     "Weight of the chosen answer's own loss, the mean over its tokens, beside that of the pair."
 )
-
-
-class ObjectiveSection(Section):
-    """What every objective says of itself beside its settings.
-
-    `learns_from` is the kind of rows; `needs_reference` whether the model is compared with what it
-    was before the first step.
-    """
-
-    learns_from: ClassVar[RowKind] = "answers"
-    needs_reference: ClassVar[bool] = False
 
 
 class SftConfig(ObjectiveSection):
@@ -238,6 +236,7 @@ OBJECTIVES: dict[str, type[Section]] = {
     "simpo": SimpoConfig,
     "cpo": CpoConfig,
     "kto": KtoConfig,
+    **ROLLOUT_OBJECTIVES,
 }
 
 
@@ -253,6 +252,10 @@ AnyObjective = (
     | Annotated[SimpoConfig, Tag("simpo")]
     | Annotated[CpoConfig, Tag("cpo")]
     | Annotated[KtoConfig, Tag("kto")]
+    | Annotated[GrpoConfig, Tag("grpo")]
+    | Annotated[RlooConfig, Tag("rloo")]
+    | Annotated[ReinforceConfig, Tag("reinforce")]
+    | Annotated[RejectionConfig, Tag("rejection")]
 )
 Objective = Annotated[
     Annotated[AnyObjective, Discriminator(_get_tag)],
@@ -264,6 +267,10 @@ Objective = Annotated[
         | OrpoConfig
         | SimpoConfig
         | CpoConfig
-        | KtoConfig,
+        | KtoConfig
+        | GrpoConfig
+        | RlooConfig
+        | ReinforceConfig
+        | RejectionConfig,
     ),
 ]
