@@ -51,10 +51,18 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class RemoteAnswer:
-    """A text, and the log-probabilities of the likeliest first tokens, where they were asked."""
+    """A text, and what the endpoint says of it.
+
+    Attributes:
+        first_logprobs: of the likeliest first tokens, where they were asked.
+        refusal: in words that the endpoint marks as one, or "filtered".
+        num_tokens: that prompt and answer cost, where the endpoint says so.
+    """
 
     text: str
     first_logprobs: Mapping[str, float] = field(default_factory=dict)
+    refusal: str = ""
+    num_tokens: int = 0
 
 
 class _NoRedirect(HTTPRedirectHandler):
@@ -86,11 +94,15 @@ class RemoteModel:
         self,
         messages: Sequence[Mapping[str, Any]],
         *,
-        max_tokens: int = 16,
-        temperature: float = 0.0,
+        max_tokens: int | None = 16,
+        temperature: float | None = 0.0,
         top_logprobs: int = 0,
+        fields: Mapping[str, Any] | None = None,
     ) -> RemoteAnswer:
-        """The answer to a chat.
+        """The answer to a chat; None leaves a setting to the endpoint.
+
+        Args:
+            fields: of the request, as they are sent, beside those named here.
 
         Raises:
             GenerationError: the endpoint cannot be reached, refuses, or answers something else.
@@ -98,9 +110,11 @@ class RemoteModel:
         asked: dict[str, Any] = {
             "model": self.endpoint.model,
             "messages": [dict(message) for message in messages],
-            "max_tokens": max_tokens,
-            "temperature": temperature,
+            **(fields or {}),
         }
+        for name, value in (("max_tokens", max_tokens), ("temperature", temperature)):
+            if value is not None:
+                asked[name] = value
         if top_logprobs:
             asked |= {"logprobs": True, "top_logprobs": top_logprobs}
         return _read_answer(self._ask("chat/completions", asked), self.endpoint)
@@ -196,9 +210,13 @@ def _read_answer(content: Any, endpoint: Endpoint) -> RemoteAnswer:
     try:
         (choice, *_) = content["choices"]
         text = choice["message"].get("content") or ""
+        filtered = "filtered" if choice.get("finish_reason") == "content_filter" else ""
+        refusal = choice["message"].get("refusal") or filtered
+        num_tokens = int((content.get("usage") or {}).get("total_tokens") or 0)
         tokens = (choice.get("logprobs") or {}).get("content") or []
         first = tokens[0]["top_logprobs"] if tokens else []
-        return RemoteAnswer(str(text), {one["token"]: float(one["logprob"]) for one in first})
+        logprobs = {one["token"]: float(one["logprob"]) for one in first}
+        return RemoteAnswer(str(text), logprobs, str(refusal), num_tokens)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise _fail(endpoint, "an answer that is no chat completion") from error
 

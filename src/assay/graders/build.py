@@ -12,7 +12,8 @@ from assay.generate.remote import Endpoint
 from assay.graders.formula import FUNCTIONS, Formula, parse_formula
 from assay.graders.grade import Grader
 from assay.graders.length import build_length
-from assay.graders.models import Models
+from assay.graders.model_graders import build_label_model, build_score_model
+from assay.graders.models import Chooser, Models
 from assay.graders.multi import MultiGrader, gather_parts
 from assay.graders.numeric import build_numeric
 from assay.graders.pattern import build_regex
@@ -32,6 +33,8 @@ BUILDERS: dict[str, Builder] = {
     "json_schema": build_json_schema,
     "length": build_length,
     "python": build_python,
+    "score_model": build_score_model,
+    "label_model": build_label_model,
 }
 TYPES = (*BUILDERS, "multi")
 _KEY = re.compile(r"[A-Za-z_]\w*")
@@ -41,6 +44,7 @@ def build_grader(
     spec: Mapping[str, Any],
     *,
     endpoints: Mapping[str, Endpoint] | None = None,
+    load: Callable[[str], Chooser] | None = None,
     place: str = "grader",
 ) -> Grader:
     """The grader that `spec` describes.
@@ -48,13 +52,14 @@ def build_grader(
     Args:
         spec: a description in the published schemas, or of one of our types.
         endpoints: where models are served, by the name that `spec` calls them.
+        load: gives a model in this process by its name; without it only endpoints are asked.
         place: of `spec` in what the user wrote, for messages.
 
     Raises:
         ConfigError: with everything that is wrong with it.
     """
     problems: list[Problem] = []
-    models = Models(endpoints or {})
+    models = Models(endpoints or {}, load)
     grader = _build(SpecReader(spec, place, problems), models, within=())
     if problems:
         raise ConfigError(problems)
