@@ -12,7 +12,7 @@ import pytest
 
 from assay.errors import ConfigError
 from assay.generate.remote import Endpoint
-from assay.graders import Grade, Sample, build_grader
+from assay.graders import Grade, Models, Sample, build_grader
 
 Answer = Callable[[dict[str, Any]], tuple[int, Any]]
 
@@ -213,17 +213,21 @@ class LengthChooser:
 
 
 def test_a_model_in_this_process_scores_by_the_probability_of_each_score() -> None:
-    grader = build_grader({**SCORE, "range": [0, 10]}, load=lambda name: LengthChooser(99.0))
+    grader = build_grader(
+        {**SCORE, "range": [0, 10]}, models=Models(load=lambda name: LengthChooser(99.0))
+    )
     (one,) = grader.grade([Sample("x")], [{"q": "?"}])
     assert one.reward == pytest.approx(3 * 10 / 20)
-    flat = build_grader({**SCORE, "range": [0, 10]}, load=lambda name: LengthChooser(-1.0))
+    flat = build_grader(
+        {**SCORE, "range": [0, 10]}, models=Models(load=lambda name: LengthChooser(-1.0))
+    )
     assert flat.grade([Sample("x")], [{"q": "?"}])[0].reward == pytest.approx(5)
 
 
 def test_a_model_in_this_process_chooses_the_likeliest_label() -> None:
     spec = {**LABEL, "labels": ["a", "b", "c", "d"], "passing_labels": ["d"]}
     for logprob, reward in ((-0.9, 1.0), (-1.1, 0.0)):
-        grader = build_grader(spec, load=lambda name, p=logprob: LengthChooser(p))
+        grader = build_grader(spec, models=Models(load=lambda name, p=logprob: LengthChooser(p)))
         grades = grader.grade([Sample("x"), Sample("x")], [{"q": "?"}, {}])
         assert [one.reward for one in grades] == [reward, 0]
         assert grades[1].errors == {"invalid_variable_error"}
@@ -237,7 +241,7 @@ def test_what_a_model_in_this_process_cannot_do_is_refused() -> None:
         "sampling_params": {"temperature": 1},
     }
     with pytest.raises(ConfigError) as raised:
-        build_grader(spec, load=lambda name: LengthChooser(0))
+        build_grader(spec, models=Models(load=lambda name: LengthChooser(0)))
     assert "sampling_params.temperature" in str(raised.value)
     assert "an image or a sound" in str(raised.value)
 
@@ -259,4 +263,4 @@ def test_all_mistakes_of_a_description_come_at_once() -> None:
                  "key_env without url", "without an endpoint (known: none)"):  # fmt: skip
         assert part in said, part
     with pytest.raises(ConfigError, match="the lower first"):
-        build_grader({**SCORE, "range": [1, 0]}, load=lambda name: LengthChooser(0))
+        build_grader({**SCORE, "range": [1, 0]}, models=Models(load=lambda name: LengthChooser(0)))

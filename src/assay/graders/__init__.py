@@ -8,6 +8,7 @@ from assay.graders.build import TYPES, build_grader, store_spec
 from assay.graders.episode import Episode, Start, Turn, run_episodes
 from assay.graders.executor import Plant, run_stub
 from assay.graders.grade import ERRORS, Grade, Grader, Item, Sample, describe_errors
+from assay.graders.models import Models
 from assay.graders.plausible import draw_value
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Grade",
     "Grader",
     "Item",
+    "Models",
     "Plant",
     "Sample",
     "Start",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -13,15 +14,19 @@ from assay.graders.formula import FUNCTIONS, Formula, parse_formula
 from assay.graders.grade import Grader
 from assay.graders.length import build_length
 from assay.graders.model_graders import build_label_model, build_score_model
-from assay.graders.models import Chooser, Models
+from assay.graders.models import Models
 from assay.graders.multi import MultiGrader, gather_parts
 from assay.graders.numeric import build_numeric
 from assay.graders.pattern import build_regex
 from assay.graders.python import build_python
+from assay.graders.repetition import build_repetition
 from assay.graders.schema import build_json_schema
+from assay.graders.served import build_refusal, build_reward_model
 from assay.graders.similarity import build_text_similarity
 from assay.graders.spec import SpecReader
 from assay.graders.string_check import build_string_check
+from assay.graders.tool_call import build_tool_call
+from assay.graders.unit_tests import build_unit_tests
 
 Builder = Callable[[SpecReader, str, Models], Grader]
 
@@ -35,6 +40,11 @@ BUILDERS: dict[str, Builder] = {
     "python": build_python,
     "score_model": build_score_model,
     "label_model": build_label_model,
+    "unit_tests": build_unit_tests,
+    "tool_call": build_tool_call,
+    "repetition": build_repetition,
+    "reward_model": build_reward_model,
+    "refusal": build_refusal,
 }
 TYPES = (*BUILDERS, "multi")
 _KEY = re.compile(r"[A-Za-z_]\w*")
@@ -44,7 +54,7 @@ def build_grader(
     spec: Mapping[str, Any],
     *,
     endpoints: Mapping[str, Endpoint] | None = None,
-    load: Callable[[str], Chooser] | None = None,
+    models: Models | None = None,
     place: str = "grader",
 ) -> Grader:
     """The grader that `spec` describes.
@@ -52,15 +62,16 @@ def build_grader(
     Args:
         spec: a description in the published schemas, or of one of our types.
         endpoints: where models are served, by the name that `spec` calls them.
-        load: gives a model in this process by its name; without it only endpoints are asked.
+        models: what else graders may ask; without it none but endpoints.
         place: of `spec` in what the user wrote, for messages.
 
     Raises:
         ConfigError: with everything that is wrong with it.
     """
     problems: list[Problem] = []
-    models = Models(endpoints or {}, load)
-    grader = _build(SpecReader(spec, place, problems), models, within=())
+    models = models or Models()
+    asked = replace(models, endpoints={**models.endpoints, **(endpoints or {})})
+    grader = _build(SpecReader(spec, place, problems), asked, within=())
     if problems:
         raise ConfigError(problems)
     assert grader is not None

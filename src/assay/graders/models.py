@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from assay.errors import AssayError, ConfigError, UsageError
 from assay.generate.remote import Endpoint, RemoteModel
 from assay.graders.spec import SpecReader
 
 Messages = Sequence[Mapping[str, Any]]
+Loaded = TypeVar("Loaded")
 
 
 class Chooser(Protocol):
@@ -21,15 +22,34 @@ class Chooser(Protocol):
         ...
 
 
+class RewardModel(Protocol):
+    """A model with a head that scores whole conversations."""
+
+    def score(self, chats: Sequence[Messages]) -> list[float]:
+        """A finite score of each conversation, whose last turn is the assistant's.
+
+        Raises GenerationError where it cannot score them.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Models:
-    """Where models are served, by the name that a grader calls them; and how one is loaded here.
+    """What graders may ask beside the sample.
 
-    `load` raises a UsageError, or another AssayError, where there is no such model.
+    Attributes:
+        endpoints: where models are served, by the name that a grader calls them.
+        load: a model in this process by its name; None where only endpoints are asked.
+        load_reward: the same for reward models.
+        refuses: whether a text refuses, by rule.
+
+    Both loaders raise a UsageError, or another AssayError, where there is no such model.
     """
 
     endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
     load: Callable[[str], Chooser] | None = None
+    load_reward: Callable[[str], RewardModel] | None = None
+    refuses: Callable[[str], bool] | None = None
 
     def open(self, spec: SpecReader) -> RemoteModel | Chooser | None:
         """The model that a grader's fields name; None where a problem was noted."""
@@ -40,15 +60,7 @@ class Models:
         if self.load is None:
             self._note_unserved(spec, model)
             return None
-        try:
-            return self.load(model) if model else None
-        except UsageError as error:
-            for problem in error.problems:
-                do = "write url, or the folder of a model"
-                spec.note("model", problem.got, problem.allowed, problem.do or do)
-        except AssayError as error:
-            spec.note("model", str(error), do="write url, or the folder of a model")
-        return None
+        return _load(spec, model, self.load, do="write url, or the folder of a model")
 
     def open_embedder(self, spec: SpecReader) -> RemoteModel | None:
         """The same for embeddings, which only endpoints give."""
@@ -58,6 +70,15 @@ class Models:
             self._note_unserved(spec, model)
             return None
         return _open_remote(spec, endpoint)
+
+    def open_reward_model(self, spec: SpecReader) -> RewardModel | None:
+        """The reward model that a grader's field `model` names."""
+        model = spec.read_text("model")
+        if self.load_reward is None:
+            got = "reward_model where reward models cannot be loaded"
+            spec.note("type", got, "a recipe's grader")
+            return None
+        return _load(spec, model, self.load_reward, do="name the folder of a reward model")
 
     def _note_unserved(self, spec: SpecReader, model: str) -> None:
         known = ", ".join(self.endpoints) or "none"
@@ -75,6 +96,18 @@ class Models:
                 spec.note(key, f"{key} without url", do=f"add url, or remove {key}")
         known = self.endpoints.get(model)
         return None if known is None else replace(known, model=known.model or model)
+
+
+def _load(spec: SpecReader, model: str, load: Callable[[str], Loaded], *, do: str) -> Loaded | None:
+    """The model, or None where a problem was noted."""
+    try:
+        return load(model) if model else None
+    except UsageError as error:
+        for problem in error.problems:
+            spec.note("model", problem.got, problem.allowed, problem.do or do)
+    except AssayError as error:
+        spec.note("model", str(error), do=do)
+    return None
 
 
 def _open_remote(spec: SpecReader, endpoint: Endpoint) -> RemoteModel | None:
