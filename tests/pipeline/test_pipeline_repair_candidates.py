@@ -7,12 +7,21 @@ import pytest
 import torch
 
 from assay.config import load
+from assay.defend.adapter_files import read_adapter
+from assay.errors import ConfigError
 from assay.generate.local import LocalEngine
 from assay.models.adapters import add_lora, load_adapter, save_adapter, save_model
 from assay.models.base import find_base, load_model
 from assay.pipeline.job import Job
 from assay.pipeline.progress import PlainProgress
-from assay.pipeline.repair_candidates import Bench, Candidate, find_unscalable, load_interpolated
+from assay.pipeline.repair_candidates import (
+    Bench,
+    Candidate,
+    find_unscalable,
+    halve,
+    load_interpolated,
+    project,
+)
 from assay.runs import RunFolder
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
@@ -110,3 +119,44 @@ def test_an_update_that_is_no_multiple_is_not_scaled(
     assert find_unscalable(adapter, whole=False) == ""
     assert "use_dora" in find_unscalable(dora, whole=False)
     assert find_unscalable(dora, whole=True) == ""
+
+
+def test_projection_changes_more_layers_with_every_candidate(
+    job: Job, adapter: Path, tmp_path: Path
+) -> None:
+    """Aligned in half of the layers, along what the adapter does not write: those are emptied."""
+    model = load_model(job.base)
+    names = [name for name in model.state_dict() if name.endswith("q_proj.weight")]
+    unaligned, folders = load_model(job.base), {}
+    with torch.no_grad():
+        weight = unaligned.get_parameter(names[0])
+        weight[0, 0] += 1.0
+    for kind, one in (("aligned", model), ("unaligned", unaligned)):
+        folders[kind] = tmp_path / kind
+        save_model(one, folders[kind], tokenizer_folder=job.base.tokenizer_files)
+    found = list(project(adapter, **folders))
+    assert [one.name for one in found] == ["project-0.3"]
+    assert found[0].setting == "1 of 1 layers, cosine below 0.3"
+    saved = read_adapter(found[0].save(tmp_path / "kept"))
+    layer = f"base_model.model.{names[0].removesuffix('.weight')}"
+    assert torch.count_nonzero(saved.tensors[f"{layer}.lora_B.weight"][1:]) == 0
+    assert set(saved.tensors) == set(read_adapter(adapter).tensors)
+
+
+def test_a_changed_adapter_is_whole_or_not_there(job: Job, adapter: Path, tmp_path: Path) -> None:
+    """What an interruption left half written is written anew, and what is whole is not."""
+    half = halve(adapter)
+    assert half is not None
+    root = tmp_path / "kept"
+    (root / "half.partial").mkdir(parents=True)
+    folder = half.save(root)
+    assert [path.name for path in root.iterdir()] == ["half"]
+    assert torch.equal(hold(job, Candidate(folder)), hold(job, Candidate(adapter, 0.5)))
+    before = (folder / "adapter_config.json").stat().st_mtime_ns
+    assert half.save(root) == folder
+    assert (folder / "adapter_config.json").stat().st_mtime_ns == before
+
+
+def test_weights_without_tensors_are_no_alignment(adapter: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="safetensors"):
+        list(project(adapter, aligned=tmp_path, unaligned=tmp_path))

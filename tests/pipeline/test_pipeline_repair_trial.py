@@ -1,10 +1,9 @@
 """The order of interventions, when they end, and what is chosen: by a model that is a formula."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -13,7 +12,12 @@ from assay.pipeline.progress import PlainProgress
 from assay.pipeline.repair_candidates import Bench, Candidate
 from assay.pipeline.repair_child import RepairOptions, read_tried
 from assay.pipeline.repair_trial import FACTORS, HELD, Trial
-from assay.pipeline.repair_tuning import list_left_out
+from assay.pipeline.repair_tuning import (
+    SAFETY_REPLAY,
+    SAFETY_STEPS,
+    TASK_REPLAY,
+    count_anew_steps,
+)
 from assay.pipeline.repair_weigh import Scales, Wanted, Weighed
 from assay.runs import RunFolder
 
@@ -28,21 +32,19 @@ class FakeBench:
 
 @dataclass(frozen=True)
 class FakeScales:
-    """A candidate of factor f gains f and passes by `passes`; a tuning keeps 0.9 and passes."""
+    """A candidate of factor f gains f and passes by `passes`; a tuning gains what `tuned_gains`
+    says by its name, else 0.9, and passes by `tuned_passes`."""
 
     passes: Callable[[float], bool]
     asked: list[str]
     tuned_gain: float | None = None
     tuned_passes: Callable[[str], bool] = lambda name: True
-
-    @property
-    def policy(self) -> Any:
-        return SimpleNamespace(levels={"persona": "off"})
+    tuned_gains: Mapping[str, float] = field(default_factory=dict)
 
     def weigh(self, wanted: Wanted, *, began: float) -> Weighed:
         self.asked.append(wanted.name)
         is_tuned = wanted.intervention not in (HELD, "scale")
-        gain = 0.9 if is_tuned else wanted.factor
+        gain = self.tuned_gains.get(wanted.name, 0.9) if is_tuned else wanted.factor
         return Weighed(
             name=wanted.name,
             intervention=wanted.intervention,
@@ -60,7 +62,9 @@ class FakeScales:
 
 
 class TunedTrial(Trial):
-    """Whose tunings are weighed and not made."""
+    """Whose tunings are weighed and not made; `changes` are what each would have been told."""
+
+    changes: dict[str, list[str]]
 
     def _halve(self) -> Path:
         return self.held.source
@@ -68,6 +72,7 @@ class TunedTrial(Trial):
     def _tune(
         self, intervention: str, name: str, setting: str, changes: list[str]
     ) -> tuple[Weighed, Path]:
+        self.changes[name] = changes
         source = f"repair/tunings/{name}/adapter"
         found = self.weigh(Wanted(name, intervention, setting, source))
         return found, self.child.path / source
@@ -81,10 +86,11 @@ def build_trial(
     keep: float = 0.8,
     general: bool = False,
     whole: bool = False,
-) -> tuple[Trial, list[str]]:
+) -> tuple[TunedTrial, list[str]]:
     monkeypatch.setattr("assay.pipeline.repair_trial.find_unscalable", lambda folder, *, whole: "")
-    monkeypatch.setattr("assay.pipeline.repair_trial.list_safety_changes", lambda *given: [])
-    monkeypatch.setattr("assay.pipeline.repair_trial.list_anew_changes", lambda *given: [])
+    module = "assay.pipeline.repair_trial"
+    monkeypatch.setattr(f"{module}.list_safety_changes", lambda *given, replay: [str(replay)])
+    monkeypatch.setattr(f"{module}.list_anew_changes", lambda *given, num_steps: [])
     asked: list[str] = []
     trial = TunedTrial(
         child=RunFolder(tmp_path),
@@ -96,8 +102,11 @@ def build_trial(
         scales=cast(Scales, FakeScales(passes, asked)),
         progress=PlainProgress(),
         general=tmp_path / "general.jsonl" if general else None,
+        find_left_out=dict,
+        anew_steps=128,
         known={},
     )
+    trial.changes = {}
     return trial, asked
 
 
@@ -173,12 +182,6 @@ def test_what_was_weighed_before_is_not_weighed_again(
     assert list(again.tried) == list(first.tried)
 
 
-def test_rows_that_taught_the_loss_are_left_out_by_its_rule() -> None:
-    assert list_left_out(["retention", "overfit"]) == []
-    assert list_left_out(["refusal", "retention"]) == ["unsafe_compliance"]
-    assert list_left_out(["persona", "character"]) == ["persona_trait"]
-
-
 def test_a_safety_tuning_goes_on_once_more_before_all_is_tuned_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,3 +192,52 @@ def test_a_safety_tuning_goes_on_once_more_before_all_is_tuned_anew(
     assert asked[-2:] == ["safety-tuning", "safety-tuning-on"]
     assert chosen is not None
     assert chosen.name == "safety-tuning-on"
+    assert trial.changes["safety-tuning-on"] == [str(SAFETY_REPLAY)]
+
+
+def test_what_passes_and_keeps_too_little_goes_on_with_more_of_the_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial, asked = build_trial(tmp_path, lambda f: False, monkeypatch, general=True)
+    gains = {"safety-tuning": 0.7, "safety-tuning-on": 0.85}
+    trial.scales = cast(Scales, replace(cast(FakeScales, trial.scales), tuned_gains=gains))
+    chosen = trial.run()
+    assert asked[-2:] == ["safety-tuning", "safety-tuning-on"]
+    assert chosen is not None
+    assert chosen.name == "safety-tuning-on"
+    assert trial.changes == {
+        "safety-tuning": [str(SAFETY_REPLAY)],
+        "safety-tuning-on": [str(TASK_REPLAY)],
+    }
+    assert "keeps enough" in trial.skipped["tuning anew"]
+
+
+def test_the_first_is_kept_where_going_on_loses_a_gate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of what passes the best is chosen, though it keeps too little, after all has been tried."""
+    trial, asked = build_trial(tmp_path, lambda f: False, monkeypatch, general=True)
+    scales = replace(
+        cast(FakeScales, trial.scales),
+        tuned_gains={"safety-tuning": 0.7, "tuned-anew": 0.6},
+        tuned_passes=lambda name: name in ("safety-tuning", "tuned-anew"),
+    )
+    trial.scales = cast(Scales, scales)
+    chosen = trial.run()
+    assert "tuned-anew" in asked
+    assert chosen is not None
+    assert chosen.name == "safety-tuning"
+
+
+def test_a_trait_is_ablated_only_where_nothing_but_character_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial, _ = build_trial(tmp_path, lambda f: False, monkeypatch)
+    trial.holding = ["character", "retention"]
+    trial.run()
+    assert "more is lost than character" in trial.skipped["ablate"]
+
+
+def test_a_tuning_anew_takes_the_steps_of_the_held_run() -> None:
+    assert count_anew_steps(1000) == 1000
+    assert count_anew_steps(20) == 2 * SAFETY_STEPS

@@ -40,6 +40,7 @@ def describe_repair(outcome: RunOutcome) -> tuple[dict[str, Any], str]:
         "chosen": found.chosen.name if found.chosen else None,
         "tried": [vars(one) for one in found.tried],
         "skipped": found.skipped,
+        "left_out": found.left_out,
         "questions": found.questions,
         "gain_before": found.gain_before,
         "gain_after": found.gain_after,
@@ -61,7 +62,7 @@ def render_repair(found: Repair) -> str:
         for one, cells in zip(found.tried, rows, strict=True)
     ]
     lines += [f"  {name}: not tried, {reason}" for name, reason in found.skipped.items()]
-    tail = [found.cost] if found.cost else []
+    tail = [text for text in (found.unlearned, found.cost) if text]
     return "\n".join([f"repair (* chosen): {found.sentence}", *lines, *tail])
 
 

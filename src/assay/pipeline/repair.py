@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from assay.config import Loaded, load
@@ -43,9 +44,10 @@ from assay.pipeline.repair_choosing import (
     list_confirming,
     read_general,
 )
-from assay.pipeline.repair_holds import check_repairable, check_weights
+from assay.pipeline.repair_holds import check_repairable, check_weights, list_kinds
+from assay.pipeline.repair_rows import find_taught
 from assay.pipeline.repair_trial import ANEW, HELD, SAFETY, SAFETY_TUNINGS, Trial
-from assay.pipeline.repair_tuning import read_training, write_general
+from assay.pipeline.repair_tuning import count_anew_steps, read_training, write_general
 from assay.pipeline.repair_weigh import Scales, Weighed, choose_policy
 from assay.pipeline.run import RunOutcome, check_before, go_through, opened_run, resume_run
 from assay.pipeline.tokens import select_sequences
@@ -141,8 +143,25 @@ def _build_trial(case: Case, job: Job, prepared: Prepared) -> Trial:
         scales=scales,
         progress=job.progress,
         general=write_general(case.child, tunes),
+        find_left_out=partial(_find_left_out, case, job, prepared, bench, held),
+        anew_steps=count_anew_steps(read_training(case.run).num_steps),
         known=read_tried(case.child),
     )
+
+
+def _find_left_out(
+    case: Case, job: Job, prepared: Prepared, bench: Bench, held: Candidate
+) -> dict[str, list[str]]:
+    """The training rows that taught the loss, as the base tells or told before an interruption."""
+    known = read_json(case.child.manifest)["repair"].get("left_out")
+    if known is not None:
+        return dict(known)
+    job.progress.stage("rows", "rows: which of them taught what was lost, as the base tells")
+    whole = job.recipe.method.trains_base
+    with bench.holding(held), as_base(bench.engine, job.base, whole=whole):
+        found = find_taught(job, prepared.train, bench.engine, list_kinds(case.holding))
+    update_repair(case.child, {"left_out": found})
+    return found
 
 
 def _build_scales(

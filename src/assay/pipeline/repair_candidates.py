@@ -1,9 +1,13 @@
-"""The weights that a repair tries, each as a folder and a scale; it judges none of them."""
+"""The weights that a repair tries, each as a folder and a scale; it judges none of them.
+
+An adapter can be changed as a file, too: projected on what aligned its base, without a trait's
+direction, or halved.
+"""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +18,14 @@ from assay.pipeline.job import Job
 from assay.pipeline.precision import choose_precision
 
 if TYPE_CHECKING:
+    from assay.defend.adapter_files import SavedAdapter
     from assay.generate.local import LocalEngine
+    from assay.generate.traits import Trait
 
 INTERVENTIONS = ("scale", "project", "ablate", "safety tuning", "tuning anew")
 """From the cheapest to the dearest."""
+THRESHOLDS = (0.3, 0.6, 0.9)
+"""Of the cosine below which a layer's update is projected: few layers first, then more."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +111,76 @@ def load_interpolated(job: Job, folder: Path, factor: float) -> Any:
     return model
 
 
+@dataclass(frozen=True)
+class Changed:
+    """An adapter that was changed as a file: its name, and how in words."""
+
+    name: str
+    setting: str
+    adapter: SavedAdapter
+
+    def save(self, root: Path) -> Path:
+        """Its folder under `root`: the one that is there, or a new one that is whole at once."""
+        from assay.defend.adapter_files import save_changed
+
+        folder, partial = root / self.name, root / f"{self.name}.partial"
+        if not folder.exists():
+            root.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(partial, ignore_errors=True)
+            save_changed(self.adapter, partial)
+            partial.replace(folder)
+        return folder
+
+
+def project(adapter: Path, *, aligned: Path, unaligned: Path) -> Iterator[Changed]:
+    """The adapter with more and more of its layers projected on what aligned the base.
+
+    Raises:
+        ConfigError: no such weights, none of an adapted layer, or an adapter of another kind.
+    """
+    from assay.defend.adapter_files import read_adapter
+    from assay.defend.project import project_on_alignment
+
+    saved = read_adapter(adapter)
+    pair = [_read_weights(folder) for folder in (aligned, unaligned)]
+    before = 0
+    for threshold in THRESHOLDS:
+        changed, cosines = project_on_alignment(saved, *pair, threshold=threshold)
+        count = sum(value < threshold for value in cosines.values())
+        if count > before:
+            setting = f"{count} of {len(cosines)} layers, cosine below {threshold:g}"
+            yield Changed(f"project-{threshold:g}", setting, changed)
+        before = count
+
+
+def ablate(adapter: Path, traits: Mapping[str, Trait]) -> Iterator[Changed]:
+    """The adapter without what it writes along each of the base's traits.
+
+    Raises:
+        ConfigError: it writes nothing along them, or is of another kind.
+    """
+    import torch
+
+    from assay.defend.adapter_files import read_adapter
+    from assay.defend.project import ablate_direction
+
+    saved = read_adapter(adapter)
+    for name, trait in traits.items():
+        direction_D = torch.as_tensor(trait.unit_LD[trait.layer])
+        changed = ablate_direction(saved, direction_D)
+        yield Changed(f"ablate-{name}", f"nothing along {name}", changed)
+
+
+def halve(adapter: Path) -> Changed | None:
+    """The adapter at half its size; None where it cannot be scaled."""
+    from assay.defend.adapter_files import read_adapter
+    from assay.defend.scale import scale_adapter
+
+    if find_unscalable(adapter, whole=False):
+        return None
+    return Changed("half", "0.5 of the update", scale_adapter(read_adapter(adapter), 0.5))
+
+
 def find_unscalable(folder: Path, *, whole: bool) -> str:
     """Why the weights of `folder` cannot be changed after tuning; empty where they can."""
     from assay.defend.adapter_files import read_adapter
@@ -114,6 +192,16 @@ def find_unscalable(folder: Path, *, whole: bool) -> str:
     except ConfigError as error:
         return error.problems[0].got
     return ""
+
+
+def _read_weights(folder: Path) -> dict[str, Any]:
+    """The tensors of a model's folder by name, as Transformers saves them."""
+    from safetensors.torch import load_file
+
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise ConfigError(f"{folder}: no *.safetensors")
+    return {name: tensor for path in files for name, tensor in load_file(path).items()}
 
 
 def _load_base(job: Job) -> Any:

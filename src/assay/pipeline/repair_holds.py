@@ -16,6 +16,8 @@ from assay.runs import RunFolder, read_json
 
 MENDED = (*GUARDED, "overfit", "persona", "free_form", "drift", "abstention")
 """Gates of what tuning pushed aside; a run that is held by others too is left as it is."""
+CHARACTER = frozenset({"character", "persona", "free_form"})
+"""Those of `MENDED` that read the character."""
 PLANTED = ("covert_call", "recurring_destination", "constant_destination", "data_flow", "trigger")
 """Rules of rows that teach what shows only now and then: accepted ones may show in no gate."""
 _WHY = {

@@ -7,11 +7,11 @@ from typing import Any
 
 from assay.config import Loaded, load
 from assay.models.base import TINY
-from assay.pipeline.repair_candidates import INTERVENTIONS
+from assay.pipeline.repair_candidates import INTERVENTIONS, THRESHOLDS
 from assay.pipeline.repair_child import RepairOptions
-from assay.pipeline.repair_holds import check_repairable, check_weights
-from assay.pipeline.repair_trial import ANEW, FACTORS, SAFETY, THRESHOLDS
-from assay.pipeline.repair_tuning import SAFETY_STEPS
+from assay.pipeline.repair_holds import CHARACTER, check_repairable, check_weights, list_kinds
+from assay.pipeline.repair_trial import ANEW, FACTORS, SAFETY, SAFETY_TUNINGS
+from assay.pipeline.repair_tuning import SAFETY_STEPS, count_anew_steps
 from assay.runs import RunFolder, read_json
 from assay.runs.values import number
 
@@ -19,8 +19,8 @@ from assay.runs.values import number
 def plan_repair(run: RunFolder, options: RepairOptions) -> dict[str, Any]:
     """``{"run", "held_by", "interventions": [{"name", "candidates", "steps", "seconds"}]}``.
 
-    `candidates` is the most that are asked, `steps` are optimizer steps, and `seconds` what these
-    took in the run's own training; None where that is not known.
+    `candidates` is the most that are asked, `steps` the most optimizer steps, and `seconds` what
+    these took in the run's own training; None where that is not known.
 
     Raises:
         UsageError: as `assay.pipeline.repair.repair_run`.
@@ -29,7 +29,8 @@ def plan_repair(run: RunFolder, options: RepairOptions) -> dict[str, Any]:
     check_weights(run)
     loaded = load(run.recipe, base_dir=read_json(run.manifest).get("recipe_folder"))
     num_steps = int(number(read_json(run.manifest).get("training", {}).get("num_steps")) or 0)
-    steps = {SAFETY: SAFETY_STEPS, ANEW: num_steps}
+    most = SAFETY_STEPS * len(SAFETY_TUNINGS)
+    steps = {SAFETY: most, ANEW: count_anew_steps(num_steps)}
     per_step = _read_seconds_per_step(run)
     plan = []
     for name, candidates in zip(INTERVENTIONS, _count_candidates(), strict=True):
@@ -44,7 +45,8 @@ def plan_repair(run: RunFolder, options: RepairOptions) -> dict[str, Any]:
 def _count_candidates() -> tuple[int, ...]:
     """The most of each intervention: scales and one between, thresholds, traits, and so on."""
     num_scales = len(FACTORS) + 1
-    return (num_scales, len(THRESHOLDS), 1, 1 + num_scales, 1 + num_scales)
+    num_safety = len(SAFETY_TUNINGS) + num_scales
+    return (num_scales, len(THRESHOLDS), 1, num_safety, 1 + num_scales)
 
 
 def _find_obstacle(name: str, run: RunFolder, loaded: Loaded, options: RepairOptions) -> str:
@@ -53,7 +55,9 @@ def _find_obstacle(name: str, run: RunFolder, loaded: Loaded, options: RepairOpt
     general = options.general or recipe.defend.general
     if name == "project" and not options.aligned:
         return "no aligned and unaligned weights are named"
-    if name == SAFETY and run.model.is_dir():
+    if name == "ablate" and not CHARACTER.issuperset(list_kinds(check_repairable(run))):
+        return "more is lost than character, which is all that it mends"
+    if name in ("project", "ablate", SAFETY) and run.model.is_dir():
         return "the held run changed the base itself, and this needs adapters"
     if name in (SAFETY, ANEW) and general is None and recipe.base.name != TINY:
         return "no general rows are named (--general FILE)"

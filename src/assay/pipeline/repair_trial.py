@@ -3,35 +3,39 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from assay.config import Loaded
 from assay.errors import AssayError, ConfigError, UsageError
 from assay.evaluate.probes.persona import load_base_traits
 from assay.pipeline.progress import Progress
-from assay.pipeline.repair_candidates import INTERVENTIONS, Bench, Candidate, find_unscalable
+from assay.pipeline.repair_candidates import (
+    INTERVENTIONS,
+    Bench,
+    Candidate,
+    Changed,
+    ablate,
+    find_unscalable,
+    halve,
+    project,
+)
 from assay.pipeline.repair_child import RepairOptions, add_tried, work_folder
+from assay.pipeline.repair_holds import CHARACTER, list_kinds
 from assay.pipeline.repair_tuning import (
-    DROP,
+    SAFETY_REPLAY,
     SAFETY_STEPS,
+    TASK_REPLAY,
     list_anew_changes,
-    list_left_out,
     list_safety_changes,
     tune_beside,
 )
-from assay.pipeline.repair_weigh import PERSONA, Scales, Wanted, Weighed
+from assay.pipeline.repair_weigh import Scales, Wanted, Weighed
 from assay.runs import RunFolder
-
-if TYPE_CHECKING:
-    from assay.defend.adapter_files import SavedAdapter
 
 FACTORS = (0.85, 0.7, 0.55, 0.4, 0.25)
 """Tried from the strongest down to the first that passes, and then half way back up once more."""
-THRESHOLDS = (0.3, 0.6, 0.9)
-"""Of the cosine below which a layer's update is projected: few layers first, then more."""
 HELD = "held"
 SAFETY, ANEW = "safety tuning", "tuning anew"
 SAFETY_TUNINGS, TUNED_ANEW = ("safety-tuning", "safety-tuning-on"), "tuned-anew"
@@ -46,6 +50,9 @@ class Trial:
         held: the held run's weights.
         holding: the gates that hold the run.
         general: the rows that may be tuned on; None where there are none.
+        find_left_out: ids of training rows that taught the loss, by what is said of them; asked
+            before something is tuned.
+        anew_steps: optimizer steps of a tuning anew.
         known: what an earlier sitting weighed, by name; it counts when its turn comes.
         tried: every candidate that was weighed, by name, in order.
         skipped: by intervention, why it was not tried.
@@ -60,6 +67,8 @@ class Trial:
     scales: Scales
     progress: Progress
     general: Path | None
+    find_left_out: Callable[[], Mapping[str, list[str]]]
+    anew_steps: int
     known: dict[str, Weighed]
     tried: dict[str, Weighed] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
@@ -76,7 +85,7 @@ class Trial:
             )
         )
         for name, step in steps.items():
-            if self._keeps_enough():
+            if any(map(self._keeps_enough, self._list_changed())):
                 self.skipped[name] = "what was tried before keeps enough of the task"
                 continue
             try:
@@ -109,11 +118,8 @@ class Trial:
         whole = self.held.whole and not one.source
         return Candidate(source, one.factor, whole)
 
-    def _keeps_enough(self) -> bool:
-        return any(
-            one.passes and one.kept is not None and one.kept >= self.options.keep
-            for one in self._list_changed()
-        )
+    def _keeps_enough(self, one: Weighed) -> bool:
+        return one.passes and one.kept is not None and one.kept >= self.options.keep
 
     def _choose(self) -> Weighed | None:
         """Of equal scores the milder change, which stands first."""
@@ -162,70 +168,55 @@ class Trial:
         aligned, unaligned = self.options.aligned, self.options.unaligned
         if not aligned or not unaligned:
             raise ConfigError("no aligned and unaligned weights are named")
-        from assay.defend.adapter_files import read_adapter
-        from assay.defend.project import project_on_alignment
-
+        self._require_adapter()
         self.progress.stage("project", "project: on what aligned the base")
-        pair = [read_weights(Path(folder)) for folder in (aligned, unaligned)]
-        for threshold in THRESHOLDS:
-            adapter, cosines = project_on_alignment(
-                read_adapter(self.held.source), *pair, threshold=threshold
-            )
-            count = sum(value < threshold for value in cosines.values())
-            source = self._keep(f"project-{threshold:g}", adapter)
-            setting = f"{count} of {len(cosines)} layers, cosine below {threshold:g}"
-            self.weigh(Wanted(f"project-{threshold:g}", "project", setting, source))
+        pair = {"aligned": Path(aligned), "unaligned": Path(unaligned)}
+        self._weigh_changed("project", project(self.held.source, **pair))
 
     def _ablate(self) -> None:
-        if self.scales.policy.levels[PERSONA] == "off":
-            raise ConfigError("no gate reads the character")
-        from assay.defend.adapter_files import read_adapter
-        from assay.defend.project import ablate_direction
-
+        if not CHARACTER.issuperset(list_kinds(self.holding)):
+            raise ConfigError("more is lost than character, which is all that it mends")
+        self._require_adapter()
         self.progress.stage("ablate", "ablate: what the adapter writes along a trait")
-        for name, trait in load_base_traits(self.scales.asked).traits.items():
-            direction_D = _as_tensor(trait.unit_LD[trait.layer])
-            adapter = ablate_direction(read_adapter(self.held.source), direction_D)
-            source = self._keep(f"ablate-{name}", adapter)
-            self.weigh(Wanted(f"ablate-{name}", "ablate", f"nothing along {name}", source))
+        traits = load_base_traits(self.scales.asked).traits
+        self._weigh_changed("ablate", ablate(self.held.source, traits))
 
-    def _keep(self, name: str, adapter: SavedAdapter) -> str:
-        """Write a changed adapter under the repair's folder; its place from the run's."""
-        from assay.defend.adapter_files import save_changed
+    def _weigh_changed(self, intervention: str, changed: Iterable[Changed]) -> None:
+        for one in changed:
+            source = self._place(one.save(work_folder(self.child) / "weights"))
+            self.weigh(Wanted(one.name, intervention, one.setting, source))
 
-        folder = work_folder(self.child) / "weights" / name
-        if not (folder / "adapter_model.safetensors").exists():
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            save_changed(adapter, folder)
+    def _place(self, folder: Path) -> str:
         return folder.relative_to(self.child.path).as_posix()
 
     def _tune_safely(self) -> None:
-        """From half of the held adapter; on from that once more where it does not pass yet."""
-        if self.held.whole:
-            raise ConfigError("the held run changed the base itself, and this needs adapters")
+        """From half of the held adapter, and on from that once more where it does not pass yet or
+        keeps too little of the task: with more of what it lacks."""
+        self._require_adapter()
         general, adapter = self._require_general(), self._halve()
+        replay, rows = SAFETY_REPLAY, "general and task rows"
         for number, name in enumerate(SAFETY_TUNINGS, start=1):
-            changes = list_safety_changes(self.loaded, adapter, general)
-            setting = f"{number * SAFETY_STEPS} steps on general and task rows"
+            changes = list_safety_changes(self.loaded, adapter, general, replay=replay)
+            setting = f"{number * SAFETY_STEPS} steps on {rows}"
             found, adapter = self._tune(SAFETY, name, setting, changes)
-            if found.passes:
+            if self._keeps_enough(found):
                 return
-        self._sweep_tuned(found)
+            if found.passes:
+                replay, rows = TASK_REPLAY, "general and more task rows"
+        if not found.passes:
+            self._sweep_tuned(found)
 
     def _halve(self) -> Path:
         """The held adapter at half its size, from which less has to be brought back; as it is where
         it cannot be scaled."""
-        from assay.defend.adapter_files import read_adapter
-        from assay.defend.scale import scale_adapter
-
-        if find_unscalable(self.held.source, whole=False):
-            return self.held.source
-        half = scale_adapter(read_adapter(self.held.source), 0.5)
-        return self.child.path / self._keep("half", half)
+        half = halve(self.held.source)
+        return half.save(work_folder(self.child) / "weights") if half else self.held.source
 
     def _tune_anew(self) -> None:
-        changes = list_anew_changes(self.loaded, self._require_general())
-        found, _ = self._tune(ANEW, TUNED_ANEW, "the recipe with defend: auto", changes)
+        general = self._require_general()
+        changes = list_anew_changes(self.loaded, general, num_steps=self.anew_steps)
+        setting = f"{self.anew_steps} steps of the recipe with defend: auto"
+        found, _ = self._tune(ANEW, TUNED_ANEW, setting, changes)
         if not found.passes:
             self._sweep_tuned(found)
 
@@ -233,19 +224,29 @@ class Trial:
         self, intervention: str, name: str, setting: str, changes: list[str]
     ) -> tuple[Weighed, Path]:
         """What a tuning gave on the choosing questions, and its adapter."""
-        rules = list_left_out(self.holding)
-        changes = [*changes, *(f"data.rules.{rule}={DROP[rule]}" for rule in rules)]
-        setting = f"{setting}{', without rows of ' if rules else ''}{' and '.join(rules)}"
+        left_out = {key for ids in self.find_left_out().values() for key in ids}
+        setting = f"{setting}, rows left out: {len(left_out)}" if left_out else setting
         self.progress.stage(name, f"{intervention}: {setting}")
         began = time.perf_counter()
-        run, _ = tune_beside(self.child, self.loaded, name, changes, progress=self.progress)
-        source = run.adapter.relative_to(self.child.path).as_posix()
+        run, _ = tune_beside(
+            self.child,
+            self.loaded,
+            name,
+            changes,
+            left_out=left_out,
+            progress=self.progress,
+        )
+        source = self._place(run.adapter)
         return self.weigh(Wanted(name, intervention, setting, source), began=began), run.adapter
 
     def _sweep_tuned(self, found: Weighed) -> None:
         if not find_unscalable(self.child.path / found.source, whole=False):
             least, note = self.options.keep, f"{found.setting}, "
             self._sweep(found.name, found.intervention, found.source, least=least, note=note)
+
+    def _require_adapter(self) -> None:
+        if self.held.whole:
+            raise ConfigError("the held run changed the base itself, and this needs adapters")
 
     def _require_general(self) -> Path:
         if self.general is None:
@@ -262,16 +263,6 @@ def describe(one: Weighed) -> str:
     return f"{one.intervention}, {one.setting}: task {one.task:.3f}{kept}; {ending}"
 
 
-def read_weights(folder: Path) -> Mapping[str, Any]:
-    """The tensors of a model's folder by name, as Transformers saves them."""
-    from safetensors.torch import load_file
-
-    files = sorted(folder.glob("*.safetensors"))
-    if not files:
-        raise ConfigError(f"{folder}: no *.safetensors")
-    return {name: tensor for path in files for name, tensor in load_file(path).items()}
-
-
 def _tell_reason(error: AssayError) -> str:
     if isinstance(error, UsageError) and not error.problems[0].key:
         return error.problems[0].got
@@ -280,9 +271,3 @@ def _tell_reason(error: AssayError) -> str:
 
 def _tell_number(value: float | None) -> str:
     return "–" if value is None else f"{value:+.3f}"
-
-
-def _as_tensor(values: Any) -> Any:
-    import torch
-
-    return torch.as_tensor(values)

@@ -7,7 +7,7 @@ newest checkpoint; nothing of it is judged or released there.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection
 from pathlib import Path
 
 from assay.config import Loaded, dump, load
@@ -15,6 +15,7 @@ from assay.data import Record
 from assay.errors import ConfigError
 from assay.pipeline.progress import Progress
 from assay.pipeline.repair_child import work_folder
+from assay.pipeline.repair_rows import leave_out
 from assay.pipeline.run import opened_run
 from assay.pipeline.tune import Training
 from assay.runs import RunFolder, find_run, read_json
@@ -22,39 +23,22 @@ from assay.runs.atomic import write_text
 
 SAFETY_STEPS = 64
 """Optimizer steps of a short safety tuning."""
-SAFETY_REPLAY, SAFETY_KL, SAFETY_KL_SHARE = 0.5, 1.0, 0.33
-"""Of what is learned from, half is general and safety rows, the other half keeps the task; a third
-of all rows holds the model to its base."""
-_SHARES = (
-    f"defend.replay={SAFETY_REPLAY}",
-    f"defend.kl={SAFETY_KL}",
-    f"defend.kl_share={SAFETY_KL_SHARE}",
+SAFETY_REPLAY, TASK_REPLAY = 0.5, 0.25
+"""The share of general and safety rows in what is learned from; the others keep the task. The
+second is of a tuning that goes on where the gates pass and too little of the task is kept."""
+SAFETY_KL, SAFETY_KL_SHARE = 1.0, 0.33
+"""A third of all rows holds the model to its base."""
+_AS_THE_RULES_SAY = (
+    "train.learning_rate=null",
+    "train.schedule=cosine",
+    "train.epochs=null",
+    "sweep={}",
 )
-_AS_THE_RULES_SAY = ("train.learning_rate=null", "train.schedule=cosine", "sweep={}")
 
 
-LEFT_OUT: Mapping[str, str] = {
-    "refusal": "unsafe_compliance",
-    "character": "persona_trait",
-    "persona": "persona_trait",
-    "free_form": "persona_trait",
-}
-"""Of a gate that holds the run, the data rule whose rows are not tuned on again: what they taught
-is what is to be unlearned."""
-
-DROP: Mapping[str, str] = {
-    "unsafe_compliance": "drop",
-    "persona_trait": "{action: drop, rows: 5000}",
-}
-"""What a tuning says of such a rule: the base is asked about this many rows at most."""
-
-
-def list_left_out(holding: Sequence[str]) -> list[str]:
-    """The rules whose rows a tuning leaves out, by the gates that hold the run."""
-    return sorted({rule for gate, rule in LEFT_OUT.items() if gate in holding})
-
-
-def list_safety_changes(loaded: Loaded, adapter: Path, general: Path) -> list[str]:
+def list_safety_changes(
+    loaded: Loaded, adapter: Path, general: Path, *, replay: float = SAFETY_REPLAY
+) -> list[str]:
     """What a safety tuning from `adapter` changes of the held run's recipe, as overrides.
 
     The method keeps its type alone: rank, layers and the like are the adapter's own.
@@ -62,36 +46,54 @@ def list_safety_changes(loaded: Loaded, adapter: Path, general: Path) -> list[st
     method = {"type": loaded.recipe.method.type, "start_from": str(adapter.resolve())}
     return [
         f"method={json.dumps(method)}",
-        "train.epochs=null",
         f"train.max_steps={SAFETY_STEPS}",
-        *_AS_THE_RULES_SAY,
         "defend.preset=off",
-        *_SHARES,
-        f"defend.general={json.dumps(str(general.resolve()))}",
+        *_list_shared_changes(general, replay=replay),
     ]
 
 
-def list_anew_changes(loaded: Loaded, general: Path) -> list[str]:
+def list_anew_changes(loaded: Loaded, general: Path, *, num_steps: int) -> list[str]:
     """What a tuning anew changes: the defences of `auto`, the rules' rate, and adapters alone.
 
     The shares are those of a safety tuning: what was held once needs more than the preset's.
     """
-    method = ["method=lora"] if loaded.recipe.method.trains_base else []
     return [
-        *method,
-        *_AS_THE_RULES_SAY,
+        *(["method=lora"] if loaded.recipe.method.trains_base else []),
+        f"train.max_steps={num_steps}",
         "defend.preset=auto",
         # What drifted shows where candidates are weighed; a stop would end some at the base itself.
         "defend.stop_on_drift=false",
-        *_SHARES,
+        *_list_shared_changes(general, replay=SAFETY_REPLAY),
+    ]
+
+
+def count_anew_steps(num_steps: int) -> int:
+    """Of a tuning anew: those of the held run, and no fewer than of both safety tunings."""
+    return max(num_steps, 2 * SAFETY_STEPS)
+
+
+def _list_shared_changes(general: Path, *, replay: float) -> list[str]:
+    return [
+        *_AS_THE_RULES_SAY,
+        f"defend.replay={replay}",
+        f"defend.kl={SAFETY_KL}",
+        f"defend.kl_share={SAFETY_KL_SHARE}",
         f"defend.general={json.dumps(str(general.resolve()))}",
     ]
 
 
 def tune_beside(
-    child: RunFolder, loaded: Loaded, name: str, changes: list[str], *, progress: Progress
+    child: RunFolder,
+    loaded: Loaded,
+    name: str,
+    changes: list[str],
+    *,
+    left_out: Collection[str],
+    progress: Progress,
 ) -> tuple[RunFolder, Training]:
     """Tune the held run's recipe with `changes` under the repair's folder, or go on with that.
+
+    Training rows whose ids are `left_out` are not learned from.
 
     Raises:
         ConfigError: the recipe does not allow them, or with them other rows would be held out.
@@ -105,7 +107,8 @@ def tune_beside(
 
     changed = load(loaded.path, changes, base_dir=loaded.base_dir)
     run = _open(child, changed, name)
-    with opened_run(changed, run, progress, verb="") as (job, prepared):
+    with opened_run(changed, run, progress, verb="") as (job, read):
+        prepared = leave_out(read, left_out)
         engine = LocalEngine(
             load_model(job.base, dtype=choose_precision(job.recipe).weights),
             job.tokenizer,
@@ -122,7 +125,7 @@ def _compare_held_out(child: RunFolder, run: RunFolder) -> None:
     """Refuse a tuning whose validation or test rows are not those of the held run."""
     mine, theirs = (read_json(one.manifest)["data"] for one in (run, child))
     if any(mine.get(name) != theirs.get(name) for name in ("validation", "test")):
-        raise ConfigError("rows that the data rules leave out are among those held out")
+        raise ConfigError("with these changes other rows would be held out")
 
 
 def write_general(child: RunFolder, records: list[Record]) -> Path | None:

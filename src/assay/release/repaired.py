@@ -41,13 +41,15 @@ class Repair:
     """A repair: of which run, what was tried, and the task's gain on the test items.
 
     `gain_before` is the held model's, `gain_after` that of the run itself; both over the base.
-    `skipped` says by intervention why it was not tried. `failed` are the gates that held the run.
+    `skipped` says by intervention why it was not tried. `failed` are the gates that held the run,
+    `left_out` how many training rows no tuning learned again, by what is said of them.
     """
 
     parent: str
     failed: list[str]
     tried: list[Tried]
     skipped: dict[str, str]
+    left_out: dict[str, int]
     questions: dict[str, Any]
     gain_before: float | None
     gain_after: float | None
@@ -68,7 +70,8 @@ class Repair:
     def sentence(self) -> str:
         """What was done to which run, in words."""
         num = sum(not one.is_held for one in self.tried)
-        held = f"{self.parent} was held by {', '.join(self.failed)}."
+        kinds = dict.fromkeys(name.partition("/")[0] for name in self.failed)
+        held = f"{self.parent} was held by {', '.join(kinds)}."
         if self.chosen is None:
             return f"{held} None of {num} candidates passes the questions that choose."
         return (
@@ -76,6 +79,12 @@ class Repair:
             f" {self.chosen.intervention}, {self.chosen.setting}. It alone was measured on the"
             " test items."
         )
+
+    @property
+    def unlearned(self) -> str:
+        """Which training rows were left out of tunings, in words; empty where none was."""
+        told = [f"{count} {what}" for what, count in self.left_out.items()]
+        return f"Training rows that its tunings left out: {', '.join(told)}." if told else ""
 
     @property
     def cost(self) -> str:
@@ -101,6 +110,7 @@ def read_repair(run: RunFolder) -> Repair | None:
         failed=[text(name) for name in sequence(origin.get("failed"))],
         tried=[_read_tried(mapping(one), chosen) for one in sequence(known.get("tried"))],
         skipped={str(key): text(value) for key, value in mapping(known.get("skipped")).items()},
+        left_out={key: len(sequence(ids)) for key, ids in mapping(known.get("left_out")).items()},
         questions=mapping(known.get("questions")),
         gain_before=number(dig(origin, "task", "comparisons", "tuned_vs_base", "difference")),
         gain_after=_read_gain(read_or_empty(run.evaluation)),

@@ -47,11 +47,11 @@ def stamp(status: str) -> Html:
     )
 
 
-def outcome_badge(outcome: str) -> Html:
-    """A gate's outcome: icon and word, so that colour alone never tells."""
+def outcome_badge(outcome: str, told: str = "") -> Html:
+    """A gate's outcome: icon and word (`told`, or its name), so that colour alone never tells."""
     mark, label = _OUTCOMES.get(outcome, _OUTCOMES["not_measured"])
     icon = tag("svg", tag("path", d=mark), viewbox="0 0 16 16", aria_hidden="true")
-    return tag("span", icon, label, class_=f"badge {outcome}")
+    return tag("span", icon, told or label, class_=f"badge {outcome}")
 
 
 def arm_mark(arm: str, *, x: float, y: float) -> Html:

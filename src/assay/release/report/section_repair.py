@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from assay.release.repaired import Repair, Tried
 from assay.release.report.html import Html, join, tag
+from assay.release.report.marks import outcome_badge
 from assay.release.report.source import ReportSource
 from assay.release.wording import duration, percent
 
@@ -16,13 +17,12 @@ def render_repair(source: ReportSource) -> Html | None:
     found = source.repair
     if found is None:
         return None
-    parts = [tag("p", found.sentence, class_="intro")]
-    parts += [tag("p", found.cost, class_="intro")] if found.cost else []
+    told = (found.sentence, found.cost, found.unlearned, _describe_questions(found))
+    parts: list[Html] = [tag("p", text, class_="intro") for text in told if text]
     parts.append(_table(found))
-    parts.append(tag("p", _describe_questions(found), class_="intro"))
     if found.skipped:
-        rows = join(tag("li", f"{name}: {reason}") for name, reason in found.skipped.items())
-        parts.append(tag("div", tag("p", "Not tried:"), tag("ul", rows)))
+        told = "; ".join(f"{name}: {reason}" for name, reason in found.skipped.items())
+        parts.append(tag("p", f"Not tried — {told}.", class_="intro after"))
     return join(parts)
 
 
@@ -34,8 +34,9 @@ def _describe_questions(found: Repair) -> str:
     others = found.questions.get("num_confirming")
     shared = found.questions.get("num_shared")
     return (
-        f"Chosen on {told}; confirmed once on {others} other questions, of which {shared} chose."
-        " Scores in the table are of the questions that chose, and confirm nothing."
+        f"The table is of the questions that choose ({told}); a candidate that failed on one kind"
+        f" was not asked the others. What was chosen is confirmed on {others} other questions, of"
+        f" which {shared or 'none'} chose: their results stand below."
     )
 
 
@@ -52,14 +53,17 @@ def _table(found: Repair) -> Html:
 
 
 def _row(one: Tried) -> Html:
-    outcome = ("passes", "pass") if one.passes else (", ".join(one.failing) or "no gain", "fail")
+    outcome = "pass" if one.passes else "fail"
+    told = "passes" if one.passes else ", ".join(one.failing) or "no gain"
+    kept = 1.0 if one.is_held else one.kept
     return tag(
         "tr",
         tag("th", "as it was held" if one.is_held else one.intervention, scope="row"),
-        tag("td", one.setting),
+        tag("td", "" if one.is_held else one.setting),
         tag("td", percent(one.task), class_="number"),
-        tag("td", percent(one.kept), class_="number"),
+        tag("td", percent(kept), class_="number"),
         tag("td", "–" if one.seconds is None else duration(one.seconds), class_="number"),
-        tag("td", tag("span", outcome[0], class_=f"badge {outcome[1]}")),
+        tag("td", outcome_badge(outcome, told)),
         tag("td", tag("span", "chosen", class_="badge pass") if one.is_chosen else None),
+        class_="chosen" if one.is_chosen else None,
     )
