@@ -21,8 +21,8 @@ def render_repair(source: ReportSource) -> Html | None:
     parts: list[Html] = [tag("p", text, class_="intro") for text in told if text]
     parts.append(_table(found))
     if found.skipped:
-        told = "; ".join(f"{name}: {reason}" for name, reason in found.skipped.items())
-        parts.append(tag("p", f"Not tried — {told}.", class_="intro after"))
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in found.skipped.items())
+        parts.append(tag("p", f"Not tried. {reasons}.", class_="intro after"))
     return join(parts)
 
 
