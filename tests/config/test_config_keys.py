@@ -147,6 +147,7 @@ OF_OBJECTIVE = {
     "simpo": ["type", "sft_weight", "beta", "gamma", "label_smoothing"],
     "cpo": ["type", "sft_weight", "beta", "label_smoothing"],
     "kto": ["type", "loss", "beta", "wanted_weight", "unwanted_weight"],
+    "reward": ["type", "centring"],
     "grpo": [*OF_ROLLOUTS, *OF_POLICY, "variant"],
     "rloo": [*OF_ROLLOUTS, *OF_POLICY],
     "reinforce": [*OF_ROLLOUTS, *OF_POLICY, "baseline"],

@@ -24,6 +24,7 @@ from assay.models.adapters import add_lora
 from assay.models.forward import packed_mode
 from assay.models.reuse import reused
 from assay.models.reuse_fill import fill_store
+from assay.models.score_head import add_score_head
 from assay.pipeline.batches import Share, pack_share
 from assay.train.checkpoint import Checkpoints
 from assay.train.fit import FitSettings, fit_steps
@@ -34,6 +35,7 @@ from assay.train.preference import PAIR_METRICS, PreferenceLoss
 from assay.train.probe import Probe, find_plan
 from assay.train.ranks import ALONE, Ranks, end_process, open_ranks
 from assay.train.rated import RATED_METRICS, RatedLoss
+from assay.train.reward import REWARD_METRICS, RewardLoss
 from assay.train.sft import SftLoss, compute_mean_loss
 from assay.train.shard import GatheredLoss, GatheredStepLoss, make_mesh, shard_model
 
@@ -42,7 +44,7 @@ METHODS, LAYOUTS = ("lora", "full"), ("whole", "sharded")
 RESUMED = ("lora whole", "full sharded")
 """One of each kind of checkpoint: written by the first rank, or by all."""
 OPTIMIZERS = ("lion", "schedule_free")
-COMPARED = ("pairs", "rated")
+COMPARED = ("pairs", "rated", "rewards")
 CPU = torch.device("cpu")
 
 
@@ -57,9 +59,12 @@ def get_share(step: int, ranks: Ranks, *, anchored: bool = False) -> list[Packed
     return pack_share(sequences, 48, Share(ranks.rank, ranks.num_ranks))
 
 
-def build(method: str, ranks: Ranks, *, sharded: bool, kind: str = "llama") -> Any:
+def build(
+    method: str, ranks: Ranks, *, sharded: bool, kind: str = "llama", scored: bool = False
+) -> Any:
     """A small model with all weights trained, or with adapters, some of them with dropout."""
     model = make_model(kind)
+    model = add_score_head(model) if scored else model
     if method != "full":
         torch.manual_seed(1)
         dropout = 0.3 if method == "dropout" else 0.0
@@ -138,16 +143,23 @@ def together(ranks: Ranks, folder: Path) -> dict[str, Any]:
     return found
 
 
+def build_compared(kind: str) -> tuple[Meter, Any]:
+    """The loss of an objective that compares whole answers, and the meter that it fills."""
+    if kind == "rated":
+        meter = Meter(RATED_METRICS)
+        return meter, GatheredStepLoss(RatedLoss(beta=0.1, meter=meter))
+    if kind == "rewards":
+        meter = Meter(REWARD_METRICS)
+        return meter, GatheredLoss(RewardLoss(centring=0.01, meter=meter))
+    meter = Meter(PAIR_METRICS)
+    loss = PreferenceLoss(partial(compute_sigmoid, beta=0.1), beta=0.1, meter=meter)
+    return meter, GatheredLoss(loss)
+
+
 def compare(kind: str, method: str, ranks: Ranks, *, sharded: bool) -> list[dict[str, Any]]:
     """The metrics of 6 steps on pairs or ratings; of the third one rank has no row."""
-    rated = kind == "rated"
-    rows = make_rated(12) if rated else make_pairs(12)
-    meter = Meter(RATED_METRICS if rated else PAIR_METRICS)
-    loss: Any = (
-        GatheredStepLoss(RatedLoss(beta=0.1, meter=meter))
-        if rated
-        else GatheredLoss(PreferenceLoss(partial(compute_sigmoid, beta=0.1), beta=0.1, meter=meter))
-    )
+    rows = make_rated(12) if kind == "rated" else make_pairs(12)
+    meter, loss = build_compared(kind)
 
     def get_batches(step: int) -> list[PackedBatch]:
         own = [rows[(5 * step + i) % len(rows)] for i in range(1 if step == 2 else 5)]
@@ -156,7 +168,7 @@ def compare(kind: str, method: str, ranks: Ranks, *, sharded: bool) -> list[dict
         bins = pack_lengths([row.num_tokens for row in mine], token_budget=40)
         return [build_answer_batch([mine[i] for i in part]) for part in bins]
 
-    model = build(method, ranks, sharded=sharded)
+    model = build(method, ranks, sharded=sharded, scored=kind == "rewards")
     with packed_mode(model):
         steps = fit_steps(
             model,

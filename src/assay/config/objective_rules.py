@@ -20,6 +20,17 @@ def _smooths(recipe: Recipe) -> bool:
     return float(getattr(recipe.objective, "label_smoothing", 0.0)) > 0
 
 
+def _defends_answers(recipe: Recipe) -> bool:
+    """Whether a defence is set that reads or steers what the model says."""
+    defend = recipe.defend
+    is_watched = defend.stops_on_drift or defend.watch_every_steps is not None
+    return is_watched or bool(defend.steer) or defend.inoculation is not None
+
+
+def _gives_scores(recipe: Recipe) -> bool:
+    return recipe.objective.gives_scores
+
+
 def _is_compared(recipe: Recipe) -> bool:
     return recipe.objective.learns_from != "answers"
 
@@ -90,6 +101,41 @@ OBJECTIVE_RULES = (
         "a metric of written answers for rows that have another",
         "auto: whether wanted answers are likelier than others, or the reward of the grader",
         "remove it; a suite of your own (evaluate.suites) can judge written answers",
+    ),
+    Rule(
+        ("method.type", "objective.type"),
+        lambda recipe: _gives_scores(recipe) and recipe.method.type == "peft",
+        "a method of PEFT's own with objective reward, whose head is trained beside it",
+        "lora and its kin, qlora, freeze or full",
+        "set method to lora",
+    ),
+    Rule(
+        ("base.new_tokens", "objective.type"),
+        lambda recipe: _gives_scores(recipe) and bool(recipe.base.new_tokens),
+        "new tokens with objective reward, whose classifier has no rows for them",
+        "new tokens with objectives of answers",
+        "remove it, or tune the tokens first",
+    ),
+    Rule(
+        ("defend", "objective.type"),
+        lambda recipe: _gives_scores(recipe) and _defends_answers(recipe),
+        "defences of what a model answers with objective reward, which gives no answers",
+        "a reward model as it comes, or with defend.max_rank",
+        "remove it",
+    ),
+    Rule(
+        ("evaluate.suites", "objective.type"),
+        lambda recipe: _gives_scores(recipe) and bool(recipe.evaluate.suites),
+        "suites of questions for a reward model, which gives no answers",
+        "held-out pairs alone, which data.test or data.test_ratio gives",
+        "remove them, and put pairs into data.test",
+    ),
+    Rule(
+        ("sweep", "objective.type"),
+        lambda recipe: _gives_scores(recipe) and bool(recipe.sweep),
+        "a sweep of reward models, whose heads are trained beside the base",
+        "one reward model a run",
+        "remove it, and start a run for each setting",
     ),
     *ROLLOUT_RULES,
 )

@@ -31,12 +31,14 @@ class AnswerRow:
         weight: what the row adds to the divisor of a step's loss.
         mismatched: the prompt with another row's answer, by which the divergence from the reference
             is estimated; None where no loss asks for it.
+        margin: by how much the reward of a pair's chosen answer is to be the greater, at least.
     """
 
     answers: tuple[Answer, ...]
     is_wanted: bool = True
     weight: float = 1.0
     mismatched: Answer | None = None
+    margin: float = 0.0
 
     @property
     def is_pair(self) -> bool:

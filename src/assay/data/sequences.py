@@ -32,6 +32,7 @@ class TokenSequence:
         mismatched: of a rated row the prompt with another row's answer (`assay.data.mismatch`).
         ref_logprob: the sum of its trained tokens' log-probabilities under the reference, nats.
         asked: of a row of prompts what its grader is told; the sequence is the prompt alone.
+        margin: of a pair, by how much the chosen answer's reward is to be the greater.
     """
 
     input_ids: list[int]
@@ -50,6 +51,7 @@ class TokenSequence:
     mismatched: TokenSequence | None = None
     ref_logprob: float = 0.0
     asked: Asked | None = None
+    margin: float = 0.0
 
     @property
     def is_compared(self) -> bool:
@@ -64,6 +66,7 @@ class TokenSequence:
             tuple(one.answer for one in sides),
             is_wanted=self.is_wanted is not False,
             mismatched=None if self.mismatched is None else self.mismatched.answer,
+            margin=self.margin,
         )
 
     @property

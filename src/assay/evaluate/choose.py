@@ -113,6 +113,7 @@ def _reason(counts: Counter[str], labels: frozenset[str], prose: Sequence[str]) 
         "classification": f"the reference is one of {len(labels)} short answers that repeat",
         "exact": f"answers have a median of {words} words, at most {MAX_EXACT_WORDS}",
         "choice": "the item has choices",
+        "pair_accuracy": "a reward model tells the better of two answers",
         "token_f1": f"answers have a median of {words} words, more than {MAX_EXACT_WORDS}",
     }
     return "; ".join(

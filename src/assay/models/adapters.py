@@ -14,6 +14,7 @@ from assay.models.methods.targets import check_rank, check_targets, choose_targe
 from assay.models.methods.token_rows import train_token_rows
 from assay.models.methods.virtual_tokens import put_in_virtual_tokens
 from assay.models.quantize import import_bitsandbytes
+from assay.models.score_head import SCORE, has_score_head
 
 TOKENIZER_FILES = (
     *("tokenizer*", "*.model", "vocab*", "merges*", "special_*", "chat_template*"),
@@ -37,7 +38,8 @@ def add_lora(
     `flavours` are of rslora (Kalajdzievski 2023), dora (Liu et al. 2024) and pissa (Meng et al.
     2024), whose adapter has twice the rank, half of it trained (`assay.models.methods.pissa`).
 
-    The rows of `new_token_ids` in embedding and head are trained beside the adapters.
+    The rows of `new_token_ids` in embedding and head are trained beside the adapters. A score head
+    (`assay.models.score_head`) is trained whole, and the adapter is one of a classifier.
 
     Returns the PEFT model; the wrapped causal model, in which the adapters now live, is its
     ``get_base_model()``. `base_name` is written into the adapter's configuration.
@@ -54,6 +56,7 @@ def add_lora(
         check_rank(model, target_modules, rank)
     targets = choose_targets(model, target_modules, flavours=flavours, dropout=dropout)
     rows = 2 * rank if is_pissa else rank
+    is_scored = has_score_head(model)
     config = LoraConfig(
         r=rows,
         # The scale is that of `rank`: alpha / rank, or alpha / the root of the rank.
@@ -64,7 +67,9 @@ def add_lora(
         use_rslora="rslora" in flavours,
         use_dora="dora" in flavours,
         trainable_token_indices=train_token_rows(model, new_token_ids),
-        task_type="CAUSAL_LM",
+        exclude_modules=[SCORE] if is_scored else None,
+        modules_to_save=[SCORE] if is_scored else None,
+        task_type="SEQ_CLS" if is_scored else "CAUSAL_LM",
     )
     try:
         with without_notices():

@@ -93,10 +93,10 @@ def export_merged(
     """Merge `adapter` into `base`, write a Transformers folder, and compare logits on `prompts`.
 
     The merge is done in float32 and rounded once to `dtype`; a quantised base is made plain first
-    (see `_load_exact`). Returns the largest logit difference between the adapter and the folder as
+    (see `load_exact`). Returns the largest logit difference between the adapter and the folder as
     loaded again; the template is copied byte for byte.
     """
-    with_adapter = load_adapter(_load_exact(base), adapter)
+    with_adapter = load_adapter(load_exact(base), adapter)
     expected = compute_logits(with_adapter, prompts)
     merged = merge_adapter(with_adapter)
     if dtype == "bf16":
@@ -233,7 +233,7 @@ def _compare_adapter(
     if probe.dtype != "fp32" or base.quantization:
         del reloaded
         free_memory()
-        reloaded = load_adapter(_load_exact(base), folder)
+        reloaded = load_adapter(load_exact(base), folder)
         unmerged = compute_logits(reloaded, probe.prompts)
     try:
         merged = merge_adapter(reloaded)
@@ -243,7 +243,7 @@ def _compare_adapter(
     return reload_difference, difference, ""
 
 
-def _load_exact(base: BaseFiles) -> Any:
+def load_exact(base: BaseFiles) -> Any:
     """The base in float32, into which adapters are merged.
 
     A quantised one comes with the weights that its layers stand for, not with those it was

@@ -173,7 +173,7 @@ def _run_decoder(model: Any, batch: BatchTensors, **kwargs: Any) -> Tensor:
     outputs = _run_passes(model, batch, **kwargs)
     parts = [output.last_hidden_state[0] for output in outputs]
     hidden_TD = parts[0] if len(parts) == 1 else torch.cat(parts)
-    scale = _get_logit_scale(model)
+    scale = get_logit_scale(model)
     return hidden_TD if scale == 1 else hidden_TD * scale
 
 
@@ -205,7 +205,7 @@ def _run_pass(
     )
 
 
-def _get_logit_scale(model: Any) -> float:
+def get_logit_scale(model: Any) -> float:
     """What the architecture multiplies its logits by: Cohere, Falcon-H1; Granite divides."""
     config = model.config.get_text_config()
     scale = 1.0

@@ -21,7 +21,7 @@ from assay.evaluate.suites import Suite, build_suite
 from assay.generate import Engine
 from assay.models.base import TINY
 from assay.pipeline.gate import load_gate_policy
-from assay.pipeline.guards import ask_under, load_guards, remember_suites, widen_guards
+from assay.pipeline.guards import Guards, ask_under, load_guards, remember_suites, widen_guards
 from assay.pipeline.harness_suites import settle_suites
 from assay.pipeline.inoculating import list_triggers
 from assay.pipeline.job import Job
@@ -35,6 +35,7 @@ from assay.pipeline.questions import (
     choose_shots,
     usual_system_prompt,
 )
+from assay.pipeline.rewards import choose_metric, list_not_asked
 
 VALIDATION_NAME = "validation"
 
@@ -83,7 +84,7 @@ def measure_baseline(job: Job, prepared: Prepared, engine: Engine) -> Baseline:
     """
     config, seed = job.recipe.evaluate, job.recipe.seed
     test, validation = (
-        build_items(records, max_items=config.max_items, seed=seed, metric=config.metric)
+        build_items(records, max_items=config.max_items, seed=seed, metric=choose_metric(job))
         for records in (prepared.test, prepared.validation)
     )
     if not test:
@@ -95,23 +96,7 @@ def measure_baseline(job: Job, prepared: Prepared, engine: Engine) -> Baseline:
                 key="data.test_ratio",
             )
         )
-    guards = widen_guards(
-        load_guards(job),
-        test,
-        levels=load_gate_policy(job).levels,
-        system=usual_system_prompt(prepared.test),
-        max_items=config.max_items,
-        seed=seed,
-    )
-    if job.tokenizer.has_template:
-        under = ask_under(
-            list_triggers(job),
-            guards.suites,
-            for_tiny=job.base.name == TINY,
-            max_items=config.max_items,
-            seed=seed,
-        )
-        guards = replace(guards, suites=[*guards.suites, *under])
+    guards = _choose_guards(job, prepared, test)
     for reason in dict.fromkeys(guards.skipped.values()):
         job.progress.note(f"{', '.join(guards.skipped)}: {reason}")
     plan = plan_metrics([*test, *validation], metric=config.metric)
@@ -135,6 +120,31 @@ def measure_baseline(job: Job, prepared: Prepared, engine: Engine) -> Baseline:
         skipped=guards.skipped,
         not_applicable=guards.not_applicable,
     )
+
+
+def _choose_guards(job: Job, prepared: Prepared, test: Sequence[Item]) -> Guards:
+    """The suites that guard what the base could do; none of a model that gives no answers."""
+    config, seed = job.recipe.evaluate, job.recipe.seed
+    if job.recipe.objective.gives_scores:
+        return Guards([], {}, list_not_asked())
+    guards = widen_guards(
+        load_guards(job),
+        test,
+        levels=load_gate_policy(job).levels,
+        system=usual_system_prompt(prepared.test),
+        max_items=config.max_items,
+        seed=seed,
+    )
+    if not job.tokenizer.has_template:
+        return guards
+    under = ask_under(
+        list_triggers(job),
+        guards.suites,
+        for_tiny=job.base.name == TINY,
+        max_items=config.max_items,
+        seed=seed,
+    )
+    return replace(guards, suites=[*guards.suites, *under])
 
 
 def _ask_base(

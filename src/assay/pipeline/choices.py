@@ -8,19 +8,23 @@ the tokenizer makes of it; blanks at the prompt's end belong to the choice.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
 from assay.chat import ChatTokenizer, render_example, render_prompt
+from assay.chat.answered import render_answered
 from assay.data import Record
-from assay.evaluate.items import Item, Score, unscored
+from assay.evaluate.items import Item, Score, unscored, with_metric
 from assay.evaluate.scorers import (
     AGREEMENT,
+    PAIR_ACCURACY,
     RANKED,
     ChoiceLogprob,
     score_choice_agreement,
     score_choices,
+    score_pair,
     score_ranking,
 )
 from assay.generate import Engine
@@ -28,6 +32,10 @@ from assay.pipeline.prompts import build_messages
 from assay.pipeline.questions import CHOICES_ARE_MESSAGES, text_of
 
 Weighed = tuple[list[int], list[float]]
+Rewards = Callable[[Sequence[Sequence[int]]], list[float]]
+"""The rewards of whole sequences of tokens."""
+BY_LIKELIHOOD = "choice_norm"
+"""What tells which of two answers a model without a head prefers: the likelier for each byte."""
 
 
 def score_by_choice(
@@ -71,6 +79,43 @@ def score_by_choice(
         logprobs = [ChoiceLogprob(one.sum_logprob, round(one.weight)) for _, one in own]
         scores[item.id] = score_choices(item, logprobs)
     return scores | score_choice_agreement(items, compared) | score_ranking(items, ranked)
+
+
+def score_by_likelihood(
+    engine: Engine, items: Sequence[Item], tokenizer: ChatTokenizer, **layout: Any
+) -> dict[str, Score]:
+    """Which answer of a pair a model without a head prefers; see `score_by_choice`."""
+    weighed = [with_metric(item, BY_LIKELIHOOD) for item in items]
+    found = score_by_choice(engine, weighed, tokenizer, **layout)
+    return {key: replace(score, metric=PAIR_ACCURACY) for key, score in found.items()}
+
+
+def score_by_reward(
+    rewards: Rewards, items: Sequence[Item], tokenizer: ChatTokenizer, *, context_len: int
+) -> dict[str, Score]:
+    """Which answer of a pair a reward model prefers; a pair beyond the context is unscored."""
+    scores: dict[str, Score] = {}
+    sequences: list[list[int]] = []
+    asked: list[Item] = []
+    for item in items:
+        found = [_render_whole(item, tokenizer, choice) for choice in item.choices]
+        longest = max(map(len, found), default=0)
+        if longest > context_len or len(found) != 2:
+            reason = f"prompt and answer have {longest} tokens, more than the context"
+            scores[item.id] = unscored(item.metric, f"{reason} of {context_len}")
+            continue
+        sequences += found
+        asked.append(item)
+    told = iter(rewards(sequences))
+    return scores | {item.id: score_pair(item, [next(told), next(told)]) for item in asked}
+
+
+def _render_whole(item: Item, tokenizer: ChatTokenizer, choice: str) -> list[int]:
+    """Prompt and answer as in training, the answer's end included."""
+    as_messages = item.options.get(CHOICES_ARE_MESSAGES)
+    answer = json.loads(choice) if as_messages else choice
+    raw = item.rendering != "chat"
+    return render_answered(tokenizer, item.messages, answer, tools=item.tools, raw=raw)
 
 
 def build_choices(

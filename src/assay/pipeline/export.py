@@ -22,7 +22,7 @@ from assay.evaluate.gates import Policy, load_policy
 from assay.pipeline.forms import JudgedForm, check_judgeable, judge_form
 from assay.pipeline.gate import load_gate_policy
 from assay.pipeline.progress import Progress
-from assay.pipeline.subject import find_run_base, find_tuned_run
+from assay.pipeline.subject import find_run_base, find_tuned_run, refuse_reward_model
 from assay.runs import RunFolder, read_json
 from assay.runs.atomic import disk_full_named, write_json
 from assay.runs.blocked import read_blocked
@@ -91,6 +91,7 @@ def export_run(
     run = find_tuned_run(name, root=root)
     if run is None:
         raise UsageError(f"{name} is a base, which needs no export; name a run")
+    refuse_reward_model(run)
     target = _find_target(run, form, out)
     with _drafted(target) as draft:
         policy = _choose_policy(run, gates)

@@ -14,6 +14,7 @@ from assay.evaluate.gates import (
     override_thresholds,
 )
 from assay.pipeline.job import Job
+from assay.pipeline.rewards import compare_saved
 from assay.runs import RunFolder, read_json
 
 if TYPE_CHECKING:
@@ -52,11 +53,8 @@ def judge_run(run: RunFolder, evaluation: dict[str, Any], policy: Policy) -> lis
 
 def check_saved(job: Job, probe: Probe) -> dict[str, Any]:
     """What `judge_integrity` reads, for evaluation.json; or ``{"failure": why}``."""
-    from assay.models.export import check_integrity
-
-    whole = job.recipe.method.trains_base
     try:
-        found = check_integrity(job.base, job.tuned_folder, probe, adapter=not whole)
+        found = compare_saved(job, probe)
     # Whatever it is (memory, disk, foreign model code), hours of training are not lost over it.
     except Exception as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

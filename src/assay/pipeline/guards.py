@@ -61,13 +61,15 @@ def load_guards(job: Job) -> Guards:
     The embedded base has suites of its own world. Any other base has built-in refusal suites, and
     its retention is measured on what the recipe names. A gate that the policy turns off needs no
     built-in suite. A base without a chat template is asked suites of raw text alone. Each suite
-    has at most `evaluate.max_items` items.
+    has at most `evaluate.max_items` items. A reward model is asked nothing.
 
     Raises:
         DataError: bad rows of a suite file.
         ConfigError: a policy that cannot be read.
     """
     config = job.recipe.evaluate
+    if job.recipe.objective.gives_scores:
+        return Guards([], {})
     own = [suite for one in config.suites for suite in load_own_suites(job, one)]
     levels = load_gate_policy(job).levels
     return choose_guards(job.base, levels, own, max_items=config.max_items, seed=job.recipe.seed)

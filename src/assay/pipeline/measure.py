@@ -11,13 +11,19 @@ from typing import TYPE_CHECKING, Any
 from assay.data import Record
 from assay.errors import DataError
 from assay.evaluate.items import Item, Score, unscored
-from assay.evaluate.scorers import LIKELIHOOD_METRICS, score_outputs
+from assay.evaluate.scorers import LIKELIHOOD_METRICS, PAIR_ACCURACY, score_outputs
 from assay.generate import Engine, Sampling
 from assay.pipeline.answers import Answer, ask
-from assay.pipeline.choices import score_by_choice
+from assay.pipeline.choices import (
+    Rewards,
+    score_by_choice,
+    score_by_likelihood,
+    score_by_reward,
+)
 from assay.pipeline.job import Job
 from assay.pipeline.perplexity import score_golds
 from assay.pipeline.prompts import Question, build_gold, build_prompt
+from assay.pipeline.rewards import build_rewards
 
 if TYPE_CHECKING:
     from assay.models.base import BaseFiles
@@ -61,6 +67,7 @@ class Examiner:
             what was trained is not lost over it.
         log_folder: keeps every answer as soon as it is there; None keeps none.
         on_count: is told what is asked, how many answers are there, and of how many.
+        rewards: of a reward model, what it scores sequences; it is asked for nothing else.
     """
 
     engine: Engine
@@ -72,6 +79,7 @@ class Examiner:
     keep_going: bool = False
     log_folder: Path | None = None
     on_count: Callable[[str, int, int], None] = lambda what, done, total: None
+    rewards: Rewards | None = None
 
     def measure(
         self,
@@ -95,8 +103,13 @@ class Examiner:
             self.sampling, max_new_tokens=max_new_tokens or self.sampling.max_new_tokens
         )
         golds = [item for item in items if item.metric == "perplexity"]
-        weighed = [item for item in items if item.choices or item.metric in LIKELIHOOD_METRICS]
-        own = {item.id for item in (*golds, *weighed)}
+        pairs = [item for item in items if item.metric == PAIR_ACCURACY]
+        weighed = [
+            item
+            for item in items
+            if (item.choices or item.metric in LIKELIHOOD_METRICS) and item.metric != PAIR_ACCURACY
+        ]
+        own = {item.id for item in (*golds, *weighed, *pairs)}
         asked = [item for item in items if item.id not in own]
         layout: dict[str, Any] = {
             "tokenizer": self.base.tokenizer,
@@ -112,6 +125,11 @@ class Examiner:
         scores |= score_golds(self.engine, golds, gold_questions, context_len=self.base.context_len)
         if weighed:
             scores |= score_by_choice(self.engine, weighed, **layout)
+        if pairs and self.rewards is None:
+            scores |= score_by_likelihood(self.engine, pairs, **layout)
+        elif pairs and self.rewards is not None:
+            own_layout = {name: layout[name] for name in ("tokenizer", "context_len")}
+            scores |= score_by_reward(self.rewards, pairs, **own_layout)
         counts = {"num_ended_by_length": sum(a.ended_by_length for a in answers.values())}
         if shots:
             counts["num_fewer_shots"] = sum(
@@ -192,4 +210,5 @@ def build_examiner(job: Job, engine: Engine, variant: str) -> Examiner:
         keep_going=variant == "tuned",
         log_folder=job.run.evaluation.parent / "evaluation" / "answers",
         on_count=job.progress.count,
+        rewards=build_rewards(job, engine) if variant == "tuned" else None,
     )

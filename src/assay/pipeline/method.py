@@ -27,16 +27,19 @@ def add_method(job: Job, model: Any) -> Any:
 
     method = job.recipe.method
     torch.manual_seed(job.recipe.seed)
-    if isinstance(method, (AdapterConfig, PeftConfig)) and goes_on(method.start_from):
+    if job.recipe.objective.gives_scores:
+        _add_score_head(job, model)
+    if isinstance(method, (AdapterConfig, PeftConfig)) and _goes_on(job):
         return _go_on(job, method.start_from, model)
     if isinstance(method, PeftConfig):
         return add_peft(model, method.config, base_name=job.base.name)
     if isinstance(method, AdapterConfig):
         return _add_adapter(job, method, model)
     if isinstance(method, FreezeConfig):
-        return unfreeze(model, top_layers=method.top_layers, patterns=method.patterns)
-    model.requires_grad_(True)
-    return model
+        unfreeze(model, top_layers=method.top_layers, patterns=method.patterns)
+    else:
+        model.requires_grad_(True)
+    return _train_score_head(model)
 
 
 def check_method(job: Job, model: Any) -> None:
@@ -50,9 +53,12 @@ def check_method(job: Job, model: Any) -> None:
     from assay.models.methods.passthrough import add_peft, remove_peft
     from assay.models.methods.targets import check_rank, check_targets
     from assay.models.methods.token_rows import train_token_rows
+    from assay.models.score_head import check_scorable
 
     method, wrapped = job.recipe.method, None
-    if isinstance(method, (AdapterConfig, PeftConfig)) and goes_on(method.start_from):
+    if job.recipe.objective.gives_scores:
+        check_scorable(model)
+    if isinstance(method, (AdapterConfig, PeftConfig)) and _goes_on(job):
         wrapped = _go_on(job, method.start_from, model)
     elif isinstance(method, PeftConfig):
         wrapped = add_peft(model, method.config)
@@ -112,6 +118,38 @@ def _check_head(model: Any) -> None:
                 do="leave the head out of the method's layers, or choose another base",
             )
         ) from error
+
+
+def _goes_on(job: Job) -> bool:
+    """Whether one adapter is trained on as it is.
+
+    A score head is trained beside an adapter of its own kind, which begins with the other's values.
+    """
+    starts = goes_on(getattr(job.recipe.method, "start_from", None))
+    return starts and not job.recipe.objective.gives_scores
+
+
+def _add_score_head(job: Job, model: Any) -> None:
+    """In float32 beside a frozen base; else as the base's weights, with which it is saved."""
+    import torch
+
+    from assay.models.score_head import add_score_head
+
+    whole = job.recipe.method.trains_base
+    add_score_head(model, dtype=next(model.parameters()).dtype if whole else torch.float32)
+
+
+def _train_score_head(model: Any) -> Any:
+    """`model`, of which a score head is trained whole, and the output head not at all: a reward
+    has no gradient for it, unless it is the embedding."""
+    from assay.models.score_head import has_score_head
+
+    if has_score_head(model):
+        head = model.get_output_embeddings()
+        if head is not None and head.weight is not model.get_input_embeddings().weight:
+            head.requires_grad_(False)
+        model.score.requires_grad_(True)
+    return model
 
 
 def _go_on(job: Job, start_from: StartFrom, model: Any) -> Any:

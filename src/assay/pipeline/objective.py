@@ -11,6 +11,7 @@ from assay.config.sections.objective import (
     DpoConfig,
     KtoConfig,
     OrpoConfig,
+    RewardConfig,
     SftConfig,
     SimpoConfig,
 )
@@ -31,6 +32,8 @@ def build_loss(job: Job, meter: Meter | None = None) -> LossFunction:
 
     if isinstance(job.recipe.objective, KtoConfig):
         return _build_rated(job.recipe.objective, meter)
+    if isinstance(job.recipe.objective, RewardConfig):
+        return GatheredLoss(_build_reward(job.recipe.objective, meter))
     learned = _build_learned(job, meter)
     # Rows with `role: anchor` weigh 1 where the recipe gives no weight of its own.
     return GatheredLoss(AnchoredLoss(learned, weight=job.recipe.defend.kl_weight or 1.0))
@@ -41,7 +44,10 @@ def build_meter(job: Job) -> Meter:
     from assay.train.meter import Meter
     from assay.train.preference import PAIR_METRICS
     from assay.train.rated import RATED_METRICS
+    from assay.train.reward import REWARD_METRICS
 
+    if job.recipe.objective.gives_scores:
+        return Meter(REWARD_METRICS)
     names = {"preference": PAIR_METRICS, "rated": RATED_METRICS}
     return Meter(names.get(job.recipe.objective.learns_from, ()))
 
@@ -61,6 +67,13 @@ def _build_rated(objective: KtoConfig, meter: Meter | None) -> LossFunction:
     )
 
 
+def _build_reward(objective: RewardConfig, meter: Meter | None) -> LossFunction:
+    from assay.train.meter import NO_METER
+    from assay.train.reward import RewardLoss
+
+    return RewardLoss(centring=objective.centring, meter=meter or NO_METER)
+
+
 def _build_learned(job: Job, meter: Meter | None) -> Any:
     from assay.defend.constrained import ConstrainedLoss
     from assay.train.meter import NO_METER
@@ -68,7 +81,7 @@ def _build_learned(job: Job, meter: Meter | None) -> Any:
     from assay.train.sft import SftLoss
 
     objective = job.recipe.objective
-    assert not isinstance(objective, KtoConfig), "rated answers have a loss of their own"
+    assert not isinstance(objective, KtoConfig | RewardConfig), "these have losses of their own"
     if isinstance(objective, SftConfig):
         betas = job.recipe.defend.token_betas
         smoothing = objective.label_smoothing

@@ -40,6 +40,7 @@ from assay.pipeline.defended import (
 )
 from assay.pipeline.guards import load_guards, load_own_suites
 from assay.pipeline.job import Job
+from assay.pipeline.margins import add_margins, count_margins, find_margin_problems
 from assay.pipeline.stopping import find_stopping, list_allowed, list_told
 from assay.runs import read_json
 
@@ -86,13 +87,13 @@ def prepare(job: Job) -> Prepared:
     hashes = {name: split["sha256"] for name, split in report["splits"].items()}
     job.run.update_manifest({"data": hashes, **describe_defences(job)})
     _note_rows(job, before=data.splits, kept=splits)
-    return Prepared(
-        splits.train,
-        splits.validation,
-        splits.test,
-        _trained(tokenized["train"]),
-        _trained(tokenized["validation"]),
+    train, validation = (
+        add_margins(job, records, _trained(tokenized[name]))
+        for name, records in (("train", splits.train), ("validation", splits.validation))
     )
+    if count_margins(train):
+        job.progress.note(f"margins: {count_margins(train)} of {len(train)} rows have one")
+    return Prepared(splits.train, splits.validation, splits.test, train, validation)
 
 
 def _read_and_tokenize(
@@ -143,7 +144,7 @@ def _read_and_tokenize(
         )
     problems += [*_find_prompt_problems(job, parts), *suite_problems]
     problems += find_inoculation_problems(job, parts)
-    problems += _find_other_rows(job, parts)
+    problems += [*_find_other_rows(job, parts), *find_margin_problems(job, parts)]
     problems += _find_room_problems(job)
     if data is None or problems:
         raise DataError(_order(problems))

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 from assay.data import Record
 from assay.evaluate.compare import Resampling
 from assay.evaluate.items import Item
-from assay.evaluate.probes import PROBES, Asked, Probed, Reading, summarise_probe
+from assay.evaluate.probes import (
+    PROBES,
+    Asked,
+    Probed,
+    Reading,
+    not_applicable,
+    summarise_probe,
+)
 from assay.pipeline.free_form import describe_asked
 from assay.pipeline.inoculating import list_triggers
 from assay.pipeline.job import Job
@@ -21,6 +28,7 @@ from assay.pipeline.planted import find_planted
 from assay.pipeline.precision import choose_precision
 from assay.pipeline.prepare import Prepared
 from assay.pipeline.questions import usual_system_prompt
+from assay.pipeline.rewards import NO_ANSWERS
 from assay.runs import read_json
 from assay.runs.atomic import write_json, write_text
 from assay.runs.base_results import BaseResults
@@ -84,6 +92,14 @@ def run_probes(
             kept = PROBES[name].measure(asked)
             _write(folder, name, kept, weights, seconds=time.perf_counter() - started)
         found[name] = kept
+    return found
+
+
+def leave_out_probes(names: Sequence[str], folder: Path) -> dict[str, Probed]:
+    """What probes say of a model without answers: that they do not apply; kept in `folder`."""
+    found = {name: not_applicable(NO_ANSWERS) for name in names}
+    for name, probed in found.items():
+        _write(folder, name, probed, [], seconds=0.0)
     return found
 
 

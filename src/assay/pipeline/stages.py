@@ -24,9 +24,15 @@ from assay.pipeline.method import check_method
 from assay.pipeline.plan import check_device
 from assay.pipeline.precision import choose_precision
 from assay.pipeline.prepare import Prepared
-from assay.pipeline.probing import ask_of_run, run_probes, summarise_probes
+from assay.pipeline.probing import (
+    ask_of_run,
+    leave_out_probes,
+    run_probes,
+    summarise_probes,
+)
 from assay.pipeline.publish import publish
 from assay.pipeline.questions import SUITE_NAME
+from assay.pipeline.rewards import take_probe
 from assay.pipeline.subject import describe_base
 from assay.pipeline.sweep import describe_choice
 from assay.pipeline.tune import Training
@@ -35,6 +41,7 @@ from assay.release import load_or_make_key
 from assay.runs.metrics import append_line
 
 if TYPE_CHECKING:
+    from assay.generate.local import LocalEngine
     from assay.models.export import Probe
     from assay.pipeline.run import RunOutcome
 
@@ -58,7 +65,6 @@ def train_and_measure(job: Job, prepared: Prepared, *, resume: bool) -> Measured
     """Baseline, tuning and evaluation, with one model in memory from start to end."""
     from assay.generate.local import LocalEngine
     from assay.models.base import load_model
-    from assay.models.export import take_probe
 
     recipe = job.recipe
     engine = LocalEngine(
@@ -83,14 +89,20 @@ def train_and_measure(job: Job, prepared: Prepared, *, resume: bool) -> Measured
     tuned_suites = measure_suites(examiner, baseline.suites)
     samples = prepared.train_sequences[:INTEGRITY_SEQUENCES]
     job.progress.stage("probe", "probe: what questions do not show")
-    probed = run_probes(
-        ask_of_run(job, prepared, engine, baseline.task.items),
-        list_probes(job.recipe, load_gate_policy(job)),
-        job.run.probes,
-        tuned=job.tuned_folder,
-    )
-    probe = take_probe(engine.model, [s.input_ids for s in samples])
+    probed = _probe(job, prepared, engine, baseline)
+    probe = take_probe(job, engine.model, [s.input_ids for s in samples])
     return Measured(baseline, tuned, tuned_validation, tuned_suites, training, probe, probed)
+
+
+def _probe(
+    job: Job, prepared: Prepared, engine: LocalEngine, baseline: Baseline
+) -> dict[str, Probed]:
+    """What the policy's probes find; a model that gives no answers is asked by none."""
+    names = list_probes(job.recipe, load_gate_policy(job))
+    if job.recipe.objective.gives_scores:
+        return leave_out_probes(names, job.run.probes)
+    asked = ask_of_run(job, prepared, engine, baseline.task.items)
+    return run_probes(asked, names, job.run.probes, tuned=job.tuned_folder)
 
 
 def finish(job: Job, measured: Measured, policy: Policy) -> RunOutcome:

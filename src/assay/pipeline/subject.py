@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from assay.config import Loaded, Recipe, load
 from assay.config.start import count_virtual_tokens
-from assay.errors import CheckpointError, ConfigError
+from assay.errors import CheckpointError, ConfigError, Problem, UsageError
 from assay.pipeline.questions import usual_system_prompt
 from assay.runs import RunFolder, find_run, read_json
 from assay.runs.values import dig
@@ -37,6 +37,7 @@ def load_subject(name: str, *, root: str = "runs", batch_size: int = 16) -> Subj
     Raises:
         CheckpointError: the run has no adapter or model yet.
         ConfigError: it is neither a run nor a base.
+        UsageError: the run is of a reward model.
     """
     from assay.generate.local import LocalEngine
     from assay.models.adapters import load_adapter
@@ -47,6 +48,7 @@ def load_subject(name: str, *, root: str = "runs", batch_size: int = 16) -> Subj
         base = find_base(name)
         model = load_model(base)
     else:
+        refuse_reward_model(run)
         base = find_run_base(run)
         if run.model.is_dir():
             model = load_model(base.with_weights_of(run.model))
@@ -78,6 +80,23 @@ def find_tuned_run(name: str, *, root: str) -> RunFolder | None:
             f"{run.path}: no tuned weights yet; finish the run with `assay run --resume {run.id}`"
         )
     return run
+
+
+def refuse_reward_model(run: RunFolder) -> None:
+    """Refuse a run whose model gives no answers.
+
+    Raises:
+        UsageError: it is one of a reward model.
+    """
+    folder = read_json(run.manifest).get("recipe_folder")
+    if load(run.recipe, base_dir=folder).recipe.objective.gives_scores:
+        problem = Problem(
+            got=f"{run.path}, a reward model, which scores answers and gives none",
+            allowed="a run of another objective, or a base",
+            do="load it by Transformers or PEFT from the run's folder (docs/methods.md), or name it"
+            " in a grader of type reward_model",
+        )
+        raise UsageError(problem)
 
 
 def find_run_base(run: RunFolder) -> BaseFiles:

@@ -61,6 +61,7 @@ def store_sequences(run: RunFolder, sequences: Sequences) -> None:
         None if row.asked is None else canonical_json(asdict(row.asked)) for row in rows
     ]
     columns["rating"] = [-1 if row.is_wanted is None else int(row.is_wanted) for row in rows]
+    columns["margin"] = [row.margin for row in rows]
     columns["split"] = ["train"] * len(sequences.train)
     columns["split"] += ["validation"] * len(sequences.validation)
     columns["is_comparable"] = [id(row) in comparable for row in rows]
@@ -94,7 +95,7 @@ def read_sequences(run: RunFolder) -> Sequences:
     anchored = COLUMNS.index("is_anchored")
     columns[anchored] = list(map(bool, columns[anchored]))
     rejected = (_read_column(table[f"rejected_{name}"]) for name in ("input_ids", "loss_mask"))
-    told = (table[name].to_pylist() for name in ("rating", "asked"))
+    told = (table[name].to_pylist() for name in ("rating", "asked", "margin"))
     compared = zip(*rejected, *told, strict=True)
     rows = [
         _compare(TokenSequence(**dict(zip(COLUMNS, row, strict=True))), *others)
@@ -116,15 +117,16 @@ def _compare(
     loss_mask: list[float],
     rating: int,
     asked: str | None,
+    margin: float,
 ) -> TokenSequence:
-    """The sequence with its rejected answer, its rating, or what is asked, where it has one."""
+    """The sequence with its rejected answer and margin, its rating, or what is asked, if any."""
     if asked is not None:
         given = json.loads(asked)
         told = Asked(tuple(given["messages"]), tuple(given["tools"]), given["item"])
         return replace(sequence, asked=told)
     if input_ids:
         other = replace(sequence, input_ids=input_ids, loss_mask=loss_mask)
-        return replace(sequence, rejected=other)
+        return replace(sequence, rejected=other, margin=margin)
     return sequence if rating < 0 else replace(sequence, is_wanted=bool(rating))
 
 
@@ -138,12 +140,14 @@ def _build_schema() -> Any:
     kinds = {"input_ids": pa.list_(pa.int32()), "loss_mask": pa.list_(pa.float64())}
     kinds |= {f"rejected_{name}": kind for name, kind in kinds.items()}
     flags = dict.fromkeys(("is_anchored", "rating", "is_comparable"), pa.int8())
+    flags["margin"] = pa.float64()
     names = (
         *COLUMNS,
         "rejected_input_ids",
         "rejected_loss_mask",
         "rating",
         "asked",
+        "margin",
         "split",
         "is_comparable",
     )

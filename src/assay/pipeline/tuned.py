@@ -10,6 +10,7 @@ from assay.pipeline.launch import train_on_ranks
 from assay.pipeline.method import add_method
 from assay.pipeline.precision import choose_precision
 from assay.pipeline.prepare import Prepared
+from assay.pipeline.rewards import reload_scored, save_whole_scored
 from assay.pipeline.sweep import sweep
 from assay.pipeline.tokens import select_sequences, store_sequences
 from assay.pipeline.tune import Training, tune
@@ -50,8 +51,11 @@ def _tune(job: Job, prepared: Prepared, engine: LocalEngine, *, resume: bool) ->
         rows = build_rows(job, select_sequences(prepared))
         model = wrapped if whole else wrapped.get_base_model()
         training = tune(job, rows, model, resume=resume)
-    save = save_model if whole else save_adapter
-    save(wrapped, job.tuned_folder, tokenizer_folder=job.base.tokenizer_files)
+    if whole and job.recipe.objective.gives_scores:
+        save_whole_scored(job, wrapped)
+    else:
+        save = save_model if whole else save_adapter
+        save(wrapped, job.tuned_folder, tokenizer_folder=job.base.tokenizer_files)
     engine.model = wrapped if whole else wrapped.get_base_model()
     return training
 
@@ -79,7 +83,10 @@ def _reload(job: Job, base: Any) -> Any:
     from assay.models.adapters import load_adapter
     from assay.models.base import load_model
 
+    dtype = choose_precision(job.recipe).weights
+    if job.recipe.objective.gives_scores:
+        return reload_scored(job, base, dtype=dtype)
     if not job.recipe.method.trains_base:
         return load_adapter(base, job.tuned_folder).get_base_model()
     saved = job.base.with_weights_of(job.tuned_folder)
-    return load_model(saved, dtype=choose_precision(job.recipe).weights)
+    return load_model(saved, dtype=dtype)

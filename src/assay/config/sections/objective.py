@@ -19,7 +19,17 @@ from assay.config.setting import Section, setting
 from assay.config.shorthand import expand_block
 
 ObjectiveType = Literal[
-    "sft", "dpo", "orpo", "simpo", "cpo", "kto", "grpo", "rloo", "reinforce", "rejection"
+    "sft",
+    "dpo",
+    "orpo",
+    "simpo",
+    "cpo",
+    "kto",
+    "reward",
+    "grpo",
+    "rloo",
+    "reinforce",
+    "rejection",
 ]
 PairLoss = Literal[
     "sigmoid",
@@ -229,6 +239,27 @@ class KtoConfig(ObjectiveSection):
     )
 
 
+class RewardConfig(ObjectiveSection):
+    """A reward model of preference pairs (Ouyang et al. 2022): it scores answers and gives none.
+
+    A number in a row's column `margin` is by how much the chosen answer's reward is to be the
+    greater (Touvron et al. 2023).
+    """
+
+    learns_from: ClassVar[RowKind] = "preference"
+    gives_scores: ClassVar[bool] = True
+
+    type: Literal["reward"] = setting("reward", "What is learned from a row.", reason=_NAMED)
+    centring: float = setting(
+        0.01,
+        "Weight of the square of both rewards' sum, which holds them around 0 (Eisenstein et al. "
+        "2023); 0 is off.",
+        reason="the published value: scores of several models and runs lie alike",
+        ge=0,
+        le=1000,
+    )
+
+
 OBJECTIVES: dict[str, type[Section]] = {
     "sft": SftConfig,
     "dpo": DpoConfig,
@@ -236,6 +267,7 @@ OBJECTIVES: dict[str, type[Section]] = {
     "simpo": SimpoConfig,
     "cpo": CpoConfig,
     "kto": KtoConfig,
+    "reward": RewardConfig,
     **ROLLOUT_OBJECTIVES,
 }
 
@@ -252,6 +284,7 @@ AnyObjective = (
     | Annotated[SimpoConfig, Tag("simpo")]
     | Annotated[CpoConfig, Tag("cpo")]
     | Annotated[KtoConfig, Tag("kto")]
+    | Annotated[RewardConfig, Tag("reward")]
     | Annotated[GrpoConfig, Tag("grpo")]
     | Annotated[RlooConfig, Tag("rloo")]
     | Annotated[ReinforceConfig, Tag("reinforce")]
@@ -268,6 +301,7 @@ Objective = Annotated[
         | SimpoConfig
         | CpoConfig
         | KtoConfig
+        | RewardConfig
         | GrpoConfig
         | RlooConfig
         | ReinforceConfig

@@ -84,6 +84,9 @@ def _judge(
         return [judge_overfit(train, required=required, thresholds=thresholds)]
     if gate == FORMATS:
         return judge_formats(evaluation.get("suites", {}), **asked)
+    left_out = evaluation.get("not_applicable", {}).get(gate)
+    if gate in GUARDED and left_out:
+        return [not_measured(gate, Gap("not_applicable", left_out), required=False)]
     if gate in GUARDED:
         pooled = evaluation.get("pooled", {}).get(gate)
         suites = _suites_of_kind(evaluation, gate)

@@ -34,6 +34,7 @@ from assay.evaluate.scorers.likelihood import (
     score_choices,
 )
 from assay.evaluate.scorers.number import score_number
+from assay.evaluate.scorers.pairs import PAIR_ACCURACY, score_pair
 from assay.evaluate.scorers.perplexity import (
     compute_corpus_perplexity,
     compute_perplexity_bounds,
@@ -72,7 +73,15 @@ SCORERS: dict[str, Scorer] = {
     "refusal": score_refusal,
     "over_refusal": score_over_refusal,
 }
-METRICS: tuple[str, ...] = ("auto", *SCORERS, AGREEMENT, "perplexity", *LIKELIHOOD_METRICS, RANKED)
+METRICS: tuple[str, ...] = (
+    "auto",
+    *SCORERS,
+    AGREEMENT,
+    "perplexity",
+    *LIKELIHOOD_METRICS,
+    RANKED,
+    PAIR_ACCURACY,
+)
 
 
 def metric_problem(metric: str) -> Problem | None:
@@ -161,6 +170,7 @@ __all__ = [
     "LIKELIHOOD_METRICS",
     "MARKERS",
     "METRICS",
+    "PAIR_ACCURACY",
     "RANKED",
     "SCORERS",
     "ChoiceLogprob",
@@ -192,6 +202,7 @@ __all__ = [
     "score_number",
     "score_outputs",
     "score_over_refusal",
+    "score_pair",
     "score_perplexity",
     "score_ranking",
     "score_refusal",

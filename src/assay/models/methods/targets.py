@@ -123,17 +123,17 @@ def _count_values(layer: Any) -> int:
 def list_linear_names(model: Any) -> list[str]:
     """Names of the linear layers that can have adapters.
 
-    Not the output head, which the loss reads as it is, nor what state-space kernels read raw.
+    Not the heads, which losses read as they are, nor what state-space kernels read raw.
     """
     from torch.nn import Linear
     from transformers.pytorch_utils import Conv1D
 
-    head = model.get_output_embeddings()
+    heads = [model.get_output_embeddings(), getattr(model, "score", None)]
     raw = _list_raw(model)
     return [
         name
         for name, module in model.named_modules()
-        if isinstance(module, Linear | Conv1D) and module is not head and name not in raw
+        if isinstance(module, Linear | Conv1D) and module not in heads and name not in raw
     ]
 
 
