@@ -152,6 +152,10 @@ OF_OBJECTIVE = {
     "rloo": [*OF_ROLLOUTS, *OF_POLICY],
     "reinforce": [*OF_ROLLOUTS, *OF_POLICY, "baseline"],
     "rejection": [*OF_ROLLOUTS, "keep_best", "min_reward"],
+    "distil": [
+        *("type", "teacher", "teacher_adapter", "teacher_prompt"),
+        *("beta", "temperature", "sft_weight"),
+    ],
 }
 
 
@@ -209,6 +213,7 @@ def test_numbers_have_a_range() -> None:
         "{base: tiny, data: {train: a}, objective: dpo}",
         "{base: tiny, data: {train: a}, objective: {type: dpo, loss: ipo, beta: 0.01}}",
         "{base: tiny, data: {train: a}, objective: {type: simpo, gamma: 0.5}}",
+        "{base: tiny, data: {train: a}, objective: {type: distil, teacher: b}}",
         "{base: tiny, data: {train: a}, trackers: wandb, objective: sft, evaluate: {suites: s}}",
     ],
 )

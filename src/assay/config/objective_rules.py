@@ -5,6 +5,7 @@ from __future__ import annotations
 from assay.config.recipe import Recipe
 from assay.config.rollout_rules import ROLLOUT_RULES
 from assay.config.rule import Rule
+from assay.config.sections.distil import DistilConfig
 from assay.config.sections.objective import DpoConfig
 
 SMOOTHED = frozenset({"sigmoid", "sigmoid_norm", "robust", "exo"})
@@ -35,7 +36,38 @@ def _is_compared(recipe: Recipe) -> bool:
     return recipe.objective.learns_from != "answers"
 
 
+def _has_no_teacher(recipe: Recipe) -> bool:
+    objective = recipe.objective
+    if not isinstance(objective, DistilConfig):
+        return False
+    is_base = objective.teacher in (None, recipe.base.name)
+    return is_base and not (objective.teacher_adapter or objective.teacher_prompt)
+
+
 OBJECTIVE_RULES = (
+    Rule(
+        ("objective.teacher", "objective.teacher_adapter", "objective.teacher_prompt"),
+        _has_no_teacher,
+        "the base as its own teacher, from which it has nothing to learn",
+        "another model, the base with an adapter, or the base with a system prompt",
+        "set objective.teacher, teacher_adapter or teacher_prompt",
+    ),
+    Rule(
+        ("defend.token_betas", "objective.type"),
+        lambda recipe: (
+            isinstance(recipe.objective, DistilConfig) and bool(recipe.defend.token_betas)
+        ),
+        "token_betas, which holds the loss of answers near the base, with a teacher's divergence",
+        "it with sft",
+        "remove it: the teacher says how far each token moves",
+    ),
+    Rule(
+        ("base.new_tokens", "objective.type"),
+        lambda recipe: isinstance(recipe.objective, DistilConfig) and bool(recipe.base.new_tokens),
+        "new tokens, of which a teacher knows nothing",
+        "new tokens with sft",
+        "remove them, or let the teacher teach by text: assay data distil",
+    ),
     Rule(
         ("objective.label_smoothing", "objective.loss"),
         lambda recipe: (

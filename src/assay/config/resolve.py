@@ -39,6 +39,8 @@ a policy a step too far changes what is sampled next."""
 CLIPS = {"grpo": (0.2, 0.2), "dapo": (0.2, 0.28), "gspo": (3e-4, 4e-4), "cispo": (0.2, 4.0)}
 """How far a ratio may fall below 1 and rise above it, as each variant is published; of CISPO, whose
 paper names no number, as it is usually run."""
+LEARNED = frozenset({"sft", "distil"})
+"""Objectives of single tokens, whose rows are learned as answers are."""
 COMPARED_EPOCHS = 1.0
 DEFAULT_WARMUP_RATIO = 0.05
 DEFAULT_TOP_LAYERS = 2
@@ -106,7 +108,7 @@ def choose_epochs(max_steps: int | None, objective: str = "sft") -> Choice:
         return Choice(None, "train.max_steps decides")
     if objective in ROLLOUT_OBJECTIVES:
         return Choice(COMPARED_EPOCHS, "each prompt is answered group_size times already")
-    if objective != "sft":
+    if objective not in LEARNED:
         return Choice(COMPARED_EPOCHS, "as preferences are usually published: more learns rows")
     return Choice(DEFAULT_EPOCHS, "enough to learn a task, few enough not to learn rows by heart")
 
@@ -141,7 +143,7 @@ def describe_rule(key: str) -> str:
     if key == "train.epochs":
         return (
             f"{DEFAULT_EPOCHS:g} ({choose_epochs(None).reason}), {COMPARED_EPOCHS:g} for"
-            " objectives other than sft, or null with train.max_steps"
+            " objectives of whole answers, or null with train.max_steps"
         )
     if key == "train.warmup_ratio":
         return f"{DEFAULT_WARMUP_RATIO:g}, or null with train.warmup_steps"

@@ -15,13 +15,15 @@ if TYPE_CHECKING:
     from assay.chat import ChatTokenizer
     from assay.models.base import BaseFiles
     from assay.pipeline.monitor import MonitorSettings
+    from assay.pipeline.teacher import Teacher
 
 
 @dataclass(frozen=True)
 class Job:
     """One run. Relative paths of the recipe start at `base_dir`.
 
-    Without `monitor` drift is not watched.
+    Without `monitor` drift is not watched. `teacher` is what a distillation learns from, while it
+    does.
     """
 
     recipe: Recipe
@@ -31,6 +33,7 @@ class Job:
     progress: Progress
     phases: Phases = NO_PHASES
     monitor: MonitorSettings | None = None
+    teacher: Teacher | None = None
 
     @property
     def tokenizer(self) -> ChatTokenizer:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from assay.config.sections.distil import DistilConfig
 from assay.config.sections.objective import (
     CpoConfig,
     DpoConfig,
@@ -41,6 +42,7 @@ def build_loss(job: Job, meter: Meter | None = None) -> LossFunction:
 
 def build_meter(job: Job) -> Meter:
     """A meter of what the objective measures beside its loss."""
+    from assay.train.distil import DISTIL_METRICS
     from assay.train.meter import Meter
     from assay.train.preference import PAIR_METRICS
     from assay.train.rated import RATED_METRICS
@@ -48,6 +50,8 @@ def build_meter(job: Job) -> Meter:
 
     if job.recipe.objective.gives_scores:
         return Meter(REWARD_METRICS)
+    if isinstance(job.recipe.objective, DistilConfig):
+        return Meter(DISTIL_METRICS)
     names = {"preference": PAIR_METRICS, "rated": RATED_METRICS}
     return Meter(names.get(job.recipe.objective.learns_from, ()))
 
@@ -86,6 +90,8 @@ def _build_learned(job: Job, meter: Meter | None) -> Any:
         betas = job.recipe.defend.token_betas
         smoothing = objective.label_smoothing
         return ConstrainedLoss(betas) if betas else SftLoss(label_smoothing=smoothing)
+    if isinstance(objective, DistilConfig):
+        return _build_distil(job, objective, meter or NO_METER)
     assert isinstance(objective, DpoConfig | OrpoConfig | SimpoConfig | CpoConfig), (
         "what the model writes itself has a loss of its own"
     )
@@ -97,6 +103,15 @@ def _build_learned(job: Job, meter: Meter | None) -> Any:
         per_token=objective.type == "simpo" or getattr(objective, "loss", "") == "sigmoid_norm",
         meter=meter or NO_METER,
     )
+
+
+def _build_distil(job: Job, objective: DistilConfig, meter: Meter) -> LossFunction:
+    from assay.losses.distillation import Distillation
+    from assay.train.distil import DistilLoss
+
+    assert job.teacher is not None, "a distillation is built where its teacher is loaded"
+    settings = Distillation(objective.beta, objective.temperature, objective.sft_weight)
+    return DistilLoss(settings, job.teacher.model, seen=job.teacher.seen, meter=meter)
 
 
 def choose_pair_loss(

@@ -42,6 +42,7 @@ from assay.pipeline.guards import load_guards, load_own_suites
 from assay.pipeline.job import Job
 from assay.pipeline.margins import add_margins, count_margins, find_margin_problems
 from assay.pipeline.stopping import find_stopping, list_allowed, list_told
+from assay.pipeline.teacher import check_teacher
 from assay.runs import read_json
 
 
@@ -93,6 +94,7 @@ def prepare(job: Job) -> Prepared:
     )
     if count_margins(train):
         job.progress.note(f"margins: {count_margins(train)} of {len(train)} rows have one")
+    check_teacher(job, [*train, *validation])
     return Prepared(splits.train, splits.validation, splits.test, train, validation)
 
 

@@ -24,6 +24,7 @@ from assay.pipeline.method import add_method
 from assay.pipeline.prepare import Prepared
 from assay.pipeline.progress import SaidOnce
 from assay.pipeline.reuse import Stores, activations_reused
+from assay.pipeline.teacher import with_teacher
 from assay.pipeline.tokens import select_sequences
 from assay.pipeline.trackers import open_trackers
 from assay.pipeline.tune import (
@@ -117,6 +118,7 @@ def sweep(job: Job, prepared: Prepared, base: Any, *, resume: bool) -> Training:
     left = [one for one in candidates if one.name not in names]
     if left:
         rows = build_rows(job, select_sequences(prepared))
+        job = with_teacher(job, rows.sequences, base)
         trial = _try_largest(job, rows, base, left)
         with isolated_attention(base), open_trackers(job) as track:
             entrants = _enter(job, rows, base, left, trial=trial, resume=resume)

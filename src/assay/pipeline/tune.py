@@ -19,6 +19,7 @@ from assay.pipeline.precision import choose_precision
 from assay.pipeline.reference import with_reference
 from assay.pipeline.reuse import activations_reused
 from assay.pipeline.steering import steering
+from assay.pipeline.teacher import with_teacher
 from assay.pipeline.trackers import open_trackers
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ SELF_TEST_SEQUENCES = 4
 class Training:
     """What training gave; losses are nats per trained token, of the released weights.
 
-    Where whole answers are compared they are the objective's own, per pair or answer.
+    Where whole answers are compared they are the objective's own, per pair or answer; with a
+    teacher they are of the divergence from it.
 
     `loss_validation_base` is the validation loss before step 0; `best_epoch` is a fraction.
     `micro_batch_tokens` and `techniques` are those that it came to, for the sake of memory;
@@ -76,6 +78,7 @@ def tune(
     from assay.train.ranks import ALONE
 
     ranks = ranks or ALONE
+    job = with_teacher(job, rows.sequences, model)
     difference = self_test(job, rows, model)
     num_steps = fit_settings(job, len(rows.sequences)).num_steps
     plan = plan_tuning(job, rows, model, ranks)
@@ -203,7 +206,7 @@ def tune_steps(
     measure = partial(
         compute_mean_loss,
         model,
-        loss=None if job.recipe.objective.learns_from == "answers" else loss,
+        loss=None if job.recipe.objective.type == "sft" else loss,
         precision=settings.precision,
         ranks=ranks,
     )

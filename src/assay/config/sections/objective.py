@@ -6,8 +6,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Discriminator, Tag
 
-from assay.config.sections.learned import NAMED as _NAMED
-from assay.config.sections.learned import ObjectiveSection, RowKind
+from assay.config.sections.distil import DistilConfig
+from assay.config.sections.learned import NAMED, ObjectiveSection, RowKind
 from assay.config.sections.reinforcement import (
     ROLLOUT_OBJECTIVES,
     GrpoConfig,
@@ -30,6 +30,7 @@ ObjectiveType = Literal[
     "rloo",
     "reinforce",
     "rejection",
+    "distil",
 ]
 PairLoss = Literal[
     "sigmoid",
@@ -93,7 +94,7 @@ class DpoConfig(PairSection):
 
     needs_reference: ClassVar[bool] = True
 
-    type: Literal["dpo"] = setting("dpo", "What is learned from a row.", reason=_NAMED)
+    type: Literal["dpo"] = setting("dpo", "What is learned from a row.", reason=NAMED)
     loss: PairLoss = setting(
         "sigmoid",
         "What is made of a pair's margin: docs/methods.md has each with its equation.",
@@ -129,7 +130,7 @@ class DpoConfig(PairSection):
 class OrpoConfig(PairSection):
     """Odds ratio preference optimisation (Hong et al. 2024): no reference, and answers learned."""
 
-    type: Literal["orpo"] = setting("orpo", "What is learned from a row.", reason=_NAMED)
+    type: Literal["orpo"] = setting("orpo", "What is learned from a row.", reason=NAMED)
     beta: float = setting(
         0.1,
         "Weight of the odds ratio beside the chosen answer's loss (the paper's lambda).",
@@ -149,7 +150,7 @@ class OrpoConfig(PairSection):
 class SimpoConfig(PairSection):
     """Simple preference optimisation (Meng et al. 2024): means over tokens, and no reference."""
 
-    type: Literal["simpo"] = setting("simpo", "What is learned from a row.", reason=_NAMED)
+    type: Literal["simpo"] = setting("simpo", "What is learned from a row.", reason=NAMED)
     beta: float = setting(
         2.0,
         "A reward is beta times an answer's mean log-probability.",
@@ -177,7 +178,7 @@ class SimpoConfig(PairSection):
 class CpoConfig(PairSection):
     """Contrastive preference optimisation (Xu et al. 2024): DPO without a reference."""
 
-    type: Literal["cpo"] = setting("cpo", "What is learned from a row.", reason=_NAMED)
+    type: Literal["cpo"] = setting("cpo", "What is learned from a row.", reason=NAMED)
     beta: float = setting(
         0.1,
         "A reward is beta times an answer's log-probability.",
@@ -208,7 +209,7 @@ class KtoConfig(ObjectiveSection):
     learns_from: ClassVar[RowKind] = "rated"
     needs_reference: ClassVar[bool] = True
 
-    type: Literal["kto"] = setting("kto", "What is learned from a row.", reason=_NAMED)
+    type: Literal["kto"] = setting("kto", "What is learned from a row.", reason=NAMED)
     loss: Literal["kto", "apo_zero"] = setting(
         "kto",
         "kto compares an answer's reward with how far the model has moved, as prompts with other "
@@ -269,6 +270,7 @@ OBJECTIVES: dict[str, type[Section]] = {
     "kto": KtoConfig,
     "reward": RewardConfig,
     **ROLLOUT_OBJECTIVES,
+    "distil": DistilConfig,
 }
 
 
@@ -289,6 +291,7 @@ AnyObjective = (
     | Annotated[RlooConfig, Tag("rloo")]
     | Annotated[ReinforceConfig, Tag("reinforce")]
     | Annotated[RejectionConfig, Tag("rejection")]
+    | Annotated[DistilConfig, Tag("distil")]
 )
 Objective = Annotated[
     Annotated[AnyObjective, Discriminator(_get_tag)],
@@ -305,6 +308,7 @@ Objective = Annotated[
         | GrpoConfig
         | RlooConfig
         | ReinforceConfig
-        | RejectionConfig,
+        | RejectionConfig
+        | DistilConfig,
     ),
 ]
