@@ -250,7 +250,7 @@ class RewardConfig(ObjectiveSection):
     learns_from: ClassVar[RowKind] = "preference"
     gives_scores: ClassVar[bool] = True
 
-    type: Literal["reward"] = setting("reward", "What is learned from a row.", reason=_NAMED)
+    type: Literal["reward"] = setting("reward", "What is learned from a row.", reason=NAMED)
     centring: float = setting(
         0.01,
         "Weight of the square of both rewards' sum, which holds them around 0 (Eisenstein et al. "
