@@ -117,7 +117,7 @@ def _repair(run: Any) -> dict[str, Any]:
     """What holds a run, whether that can be repaired, and what came of it."""
     from assay.errors import UsageError
     from assay.pipeline.repair import repair_run
-    from assay.pipeline.repair_holds import check_repairable
+    from assay.pipeline.repair.holds import check_repairable
     from assay.release.repaired import read_repair
     from assay.runs import read_json
 

@@ -16,8 +16,8 @@ from assay.evaluate.log import read_item_line
 from assay.pipeline import resume_run, run_recipe
 from assay.pipeline.progress import PlainProgress
 from assay.pipeline.repair import repair_run
-from assay.pipeline.repair_child import RepairOptions, read_tried
-from assay.pipeline.repair_choosing import hash_questions, name_question
+from assay.pipeline.repair.child import RepairOptions, read_tried
+from assay.pipeline.repair.choosing import hash_questions, name_question
 from assay.pipeline.run import RunOutcome
 from assay.release import verify_release
 from assay.runs import RunFolder, read_json, write_json
@@ -294,7 +294,7 @@ def test_the_command_tells_its_plan_and_its_outcome(
 
 
 def test_other_options_are_another_repair(held: RunFolder, repaired: RunOutcome) -> None:
-    from assay.pipeline.repair_child import find_child, with_absolute
+    from assay.pipeline.repair.child import find_child, with_absolute
 
     assert find_child(held, RepairOptions(keep=0.5)) is None
     same = with_absolute(RepairOptions())

@@ -14,7 +14,7 @@ from assay.models.adapters import add_lora, load_adapter, save_adapter, save_mod
 from assay.models.base import find_base, load_model
 from assay.pipeline.job import Job
 from assay.pipeline.progress import PlainProgress
-from assay.pipeline.repair_candidates import (
+from assay.pipeline.repair.candidates import (
     Bench,
     Candidate,
     find_unscalable,

@@ -15,7 +15,7 @@ from assay.models.base import find_base
 from assay.pipeline.job import Job
 from assay.pipeline.prepare import Prepared
 from assay.pipeline.progress import PlainProgress
-from assay.pipeline.repair_rows import find_taught, leave_out
+from assay.pipeline.repair.rows import find_taught, leave_out
 from assay.runs import RunFolder
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
@@ -82,7 +82,7 @@ def test_rows_that_answer_what_the_base_refuses_taught_lost_refusals(job: Job) -
 def test_rows_that_pull_along_a_trait_taught_another_character(
     job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("assay.pipeline.repair_rows.TraitRows", Traits)
+    monkeypatch.setattr("assay.pipeline.repair.rows.TraitRows", Traits)
     assert find(job, {"persona"}) == {PULLING: ["reckless"]}
     both = {REFUSED: ["taught"], PULLING: ["reckless"]}
     assert find(job, {"refusal", "character"}) == both

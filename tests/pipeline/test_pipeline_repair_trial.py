@@ -9,16 +9,17 @@ from typing import Any, cast
 import pytest
 
 from assay.pipeline.progress import PlainProgress
-from assay.pipeline.repair_candidates import Bench, Candidate
-from assay.pipeline.repair_child import RepairOptions, read_tried
-from assay.pipeline.repair_trial import FACTORS, HELD, Trial
-from assay.pipeline.repair_tuning import (
+from assay.pipeline.repair.candidates import Bench, Candidate
+from assay.pipeline.repair.child import RepairOptions, read_tried
+from assay.pipeline.repair.trial import FACTORS, HELD, Trial
+from assay.pipeline.repair.tuning import (
     SAFETY_REPLAY,
     SAFETY_STEPS,
     TASK_REPLAY,
     count_anew_steps,
 )
-from assay.pipeline.repair_weigh import Scales, Wanted, Weighed
+from assay.pipeline.repair.weigh import Scales
+from assay.pipeline.repair.weighed import Wanted, Weighed
 from assay.runs import RunFolder
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
@@ -87,8 +88,8 @@ def build_trial(
     general: bool = False,
     whole: bool = False,
 ) -> tuple[TunedTrial, list[str]]:
-    monkeypatch.setattr("assay.pipeline.repair_trial.find_unscalable", lambda folder, *, whole: "")
-    module = "assay.pipeline.repair_trial"
+    monkeypatch.setattr("assay.pipeline.repair.trial.find_unscalable", lambda folder, *, whole: "")
+    module = "assay.pipeline.repair.trial"
     monkeypatch.setattr(f"{module}.list_safety_changes", lambda *given, replay: [str(replay)])
     monkeypatch.setattr(f"{module}.list_anew_changes", lambda *given, num_steps: [])
     asked: list[str] = []

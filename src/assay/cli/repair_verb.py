@@ -53,9 +53,7 @@ def repair(
     """
     from assay.cli.live import open_progress
     from assay.cli.repaired import describe_plan, describe_repair
-    from assay.pipeline.repair import repair_run
-    from assay.pipeline.repair_child import RepairOptions
-    from assay.pipeline.repair_plan import plan_repair
+    from assay.pipeline.repair import RepairOptions, plan_repair, repair_run
     from assay.runs import find_run
 
     _check_pair(aligned, unaligned)

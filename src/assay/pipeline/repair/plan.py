@@ -7,11 +7,11 @@ from typing import Any
 
 from assay.config import Loaded, load
 from assay.models.base import TINY
-from assay.pipeline.repair_candidates import INTERVENTIONS, THRESHOLDS
-from assay.pipeline.repair_child import RepairOptions
-from assay.pipeline.repair_holds import CHARACTER, check_repairable, check_weights, list_kinds
-from assay.pipeline.repair_trial import ANEW, FACTORS, SAFETY, SAFETY_TUNINGS
-from assay.pipeline.repair_tuning import SAFETY_STEPS, count_anew_steps
+from assay.pipeline.repair.candidates import INTERVENTIONS, THRESHOLDS
+from assay.pipeline.repair.child import RepairOptions
+from assay.pipeline.repair.holds import CHARACTER, check_repairable, check_weights, list_kinds
+from assay.pipeline.repair.trial import ANEW, FACTORS, SAFETY, SAFETY_TUNINGS
+from assay.pipeline.repair.tuning import SAFETY_STEPS, count_anew_steps
 from assay.runs import RunFolder, read_json
 from assay.runs.values import number
 

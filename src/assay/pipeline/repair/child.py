@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from assay.config import Loaded, dump
-from assay.pipeline.repair_weigh import Weighed
+from assay.pipeline.repair.weighed import Weighed
 from assay.runs import RunFolder, read_json, sha256_file
 from assay.runs.atomic import write_text
 from assay.runs.find import read_or_empty

@@ -23,65 +23,14 @@ from assay.pipeline.measure import Answers, Examiner, build_examiner
 from assay.pipeline.precision import choose_precision
 from assay.pipeline.probing import summarise_probes
 from assay.pipeline.questions import SUITE_NAME
-from assay.pipeline.repair_choosing import Choosing
+from assay.pipeline.repair.choosing import Choosing
+from assay.pipeline.repair.weighed import Wanted, Weighed
 
 if TYPE_CHECKING:
     from assay.generate.local import LocalEngine
     from assay.pipeline.batches import TrainingRows
 
 PERSONA, DRIFT, FREE_FORM, OVERFIT = "persona", "drift", "free_form", "overfit"
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """A candidate that is to be weighed; see `Weighed`."""
-
-    name: str
-    intervention: str
-    setting: str
-    source: str = ""
-    factor: float = 1.0
-
-
-@dataclass(frozen=True)
-class Weighed:
-    """One candidate on the choosing questions.
-
-    Attributes:
-        name: of the candidate, by which it is found again after an interruption.
-        intervention: what was done, one of `repair_candidates.INTERVENTIONS`.
-        setting: how, in words.
-        source, factor: where its weights lie, from the run's folder ("" for the held ones), and by
-            how much they are drawn back to the base's (see `repair_candidates.Candidate`).
-        task, gain: mean score on the task's validation items, and over the base's.
-        kept: `gain` by that of the held model; None where that gains nothing.
-        gates: as in verdict.json, of the gates that the choosing questions answer.
-        losses: ``loss_train`` and ``loss_validation`` in nats per trained token.
-        passes: every required one of the gates does, and something is gained.
-        seconds: what making and asking it took, on the clock.
-    """
-
-    name: str
-    intervention: str
-    setting: str
-    source: str
-    factor: float
-    task: float
-    gain: float
-    kept: float | None
-    gates: list[dict[str, Any]]
-    losses: dict[str, float]
-    passes: bool
-    seconds: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values; `Weighed(**…)` reads them."""
-        return asdict(self)
-
-    @property
-    def failing(self) -> list[str]:
-        """The required gates that do not pass."""
-        return [g["name"] for g in self.gates if g["required"] and g["outcome"] != "pass"]
 
 
 @dataclass(frozen=True)

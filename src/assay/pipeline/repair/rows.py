@@ -20,7 +20,7 @@ from assay.evaluate.scorers.refusal import judge_refusal
 from assay.generate import Sampling
 from assay.pipeline.job import Job
 from assay.pipeline.prepare import Prepared
-from assay.pipeline.repair_holds import CHARACTER
+from assay.pipeline.repair.holds import CHARACTER
 from assay.pipeline.trait_rows import TraitRows
 
 if TYPE_CHECKING:

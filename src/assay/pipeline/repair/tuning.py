@@ -14,8 +14,8 @@ from assay.config import Loaded, dump, load
 from assay.data import Record
 from assay.errors import ConfigError
 from assay.pipeline.progress import Progress
-from assay.pipeline.repair_child import work_folder
-from assay.pipeline.repair_rows import leave_out
+from assay.pipeline.repair.child import work_folder
+from assay.pipeline.repair.rows import leave_out
 from assay.pipeline.run import opened_run
 from assay.pipeline.tune import Training
 from assay.runs import RunFolder, find_run, read_json

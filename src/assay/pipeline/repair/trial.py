@@ -11,7 +11,7 @@ from assay.config import Loaded
 from assay.errors import AssayError, ConfigError, UsageError
 from assay.evaluate.probes.persona import load_base_traits
 from assay.pipeline.progress import Progress
-from assay.pipeline.repair_candidates import (
+from assay.pipeline.repair.candidates import (
     INTERVENTIONS,
     Bench,
     Candidate,
@@ -21,9 +21,9 @@ from assay.pipeline.repair_candidates import (
     halve,
     project,
 )
-from assay.pipeline.repair_child import RepairOptions, add_tried, work_folder
-from assay.pipeline.repair_holds import CHARACTER, list_kinds
-from assay.pipeline.repair_tuning import (
+from assay.pipeline.repair.child import RepairOptions, add_tried, work_folder
+from assay.pipeline.repair.holds import CHARACTER, list_kinds
+from assay.pipeline.repair.tuning import (
     SAFETY_REPLAY,
     SAFETY_STEPS,
     TASK_REPLAY,
@@ -31,7 +31,8 @@ from assay.pipeline.repair_tuning import (
     list_safety_changes,
     tune_beside,
 )
-from assay.pipeline.repair_weigh import Scales, Wanted, Weighed
+from assay.pipeline.repair.weigh import Scales
+from assay.pipeline.repair.weighed import Wanted, Weighed, describe
 from assay.runs import RunFolder
 
 FACTORS = (0.85, 0.7, 0.55, 0.4, 0.25)
@@ -254,20 +255,7 @@ class Trial:
         return self.general
 
 
-def describe(one: Weighed) -> str:
-    """A candidate in a line: what it keeps of the task, and which gates it does not pass."""
-    kept = "" if one.kept is None else f", keeps {100 * one.kept:.0f} % of the gain"
-    gates = {gate["name"]: gate for gate in one.gates}
-    told = [f"{name} {_tell_number(gates[name]['statistic'])}" for name in one.failing]
-    ending = "passes" if one.passes else f"fails {', '.join(told) or 'task_gain'}"
-    return f"{one.intervention}, {one.setting}: task {one.task:.3f}{kept}; {ending}"
-
-
 def _tell_reason(error: AssayError) -> str:
     if isinstance(error, UsageError) and not error.problems[0].key:
         return error.problems[0].got
     return str(error).splitlines()[0]
-
-
-def _tell_number(value: float | None) -> str:
-    return "–" if value is None else f"{value:+.3f}"
