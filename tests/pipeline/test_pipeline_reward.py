@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from transformers import AutoTokenizer
 
 from assay.config import load
-from assay.errors import ConfigError, DataError, EvaluationError, UsageError
+from assay.errors import ConfigError, DataError, GenerationError, UsageError
 from assay.evaluate.items import GUARDED, Item
 from assay.evaluate.scorers import score_pair
 from assay.models.reward_model import load_reward_model
@@ -91,7 +91,7 @@ def test_pairs_come_to_a_verdict_and_what_is_saved_loads_without_us(
     questions = make_pairs()[:6]
     model = load_reward_model(outcome.run.path)
     answered = [(row["prompt"], row[side]) for row in questions for side in ("chosen", "rejected")]
-    found = model.score(answered)
+    found = model.score([[*prompt, *answer] for prompt, answer in answered])
     assert all(a > b for a, b in zip(found[0::2], found[1::2], strict=True))
     tokenizer = AutoTokenizer.from_pretrained(small_base)
     texts = [
@@ -205,7 +205,7 @@ def test_pairs_are_scored_by_the_greater_reward() -> None:
 def test_answers_beyond_the_context_are_refused(write: Any) -> None:
     run = run_tuning(load(write(), FEW)).run
     model = load_reward_model(run.path)
-    with pytest.raises(EvaluationError, match="answer 1 has 600 tokens"):
+    with pytest.raises(GenerationError, match="conversation 1 has 600 tokens"):
         model.score_ids([[5] * 10, [5] * 600])
     with pytest.raises(ConfigError, match="an adapter without a trained head"):
         folder = run.path / "plain"

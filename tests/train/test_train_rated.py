@@ -15,6 +15,7 @@ from assay.data.answers import AnswerRow
 from assay.data.mismatch import add_mismatched
 from assay.data.pack import pack_lengths
 from assay.data.portions import build_answer_batch
+from assay.losses.kto import compute_shift
 from assay.models.forward import packed_mode
 from assay.train.meter import Meter
 from assay.train.optimizer import build_optimizers
@@ -67,6 +68,32 @@ def test_a_step_has_the_loss_of_the_equation_however_it_is_split(budget: int) ->
     told = meter.read("")
     assert set(told) == set(RATED_METRICS)
     assert told["kl"] == pytest.approx(kl, abs=1e-5)
+
+
+@pytest.mark.parametrize("budget", [1, 40, 10_000])
+def test_a_classifier_of_ratings_is_shifted_to_the_middle_of_both_kinds(budget: int) -> None:
+    """BCO by hand: δ is half the sum of both kinds' mean rewards, over the whole step."""
+    rows, packed, plain = make_rated(), make_model(), make_model()
+    ratios = [sum_plainly(plain, r.answers[0]) - r.answers[0].ref_logprob for r in rows]
+    told = [(r.is_wanted, 0.1 * float(x.detach())) for r, x in zip(rows, ratios, strict=True)]
+    wanted, unwanted = ([x for flag, x in told if flag is kind] for kind in (True, False))
+    delta = (sum(wanted) / len(wanted) + sum(unwanted) / len(unwanted)) / 2
+    expected = torch.zeros(())
+    for row, ratio in zip(rows, ratios, strict=True):
+        sign = 1 if row.is_wanted else -1
+        expected = expected - torch.log(torch.sigmoid(sign * (0.1 * ratio - delta)))
+    (expected / len(rows)).backward()  # type: ignore[no-untyped-call]
+    loss, batches = RatedLoss(beta=0.1, loss="bco"), batch(rows, budget)
+    with packed_mode(packed):
+        loss.begin_step(packed, batches)
+        total = sum(loss(packed, one) for one in batches) / len(rows)
+        assert isinstance(total, torch.Tensor)
+        total.backward()  # type: ignore[no-untyped-call]
+    assert loss.kl == pytest.approx(delta / 0.1, abs=1e-4)
+    assert float(total.detach()) == pytest.approx(float(expected.detach()) / len(rows), abs=1e-5)
+    ours, theirs = gradients(packed), gradients(plain)
+    assert max(float((ours[n] - theirs[n]).abs().max()) for n in theirs) < 1e-5
+    assert compute_shift(3.0, 2.0, 0.0, 0.0) == 1.5
 
 
 def test_the_split_into_micro_batches_leaves_the_same_weights() -> None:

@@ -19,7 +19,7 @@ from assay.chat import ChatTokenizer, Message, load_chat_tokenizer
 from assay.chat.answered import render_answered
 from assay.data.answers import Answer, AnswerRow
 from assay.data.portions import build_answer_batch
-from assay.errors import ConfigError, EvaluationError, Problem
+from assay.errors import ConfigError, GenerationError, Problem
 from assay.models.adapters import load_adapter
 from assay.models.base import BaseFiles, find_base, load_model, resolve_dtype
 from assay.models.forward import packed_mode
@@ -28,9 +28,6 @@ from assay.models.score_head import SCORE, add_score_head, compute_end_scores
 ADAPTER = "adapter_config.json"
 TOKEN_BUDGET = 8192
 """Tokens of one packed pass."""
-
-Answered = tuple[Sequence[Message], str | Sequence[Message]]
-"""The messages of a prompt, and the answer: its text, or its messages."""
 
 
 @dataclass(frozen=True)
@@ -47,31 +44,31 @@ class RewardModel:
     tokenizer: ChatTokenizer
     context_len: int
 
-    def score(self, answered: Sequence[Answered]) -> list[float]:
-        """The reward of each answer after its prompt, in order; any finite number.
+    def score(self, chats: Sequence[Sequence[Message]]) -> list[float]:
+        """The reward of each conversation's last message, in order; any finite number.
 
         Raises:
             DataError: messages that the template refuses.
-            EvaluationError: prompt and answer do not fit into the context; the first is named.
+            GenerationError: a conversation does not fit into the context; the first is named.
         """
-        return self.score_ids([self._render(*one) for one in answered])
+        return self.score_ids([self._render(chat) for chat in chats])
 
     def score_ids(self, sequences: Sequence[Sequence[int]]) -> list[float]:
         """The same of whole sequences of tokens.
 
         Raises:
-            EvaluationError: a sequence is empty, or does not fit into the context.
+            GenerationError: a sequence is empty, or does not fit into the context.
         """
         for place, ids in enumerate(sequences):
             if not 0 < len(ids) <= self.context_len:
-                raise EvaluationError(
-                    f"answer {place} has {len(ids)} tokens with its prompt; the reward model reads"
-                    f" 1 to {self.context_len}"
+                raise GenerationError(
+                    f"conversation {place} has {len(ids)} tokens; the reward model reads 1 to"
+                    f" {self.context_len}"
                 )
         return score_sequences(self.model, sequences)
 
-    def _render(self, messages: Sequence[Message], answer: str | Sequence[Message]) -> list[int]:
-        return render_answered(self.tokenizer, messages, answer)
+    def _render(self, chat: Sequence[Message]) -> list[int]:
+        return render_answered(self.tokenizer, chat[:-1], chat[-1:])
 
 
 @torch.no_grad()

@@ -64,6 +64,7 @@ def _build_rated(objective: KtoConfig, meter: Meter | None) -> LossFunction:
     return GatheredStepLoss(
         RatedLoss(
             beta=objective.beta,
+            loss="bco" if objective.loss == "bco" else "kto",
             wanted_weight=objective.wanted_weight,
             unwanted_weight=objective.unwanted_weight,
             meter=meter or NO_METER,

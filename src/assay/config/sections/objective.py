@@ -210,10 +210,11 @@ class KtoConfig(ObjectiveSection):
     needs_reference: ClassVar[bool] = True
 
     type: Literal["kto"] = setting("kto", "What is learned from a row.", reason=NAMED)
-    loss: Literal["kto", "apo_zero"] = setting(
+    loss: Literal["kto", "apo_zero", "bco"] = setting(
         "kto",
         "kto compares an answer's reward with how far the model has moved, as prompts with other "
-        "rows' answers tell by a pass of their own; apo_zero compares it with 0.",
+        "rows' answers tell by a pass of their own; apo_zero compares it with 0; bco (Jung et al. "
+        "2024) with what lies midway between wanted and unwanted answers.",
         reason="KTO's own",
     )
     beta: float = setting(
