@@ -10,6 +10,7 @@ from assay.cli.data_asked import read_asked, read_given
 from assay.cli.data_curating import register_curating
 from assay.cli.data_curve import curve
 from assay.cli.data_defend import register_defending
+from assay.cli.data_distil import register_distilling
 from assay.cli.data_fingerprint import fingerprint
 from assay.cli.data_formats import formats
 from assay.cli.data_options import (
@@ -45,6 +46,7 @@ def register(app: typer.Typer) -> None:
     data.command("fingerprint")(fingerprint)
     register_curating(data)
     register_defending(data)
+    register_distilling(data)
     register_versions(data)
     register_private(data)
     app.add_typer(data, name="data")

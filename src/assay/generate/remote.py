@@ -57,12 +57,14 @@ class RemoteAnswer:
         first_logprobs: of the likeliest first tokens, where they were asked.
         refusal: in words that the endpoint marks as one, or "filtered".
         num_tokens: that prompt and answer cost, where the endpoint says so.
+        finish_reason: as the endpoint says it: "stop", "length", …
     """
 
     text: str
     first_logprobs: Mapping[str, float] = field(default_factory=dict)
     refusal: str = ""
     num_tokens: int = 0
+    finish_reason: str = ""
 
 
 class _NoRedirect(HTTPRedirectHandler):
@@ -216,7 +218,8 @@ def _read_answer(content: Any, endpoint: Endpoint) -> RemoteAnswer:
         tokens = (choice.get("logprobs") or {}).get("content") or []
         first = tokens[0]["top_logprobs"] if tokens else []
         logprobs = {one["token"]: float(one["logprob"]) for one in first}
-        return RemoteAnswer(str(text), logprobs, str(refusal), num_tokens)
+        ended = str(choice.get("finish_reason") or "")
+        return RemoteAnswer(str(text), logprobs, str(refusal), num_tokens, ended)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise _fail(endpoint, "an answer that is no chat completion") from error
 
