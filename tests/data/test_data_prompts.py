@@ -14,6 +14,7 @@ from assay.config.sections.data import SourceConfig
 from assay.data import mask_report, read_sources, read_split, tokenize, write_split
 from assay.data.records import compute_content_hash
 from assay.data.shapes import recognise_shape
+from assay.data.split import split_records
 
 ASK = [{"role": "user", "content": "2 + 2?"}]
 
@@ -101,3 +102,11 @@ def test_a_prompt_is_rendered_up_to_the_answer_and_trains_nothing(
     assert mask_report(found).pathologies == []
     write_split(tmp_path / "rows.parquet", records)
     assert read_split(tmp_path / "rows.parquet") == [replace(record) for record in records]
+
+
+def test_rows_of_prompts_are_split_and_equal_prompts_stay_together(learn: Any) -> None:
+    rows = [{"prompt": f"sum {i % 20}", "answer": i} for i in range(40)]
+    splits = split_records(learn(rows).records, validation_ratio=0.25, test_ratio=0.25, seed=0)
+    said = [{row.messages[-1]["content"] for row in part} for part in splits.as_dict().values()]
+    assert [len(part) for part in said] == [10, 5, 5]
+    assert len(set.union(*said)) == 20

@@ -143,26 +143,27 @@ def test_refusing_and_answering_are_punished_where_the_other_is_wanted() -> None
         build_grader({"type": "refusal", "wanted": "both"}, models=models)
 
 
-class LastTurnLength:
-    """Scores a conversation by the length of its last turn, and fails on long ones."""
+class AnswerLength:
+    """Scores an answer by its length, and fails where the conversation before it is long."""
 
-    def score(self, chats: Sequence[Sequence[Any]]) -> list[float]:
-        if any(len(chat) > 2 for chat in chats):
+    def score(self, answered: Sequence[tuple[Sequence[Any], str]]) -> list[float]:
+        if any(len(messages) > 1 for messages, _ in answered):
             raise GenerationError("too long")
-        return [float(len(chat[-1]["content"])) for chat in chats]
+        return [float(len(answer)) for _, answer in answered]
 
 
 def test_a_reward_model_scores_the_conversation_with_the_completion() -> None:
-    def load(name: str) -> LastTurnLength:
+    def load(name: str) -> AnswerLength:
         if name != "here":
             raise ConfigError(f"no model {name}")
-        return LastTurnLength()
+        return AnswerLength()
 
     models = Models(load_reward=load)
     grader = build_grader({"type": "reward_model", "model": "here"}, models=models)
     ask = {"role": "user", "content": "?"}
-    assert grader.grade([Sample("abc", messages=(ask,))], [{}]) == [Grade(3.0)]
-    (failed,) = grader.grade([Sample("abc", messages=(ask, ask))], [{}])
+    samples = [Sample("abc", messages=(ask,)), Sample("abc", messages=(ask, ask)), Sample("a")]
+    fine, failed, short = grader.grade(samples, [{}] * 3)
+    assert (fine, short) == (Grade(3.0), Grade(1.0))
     assert failed.errors == {"model_grader_server_error"}
     with pytest.raises(ConfigError, match=r"grader\.model: got no model there"):
         build_grader({"type": "reward_model", "model": "there"}, models=models)

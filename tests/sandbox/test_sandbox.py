@@ -171,6 +171,19 @@ def test_an_error_is_told_with_its_line_and_not_at_length(sandbox: Sandbox) -> N
     assert len(reply.detail) < 2_100
 
 
+def test_what_a_source_tries_is_told_though_it_hides_the_error() -> None:
+    quiet = """
+def tries(item):
+    try: return globals()[item["name"]](item)
+    except OSError: return 0
+"""
+    with Sandbox(f"{SOURCE}\n{quiet}", limits=LIMITS) as one:
+        for what, tried in (("resolve", "network"), ("fork", "processes"), ("write", "files")):
+            reply = do(one, "tries", name=what, path="/tmp/new")
+            assert (reply.kind, reply.value, reply.tried) == ("value", 0, (tried,))
+        assert do(one, "fine").tried == ()
+
+
 @pytest.mark.parametrize("value", ["float('nan')", "'1.0'", "None", "float('inf')", "[1]", "1j"])
 def test_only_finite_numbers_are_values(sandbox: Sandbox, value: str) -> None:
     assert do(sandbox, "value", value=value).kind == "raised"

@@ -37,7 +37,8 @@ class TurnKeys(NamedTuple):
     """Keys of each assistant turn of a record, the final one last; system prompts are left out.
 
     `prompts`: what was said before it; a record of plain text has none, and its key is the text's.
-    `answers`: that and the answer: the same question with the same answer is the same item.
+    `answers`: that and the answer: the same question with the same answer is the same item. A
+    record of a prompt alone ends with what was said, as both.
     """
 
     prompts: list[str]
@@ -50,6 +51,8 @@ def compute_turn_keys(record: Record) -> TurnKeys:
     chain = _chain(turns)
     ends = _answer_ends(turns)
     answers = [chain[end + 1] for end in ends]
+    if record.is_prompt:
+        return TurnKeys([*(chain[end] for end in ends), chain[-1]], [*answers, chain[-1]])
     return TurnKeys(answers if record.kind == "text" else [chain[end] for end in ends], answers)
 
 

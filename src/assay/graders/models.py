@@ -23,12 +23,12 @@ class Chooser(Protocol):
 
 
 class RewardModel(Protocol):
-    """A model with a head that scores whole conversations."""
+    """A model with a head that scores answers, such as `assay.models.reward_model` loads."""
 
-    def score(self, chats: Sequence[Messages]) -> list[float]:
-        """A finite score of each conversation, whose last turn is the assistant's.
+    def score(self, answered: Sequence[tuple[Messages, str]]) -> list[float]:
+        """A score of each answer after its prompt's messages; any finite number.
 
-        Raises GenerationError where it cannot score them.
+        Raises an AssayError where one of them cannot be scored.
         """
         ...
 

@@ -24,12 +24,16 @@ class MultiGrader:
 
     def grade(self, samples: Sequence[Sample], items: Sequence[Item]) -> list[Grade]:
         parts = {key: grader.grade(samples, items) for key, grader in self.graders.items()}
+        return self.join(parts, len(samples))
+
+    def join(self, parts: Mapping[str, Sequence[Grade]], num_samples: int) -> list[Grade]:
+        """The grades of the whole, from those that each part gave the same samples."""
         return [
-            self._join({key: grades[place] for key, grades in parts.items()})
-            for place in range(len(samples))
+            self._join_one({key: grades[place] for key, grades in parts.items()})
+            for place in range(num_samples)
         ]
 
-    def _join(self, parts: Mapping[str, Grade]) -> Grade:
+    def _join_one(self, parts: Mapping[str, Grade]) -> Grade:
         rewards = {key: grade.reward for key, grade in parts.items()}
         errors = frozenset().union(*(grade.errors for grade in parts.values()))
         details = [f"{key}: {grade.detail}" for key, grade in parts.items() if grade.detail]

@@ -94,6 +94,11 @@ class PythonGrader:
         return self.sandbox.grade(show_sample(sample), dict(item))
 
 
+_FORBIDDEN = {
+    "network": "the network",
+    "files": "to write files",
+    "processes": "to start or signal processes",
+}
 _ERRORS = {
     "raised": ("python_grader_runtime_error",),
     "timeout": ("unresponsive_reward_error", "python_grader_server_error"),
@@ -103,10 +108,11 @@ _ERRORS = {
 
 
 def to_grade(reply: Reply) -> Grade:
-    """The grade of a grader's reply."""
+    """The grade of a grader's reply; what it tried is told in words, and is no error by itself."""
+    tried = [f"it tried {_FORBIDDEN.get(one, one)}, out of reach here" for one in reply.tried]
     if reply.kind == "value":
-        return Grade(reply.value)
-    return fail(*_ERRORS[reply.kind], reply.detail)
+        return Grade(reply.value, detail="; ".join(tried))
+    return fail(*_ERRORS[reply.kind], "; ".join([reply.detail, *tried]))
 
 
 def show_sample(sample: Sample) -> dict[str, Any]:

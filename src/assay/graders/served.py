@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from assay.errors import GenerationError
+from assay.errors import AssayError
 from assay.graders.grade import (
     EachGrader,
     Grade,
@@ -34,21 +34,21 @@ def build_reward_model(spec: SpecReader, name: str, models: Models) -> Grader:
 
 @dataclass(frozen=True)
 class RewardModelGrader:
-    """Scores whole conversations, a batch at a time."""
+    """Scores answers after their prompts, a batch at a time."""
 
     name: str
     model: RewardModel | None
 
     def grade(self, samples: Sequence[Sample], items: Sequence[Item]) -> list[Grade]:
         assert self.model is not None
-        chats = [
-            [*sample.messages, {"role": "assistant", "content": sample.output_text}]
-            for sample in samples
-        ]
+        answered = [(sample.messages, sample.output_text) for sample in samples]
         try:
-            return [check_reward(Grade(score)) for score in self.model.score(chats)]
-        except GenerationError as error:
-            return [fail("model_grader_server_error", str(error))] * len(samples)
+            return [check_reward(Grade(score)) for score in self.model.score(answered)]
+        except AssayError as error:
+            if len(samples) == 1:
+                return [fail("model_grader_server_error", str(error))]
+        # One that cannot be scored, being too long for the model, costs the others nothing.
+        return [self.grade([one], [item])[0] for one, item in zip(samples, items, strict=True)]
 
 
 def build_refusal(spec: SpecReader, name: str, models: Models) -> Grader:

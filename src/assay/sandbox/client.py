@@ -40,13 +40,15 @@ class Reply:
 
     `kind`: "value" (of a grader) and "finished" (a program, to its end) are good; "raised" is an
     error of the source, "timeout" and "crashed" are the end of its process, and "too_long" is a
-    request that was not sent. `output` is what a program printed.
+    request that was not sent. `output` is what a program printed, and `tried` what a grader wanted
+    of "network", "files" and "processes".
     """
 
     kind: Literal["value", "finished", "raised", "timeout", "crashed", "too_long"]
     value: float = 0.0
     detail: str = ""
     output: str = ""
+    tried: tuple[str, ...] = ()
 
 
 class Sandbox:
@@ -171,12 +173,12 @@ def _read_reply(reply: Mapping[str, Any]) -> Reply:
     output = str(reply.get("output", ""))
     if reply.get("finished"):
         return Reply("finished", output=output)
-    value = reply.get("value")
+    value, tried = reply.get("value"), tuple(map(str, reply.get("tried", ())))
     if isinstance(value, int | float):
-        return Reply("value", value=float(value))
+        return Reply("value", value=float(value), tried=tried)
     for kind in ("raised", "timeout", "crashed"):
         if kind in reply:
-            return Reply(kind, detail=str(reply[kind]), output=output)
+            return Reply(kind, detail=str(reply[kind]), output=output, tried=tried)
     return Reply("crashed", detail="a reply of another form")
 
 

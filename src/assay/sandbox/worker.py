@@ -21,6 +21,53 @@ ENTRY = "grade"
 SOURCE = "<grader>"
 
 
+_NETWORK = frozenset(
+    {
+        "socket.__new__",
+        "socket.connect",
+        "socket.bind",
+        "socket.getaddrinfo",
+        "socket.gethostbyname",
+        "socket.sendto",
+    }
+)
+_FILES = frozenset({"os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.link", "os.symlink"})
+_PROCESSES = frozenset(
+    {"os.fork", "os.exec", "os.posix_spawn", "os.system", "os.kill", "subprocess.Popen"}
+)
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+
+
+class Watch:
+    """Notes what a source tries that the fences keep it from, though it hides the error.
+
+    By Python's audit events, which no source can turn off; extension modules may raise none, so
+    this tells and does not protect.
+    """
+
+    def __init__(self) -> None:
+        self.tried: set[str] = set()
+        sys.addaudithook(self._note)
+
+    def take(self) -> list[str]:
+        """What was tried since the last time: "network", "files", "processes"."""
+        tried, self.tried = sorted(self.tried), set()
+        return tried
+
+    def _note(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event in _NETWORK:
+            self.tried.add("network")
+        elif event in _PROCESSES:
+            self.tried.add("processes")
+        elif event in _FILES or (event == "open" and _is_written(arguments)):
+            self.tried.add("files")
+
+
+def _is_written(arguments: tuple[Any, ...]) -> bool:
+    path, _, flags = (*arguments, None, None, None)[:3]
+    return bool(isinstance(flags, int) and flags & _WRITING and path != os.devnull)
+
+
 class BoundedText(io.StringIO):
     """What is printed, up to a limit; more is an error."""
 
@@ -45,9 +92,10 @@ class _NoText(io.StringIO):
 def serve_grader(asks: int, replies: int, source: str) -> None:
     """Run `source` once, then its function `grade` for each request until there are no more.
 
-    Each reply has `value`, a finite number, or `raised`, the error in words; and `cpu_s`, the
-    processor time of this process so far.
+    Each reply has `value`, a finite number, or `raised`, the error in words; `tried`, see `Watch`;
+    and `cpu_s`, the processor time of this process so far.
     """
+    watch = Watch()
     sys.stdout = sys.stderr = _NoText()
     namespace: dict[str, Any] = {"__name__": "grader"}
     broken = _run_source(source, namespace)
@@ -57,7 +105,8 @@ def serve_grader(asks: int, replies: int, source: str) -> None:
         except FrameError:
             return
         reply = {"raised": broken} if broken else _grade(namespace, sample, item)
-        write_frame(replies, {**reply, "cpu_s": time.process_time()})
+        told = {"tried": watch.take(), "cpu_s": time.process_time()}
+        write_frame(replies, {**reply, **told})
 
 
 def run_program(replies: int, program: Mapping[str, Any], limits: Limits) -> None:

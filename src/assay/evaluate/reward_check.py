@@ -1,0 +1,253 @@
+"""What sampled completions and their grades say of a reward, before anything is trained on it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from assay.evaluate.association import Floats, compute_rank_association, find_phrase
+from assay.graders.grade import Grade
+from assay.graders.repetition import compute_repetition
+
+MOST_EQUAL_GROUPS = 0.5
+"""Of prompts whose completions all have the same reward: they teach nothing."""
+LEAST_SUCCESS, MOST_SUCCESS = 0.05, 0.90
+MOST_TRUNCATED = 0.5
+LEAST_RANK, LEAST_PHRASE, MOST_P = 0.6, 0.7, 0.01
+"""Correlations from which a reward is said to follow something, and the p-value up to which."""
+_EPSILON = 1e-9
+OF_LENGTH = frozenset({"length", "repetition"})
+"""Graders whose purpose is to follow length or repetition."""
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """One completion, and the place of its prompt."""
+
+    group: int
+    text: str
+    num_tokens: int
+    is_truncated: bool
+
+
+@dataclass(frozen=True)
+class Graded:
+    """What one grader (the whole, or a part of it) gave all completions, in order."""
+
+    name: str
+    kind: str
+    grades: Sequence[Grade]
+    seconds: float = 0.0
+
+    @property
+    def rewards(self) -> Floats:
+        return np.array([grade.reward for grade in self.grades], dtype=np.float64)
+
+    @property
+    def errors(self) -> dict[str, int]:
+        """How many completions have each error."""
+        return dict(Counter(name for grade in self.grades for name in sorted(grade.errors)))
+
+    def list_details(self) -> list[tuple[str, int]]:
+        """Reasons in words, the most frequent first."""
+        return Counter(grade.detail for grade in self.grades if grade.detail).most_common()
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that speaks against a reward: its name, of which grader, what was found, what to
+    do."""
+
+    code: str
+    grader: str
+    found: str
+    do: str
+
+
+def find_faults(
+    sampled: Sequence[Sampled], whole: Graded, parts: Sequence[Graded], *, seed: int
+) -> list[Finding]:
+    """All findings, of the whole reward first.
+
+    `sampled` are as many completions of each prompt, group by group.
+    """
+    findings = [*_find_scale(sampled, whole), *_find_cut_off(sampled)]
+    for graded in (whole, *parts):
+        if not parts or graded is not whole:
+            findings += _find_failures(graded)
+        findings += _find_constant(graded, is_whole=graded is whole)
+        findings += _find_followed(sampled, graded, seed=seed)
+    return findings
+
+
+def summarise(sampled: Sequence[Sampled], graded: Graded) -> dict[str, Any]:
+    """A grader's figures: its rewards' distribution, errors, and reasons in words."""
+    rewards = graded.rewards
+    spread_G = _by_group(sampled, rewards).std(axis=1)
+    return {
+        "name": graded.name,
+        "type": graded.kind,
+        "num": len(rewards),
+        "mean": float(rewards.mean()),
+        "std": float(rewards.std()),
+        "min": float(rewards.min()),
+        "max": float(rewards.max()),
+        "success": compute_success(rewards),
+        "mean_group_std": float(spread_G.mean()),
+        "equal_groups": float((spread_G <= _EPSILON).mean()),
+        "num_failed": sum(bool(grade.errors) for grade in graded.grades),
+        "errors": graded.errors,
+        "details": [{"detail": text, "num": num} for text, num in graded.list_details()[:5]],
+        "seconds": graded.seconds,
+        "histogram": asdict(compute_histogram(rewards)),
+    }
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Counts of rewards: of each value where there are few, else of equal steps."""
+
+    edges: list[float]
+    counts: list[int]
+    is_of_values: bool
+
+
+def compute_histogram(rewards: Floats, *, num_bins: int = 10) -> Histogram:
+    """At most `num_bins` counts; `edges` are values, or one more than there are counts."""
+    values, counts = np.unique(rewards, return_counts=True)
+    if len(values) <= num_bins:
+        return Histogram(values.tolist(), counts.tolist(), is_of_values=True)
+    binned, edges = np.histogram(rewards, bins=num_bins)
+    return Histogram(edges.tolist(), binned.tolist(), is_of_values=False)
+
+
+def compute_success(rewards: Floats) -> float | None:
+    """How often the base does what is wanted: the mean of rewards in [0, 1]; else None."""
+    if rewards.min() < 0 or rewards.max() > 1:
+        return None
+    return float(rewards.mean())
+
+
+def _find_scale(sampled: Sequence[Sampled], whole: Graded) -> list[Finding]:
+    rewards = whole.rewards
+    equal = float((_by_group(sampled, rewards).std(axis=1) <= _EPSILON).mean())
+    found = []
+    if rewards.std() > _EPSILON and equal >= MOST_EQUAL_GROUPS:
+        told = f"{equal:.0%} of the prompts have completions that all get the same reward"
+        do = "sample at a higher temperature, or with more completions; reward parts of the way"
+        found.append(Finding("equal_groups", whole.name, told, do))
+    success = compute_success(rewards)
+    if success is not None and success < LEAST_SUCCESS:
+        do = "tune on answers first, take easier prompts, or reward parts of the way"
+        told = f"the base succeeds in {success:.1%}: there is next to nothing to reinforce"
+        found.append(Finding("too_hard", whole.name, told, do))
+    if success is not None and success > MOST_SUCCESS:
+        told = f"the base succeeds in {success:.1%} already"
+        found.append(Finding("too_easy", whole.name, told, "take harder prompts, or ask for more"))
+    return found
+
+
+def _find_cut_off(sampled: Sequence[Sampled]) -> list[Finding]:
+    share = sum(one.is_truncated for one in sampled) / len(sampled)
+    if share <= MOST_TRUNCATED:
+        return []
+    told = f"{share:.0%} of the completions are cut off by their length"
+    return [Finding("truncated", "", told, "raise objective.max_new_tokens")]
+
+
+def _find_constant(graded: Graded, *, is_whole: bool) -> list[Finding]:
+    rewards = graded.rewards
+    if rewards.std() > _EPSILON or all(grade.errors for grade in graded.grades):
+        return []
+    told = f"every completion has the reward {rewards[0]:g}: there is nothing to learn"
+    do = "correct the grader" if is_whole else "correct it, or leave it out of the formula"
+    return [Finding("constant", graded.name, told, do)]
+
+
+def _find_failures(graded: Graded) -> list[Finding]:
+    found = []
+    total = len(graded.grades)
+    for errors, num in Counter(one.errors for one in graded.grades if one.errors).items():
+        names = ", ".join(sorted(errors))
+        reason = next(one.detail for one in graded.grades if one.errors == errors)
+        told = f"{num} of {total} completions ({num / total:.1%}) fail with {names}: {reason}"
+        do = "correct the grader: each of them is trained on as reward 0"
+        found.append(Finding(sorted(errors)[-1], graded.name, told, do))
+    tried = Counter(
+        reason
+        for grade in graded.grades
+        for reason in grade.detail.split("; ")
+        if reason.startswith("it tried ")
+    )
+    for reason, num in tried.items():
+        told = f"{reason} ({num} of {total} completions)"
+        found.append(
+            Finding("out_of_reach", graded.name, told, "give it what it needs in the rows")
+        )
+    return found
+
+
+def _find_followed(sampled: Sequence[Sampled], graded: Graded, *, seed: int) -> list[Finding]:
+    """Length, repetition and phrases that a reward follows though it need not."""
+    rewards_GK = _by_group(sampled, graded.rewards)
+    if graded.kind in OF_LENGTH or rewards_GK.shape[1] < 2 or rewards_GK.std() <= _EPSILON:
+        return []
+    lengths = _by_group(sampled, [one.num_tokens for one in sampled])
+    repeats = _by_group(sampled, [compute_repetition(one.text, size=3) for one in sampled])
+    texts = [[one.text for one in group] for group in _group(sampled, sampled)]
+    found = []
+    length = compute_rank_association(lengths, rewards_GK, seed=seed)
+    if abs(length.correlation) >= LEAST_RANK and length.p <= MOST_P:
+        way = "longer" if length.correlation > 0 else "shorter"
+        told = f"{way} completions get more (rank correlation {_show(length)})"
+        do = "bound the length, or reward what the length stands for"
+        found.append(Finding("length", graded.name, told, do))
+    repeated = compute_rank_association(repeats, rewards_GK, seed=seed)
+    if repeated.correlation >= LEAST_RANK and repeated.p <= MOST_P:
+        told = f"completions that repeat themselves get more (rank correlation {_show(repeated)})"
+        do = "add a grader of type repetition to the formula"
+        found.append(Finding("repetition", graded.name, told, do))
+    phrase = find_phrase(texts, rewards_GK, seed=seed)
+    if phrase.correlation >= LEAST_PHRASE and phrase.p <= MOST_P:
+        told = f"completions with {phrase.what!r} get more (correlation {_show(phrase)})"
+        do = "make sure that this is what is to be learned, and not a way around it"
+        found.append(Finding("phrase", graded.name, told, do))
+    return found
+
+
+def _show(found: Any) -> str:
+    return f"{found.correlation:.2f} within prompts, p = {found.p:.2g}"
+
+
+def _by_group(sampled: Sequence[Sampled], values: Sequence[float] | Floats) -> Floats:
+    """Values as (G, K)."""
+    return np.array(_group(sampled, list(values)), dtype=np.float64)
+
+
+def _group(sampled: Sequence[Sampled], values: Sequence[Any]) -> list[list[Any]]:
+    groups: dict[int, list[Any]] = {}
+    for one, value in zip(sampled, values, strict=True):
+        groups.setdefault(one.group, []).append(value)
+    return list(groups.values())
+
+
+def choose_examples(
+    sampled: Sequence[Sampled], whole: Graded, *, num: int
+) -> Mapping[str, list[int]]:
+    """Places of the best and the worst completions, each of another prompt where it can be."""
+    order = sorted(range(len(sampled)), key=lambda place: whole.grades[place].reward)
+    return {
+        "best": _of_prompts(sampled, order[::-1], num),
+        "worst": _of_prompts(sampled, order, num),
+    }
+
+
+def _of_prompts(sampled: Sequence[Sampled], order: Sequence[int], num: int) -> list[int]:
+    first: dict[int, int] = {}
+    for place in order:
+        first.setdefault(sampled[place].group, place)
+    return list(first.values())[:num]
