@@ -146,10 +146,10 @@ def test_refusing_and_answering_are_punished_where_the_other_is_wanted() -> None
 class AnswerLength:
     """Scores an answer by its length, and fails where the conversation before it is long."""
 
-    def score(self, answered: Sequence[tuple[Sequence[Any], str]]) -> list[float]:
-        if any(len(messages) > 1 for messages, _ in answered):
+    def score(self, chats: Sequence[Sequence[Any]]) -> list[float]:
+        if any(len(chat) > 2 for chat in chats):
             raise GenerationError("too long")
-        return [float(len(answer)) for _, answer in answered]
+        return [float(len(chat[-1]["content"])) for chat in chats]
 
 
 def test_a_reward_model_scores_the_conversation_with_the_completion() -> None:

@@ -25,8 +25,8 @@ class Chooser(Protocol):
 class RewardModel(Protocol):
     """A model with a head that scores answers, such as `assay.models.reward_model` loads."""
 
-    def score(self, answered: Sequence[tuple[Messages, str]]) -> list[float]:
-        """A score of each answer after its prompt's messages; any finite number.
+    def score(self, chats: Sequence[Messages]) -> list[float]:
+        """The reward of each conversation's last message; any finite number.
 
         Raises an AssayError where one of them cannot be scored.
         """

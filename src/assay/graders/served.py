@@ -41,9 +41,12 @@ class RewardModelGrader:
 
     def grade(self, samples: Sequence[Sample], items: Sequence[Item]) -> list[Grade]:
         assert self.model is not None
-        answered = [(sample.messages, sample.output_text) for sample in samples]
+        chats = [
+            [*sample.messages, {"role": "assistant", "content": sample.output_text}]
+            for sample in samples
+        ]
         try:
-            return [check_reward(Grade(score)) for score in self.model.score(answered)]
+            return [check_reward(Grade(score)) for score in self.model.score(chats)]
         except AssayError as error:
             if len(samples) == 1:
                 return [fail("model_grader_server_error", str(error))]
