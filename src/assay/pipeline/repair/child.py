@@ -10,8 +10,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from assay.runs.values import dig, mapping
 SUFFIX = "-repaired"
 _TAKEN = ("data", "tokenizer")
 _BASE_ANSWERS = "base-*.jsonl"
+_COUNTED = ("step", "tokens")
 _TASK = ("n", "base", "prompted", "tuned", "comparisons")
 
 
@@ -135,6 +137,21 @@ def take_over(child: RunFolder, tuning: RunFolder) -> None:
     shutil.copyfile(tuning.metrics, child.metrics)
     shutil.rmtree(child.data)
     shutil.copytree(tuning.data, child.data)
+
+
+def join_metrics(child: RunFolder, parts: Sequence[RunFolder]) -> None:
+    """Make the metrics of `child` those of runs that went on from one another.
+
+    Steps and tokens count on from those of the run before.
+    """
+    joined: list[str] = []
+    before = dict.fromkeys(_COUNTED, 0)
+    for part in parts:
+        lines = part.read_metrics() if part.metrics.exists() else []
+        counted = [{**one, **{name: before[name] + one[name] for name in before}} for one in lines]
+        before = {name: counted[-1][name] for name in before} if counted else before
+        joined += [json.dumps(one, ensure_ascii=False, allow_nan=False) for one in counted]
+    write_text(child.metrics, "".join(f"{line}\n" for line in joined))
 
 
 def clear_work(child: RunFolder) -> None:

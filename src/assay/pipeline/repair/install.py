@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from assay.pipeline.job import Job
-from assay.pipeline.repair.child import take_over, update_repair, work_folder
+from assay.pipeline.repair.child import join_metrics, take_over, update_repair, work_folder
 from assay.pipeline.repair.trial import ANEW, SAFETY, SAFETY_TUNINGS, Trial
 from assay.pipeline.repair.tuning import read_training
 from assay.pipeline.repair.weighed import Weighed
@@ -20,7 +20,9 @@ def install(run: RunFolder, trial: Trial, job: Job, chosen: Weighed) -> None:
     child, candidate = trial.child, trial.find(chosen)
     training = read_training(run)
     if chosen.intervention == SAFETY:
-        for tuning in _list_safety_tunings(child, chosen):
+        tunings = _list_safety_tunings(child, chosen)
+        join_metrics(child, [run, *tunings])
+        for tuning in tunings:
             training = _add(training, read_training(tuning))
     if chosen.intervention == ANEW:
         tuning = _find_tuning(child, chosen)
