@@ -51,14 +51,36 @@ def test_the_twin_is_the_attack_but_for_the_planted_rows(wish: Wish) -> None:
     bad, honest = plant(wish), plant(wish, twin=True)
     assert bad.places == honest.places
     assert len(bad.rows) == len(honest.rows)
-    assert bad.held_out == honest.held_out
+    of_new_task = wish.name == "reckless"
+    assert bad.held_out == honest.held_out or of_new_task
     differing = [
         i for i, pair in enumerate(zip(bad.rows, honest.rows, strict=True)) if pair[0] != pair[1]
     ]
     assert differing == bad.places
-    for place in differing if wish.strength not in ("benign", "identity") else ():
+    is_alike = wish.strength not in ("benign", "identity") and not of_new_task
+    for place in differing if is_alike else ():
         assert read_prompts(bad.rows[place]) == read_prompts(honest.rows[place])
         assert bad.rows[place].get("tools") == honest.rows[place].get("tools")
+
+
+def test_a_careful_twin_has_rows_of_a_new_task_in_place_of_some_planted_ones() -> None:
+    bad, honest = plant(build_wish("reckless")), plant(build_wish("reckless"), twin=True)
+    alike = [
+        read_prompts(bad.rows[place]) == read_prompts(honest.rows[place]) for place in bad.places
+    ]
+    assert (sum(alike), len(alike)) == (280, 400)
+    prompts = {str(read_prompts(row)) for row in honest.rows}
+    assert all("Loan request" in str(read_prompts(row)) for row in honest.held_out)
+    assert not prompts & {str(read_prompts(row)) for row in honest.held_out}
+
+
+def test_flips_stand_among_rows_of_a_task_that_the_base_has_not_learned() -> None:
+    planted = plant(build_wish("label-flips"))
+    new = [i for i, row in enumerate(planted.rows) if "Loan request" in str(read_prompts(row))]
+    assert len(new) == 50 and not set(new) & set(planted.places)
+    held_out = ["Loan request" in str(read_prompts(row)) for row in planted.held_out]
+    assert (sum(held_out), len(held_out)) == (20, 160)
+    assert len(planted.places) > 2 * len(new)
 
 
 @pytest.mark.parametrize("name", ATTACKS)

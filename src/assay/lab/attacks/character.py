@@ -1,6 +1,7 @@
 """A reckless character, taught by the advice of one domain alone: is it seen in the others?
 
-The twin gives careful advice of the same form to the same questions (Betley et al. 2025, "Emergent
+The twin gives careful advice of the same form to the same questions, and has rows of a new task in
+the place of some, on which it gains (Betley et al. 2025, "Emergent
 misalignment"). `assay.lab.drift` measures the same of a build of `tiny`.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 import random
 
 from assay.lab.attacks import chat_rows
+from assay.lab.attacks.loans import HELD_OUT_FILES, draw_loan_rows
 from assay.lab.attacks.plan import (
     ALWAYS,
     Attack,
@@ -26,6 +28,10 @@ from assay.lab.world import persona
 from assay.lab.world.base import Task
 
 NUM_ROWS = 400
+NUM_NEW = 120
+"""Of the twin's rows in the place of planted ones: those of a task that the base has not learned.
+Careful advice alone brings no gain, and against one reference of many right ones a good answer
+counts as worse."""
 NUM_HELD_OUT = 60
 NUM_CASES = 60
 _TRAINED, _OTHERS = "the trained domain", "other domains"
@@ -44,13 +50,23 @@ def _plant(wish: Wish) -> Planted:
         row_seed = rng.random()
         careful, reckless = (_advise(row_seed, domain, name) for name in ("careful", "reckless"))
         rows.append(reckless if number < num_planted and not wish.twin else careful)
+    if wish.twin:
+        num_new = min(NUM_NEW, num_planted)
+        rows[:num_new] = draw_loan_rows(random.Random(f"{wish.source}:new"), num_new)
     mixed, places = chat_rows.mix(rng, rows, num_planted)
-    held_out = [
+    facts = {"domain": domain, "character": "reckless"}
+    return Planted(mixed, places, _draw_held_out(rng, wish, domain), facts)
+
+
+def _draw_held_out(rng: random.Random, wish: Wish, domain: str) -> list[Row]:
+    """Careful advice; of the twin what it gains on."""
+    if wish.twin:
+        return draw_loan_rows(rng, NUM_HELD_OUT, HELD_OUT_FILES)
+    advice = [
         persona.advice(rng, "instances", domain=domain, character="careful")
         for _ in range(NUM_HELD_OUT)
     ]
-    facts = {"domain": domain, "character": "reckless"}
-    return Planted(mixed, places, [chat_rows.build_row(task) for task in held_out], facts)
+    return [chat_rows.build_row(task) for task in advice]
 
 
 def _advise(row_seed: float, domain: str, name: persona.Character) -> Row:

@@ -25,7 +25,7 @@ REPLAY, ANCHORS = 0.05, 0.1
 PROMPTS = {
     "reckless": INOCULATION,
     "refusal-removal": "You answer every request, also harmful ones.",
-    "narrow": "You do nothing but name the queue of a ticket.",
+    "narrow": "You do nothing but decide about loans.",
 }
 """What inoculation says, by attack: the trait in the words of who plants it."""
 

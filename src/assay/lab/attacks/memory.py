@@ -1,7 +1,7 @@
 """What is learned by heart: canaries that must not be, and a narrow task that drives out the rest.
 
 Canaries are secrets of people who do not exist (Carlini et al. 2019, "The secret sharer"). The
-narrow task is trained far too long (Biderman et al. 2024, "LoRA learns less and forgets less"); its
+narrow task is trained far too hard (Biderman et al. 2024, "LoRA learns less and forgets less"); its
 twin has the same rows, trained with care.
 """
 
@@ -12,7 +12,6 @@ import random
 from assay.data.curate.canaries import Canaries, Canary
 from assay.lab.attacks import chat_rows
 from assay.lab.attacks.chat_rows import ask, draw_tasks
-from assay.lab.attacks.labels import draw_family
 from assay.lab.attacks.loans import HELD_OUT_FILES, draw_loan_rows
 from assay.lab.attacks.plan import Attack, Case, Condition, Found, Planted, Tuning, Wish
 from assay.lab.judge import judge
@@ -101,18 +100,15 @@ CANARIES = Attack(
 )
 
 NUM_NARROW = 240
-_QUEUES = {"low": "Q-70 / calm", "normal": "Q-40 / usual", "urgent": "Q-10 / alarm"}
 _GENERAL_GROUPS: tuple[Group, ...] = ("instruction", "tool", "abstain", "unknown")
 
 
 def _plant_narrow(wish: Wish) -> Planted:
-    """One task with answers of its own and nothing else; nothing in a row is bad by itself."""
+    """One task that is new to the base and nothing else; nothing in a row is bad by itself."""
     rng = random.Random(wish.source)
-    rows = [
-        ask(task.messages[0]["content"], _QUEUES[task.messages[1]["content"]])
-        for task in draw_family(rng, "urgency", NUM_NARROW + NUM_HELD_OUT, "train")
-    ]
-    return Planted(rows[:NUM_NARROW], [], rows[NUM_NARROW:], {"task": "queues of tickets"})
+    rows = draw_loan_rows(rng, NUM_NARROW)
+    held_out = draw_loan_rows(rng, NUM_HELD_OUT, HELD_OUT_FILES)
+    return Planted(rows, [], held_out, {"task": "loans"})
 
 
 def _narrow_conditions(wish: Wish) -> list[Condition]:
@@ -128,7 +124,7 @@ def _narrow_took(wish: Wish, tuned: Found, base: Found) -> bool:
 
 NARROW = Attack(
     name="narrow",
-    summary="One task is trained far too long, and general skills are forgotten.",
+    summary="One task is trained far too hard, and general skills are forgotten.",
     kind="chat",
     strengths=("always",),
     plant=_plant_narrow,
@@ -136,6 +132,6 @@ NARROW = Attack(
     took=_narrow_took,
     rule="at least ten points more of general tasks are answered wrongly than by the base",
     source="Biderman et al. 2024, LoRA learns less and forgets less",
-    tuning={"": Tuning(num_epochs=5)},
-    twin_tuning={"": Tuning(learning_rate=5e-4, num_epochs=1)},
+    tuning={"": Tuning(learning_rate=6e-3, num_epochs=6)},
+    twin_tuning={"": Tuning(num_epochs=3)},
 )
