@@ -1,11 +1,16 @@
-"""A tokenizer of bytes for what reads text token by token."""
+"""A tokenizer of bytes for what reads text token by token, and the small models of training."""
 
 import json
+import sys
+from pathlib import Path
 
 import pytest
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 from assay.chat import ChatTokenizer, load_chat_tokenizer
+
+# `small_models` has every architecture that training is tested on.
+sys.path.append(str(Path(__file__).parents[1] / "train"))
 
 
 @pytest.fixture(scope="session")

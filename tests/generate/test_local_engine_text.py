@@ -3,14 +3,16 @@
 import math
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
 from byte_models import Recital, make_model, make_prompts
 
 from assay.chat import ChatTokenizer
-from assay.generate import Sampling
+from assay.generate import Sampling, prefill
 from assay.generate.local import LocalEngine
+from assay.models.forward import compute_supervised_hidden
 
 
 @pytest.mark.parametrize(
@@ -145,11 +147,16 @@ def test_a_sample_depends_on_seed_and_place_alone(
 def test_no_token_asked_for_gives_none_and_progress_is_told(tokenizer: ChatTokenizer) -> None:
     told: list[tuple[int, int]] = []
     engine = LocalEngine(make_model(), tokenizer, batch_size=3)
-    found = engine.generate(
-        make_prompts(), Sampling(max_new_tokens=0), lambda done, total: told.append((done, total))
-    )
-    assert [(g.token_ids, g.text, g.finish_reason) for g in found] == [([], "", "length")] * 7
-    assert told == [(3, 7), (6, 7), (7, 7)]
+    for number, expected in ((0, ["length"] * 7), (4, ["length"] * 7)):
+        sampling = Sampling(max_new_tokens=number, stop_ids=(256,))
+        told.clear()
+        found = engine.generate(
+            make_prompts(), sampling, lambda done, total: told.append((done, total))
+        )
+        assert [g.finish_reason for g in found] == expected
+        assert {len(g.token_ids) for g in found} == {number}
+        assert told == sorted(set(told)) and told[-1] == (7, 7)
+    assert told == [(3, 7), (6, 7), (7, 7)], "three at a time, of one length"
 
 
 def test_the_training_mode_comes_back_even_when_a_stream_is_left(tokenizer: ChatTokenizer) -> None:
@@ -230,18 +237,43 @@ def test_the_stop_token_has_its_own_logprobs(tokenizer: ChatTokenizer) -> None:
             assert stop.sampled_logprob == pytest.approx(stop.logprob, abs=1e-6)
 
 
-def test_equal_prompts_are_computed_once_and_sampled_apart(tokenizer: ChatTokenizer) -> None:
+def test_equal_prompts_are_computed_once_and_sampled_apart(
+    tokenizer: ChatTokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = make_model(sharpness=5.0)
     one, two = make_prompts(2)
     prompts = [one] * 4 + [two] * 4 + [one]
     sampling = Sampling(max_new_tokens=9, temperature=1.0, seed=2, stop_ids=(256,))
     seen: list[int] = []
-    hook = model.model.embed_tokens.register_forward_hook(
+
+    def watch(model: Any, batch: Any, **kwargs: Any) -> torch.Tensor:
+        seen.append(batch.input_ids_1T.numel())
+        return compute_supervised_hidden(model, batch, **kwargs)
+
+    monkeypatch.setattr(prefill, "compute_supervised_hidden", watch)
+    alone = LocalEngine(model, tokenizer, batch_size=1).generate(prompts, sampling)
+    for batch_size in (3, 16):
+        seen.clear()
+        engine = LocalEngine(model, tokenizer, batch_size=batch_size)
+        together = engine.generate(prompts, sampling)
+        assert sum(seen) == len(one) + len(two)
+        assert [g.token_ids for g in together] == [g.token_ids for g in alone]
+    assert len({tuple(g.token_ids) for g in together}) == 9
+
+
+def test_equal_prompts_are_computed_once_by_the_models_own_modules_too(
+    tokenizer: ChatTokenizer,
+) -> None:
+    """A hook is what the lean path leaves to the modules."""
+    model = make_model(sharpness=5.0)
+    one, two = make_prompts(2)
+    prompts = [one] * 4 + [two] * 4 + [one]
+    sampling = Sampling(max_new_tokens=9, temperature=1.0, seed=2, stop_ids=(256,))
+    lean = LocalEngine(model, tokenizer).generate(prompts, sampling)
+    seen: list[int] = []
+    model.model.embed_tokens.register_forward_hook(
         lambda _, inputs, output: seen.append(inputs[0].numel())
     )
-    together = LocalEngine(model, tokenizer).generate(prompts, sampling)
-    hook.remove()
+    own = LocalEngine(model, tokenizer).generate(prompts, sampling)
     assert seen[0] <= 2 * max(len(one), len(two))
-    alone = LocalEngine(model, tokenizer, batch_size=1).generate(prompts, sampling)
-    assert [g.token_ids for g in together] == [g.token_ids for g in alone]
-    assert len({tuple(g.token_ids) for g in together}) == 9
+    assert [g.token_ids for g in own] == [g.token_ids for g in lean]

@@ -1,7 +1,7 @@
 """The local engine: a Transformers model in this process completes, scores and shows its states.
 
-Prompts are sorted by length and decoded in left-padded batches; sequences that are given whole are
-packed without padding. Shape legend: P prompts, R sequences, L layers, D hidden size, V vocabulary.
+Rows that end make place for waiting prompts; what is given whole is packed without padding. Shape
+legend: P prompts, R sequences, L layers, D hidden size, V vocabulary.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from assay.chat import ChatTokenizer
 from assay.errors import GenerationError
-from assay.generate.decode import Ends, Row, decode
+from assay.generate.decode import decode
 from assay.generate.engine import Generation, Progress, Sampling, SequenceScore
 from assay.generate.likelihood import (
     Masked,
@@ -26,6 +26,7 @@ from assay.generate.likelihood import (
     score_sequences,
 )
 from assay.generate.passes import Tokens
+from assay.generate.rows import Ends, Row, Task
 from assay.generate.states import Array, compute_mean_states
 from assay.generate.stops import count_open
 from assay.models.as_base import adapters_off
@@ -69,25 +70,23 @@ class LocalEngine:
         """
         self._check(prompts, sampling)
         places = range(len(prompts)) if places is None else places
-        results: dict[int, Generation] = {}
-        # Equal prompts stand together: a batch computes them once.
-        order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), tuple(prompts[i])))
-        for start in range(0, len(order), self.batch_size):
-            indices = order[start : start + self.batch_size]
-            rows = [self._row(i, prompts[i], sampling, place=places[i]) for i in indices]
-            for _ in self._decode([prompts[i] for i in indices], rows, sampling):
-                pass
-            results |= {row.index: self._finish(row) for row in rows}
-            if on_progress:
-                on_progress(len(results), len(prompts))
-        return [results[i] for i in range(len(prompts))]
+        rows = [
+            self._row(i, prompt, sampling, place=place)
+            for i, (prompt, place) in enumerate(zip(prompts, places, strict=True))
+        ]
+        done = 0
+        for ended in self._decode(rows, sampling):
+            done += len(ended)
+            if on_progress and ended:
+                on_progress(done, len(rows))
+        return [self._finish(row) for row in rows]
 
     def stream(self, prompt: Sequence[int], sampling: Sampling) -> Iterator[str]:
         """See `Engine`; what may be a part of a character or of a stop string is held back."""
         self._check([prompt], sampling)
         row = self._row(0, prompt, sampling, place=0)
         shown = 0
-        for _ in self._decode([prompt], [row], sampling):
+        for _ in self._decode([row], sampling):
             text = self.tokenizer.decode(row.token_ids)
             if row.is_done or text.endswith("\N{REPLACEMENT CHARACTER}"):
                 continue
@@ -143,18 +142,16 @@ class LocalEngine:
         """The model as its base for a while; one whose own weights were tuned stays as it is."""
         return adapters_off(self.model)
 
-    def _decode(
-        self, prompts: Sequence[Tokens], rows: list[Row], sampling: Sampling
-    ) -> Iterator[None]:
+    def _decode(self, rows: Sequence[Row], sampling: Sampling) -> Iterator[list[Row]]:
         stop_ids = frozenset(sampling.stop_ids or self.tokenizer.eos_ids)
         ends = Ends(stop_ids, sampling.stop, self.tokenizer.decode)
-        return decode(self.model, prompts, rows, sampling=sampling, ends=ends)
+        return decode(self.model, Task(rows, self.batch_size, sampling, ends))
 
     def _row(self, index: int, prompt: Sequence[int], sampling: Sampling, *, place: int) -> Row:
         # A row's own room in the context: that of its longest neighbour would cut it short.
         room = (self.context_len or 1 << 30) - len(prompt)
         generator = torch.Generator().manual_seed(_row_seed(sampling, place))
-        return Row(index, generator, min(sampling.max_new_tokens, room))
+        return Row(index, prompt, generator, min(sampling.max_new_tokens, room))
 
     def _check(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> None:
         if "" in sampling.stop:

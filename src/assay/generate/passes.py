@@ -71,7 +71,7 @@ def iterate_hidden(
         places_N = torch.tensor(
             [
                 batch.places[start + position]
-                for start, owner in zip(_find_starts(batch), own, strict=True)
+                for start, owner in zip(find_starts(batch), own, strict=True)
                 for position in positions[owner]
             ]
         )
@@ -113,7 +113,8 @@ def load_shared(batch: SharedBatch, device: torch.device, places: Sequence[int])
     )
 
 
-def _find_starts(batch: SharedBatch) -> list[int]:
+def find_starts(batch: SharedBatch) -> list[int]:
+    """Where each sequence begins among those written out."""
     starts, total = [], 0
     for length in batch.sequence_lengths:
         starts.append(total)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +26,9 @@ from assay.models.methods.virtual_tokens import find_real_places, find_virtual_t
 
 ATTENTION_KINDS = frozenset({"full_attention", "sliding_attention", "chunked_attention"})
 """Kinds of layers, by Transformers' names, whose only way from token to token is attention."""
+
+_own_attention: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
+"""What models have outside of `isolated_attention` that are within it."""
 
 
 @dataclass(frozen=True)
@@ -214,10 +218,13 @@ def get_logit_scale(model: Any) -> float:
     return float(scale / (getattr(config, "logits_scaling", None) or 1.0))
 
 
-def compute_supervised_hidden(model: Any, batch: BatchTensors) -> Tensor:
-    """Hidden states of the positions that predict the N targets, shape (N, D)."""
+def compute_supervised_hidden(model: Any, batch: BatchTensors, **kwargs: Any) -> Tensor:
+    """Hidden states of the positions that predict the N targets, shape (N, D).
+
+    `kwargs` go to the decoder.
+    """
     positions_N = batch.target_positions_N
-    hidden = _run_decoder(model, batch, **{POSITIONS: positions_N})
+    hidden = _run_decoder(model, batch, **{POSITIONS: positions_N}, **kwargs)
     # The last layer, where it is of a common form, has left the other positions out already.
     hidden_ND = hidden if len(hidden) == len(positions_N) else hidden[positions_N]
     places_N = batch.target_hidden_N
@@ -239,7 +246,25 @@ def isolated_attention(model: Any) -> Iterator[None]:
     """Give `model` the attention that keeps packed sequences apart for a while."""
     register_packed_attention()
     before = model.config._attn_implementation
+    _own_attention.setdefault(model, before)
     model.set_attn_implementation(PACKED_ATTENTION)
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(before)
+        if before == _own_attention[model]:
+            del _own_attention[model]
+
+
+@contextmanager
+def own_attention(model: Any) -> Iterator[None]:
+    """Give `model` its own attention back for a while within `isolated_attention`."""
+    own = _own_attention.get(model)
+    if own is None:
+        yield
+        return
+    before = model.config._attn_implementation
+    model.set_attn_implementation(own)
     try:
         yield
     finally:

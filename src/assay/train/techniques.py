@@ -17,6 +17,7 @@ from torch.utils.checkpoint import checkpoint
 
 from assay.errors import ConfigError, Problem
 from assay.models.fast.kernels import compiled_kernels
+from assay.models.fast.replaced import mark_same
 from assay.train.shard import find_layers
 
 MIN_OFFLOADED_BYTES = 1 << 20
@@ -85,7 +86,7 @@ def _checkpointed(forward: Callable[..., Any]) -> Callable[..., Any]:
             return forward(*args, **kwargs)
         return checkpoint(forward, *args, use_reentrant=False, **kwargs)
 
-    return run
+    return mark_same(run)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from assay.models.fast.last_layer import build_forward, find_last_layer
 from assay.models.fast.layers import find_obstacle, run_layers
 from assay.models.fast.matmul import uses_onednn
 from assay.models.fast.norm import rms_norm
+from assay.models.fast.replaced import mark_same
 from assay.models.fast.tables import find_trained_tables
 
 Forward = Callable[..., Any]
@@ -49,7 +50,7 @@ def fast_path(model: Any) -> Iterator[str]:
     if last is not None and "forward" not in last.__dict__:
         taken[last] = build_forward(last)
     for module, forward in taken.items():
-        module.__dict__["forward"] = forward
+        module.__dict__["forward"] = mark_same(forward)
     try:
         yield _describe(reasons)
     finally:
@@ -131,7 +132,7 @@ def _take_mlps(decoder: nn.Module, taken: dict[nn.Module, Forward]) -> None:
         if "forward" in module.__dict__:
             continue
         if type(module) not in acts:
-            acts[type(module)] = _find_act(module)
+            acts[type(module)] = find_act(module)
         act = acts[type(module)]
         if act is not None:
             taken[module] = _run_mlp(module, act)
@@ -145,7 +146,7 @@ def _run_mlp(module: Any, act: str) -> Forward:
     return forward
 
 
-def _find_act(module: Any) -> str | None:
+def find_act(module: Any) -> str | None:
     """The activation with which the fused pass agrees with the module's own; None for neither."""
     size = getattr(module.gate_proj, "in_features", 0)
     for act in (SILU, GELU_TANH):
@@ -162,7 +163,7 @@ def _take_norms(decoder: nn.Module, taken: dict[nn.Module, Forward]) -> None:
         if "RMSNorm" not in type(module).__name__ or weight is None or not isinstance(eps, float):
             continue
         if type(module) not in offsets:
-            offsets[type(module)] = _find_offset(module, weight, eps)
+            offsets[type(module)] = find_offset(module, weight, eps)
         offset = offsets[type(module)]
         if offset is not None and "forward" not in module.__dict__:
             taken[module] = _run_norm(module, offset, eps)
@@ -172,7 +173,7 @@ def _run_norm(module: Any, offset: float, eps: float) -> Forward:
     return lambda x: rms_norm(x, module.weight, offset=offset, eps=eps)
 
 
-def _find_offset(module: nn.Module, weight: Tensor, eps: float) -> float | None:
+def find_offset(module: nn.Module, weight: Tensor, eps: float) -> float | None:
     for offset in (0.0, 1.0):
         if _agrees(module, _run_norm(module, offset, eps), len(weight), weight):
             return offset

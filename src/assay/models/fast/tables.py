@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding
 
+from assay.models.fast.replaced import mark_same
 from assay.models.methods.token_rows import find_head_rows
 
 Forward = Callable[..., Any]
@@ -38,7 +39,7 @@ def tables_whole(model: Any) -> Iterator[None]:
     heads = (m for m in model.modules() if _holds(m, nn.Linear))
     taken |= {head: _run_head(head) for head in heads}
     for module, forward in taken.items():
-        module.__dict__["forward"] = forward
+        module.__dict__["forward"] = mark_same(forward)
     try:
         yield
     finally:
