@@ -230,6 +230,37 @@ def test_a_run_that_nothing_mends_is_held_and_says_what_was_tried(
     assert summarize(outcome.run).status == "held"
 
 
+def test_general_rows_are_tuned_on_and_none_that_is_asked(
+    held: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of the file may be tuned on, but for the run's own questions, which stand in it too."""
+    monkeypatch.setattr("assay.pipeline.repair.tuning.SAFETY_STEPS", 2)
+    run = copy_run(held, tmp_path)
+    own = [str(item.messages[-1]["content"]) for item in read_asked(held)]
+    others = [f"Thing {n} of the shelf. Say it." for n in range(80)]
+    rows = [
+        {
+            "messages": [
+                {"role": "user", "content": text},
+                {"role": "assistant", "content": "question"},
+            ]
+        }
+        for text in (*own, *others)
+    ]
+    write_rows(tmp_path / "general.jsonl", rows)
+    options = RepairOptions(general=str(tmp_path / "general.jsonl"), keep=1.0)
+    outcome = repair_run(run, options)
+    tried = read_tried(outcome.run)
+    assert {"safety-tuning", "safety-tuning-on", "tuned-anew"} <= set(tried)
+    lines = (outcome.run.path / "repair" / "general.jsonl").read_text("utf-8").splitlines()
+    tuned_on = {json.loads(line)["messages"][0]["content"] for line in lines}
+    assert tuned_on < set(others)
+    assert len(tuned_on) > 20
+    told = read_json(outcome.run.manifest)["repair"]["questions"]
+    assert told["num_shared"] == 0
+    assert told["chosen_on"]["retention"] > 60
+
+
 def hold_by(run: RunFolder, *names: str, outcome: str = "fail") -> None:
     gates = [
         {"name": name, "outcome": outcome, "required": True, "reason": "because"} for name in names

@@ -21,7 +21,12 @@ from assay.pipeline.probing import as_base, ask_of_run, remember_base
 from assay.pipeline.progress import Progress
 from assay.pipeline.repair.candidates import Bench, Candidate
 from assay.pipeline.repair.child import RepairOptions, read_tried, update_repair, work_folder
-from assay.pipeline.repair.choosing import build_choosing, list_confirming, read_general
+from assay.pipeline.repair.choosing import (
+    build_choosing,
+    leave_asked,
+    list_confirming,
+    read_general,
+)
 from assay.pipeline.repair.holds import list_kinds
 from assay.pipeline.repair.rows import find_taught
 from assay.pipeline.repair.trial import Trial
@@ -72,7 +77,7 @@ def build_trial(case: Case, job: Job, prepared: Prepared) -> Trial:
         bench=bench,
         scales=scales,
         progress=job.progress,
-        general=write_general(case.child, tunes),
+        general=write_general(case.child, leave_asked(tunes, scales.choosing.asked)),
         find_left_out=partial(_find_left_out, case, job, prepared, bench, held),
         anew_steps=count_anew_steps(read_training(case.run).num_steps),
         known=read_tried(case.child),

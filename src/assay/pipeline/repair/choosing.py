@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -52,6 +52,7 @@ class Choosing:
         others: what probes read by kind: of retention and character, whether a gate asks or not.
         blind: kinds that a gate reads and for which there are no questions.
         num_shared: how many of these questions are asked in confirming, too: none.
+        asked: the names of all questions that choose or confirm.
     """
 
     task: Suite
@@ -59,6 +60,7 @@ class Choosing:
     others: dict[Kind, list[Item]]
     blind: list[Kind]
     num_shared: int
+    asked: frozenset[str]
 
     def describe(self, confirming: Sequence[Item]) -> dict[str, Any]:
         """For the manifest: how many questions of which kind chose, and the hashes of both sets."""
@@ -88,7 +90,7 @@ def build_choosing(
     Raises:
         DataError: there is no validation item.
     """
-    confirming = {name_question(item) for item in list_confirming(baseline)}
+    confirming = frozenset(name_question(item) for item in list_confirming(baseline))
     validation = [item for item in baseline.validation if name_question(item) not in confirming]
     if not validation:
         do = "raise data.validation_ratio, and run again: a repair is chosen on validation rows"
@@ -107,13 +109,15 @@ def build_choosing(
         replace(build_suite(drawn[kind], name=f"choosing_{kind}", kind=kind), built_in=True)
         for kind in asked
     ]
-    mine = [*task.items, *(item for suite in suites for item in suite.items)]
+    mine = [name_question(one) for suite in (task, *suites) for one in suite.items]
+    probed = {kind: drawn[kind] for kind in PROBED}
     return Choosing(
         task,
         suites,
-        {kind: drawn[kind] for kind in PROBED},
+        probed,
         [kind for kind in read if kind not in asked and kind not in baseline.skipped],
-        sum(name_question(item) in confirming for item in mine),
+        sum(name in confirming for name in mine),
+        confirming | {*mine, *(name_question(one) for own in probed.values() for one in own)},
     )
 
 
@@ -137,19 +141,29 @@ def hash_questions(items: Iterable[Item]) -> str:
 def read_general(job: Job, path: str | None) -> tuple[list[Record], list[Record]]:
     """General rows that choose, and those that may be tuned on; chats alone.
 
-    Of a file each row is one or the other, by the hash of its id. Without a file all built-in rows
-    for `tiny` may be tuned on, since its questions that choose are others; other bases have none.
+    Of a file each row is one or the other, by the hash of its id. For `tiny`, whose questions that
+    choose are built in, all may be tuned on; its own rows where there is no file. Other bases have
+    none then.
 
     Raises:
         DataError: bad rows.
     """
+    is_tiny = job.base.name == TINY
     if path is None:
-        is_known = job.base.name == TINY
-        return [], _read_chats(job, [str(TINY_ROWS), str(TINY_SKILLS)]) if is_known else []
+        return [], _read_chats(job, [str(TINY_ROWS), str(TINY_SKILLS)]) if is_tiny else []
     records = _read_chats(job, [path])
+    if is_tiny:
+        return [], records
     chooses = [hashlib.sha256(record.id.encode()).digest()[0] % 2 == 0 for record in records]
     pairs = list(zip(records, chooses, strict=True))
     return [one for one, mine in pairs if mine], [one for one, mine in pairs if not mine]
+
+
+def leave_asked(records: Sequence[Record], asked: Collection[str]) -> list[Record]:
+    """Those of the general rows whose question is none of `asked` (see `name_question`)."""
+    items = build_items(records, max_items=len(records), seed=0, metric="auto")
+    pairs = zip(records, items, strict=True)
+    return [record for record, item in pairs if name_question(item) not in asked]
 
 
 def _read_chats(job: Job, paths: Iterable[str]) -> list[Record]:
@@ -161,7 +175,7 @@ def _read_chats(job: Job, paths: Iterable[str]) -> list[Record]:
     return [record for record in read.records if record.kind == "chat"]
 
 
-def _leave_out(items: Sequence[Item], confirming: set[str]) -> list[Item]:
+def _leave_out(items: Sequence[Item], confirming: Collection[str]) -> list[Item]:
     """Those that do not confirm, and of a group whose answers must agree none where one does."""
     asked = {item.group for item in items if name_question(item) in confirming} - {None}
     return [
