@@ -24,6 +24,7 @@ def grade(sample, item):
     return globals()[item["do"]](item)
 
 def fine(item): return 0.5
+def number(item): return item["n"]
 def calls(item, seen=[]): seen.append(1); return len(seen)
 def loop(item):
     while True: pass
@@ -39,8 +40,10 @@ def mode(item): os.chmod(item["path"], 0o777); return 1
 def read(item): return len(open(item["path"]).read())
 def environment(item): return len(open(f"/proc/{item['pid']}/environ").read())
 def fork(item):
-    for _ in range(30):
-        if os.fork() == 0: time.sleep(60)
+    for n in range(30):
+        if os.fork() == 0:
+            if n % 2: return -1
+            time.sleep(60)
     return 1
 def run(item): os.execv("/bin/true", ["true"])
 def kill(item): os.kill(os.getppid(), 9); return 1
@@ -59,7 +62,7 @@ def raise_long(item): raise ValueError("x" * 10 ** 6)
 def exit(item): raise SystemExit(0)
 def value(item): return eval(item["value"])
 """
-LIMITS = Limits(timeout_s=5.0, memory_mb=512)
+LIMITS = Limits(timeout_s=20.0, memory_mb=512)
 CLOSED = [
     name for name in ("namespaces", "seccomp") if name in find_fences().names
 ]  # Each keeps everything out by itself.
@@ -124,6 +127,9 @@ def test_processes_are_neither_left_behind_nor_touched(fences: list[str]) -> Non
     with Sandbox(SOURCE, limits=LIMITS, fences=fences) as one:
         do(one, "fork")
         do(one, "kill")
+        # Copies of the worker neither answer in its place nor take its requests' answers.
+        numbers = [do(one, "number", n=n).value for n in range(40)]
+        assert numbers == [float(n) for n in range(40)]
         if "namespaces" in fences:
             assert do(one, "environment", pid=os.getpid()).kind == "raised"
         assert do(one, "fine").value == 0.5

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import struct
 import sys
+from functools import lru_cache
 from pathlib import Path
 
 from assay.sandbox.linux import IS_LINUX, call_system
@@ -30,8 +31,9 @@ def find_version() -> int:
         return 0
 
 
+@lru_cache(maxsize=1)
 def list_readable() -> list[str]:
-    """Folders and files that Python needs to import what is installed."""
+    """Folders and files that Python needs to import what is installed, found once a process."""
     folders = [sys.prefix, sys.base_prefix, *(path for path in sys.path if path), *_SYSTEM]
     return sorted({str(Path(path).resolve()) for path in folders if Path(path).exists()})
 

@@ -10,6 +10,7 @@ MAX_REPLY_BYTES = 1 << 20
 MAX_TOLD_CHARS = 2_000
 """Of an error's text."""
 _MAX_FILES = 64
+_MAX_THREADS = 128
 _MIB = 1 << 20
 
 
@@ -33,10 +34,16 @@ class Limits:
         return int(60 + 10 * self.timeout_s)
 
 
-def set_limits(limits: Limits) -> None:
-    """For this process and for good: memory, processor time, files; none can be written at all."""
+def set_limits(limits: Limits, *, has_own_users: bool) -> None:
+    """For this process and for good: memory, processor time, files; none can be written at all.
+
+    With `has_own_users` (a user namespace) processes and threads too: elsewhere those of the same
+    user outside would count.
+    """
     memory = limits.memory_mb * _MIB
+    threads = [(resource.RLIMIT_NPROC, _MAX_THREADS)] if has_own_users else []
     for kind, value in (
+        *threads,
         (resource.RLIMIT_AS, memory),
         (resource.RLIMIT_CPU, limits.cpu_s),
         (resource.RLIMIT_FSIZE, 0),

@@ -92,20 +92,23 @@ class _NoText(io.StringIO):
 def serve_grader(asks: int, replies: int, source: str) -> None:
     """Run `source` once, then its function `grade` for each request until there are no more.
 
-    Each reply has `value`, a finite number, or `raised`, the error in words; `tried`, see `Watch`;
-    and `cpu_s`, the processor time of this process so far.
+    Each reply has `value`, a finite number, or `raised`, the error in words; the request's
+    `number`; `tried`, see `Watch`; and `cpu_s`, the processor time of this process so far.
     """
-    watch = Watch()
+    watch, pid = Watch(), os.getpid()
     sys.stdout = sys.stderr = _NoText()
     namespace: dict[str, Any] = {"__name__": "grader"}
     broken = _run_source(source, namespace)
-    while True:
+    # A copy that the source made of this process has nothing to ask or to say.
+    while os.getpid() == pid:
         try:
-            sample, item = read_frame(asks, max_bytes=MAX_REQUEST_BYTES)
+            number, sample, item = read_frame(asks, max_bytes=MAX_REQUEST_BYTES)
         except FrameError:
             return
         reply = {"raised": broken} if broken else _grade(namespace, sample, item)
-        told = {"tried": watch.take(), "cpu_s": time.process_time()}
+        if os.getpid() != pid:
+            return
+        told = {"number": number, "tried": watch.take(), "cpu_s": time.process_time()}
         write_frame(replies, {**reply, **told})
 
 
