@@ -14,17 +14,23 @@ from assay.generate.engine import Drawn, Sampling
 
 
 def choose_tokens(
-    logits_BV: Tensor, generators: Sequence[torch.Generator], sampling: Sampling
+    logits_BV: Tensor,
+    generators: Sequence[torch.Generator],
+    sampling: Sampling,
+    allowed_BV: Tensor | None = None,
 ) -> list[Drawn]:
-    """The next token of each row; a row's does not depend on its neighbours.
+    """The next token of each row, among those `allowed_BV`; a row's does not depend on the others.
 
     Sampling is by the Gumbel-max trick: the largest of logits and Gumbel noise. `logits_BV` are
     float32 on the CPU.
     """
+    open_BV = logits_BV
+    if allowed_BV is not None:
+        open_BV = logits_BV.masked_fill(~allowed_BV, float("-inf"))
     if sampling.temperature == 0:
-        ids_B = logits_BV.argmax(-1)
+        ids_B = open_BV.argmax(-1)
         return _tell(ids_B, _take(logits_BV, ids_B), torch.zeros(len(ids_B)))
-    scaled_BV = logits_BV / sampling.temperature
+    scaled_BV = open_BV / sampling.temperature
     if sampling.top_p < 1:
         scaled_BV = _keep_nucleus(scaled_BV, sampling.top_p)
     noise_BV = torch.empty_like(scaled_BV)

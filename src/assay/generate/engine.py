@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 Progress = Callable[[int, int], None]
 """Takes the number of finished prompts and of all."""
@@ -16,7 +16,8 @@ class Sampling:
 
     `top_p` in (0, 1] keeps the smallest set of tokens of that probability (Holtzman et al. 2020).
     `stop_ids` end a completion; empty means the tokenizer's own stop tokens. So does the first of
-    the strings `stop` that its text has, wherever tokens begin and end.
+    the strings `stop` that its text has, wherever tokens begin and end. With `json_schema` the
+    text is JSON that fits it, unless its length ends it before.
     """
 
     max_new_tokens: int = 128
@@ -25,6 +26,12 @@ class Sampling:
     seed: int = 0
     stop_ids: tuple[int, ...] = ()
     stop: tuple[str, ...] = ()
+    json_schema: Mapping[str, Any] | None = None
+
+
+def compute_seed(sampling: Sampling, place: int) -> int:
+    """The seed of the sample at `place`, below 2**62."""
+    return (sampling.seed * 1_000_003 + place) % (1 << 62)
 
 
 @dataclass(frozen=True)
@@ -46,8 +53,8 @@ class Generation:
         text: ends before the stop string.
         logprobs: of each token under the model at temperature 1.
         finish_reason: ``stop`` for stop tokens and strings, ``length`` for no more room.
-        sampled_logprobs: of each token under what was sampled from: at the temperature, and within
-            the nucleus.
+        sampled_logprobs: of each token under what was sampled from: at the temperature, within the
+            nucleus, and of what the schema allows; empty where an engine does not tell.
         stop_token: the stop token that was drawn; None where something else ended it.
     """
 

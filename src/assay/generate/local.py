@@ -16,7 +16,13 @@ from torch import Tensor
 from assay.chat import ChatTokenizer
 from assay.errors import GenerationError
 from assay.generate.decode import decode
-from assay.generate.engine import Generation, Progress, Sampling, SequenceScore
+from assay.generate.engine import (
+    Generation,
+    Progress,
+    Sampling,
+    SequenceScore,
+    compute_seed,
+)
 from assay.generate.likelihood import (
     Masked,
     compute_kl_to_base,
@@ -27,6 +33,7 @@ from assay.generate.likelihood import (
 )
 from assay.generate.passes import Tokens
 from assay.generate.rows import Ends, Row, Task
+from assay.generate.schema import Schema
 from assay.generate.states import Array, compute_mean_states
 from assay.generate.stops import count_open
 from assay.models.as_base import adapters_off
@@ -66,7 +73,8 @@ class LocalEngine:
         """See `Engine`; a prompt's sample depends on the seed and its place, not on the batches.
 
         Raises:
-            GenerationError: a prompt is empty or leaves no room in the context.
+            GenerationError: a prompt is empty or leaves no room in the context, a stop string is
+                empty, or the JSON schema cannot be followed.
         """
         self._check(prompts, sampling)
         places = range(len(prompts)) if places is None else places
@@ -143,14 +151,18 @@ class LocalEngine:
         return adapters_off(self.model)
 
     def _decode(self, rows: Sequence[Row], sampling: Sampling) -> Iterator[list[Row]]:
-        stop_ids = frozenset(sampling.stop_ids or self.tokenizer.eos_ids)
-        ends = Ends(stop_ids, sampling.stop, self.tokenizer.decode)
+        stop_ids = sampling.stop_ids or self.tokenizer.eos_ids
+        ends = Ends(frozenset(stop_ids), sampling.stop, self.tokenizer.decode)
+        if sampling.json_schema is not None:
+            schema = Schema(sampling.json_schema, self.tokenizer, stop_ids)
+            for row in rows:
+                row.guide = schema.begin()
         return decode(self.model, Task(rows, self.batch_size, sampling, ends))
 
     def _row(self, index: int, prompt: Sequence[int], sampling: Sampling, *, place: int) -> Row:
         # A row's own room in the context: that of its longest neighbour would cut it short.
         room = (self.context_len or 1 << 30) - len(prompt)
-        generator = torch.Generator().manual_seed(_row_seed(sampling, place))
+        generator = torch.Generator().manual_seed(compute_seed(sampling, place))
         return Row(index, prompt, generator, min(sampling.max_new_tokens, room))
 
     def _check(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> None:
@@ -176,7 +188,3 @@ class LocalEngine:
             [one.sampled_logprob for one in row.drawn],
             row.stop_token,
         )
-
-
-def _row_seed(sampling: Sampling, place: int) -> int:
-    return (sampling.seed * 1_000_003 + place) % (1 << 62)

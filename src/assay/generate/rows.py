@@ -10,17 +10,22 @@ from torch import Tensor
 
 from assay.generate.choose import choose_tokens
 from assay.generate.engine import Drawn, Sampling
+from assay.generate.schema import Guide
 from assay.generate.stops import Decode, cut_at_stop
 
 
 @dataclass
 class Row:
-    """A completion in the making; `text` is known once a stop string has ended it."""
+    """A completion in the making; `text` is known once a stop string has ended it.
+
+    All rows of a task have a `guide`, or none.
+    """
 
     index: int
     prompt: Sequence[int]
     generator: torch.Generator
     max_new_tokens: int
+    guide: Guide | None = None
     drawn: list[Drawn] = field(default_factory=list)
     stop_token: Drawn | None = None
     text: str | None = None
@@ -41,6 +46,8 @@ class Row:
 
     def extend(self, token: Drawn, ends: Ends) -> None:
         """Take the next token; a stop token ends the row and is left out."""
+        if self.guide is not None:
+            self.guide.advance(token.token_id)
         if token.token_id in ends.stop_ids:
             self.stop_token = token
             return
@@ -69,7 +76,12 @@ class Task:
 
     def extend(self, rows: Sequence[Row], logits_BV: Tensor) -> list[Row]:
         """Draw the next token of each of `rows` from its logits; gives those that ended."""
-        drawn = choose_tokens(logits_BV, [row.generator for row in rows], self.sampling)
+        guides = [row.guide for row in rows if row.guide is not None]
+        allowed_BV = (
+            torch.stack([g.allowed(logits_BV.shape[1]) for g in guides]) if guides else None
+        )
+        generators = [row.generator for row in rows]
+        drawn = choose_tokens(logits_BV, generators, self.sampling, allowed_BV)
         for row, token in zip(rows, drawn, strict=True):
             row.extend(token, self.ends)
         return [row for row in rows if row.is_done]
