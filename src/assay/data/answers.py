@@ -4,8 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 from assay.data.shared import count_shared
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """What is known of a completion since the model wrote it: numbers of its trained tokens.
+
+    Attributes:
+        advantages: how much better than expected each was.
+        sampled_logprobs: of the distribution that was sampled from, nats.
+        old_logprobs: of the model that sampled, by the training pass; empty where that is the model
+            that learns.
+        ref_logprobs: of the reference; empty where there is none.
+    """
+
+    advantages: list[float]
+    sampled_logprobs: list[float]
+    old_logprobs: list[float]
+    ref_logprobs: list[float]
 
 
 @dataclass(frozen=True)
@@ -13,12 +32,13 @@ class Answer:
     """An answer after its prompt: T token ids, and T loss weights that are above 0 on the answer.
 
     `ref_logprob` is the sum of its tokens' log-probabilities under the reference, in nats; 0 where
-    a loss has no reference.
+    a loss has no reference. `sampled` is known of completions that the model wrote itself.
     """
 
     input_ids: list[int]
     loss_mask: list[float]
     ref_logprob: float = 0.0
+    sampled: Sampled | None = None
 
 
 @dataclass(frozen=True)
@@ -26,7 +46,8 @@ class AnswerRow:
     """What a loss of whole answers is given of one row.
 
     Attributes:
-        answers: the chosen and the rejected one of a pair, or the one that is rated.
+        answers: the chosen and the rejected one of a pair, the one that is rated, or completions
+            that the model wrote of one prompt.
         is_wanted: how a rated answer is rated; of a pair it says nothing.
         weight: what the row adds to the divisor of a step's loss.
         mismatched: the prompt with another row's answer, by which the divergence from the reference
@@ -42,11 +63,14 @@ class AnswerRow:
 
     @property
     def is_pair(self) -> bool:
-        return len(self.answers) == 2
+        return len(self.answers) == 2 and not self.is_sampled
+
+    @property
+    def is_sampled(self) -> bool:
+        return self.answers[0].sampled is not None
 
     @cached_property
     def num_tokens(self) -> int:
-        """Tokens that are computed: those that both answers of a pair begin with count once."""
+        """Tokens that are computed: what an answer and the one before begin with counts once."""
         ids = [answer.input_ids for answer in self.answers]
-        shared = count_shared(*ids) if self.is_pair else 0
-        return sum(map(len, ids)) - shared
+        return sum(map(len, ids)) - sum(count_shared(*pair) for pair in pairwise(ids))

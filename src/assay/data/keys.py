@@ -36,6 +36,8 @@ def compute_messages_key(messages: Sequence[Message]) -> str:
 class TurnKeys(NamedTuple):
     """Keys of each assistant turn of a record, the final one last; system prompts are left out.
 
+    Of a row that is a prompt alone both are the prompt's.
+
     `prompts`: what was said before it; a record of plain text has none, and its key is the text's.
     `answers`: that and the answer: the same question with the same answer is the same item. A
     record of a prompt alone ends with what was said, as both.
@@ -49,6 +51,8 @@ def compute_turn_keys(record: Record) -> TurnKeys:
     """Both kinds of keys in one pass."""
     turns = _turns(record)
     chain = _chain(turns)
+    if record.is_prompt:
+        return TurnKeys([chain[-1]], [chain[-1]])
     ends = _answer_ends(turns)
     answers = [chain[end + 1] for end in ends]
     if record.is_prompt:

@@ -14,8 +14,9 @@ from typing import Literal
 
 from assay.data.answers import AnswerRow
 
-BatchKind = Literal["learned", "anchored", "pairs", "rated"]
-"""How the targets of a batch are taken: learned, held to the base, or compared as whole answers."""
+BatchKind = Literal["learned", "anchored", "pairs", "rated", "sampled"]
+"""How the targets of a batch are taken: learned, held to the base, compared as whole answers, or
+graded."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ class PackedBatch:
     @property
     def kind(self) -> BatchKind:
         if self.rows:
+            if self.rows[0].is_sampled:
+                return "sampled"
             return "pairs" if self.rows[0].is_pair else "rated"
         return "anchored" if self.is_anchored else "learned"
 

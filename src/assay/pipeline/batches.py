@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -32,7 +32,8 @@ WHOLE = Share()
 class TrainingRows:
     """What a tuning reads: sequences to learn from, and packed batches to measure losses on.
 
-    The batches are this rank's share; `sequences` and `num_validation` are of all ranks.
+    The batches are this rank's share; `sequences` and `num_validation` are of all ranks, and so are
+    the prompts whose completions are graded in place of batches.
     """
 
     sequences: list[TokenSequence]
@@ -40,6 +41,8 @@ class TrainingRows:
     comparable: list[PackedBatch]
     num_validation: int
     share: Share
+    validation_prompts: list[TokenSequence] = field(default_factory=list)
+    comparable_prompts: list[TokenSequence] = field(default_factory=list)
 
 
 def build_rows(job: Job, sequences: Sequences, share: Share = WHOLE) -> TrainingRows:
@@ -47,6 +50,9 @@ def build_rows(job: Job, sequences: Sequences, share: Share = WHOLE) -> Training
     budget = job.recipe.train.micro_batch_tokens
     if job.recipe.objective.learns_from == "rated":
         sequences = _add_mismatched(job, sequences)
+    if job.recipe.objective.learns_from == "prompts":
+        validation, comparable = sequences.validation, sequences.comparable
+        return TrainingRows(sequences.train, [], [], len(validation), share, validation, comparable)
     return TrainingRows(
         sequences.train,
         pack_share(sequences.validation, budget, share),

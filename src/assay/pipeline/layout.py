@@ -114,6 +114,15 @@ def _check_techniques(job: Job) -> None:
 def _check_spread(job: Job) -> None:
     method, train = job.recipe.method, job.recipe.train
     problems = []
+    if job.recipe.objective.learns_from == "prompts":
+        problems.append(
+            Problem(
+                key="objective.type",
+                got="completions of a model whose weights are spread over processes",
+                allowed="rollouts where each process holds all weights",
+                do="set method to lora or qlora, or take machines with more memory",
+            )
+        )
     if isinstance(method, QloraConfig) and method.quantization == "int8":
         problems.append(
             Problem(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from assay.data import Record
 from assay.errors import DataError
 from assay.evaluate.items import Item, Score, unscored
-from assay.evaluate.scorers import LIKELIHOOD_METRICS, PAIR_ACCURACY, score_outputs
+from assay.evaluate.scorers import GRADED, LIKELIHOOD_METRICS, PAIR_ACCURACY, score_outputs
 from assay.generate import Engine, Sampling
 from assay.pipeline.answers import Answer, ask
 from assay.pipeline.choices import (
@@ -20,12 +20,15 @@ from assay.pipeline.choices import (
     score_by_likelihood,
     score_by_reward,
 )
+from assay.pipeline.graded import score_by_grader
 from assay.pipeline.job import Job
 from assay.pipeline.perplexity import score_golds
 from assay.pipeline.prompts import Question, build_gold, build_prompt
 from assay.pipeline.rewards import build_rewards
+from assay.pipeline.rollouts import build_objective_grader
 
 if TYPE_CHECKING:
+    from assay.graders import Grader
     from assay.models.base import BaseFiles
 
 
@@ -66,6 +69,8 @@ class Examiner:
         keep_going: an answer on which the user's own metric fails has no score, and is no error:
             what was trained is not lost over it.
         log_folder: keeps every answer as soon as it is there; None keeps none.
+        grader: gives rewards to the answers of items of that metric.
+        graded_tokens: longest answer to such items; 0 leaves it to `sampling`.
         on_count: is told what is asked, how many answers are there, and of how many.
         rewards: of a reward model, what it scores sequences; it is asked for nothing else.
     """
@@ -78,6 +83,8 @@ class Examiner:
     variant: str
     keep_going: bool = False
     log_folder: Path | None = None
+    grader: Grader | None = None
+    graded_tokens: int = 0
     on_count: Callable[[str, int, int], None] = lambda what, done, total: None
     rewards: Rewards | None = None
 
@@ -99,6 +106,8 @@ class Examiner:
         Raises:
             ConfigError: the user's own metric fails on an answer, unless `keep_going`.
         """
+        if items and all(item.metric == GRADED for item in items):
+            max_new_tokens = max_new_tokens or self.graded_tokens
         sampling = replace(
             self.sampling, max_new_tokens=max_new_tokens or self.sampling.max_new_tokens
         )
@@ -160,8 +169,13 @@ class Examiner:
         self, items: Sequence[Item], questions: Sequence[Question], answers: dict[str, Answer]
     ) -> dict[str, Score]:
         answered = [item for item in items if item.id in answers]
-        texts = [answers[item.id].text for item in answered]
-        scores = score_outputs(answered, texts, base_dir=self.base_dir, keep_going=self.keep_going)
+        judged = [item for item in answered if item.metric != GRADED]
+        texts = [answers[item.id].text for item in judged]
+        scores = score_outputs(judged, texts, base_dir=self.base_dir, keep_going=self.keep_going)
+        graded = [item for item in answered if item.metric == GRADED]
+        scores |= score_by_grader(
+            self.grader, graded, [answers[item.id] for item in graded], self.base.tokenizer
+        )
         for item, question in zip(items, questions, strict=True):
             if not self._has_room(question):
                 scores[item.id] = unscored(
@@ -209,6 +223,8 @@ def build_examiner(job: Job, engine: Engine, variant: str) -> Examiner:
         variant=variant,
         keep_going=variant == "tuned",
         log_folder=job.run.evaluation.parent / "evaluation" / "answers",
+        grader=build_objective_grader(job.recipe),
+        graded_tokens=job.recipe.objective.max_completion_tokens,
         on_count=job.progress.count,
         rewards=build_rewards(job, engine) if variant == "tuned" else None,
     )

@@ -16,7 +16,9 @@ from assay.config.sections.objective import (
     SftConfig,
     SimpoConfig,
 )
+from assay.config.sections.reinforcement import RolloutSection
 from assay.pipeline.job import Job
+from assay.pipeline.rollouts import build_policy, list_parts
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,8 +28,13 @@ if TYPE_CHECKING:
     from assay.train.step import LossFunction
 
 
-def build_loss(job: Job, meter: Meter | None = None) -> LossFunction:
-    """The recipe's objective, as the training core takes it; `meter` is told what it measures."""
+def build_loss(
+    job: Job, meter: Meter | None = None, tell: Callable[[Meter], None] = lambda meter: None
+) -> LossFunction:
+    """The recipe's objective, as the training core takes it; `meter` is told what it measures.
+
+    `tell` tells it what rollouts measured, once a step.
+    """
     from assay.defend.anchor import AnchoredLoss
     from assay.train.shard import GatheredLoss
 
@@ -35,6 +42,8 @@ def build_loss(job: Job, meter: Meter | None = None) -> LossFunction:
         return _build_rated(job.recipe.objective, meter)
     if isinstance(job.recipe.objective, RewardConfig):
         return GatheredLoss(_build_reward(job.recipe.objective, meter))
+    if isinstance(job.recipe.objective, RolloutSection):
+        return _build_policy(job.recipe.objective, meter, tell)
     learned = _build_learned(job, meter)
     # Rows with `role: anchor` weigh 1 where the recipe gives no weight of its own.
     return GatheredLoss(AnchoredLoss(learned, weight=job.recipe.defend.kl_weight or 1.0))
@@ -44,16 +53,32 @@ def build_meter(job: Job) -> Meter:
     """A meter of what the objective measures beside its loss."""
     from assay.train.distil import DISTIL_METRICS
     from assay.train.meter import Meter
+    from assay.train.policy import POLICY_METRICS
     from assay.train.preference import PAIR_METRICS
     from assay.train.rated import RATED_METRICS
     from assay.train.reward import REWARD_METRICS
+    from assay.train.rollout_stats import ROLLOUT_METRICS, name_parts
 
     if job.recipe.objective.gives_scores:
         return Meter(REWARD_METRICS)
     if isinstance(job.recipe.objective, DistilConfig):
         return Meter(DISTIL_METRICS)
+    if isinstance(job.recipe.objective, RolloutSection):
+        parts = name_parts(list_parts(job.recipe.objective))
+        return Meter((*ROLLOUT_METRICS, *parts, *POLICY_METRICS))
     names = {"preference": PAIR_METRICS, "rated": RATED_METRICS}
     return Meter(names.get(job.recipe.objective.learns_from, ()))
+
+
+def _build_policy(
+    objective: RolloutSection, meter: Meter | None, tell: Callable[[Meter], None]
+) -> LossFunction:
+    from assay.train.meter import NO_METER
+    from assay.train.policy import PolicyLoss
+    from assay.train.shard import GatheredStepLoss
+
+    settings = build_policy(objective)
+    return GatheredStepLoss(PolicyLoss(settings, meter=meter or NO_METER, tell=tell))
 
 
 def _build_rated(objective: KtoConfig, meter: Meter | None) -> LossFunction:

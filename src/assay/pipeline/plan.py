@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
+from assay.config.sections.reinforcement import RolloutSection
 from assay.data import TokenSequence
 from assay.data.pack import PackedBatch, build_batch
 from assay.data.portions import build_answer_batch
@@ -61,13 +62,25 @@ def plan_memory(
         keep_gradients="step_per_layer" not in list_techniques(job),
         ranks=ranks,
     )
-    longest = build_longest(
-        sequences, token_budget=config.micro_batch_tokens, batch_size=config.batch_size
-    )
+    longest = _build_longest(job, sequences)
     plan = find_plan(longest, _list_stages(job, probe.device.type), mode, probe.try_batch)
     if plan.reason:
         job.progress.note(plan.reason)
     return plan
+
+
+def _build_longest(job: Job, sequences: Sequence[TokenSequence]) -> PackedBatch:
+    from assay.train.rollout_rows import build_stand_in
+
+    objective, budget = job.recipe.objective, job.recipe.train.micro_batch_tokens
+    if not isinstance(objective, RolloutSection):
+        return build_longest(sequences, token_budget=budget, batch_size=job.recipe.train.batch_size)
+    return build_stand_in(
+        max((one.input_ids for one in sequences), key=len),
+        num_answers=objective.group_size,
+        num_tokens=objective.max_new_tokens,
+        token_budget=budget,
+    )
 
 
 def check_device(job: Job, model: Any) -> None:

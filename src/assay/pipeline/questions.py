@@ -9,7 +9,7 @@ from typing import Any
 
 from assay.data import Record, to_prompt
 from assay.evaluate.items import Item, draw_sample
-from assay.evaluate.scorers import RANKED
+from assay.evaluate.scorers import GRADED, RANKED
 
 SUITE_NAME = "task"
 CHOICES_ARE_MESSAGES = "choices_are_messages"
@@ -31,12 +31,28 @@ def _build_item(record: Record, metric: str) -> Item:
         return _build_choices(record, [record.rejected], metric, plain="choice_norm")
     if record.is_wanted is not None:
         return _build_choices(record, [], metric, plain=RANKED)
+    if record.is_prompt:
+        return _build_graded(record)
     prompt = to_prompt(record)
     return Item(
         id=record.id,
         messages=prompt.messages,
         reference=prompt.reference,
         metric="perplexity" if record.kind == "text" else metric,
+        tools=record.tools,
+        group=record.group,
+        suite=SUITE_NAME,
+        extra=record.extra,
+        rendering=record.kind,
+    )
+
+
+def _build_graded(record: Record) -> Item:
+    """A prompt whose completions the recipe's grader judges, by the row's other columns."""
+    return Item(
+        id=record.id,
+        messages=record.messages,
+        metric=GRADED,
         tools=record.tools,
         group=record.group,
         suite=SUITE_NAME,

@@ -28,6 +28,7 @@ from assay.pipeline.launch import check_processes
 from assay.pipeline.monitor import choose_monitor
 from assay.pipeline.progress import PlainProgress, Progress
 from assay.pipeline.publish import is_published, is_released, publish
+from assay.pipeline.rollouts import check_grader
 from assay.pipeline.subject import check_packages, describe_base, find_recipe_base
 from assay.pipeline.trackers import check_trackers
 from assay.release import default_key_path, load_or_make_key
@@ -164,6 +165,7 @@ def check_before(loaded: Loaded) -> Policy:
     check_packages(loaded)
     check_processes(loaded)
     check_judge(loaded)
+    check_grader(loaded)
     if default_key_path().exists():
         load_or_make_key()
     return load_gate_policy(loaded)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -18,14 +18,18 @@ from assay.pipeline.plan import list_techniques, plan_memory
 from assay.pipeline.precision import choose_precision
 from assay.pipeline.reference import with_reference
 from assay.pipeline.reuse import activations_reused
+from assay.pipeline.rollouts import build_rollouts, count_updates, measure_reward
 from assay.pipeline.steering import steering
 from assay.pipeline.teacher import with_teacher
 from assay.pipeline.trackers import open_trackers
 
 if TYPE_CHECKING:
-    from assay.train.fit import FitSettings
+    from assay.train.checkpoint import Checkpoints
+    from assay.train.fit import FitSettings, GetBatches
+    from assay.train.meter import Meter
     from assay.train.probe import MemoryPlan
     from assay.train.ranks import Ranks
+    from assay.train.step import LossFunction
 
 SELF_TEST_SEQUENCES = 4
 
@@ -121,6 +125,8 @@ def self_test(job: Job, rows: TrainingRows, model: Any) -> float:
         job.progress.note("packing is off for this base: its layers carry state between tokens")
     job.progress.note(f"isolation self-test: packed logits differ by {difference:.1e}")
     answers = [a.input_ids for s in samples if s.is_compared for a in s.row.answers]
+    # Completions of a prompt share it: the same prompt, and some of its tokens after it.
+    answers += [s.input_ids + s.input_ids[:n] for s in samples if s.asked for n in (1, 3)]
     if answers:
         with torch.no_grad():
             shared = run_gathered(model, check_shared, answers)
@@ -194,37 +200,27 @@ def tune_steps(
     from assay.train.fit import fit_steps
     from assay.train.probe import MemoryPlan
     from assay.train.ranks import ALONE
-    from assay.train.sft import compute_mean_loss
 
     config, ranks = job.recipe.train, ranks or ALONE
     plan = plan or MemoryPlan(0, list_techniques(job))
     settings = replace(fit_settings(job, len(rows.sequences)), token_budget=plan.token_budget)
-    meter = build_meter(job)
-    loss = build_loss(job, meter)
-    with job.phases("evaluation"):
-        rows = with_reference(job, rows, model, ranks)
-    measure = partial(
-        compute_mean_loss,
-        model,
-        loss=None if job.recipe.objective.type == "sft" else loss,
-        precision=settings.precision,
-        ranks=ranks,
-    )
-    torch.manual_seed(job.recipe.seed)
     checkpoints = Checkpoints(job.run.checkpoints, keep=config.checkpoints.keep, ranks=ranks)
+    source = _build_source(job, rows, model, ranks, checkpoints)
+    loss, measure, meter = source.loss, source.measure, source.meter
+    torch.manual_seed(job.recipe.seed)
     if resume and ranks.is_first:
         job.run.drop_metrics_after(max(checkpoints.steps(), default=0))
     with job.phases("evaluation"):
-        before = measure(rows.validation)
+        before = measure("validation")
     with job.phases("drift"):
         watch = build_watch(job, rows, model, num_steps=settings.num_steps, resume=resume)
     result = yield from fit_steps(
         model,
-        batch_source(job, rows),
+        source.get_batches,
         loss,
         _optimizers(job, model),
         settings,
-        validate=(lambda: measure(rows.validation)) if rows.num_validation else None,
+        validate=(lambda: measure("validation")) if rows.num_validation else None,
         checkpoints=checkpoints,
         resume=resume,
         ranks=ranks,
@@ -235,8 +231,8 @@ def tune_steps(
         meter=meter,
     )
     with job.phases("evaluation"):
-        loss_train, loss_validation = measure(rows.comparable), measure(rows.validation)
-    steps_per_epoch = math.ceil(len(rows.sequences) / config.batch_size)
+        loss_train, loss_validation = measure("comparable"), measure("validation")
+    steps_per_epoch = count_steps(job, len(rows.sequences))
     return Training(
         num_steps=result.num_steps,
         num_tokens=result.num_tokens,
@@ -258,6 +254,54 @@ def tune_steps(
     )
 
 
+@dataclass(frozen=True)
+class _Source:
+    """What a tuning learns from and is measured by; `measure` takes ``validation`` or
+    ``comparable``."""
+
+    get_batches: GetBatches
+    loss: LossFunction
+    measure: Callable[[str], float]
+    meter: Meter
+
+
+def _build_source(
+    job: Job, rows: TrainingRows, model: Any, ranks: Ranks, checkpoints: Checkpoints
+) -> _Source:
+    """The batches of given rows, or of what the model writes itself."""
+    from assay.train.sft import compute_mean_loss
+
+    meter = build_meter(job)
+    if job.recipe.objective.learns_from == "prompts":
+        rollouts = build_rollouts(
+            job, rows, model, ranks, find_oldest=lambda: min(checkpoints.steps(), default=0)
+        )
+        prompts = {"validation": rows.validation_prompts, "comparable": rows.comparable_prompts}
+        return _Source(
+            rollouts,
+            build_loss(job, meter, rollouts.tell),
+            lambda name: measure_reward(rollouts, prompts[name], meter, ranks),
+            meter,
+        )
+    loss = build_loss(job, meter)
+    with job.phases("evaluation"):
+        rows = with_reference(job, rows, model, ranks)
+    batches = {"validation": rows.validation, "comparable": rows.comparable}
+    mean = partial(
+        compute_mean_loss,
+        model,
+        loss=None if job.recipe.objective.type == "sft" else loss,
+        precision=choose_precision(job.recipe).name,
+        ranks=ranks,
+    )
+    return _Source(batch_source(job, rows), loss, lambda name: mean(batches[name]), meter)
+
+
+def count_steps(job: Job, num_sequences: int) -> int:
+    """Optimizer steps of an epoch: of rollouts that several updates learn from, all of them."""
+    return math.ceil(num_sequences / job.recipe.train.batch_size) * count_updates(job.recipe)
+
+
 def _optimizers(job: Job, model: Any) -> Any:
     from assay.train.optimizer import build_optimizers
 
@@ -277,7 +321,7 @@ def fit_settings(job: Job, num_sequences: int) -> FitSettings:
     from assay.train.fit import FitSettings
 
     config = job.recipe.train
-    steps_per_epoch = math.ceil(num_sequences / config.batch_size)
+    steps_per_epoch = count_steps(job, num_sequences)
     num_steps = config.max_steps or math.ceil((config.epochs or 1) * steps_per_epoch)
     warmup_steps = config.warmup_steps
     if warmup_steps is None:

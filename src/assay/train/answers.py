@@ -52,10 +52,12 @@ class AnswerLogprobs:
         return torch.where(is_tail_N, tail * self.weights_N, self.weights_N)
 
 
-def compute_answer_logprobs(model: Any, batch: PackedBatch) -> AnswerLogprobs:
+def compute_answer_logprobs(
+    model: Any, batch: PackedBatch, *, temperature: float = 1.0
+) -> AnswerLogprobs:
     """The log-probabilities of a batch of answers under `model`, which is in `packed_mode`.
 
-    Without autograd where it is off.
+    Those at a `temperature` are of its logits divided by that. Without autograd where it is off.
     """
     if batch.places and not can_share(model):
         batch = build_answer_batch(batch.rows, share=False)
@@ -63,12 +65,18 @@ def compute_answer_logprobs(model: Any, batch: PackedBatch) -> AnswerLogprobs:
     device = head.weight_VD.device
     tensors = load_batch(batch, device)
     hidden_ND = compute_supervised_hidden(model, tensors)
+    softcap, bias_V = head.softcap, head.bias_V
+    if temperature != 1:
+        # c tanh(x / c) / τ = (c / τ) tanh((x / τ) / (c / τ)): all of the head is divided alike.
+        hidden_ND = hidden_ND / temperature
+        softcap = None if softcap is None else softcap / temperature
+        bias_V = None if bias_V is None else bias_V / temperature
     logprobs_N = compute_logprobs(
         hidden_ND,
         head.weight_VD.to(hidden_ND.dtype),
         tensors.target_ids_N,
-        softcap=head.softcap,
-        bias_V=head.bias_V,
+        softcap=softcap,
+        bias_V=bias_V,
         rows=head.rows,
     )
     counts = torch.tensor(count_targets(batch), device=device)

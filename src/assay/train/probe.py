@@ -32,6 +32,7 @@ from assay.train.memory import (
 from assay.train.mend import WHAT_TO_DO
 from assay.train.ranks import ALONE, Ranks
 from assay.train.rng import capture_rng, restore_rng
+from assay.train.rollout_rows import build_stand_in
 from assay.train.step import LossFunction, autocast
 
 FIRST_TOKENS, SECOND_TOKENS = 128, 1024
@@ -254,6 +255,10 @@ def _describe(
 def _cut(batch: PackedBatch, num_tokens: int) -> PackedBatch:
     """The first tokens of `batch` as one row, all of them supervised."""
     ids = batch.input_ids[:num_tokens]
+    if batch.rows and batch.rows[0].is_sampled:
+        return build_stand_in(
+            ids[:1], num_answers=1, num_tokens=len(ids) - 1, token_budget=num_tokens
+        )
     if batch.rows:
         halves = (ids[::2], ids[1::2]) if batch.rows[0].is_pair else (ids,)
         answers = tuple(Answer(half, [1.0] * len(half)) for half in halves)

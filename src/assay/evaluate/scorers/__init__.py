@@ -26,6 +26,7 @@ from assay.evaluate.scorers.classification import (
     build_class_table,
     score_classification,
 )
+from assay.evaluate.scorers.graded import GRADED, score_grade
 from assay.evaluate.scorers.honesty import judge_abstention, score_honesty
 from assay.evaluate.scorers.json_answers import score_json_fields, score_json_valid
 from assay.evaluate.scorers.likelihood import (
@@ -81,6 +82,7 @@ METRICS: tuple[str, ...] = (
     *LIKELIHOOD_METRICS,
     RANKED,
     PAIR_ACCURACY,
+    GRADED,
 )
 
 
@@ -167,6 +169,7 @@ def _build_lasting_scorer(metric: str, *, base_dir: Path | str) -> Scorer:
 
 __all__ = [
     "AGREEMENT",
+    "GRADED",
     "LIKELIHOOD_METRICS",
     "MARKERS",
     "METRICS",
@@ -196,6 +199,7 @@ __all__ = [
     "score_classification",
     "score_contains",
     "score_exact",
+    "score_grade",
     "score_honesty",
     "score_json_fields",
     "score_json_valid",

@@ -1,0 +1,244 @@
+"""The recipe's objective of prompts as rollouts, credit, a loss and a measure of rewards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from assay.config import Loaded, Recipe
+from assay.config.sections.reinforcement import (
+    GrpoConfig,
+    PolicySection,
+    ReinforceConfig,
+    RejectionConfig,
+    RlooConfig,
+    RolloutSection,
+)
+from assay.errors import ConfigError
+from assay.pipeline.job import Job
+from assay.pipeline.precision import choose_precision
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from assay.data import TokenSequence
+    from assay.graders import Grader
+    from assay.losses.averages import Average
+    from assay.pipeline.batches import TrainingRows
+    from assay.train.credit import Credit
+    from assay.train.meter import Meter
+    from assay.train.policy import PolicySettings
+    from assay.train.ranks import Ranks
+    from assay.train.rollouts import Rollouts, RolloutSettings
+
+ROWS_DECODED = 64
+"""Completions that are decoded together."""
+FOLDER = "rollouts"
+_AVERAGES: dict[str, Average] = {
+    "grpo": "completion",
+    "gspo": "completion",
+    "dr_grpo": "length_limit",
+    "dapo": "token",
+    "cispo": "token",
+}
+
+
+def build_objective_grader(recipe: Recipe) -> Grader | None:
+    """The grader of the recipe's objective; None where it has none.
+
+    Raises:
+        ConfigError: everything that is wrong with its description.
+    """
+    from assay.graders import build_grader
+
+    objective = recipe.objective
+    if not isinstance(objective, RolloutSection):
+        return None
+    return build_grader(objective.grader, place="objective.grader")
+
+
+def check_grader(loaded: Loaded) -> None:
+    """Refuse a grader that cannot be built, before anything is spent; nothing is asked yet.
+
+    Raises:
+        ConfigError: everything that is wrong with its description, where it stands in the recipe.
+    """
+    try:
+        build_objective_grader(loaded.recipe)
+    except ConfigError as error:
+        raise ConfigError([loaded.locate(one) for one in error.problems]) from error
+
+
+def list_parts(objective: RolloutSection) -> list[str]:
+    """The names of a combined grader's parts; none of a single one."""
+    from assay.graders import store_spec
+
+    spec = store_spec(objective.grader)
+    return sorted(spec["graders"]) if spec.get("type") == "multi" else []
+
+
+def build_credit(objective: RolloutSection) -> Credit:
+    """How rewards become advantages."""
+    from assay.train.credit import BestOfCredit, GroupCredit, LeaveOneOutCredit, ReturnCredit
+
+    if isinstance(objective, RejectionConfig):
+        return BestOfCredit(objective.keep_best, objective.min_reward)
+    if isinstance(objective, RlooConfig):
+        return LeaveOneOutCredit()
+    if isinstance(objective, ReinforceConfig):
+        return ReturnCredit(objective.baseline)
+    return GroupCredit(scale=getattr(objective, "variant", "grpo") != "dr_grpo")
+
+
+def choose_average(objective: RolloutSection) -> Average:
+    """Over what tokens' losses are averaged."""
+    if isinstance(objective, GrpoConfig):
+        return _AVERAGES[objective.variant]
+    return "completion" if isinstance(objective, RlooConfig) else "token"
+
+
+def build_policy(objective: RolloutSection) -> PolicySettings:
+    """What a token's loss is made of."""
+    from assay.train.policy import PolicySettings
+
+    if not isinstance(objective, PolicySection):
+        return PolicySettings("likelihood", temperature=objective.temperature)
+    assert objective.clip_low is not None and objective.clip_high is not None, "resolve() finds it"
+    variant = objective.variant if isinstance(objective, GrpoConfig) else ""
+    levels = {"gspo": "mean", "": "sum" if isinstance(objective, RlooConfig) else "token"}
+    return PolicySettings(
+        "cispo" if variant == "cispo" else "clipped",
+        level=levels.get(variant, "token"),  # type: ignore[arg-type]
+        clip_low=objective.clip_low,
+        clip_high=objective.clip_high,
+        beta=objective.beta if objective.kl_in == "loss" else 0.0,
+        estimator=objective.kl_estimator,
+        importance_cap=objective.importance_cap,
+        temperature=objective.temperature,
+    )
+
+
+def build_settings(job: Job) -> RolloutSettings:
+    """How completions are sampled and made into rows."""
+    from assay.train.rollouts import RolloutSettings
+
+    objective, train = job.recipe.objective, job.recipe.train
+    assert isinstance(objective, RolloutSection)
+    policy = objective if isinstance(objective, PolicySection) else None
+    beta = policy.beta if policy else 0.0
+    return RolloutSettings(
+        group_size=objective.group_size,
+        max_new_tokens=objective.max_new_tokens,
+        batch_size=train.batch_size,
+        token_budget=train.micro_batch_tokens,
+        average=choose_average(objective),
+        temperature=objective.temperature,
+        top_p=objective.top_p,
+        updates=count_updates(job.recipe),
+        dynamic_sampling=policy.dynamic_sampling if policy else 0,
+        overlong_margin=objective.overlong_margin,
+        mask_truncated=policy.mask_truncated if policy else False,
+        kl_in_reward=beta if policy and policy.kl_in == "reward" else 0.0,
+        needs_reference=beta > 0,
+        validation_samples=objective.validation_samples,
+        precision=choose_precision(job.recipe).name,
+        seed=job.recipe.seed,
+    )
+
+
+def count_updates(recipe: Recipe) -> int:
+    """Optimizer steps for each pass over a step's rows: more than one where rollouts are reused."""
+    objective = recipe.objective
+    return objective.updates if isinstance(objective, PolicySection) else 1
+
+
+def build_rollouts(
+    job: Job, rows: TrainingRows, model: Any, ranks: Ranks, *, find_oldest: Callable[[], int]
+) -> Rollouts:
+    """The source of a tuning's micro-batches, whose completions `model` writes."""
+    from assay.generate.local import LocalEngine
+    from assay.train.rollouts import Rollouts
+
+    objective = job.recipe.objective
+    grader = build_objective_grader(job.recipe)
+    assert isinstance(objective, RolloutSection) and grader is not None
+    settings = build_settings(job)
+    needs_reference = settings.needs_reference
+    return Rollouts(
+        model,
+        LocalEngine(
+            model,
+            job.tokenizer,
+            batch_size=max(ROWS_DECODED, job.recipe.evaluate.batch_size),
+            context_len=job.base.context_len,
+        ),
+        grader,
+        rows.sequences,
+        build_credit(objective),
+        settings,
+        as_reference=open_reference(job, model) if needs_reference else None,
+        folder=job.run.path / FOLDER,
+        parts=list_parts(objective),
+        ranks=ranks,
+        find_oldest=find_oldest,
+    )
+
+
+def open_reference(job: Job, model: Any) -> Callable[[], AbstractContextManager[Any]]:
+    """The model before the first step, whenever it is asked for.
+
+    Fresh adapters are switched off. Where the base's own weights are trained, or adapters that
+    are gone on from, a copy of what training began with is loaded beside the model.
+    """
+    from assay.models.as_base import adapters_off
+
+    method = job.recipe.method
+    if method.trains_base or getattr(method, "start_from", None) is not None:
+        copy = _load_start(job, next(model.parameters()).device)
+        return lambda: _shown(copy)
+
+    @contextmanager
+    def as_base() -> Iterator[Any]:
+        with adapters_off(model):
+            yield model
+
+    return as_base
+
+
+def _load_start(job: Job, device: Any) -> Any:
+    from assay.models.base import load_model
+    from assay.pipeline.method import add_method
+
+    job.progress.note("a copy of the model before the first step stays beside it, as its reference")
+    wrapped = add_method(job, load_model(job.base, dtype=choose_precision(job.recipe).weights))
+    model = wrapped if job.recipe.method.trains_base else wrapped.get_base_model()
+    model.requires_grad_(False)
+    return model.to(device).eval()
+
+
+@contextmanager
+def _shown(copy: Any) -> Iterator[Any]:
+    from assay.models.forward import packed_mode
+
+    with packed_mode(copy):
+        yield copy
+
+
+def measure_reward(
+    rollouts: Rollouts, prompts: Sequence[TokenSequence], meter: Meter, ranks: Ranks
+) -> float:
+    """1 less the mean reward of completions of `prompts`, over all ranks: what is to be lowered.
+
+    Held-out figures of the completions go to `meter`.
+    """
+    from assay.train.rollout_stats import add_stats
+
+    if not prompts:
+        return float("nan")
+    groups = rollouts.measure(prompts)
+    meter.clear()
+    add_stats(meter, groups, rollouts.parts)
+    rewards = [reward for group in groups for reward in group.rewards]
+    total, count = ranks.sum(sum(rewards), float(len(rewards)))
+    return 1.0 - total / count
