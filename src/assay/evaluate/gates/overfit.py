@@ -74,7 +74,7 @@ def _find_complaint(values: Mapping[str, Any], ratio: float, thresholds: Thresho
     wide = validation_loss - values["loss_train"] > thresholds.overfit_gap
     if ratio > thresholds.overfit_ratio and wide:
         return "Training rows were learned by heart"
-    if is_finite(best) and validation_loss > (1 + _PAST_BEST) * best:
+    if is_finite(best) and validation_loss > best + _PAST_BEST * abs(best):
         return f"The released weights are past their best (validation loss {best:.3f})"
     if is_finite(base) and validation_loss >= base:
         return f"Training did not lower the validation loss of the base ({base:.3f})"
