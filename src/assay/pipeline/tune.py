@@ -39,7 +39,8 @@ class Training:
     """What training gave; losses are nats per trained token, of the released weights.
 
     Where whole answers are compared they are the objective's own, per pair or answer; with a
-    teacher they are of the divergence from it.
+    teacher they are of the divergence from it. Where the
+    model writes the answers itself, they are 1 less the mean reward.
 
     `loss_validation_base` is the validation loss before step 0; `best_epoch` is a fraction.
     `micro_batch_tokens` and `techniques` are those that it came to, for the sake of memory;
