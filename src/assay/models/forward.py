@@ -28,7 +28,7 @@ ATTENTION_KINDS = frozenset({"full_attention", "sliding_attention", "chunked_att
 """Kinds of layers, by Transformers' names, whose only way from token to token is attention."""
 
 _own_attention: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
-"""What models have outside of `isolated_attention` that are within it."""
+"""What models had before they were last given isolated attention."""
 
 
 @dataclass(frozen=True)
@@ -246,25 +246,23 @@ def isolated_attention(model: Any) -> Iterator[None]:
     """Give `model` the attention that keeps packed sequences apart for a while."""
     register_packed_attention()
     before = model.config._attn_implementation
-    _own_attention.setdefault(model, before)
+    if before != PACKED_ATTENTION:
+        _own_attention[model] = before
     model.set_attn_implementation(PACKED_ATTENTION)
     try:
         yield
     finally:
         model.set_attn_implementation(before)
-        if before == _own_attention[model]:
-            del _own_attention[model]
 
 
 @contextmanager
 def own_attention(model: Any) -> Iterator[None]:
     """Give `model` its own attention back for a while within `isolated_attention`."""
-    own = _own_attention.get(model)
-    if own is None:
+    before = model.config._attn_implementation
+    if before != PACKED_ATTENTION:
         yield
         return
-    before = model.config._attn_implementation
-    model.set_attn_implementation(own)
+    model.set_attn_implementation(_own_attention[model])
     try:
         yield
     finally:
