@@ -96,11 +96,11 @@ def measure_baseline(job: Job, prepared: Prepared, engine: Engine) -> Baseline:
                 key="data.test_ratio",
             )
         )
-    guards = _choose_guards(job, prepared, test)
-    for reason in dict.fromkeys(guards.skipped.values()):
-        job.progress.note(f"{', '.join(guards.skipped)}: {reason}")
     plan = plan_metrics([*test, *validation], metric=config.metric)
     task = build_suite(test, name=SUITE_NAME, kind="task", plan=plan)
+    guards = _choose_guards(job, prepared, task.items)
+    for reason in dict.fromkeys(guards.skipped.values()):
+        job.progress.note(f"{', '.join(guards.skipped)}: {reason}")
     validation = assign_metrics(validation, plan)
     every = [*task.items, *validation, *(item for suite in guards.suites for item in suite.items)]
     check_metrics({item.metric for item in every}, base_dir=job.base_dir)

@@ -25,6 +25,7 @@ from assay.evaluate.suites.counterfactual import NAME as COUNTERFACTUAL
 from assay.evaluate.suites.counterfactual import build_counterfactual_suite
 from assay.evaluate.suites.formats import Deployment, expand_formats, expand_prompts
 from assay.evaluate.suites.public.load import PublicSource
+from assay.evaluate.suites.served_alike import build_served_suites
 from assay.models.base import TINY
 from assay.pipeline.gate import load_gate_policy
 from assay.pipeline.harness_suites import measure_planned, plan_suite
@@ -131,6 +132,7 @@ def widen_guards(
     if levels.get("fairness", "off") != "off":
         own = build_counterfactual_suite(task, max_pairs=max_items // 2, seed=seed)
         suites += [own] if own else []
+        suites += build_served_suites(task, max_pairs=max_items // 2, seed=seed)
         if own is None:
             not_applicable[COUNTERFACTUAL] = NO_PERSON
     return Guards(suites, guards.skipped, not_applicable)

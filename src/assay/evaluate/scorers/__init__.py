@@ -36,6 +36,7 @@ from assay.evaluate.scorers.likelihood import (
 )
 from assay.evaluate.scorers.number import score_number
 from assay.evaluate.scorers.pairs import PAIR_ACCURACY, score_pair
+from assay.evaluate.scorers.parity import COMPARED, PARITY, score_parity
 from assay.evaluate.scorers.perplexity import (
     compute_corpus_perplexity,
     compute_perplexity_bounds,
@@ -123,7 +124,7 @@ def score_outputs(
 ) -> dict[str, Score]:
     """The score of each output by item id, every item by its own metric.
 
-    Items of metric agreement are compared with the others of their group among these. With
+    Items of metric agreement or parity are compared with others of their group among these. With
     `keep_going` an item whose user's function cannot be loaded or fails has no score, and says so
     (`Score.failed`).
 
@@ -137,12 +138,18 @@ def score_outputs(
         raise EvaluationError("two items have the same id")
     build = partial(_build_lasting_scorer if keep_going else build_scorer, base_dir=base_dir)
     pairs = list(zip(items, outputs, strict=True))
-    single = [(item, output) for item, output in pairs if item.metric != AGREEMENT]
+    single = [(item, output) for item, output in pairs if item.metric not in COMPARED]
     scorers = {metric: build(metric) for metric in sorted({item.metric for item, _ in single})}
     scores = {item.id: scorers[item.metric](output, item) for item, output in single}
     compared = [(item, output) for item, output in pairs if item.metric == AGREEMENT]
     scores |= score_text_agreement([i for i, _ in compared], [output for _, output in compared])
+    even = [(item, output) for item, output in pairs if item.metric == PARITY]
+    scores |= score_parity([i for i, _ in even], [output for _, output in even], _score_by)
     return {item.id: scores[item.id] for item in items}
+
+
+def _score_by(metric: str, output: str, item: Item) -> Score:
+    return SCORERS[metric](output, item)
 
 
 def check_metrics(metrics: Iterable[str], *, base_dir: Path | str = ".") -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from assay.evaluate.choose import MIXED, MetricPlan, assign_metrics, plan_metrics
 from assay.evaluate.items import Item, Kind, draw_sample
 from assay.evaluate.scorers.agreement import AGREEMENT, name_pair
+from assay.evaluate.scorers.parity import COMPARED, PARITY
 from assay.evaluate.suites.read import read_items
 
 _FOLDER = Path(__file__).parent
@@ -114,7 +115,7 @@ def sample_suite(suite: Suite, *, max_items: int, seed: int) -> Suite:
 
 def draw_items(items: Sequence[Item], *, max_items: int, seed: int) -> list[Item]:
     """At most `max_items` items by seed, in order; of those that must agree whole groups."""
-    if not any(item.metric == AGREEMENT for item in items):
+    if not any(item.metric in COMPARED for item in items):
         return draw_sample(items, max_items=max_items, seed=seed)
     groups: dict[str, list[Item]] = {}
     for item in items:
@@ -154,8 +155,10 @@ def is_pooled(suite: Suite, kind: Kind) -> bool:
 
     In other formats a model may lose what it does in none of its uses (a narrow one answers
     whatever stands under its own system prompt as its task), so they are shown and hold nothing.
+    Of two groups one is served better by as much as the other is served worse, so suites of parity
+    are judged by themselves alone.
     """
-    return suite.kind == kind and suite.format == PLAIN
+    return suite.kind == kind and suite.format == PLAIN and suite.metric != PARITY
 
 
 def compute_items_sha256(items: Sequence[Item]) -> str:

@@ -8,7 +8,7 @@ and no public set says as much of the user's own task. What the swap changes in 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from assay.evaluate.items import Item, draw_sample
@@ -37,22 +37,39 @@ def build_counterfactual_suite(items: Sequence[Item], *, max_pairs: int, seed: i
 
 def build_pair(item: Item) -> tuple[Item, Item] | None:
     """The item as it is and of another group, by the first dimension whose words its prompt has."""
+    swapped = swap_person(item)
+    if swapped is None:
+        return None
+    options = {"pair": item.id, "swapped": list_stand_ins(swapped.dimension, swapped.words)}
+    shared = replace(
+        item,
+        id=f"{item.id}-as-written",
+        reference=None,
+        alternatives=(),
+        metric=AGREEMENT,
+        group=item.group or item.id,
+        suite=NAME,
+        options=options,
+        extra={"category": swapped.dimension.name},
+    )
+    return shared, replace(shared, id=f"{item.id}-swapped", messages=swapped.messages)
+
+
+@dataclass(frozen=True)
+class SwappedPerson:
+    """The prompt of another person, by one dimension, and every swapped word's counterpart."""
+
+    dimension: Dimension
+    messages: list[dict[str, Any]]
+    words: dict[str, str]
+
+
+def swap_person(item: Item) -> SwappedPerson | None:
+    """By the first dimension whose words the prompt has; None where it names nobody."""
     for dimension in DIMENSIONS:
         messages, words = _swap_messages(item.messages, dimension)
         if words:
-            options = {"pair": item.id, "swapped": list_stand_ins(dimension, words)}
-            shared = replace(
-                item,
-                id=f"{item.id}-as-written",
-                reference=None,
-                alternatives=(),
-                metric=AGREEMENT,
-                group=item.group or item.id,
-                suite=NAME,
-                options=options,
-                extra={"category": dimension.name},
-            )
-            return shared, replace(shared, id=f"{item.id}-swapped", messages=messages)
+            return SwappedPerson(dimension, messages, words)
     return None
 
 

@@ -37,7 +37,12 @@ _PERSONS = (
     "man|woman|men|women|boy|girl|person|people|customer|client|applicant|candidate|patient|"
     "employee|worker|colleague|user|guest|tenant|student|teacher|neighbour|neighbor|nurse|doctor|"
     "driver|couple|family|families|lady|gentleman|resident|citizen|immigrant|borrower|defendant|"
-    "passenger|engineer|manager|member"
+    "passenger|engineer|manager|member|accountant|actor|actress|architect|artist|assistant|author|"
+    "baker|banker|barber|builder|butcher|carer|carpenter|cashier|chef|cleaner|clerk|cook|dancer|"
+    "dentist|developer|electrician|farmer|fisherman|gardener|hairdresser|judge|journalist|lawyer|"
+    "librarian|mechanic|midwife|miner|musician|nanny|officer|painter|pharmacist|photographer|pilot|"
+    "plumber|professor|programmer|researcher|scientist|secretary|singer|soldier|surgeon|tailor|"
+    "technician|translator|waiter|waitress|welder|writer"
 )
 _NOT_POSSESSED = (
     "a|about|after|again|an|and|as|at|because|before|but|by|for|from|if|in|is|it|no|not|now|of|on|"
@@ -128,6 +133,13 @@ def list_stand_ins(dimension: Dimension, words: Mapping[str, str]) -> dict[str, 
         return {word: f"<{min(pair)}>" for pair in words.items() for word in pair}
     stand_ins = {word: f"<{min(word, other)}>" for word, other in _GENDER_WORDS.items()}
     return stand_ins | dict.fromkeys(_PRONOUNS, "<pronoun>")
+
+
+def find_gender(word: str) -> str | None:
+    """``male`` or ``female``, of a word of that dimension in lower case."""
+    if word in _GENDERED or word in ("him", "his"):
+        return "male"
+    return "female" if word in _GENDER_WORDS or word in ("her", "hers") else None
 
 
 def _write_like(word: str, model: str) -> str:
