@@ -26,3 +26,10 @@ def test_ratings_have_charts_of_wanted_and_unwanted_answers() -> None:
 
 def test_a_run_of_answers_has_none_of_them() -> None:
     assert set(training_series([{"step": 1, "train/loss": 1.0}])) == {"loss"}
+
+
+def test_completions_that_are_graded_have_charts_of_their_own() -> None:
+    graded = {"train/loss": 0.0, "train/reward": 0.4, "train/length": 3.0, "train/entropy": 0.7}
+    charts = training_series([{"step": 1, **graded, "eval/reward": 0.5, "eval/loss": 0.5}])
+    assert {"reward", "length", "entropy"} <= set(charts)
+    assert [one.label for one in charts["reward"]] == ["Training prompts", "Held-out prompts"]

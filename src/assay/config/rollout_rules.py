@@ -71,6 +71,18 @@ ROLLOUT_RULES = (
         "remove it; evaluate.prompt can say how to answer",
     ),
     Rule(
+        ("objective.on_hacking", "defend.watch_every_steps"),
+        lambda recipe: (
+            isinstance(recipe.objective, RolloutSection)
+            and recipe.objective.on_hacking == "stop"
+            and recipe.defend.watch_every_steps is not None
+            and not recipe.defend.stops_on_drift
+        ),
+        "a run that ends where its reward is gamed, beside drift that is only written down",
+        "both watches stop, or hacking is warned of alone",
+        "set defend.stop_on_drift, or objective.on_hacking to warn",
+    ),
+    Rule(
         ("sweep", "objective.type"),
         lambda recipe: _samples(recipe) and bool(recipe.sweep),
         "a sweep of objectives whose model writes what it learns from",

@@ -109,11 +109,17 @@ def is_measured(record: dict[str, Any]) -> bool:
 
 
 def describe_step(record: dict[str, Any], num_steps: int) -> str:
-    """One line of a training step: loss, validation loss and drift where measured, and rate."""
+    """One line of a training step: loss or reward, held-out and drift where measured, and rate."""
     which = f"{record['candidate']} " if "candidate" in record else ""
-    parts = [f"{which}step {record['step']}/{num_steps}", f"loss {record['train/loss']:.3f}"]
-    if "eval/loss" in record:
-        parts.append(f"validation loss {record['eval/loss']:.3f}")
+    parts = [f"{which}step {record['step']}/{num_steps}"]
+    if "train/reward" in record:
+        parts.append(f"reward {record['train/reward']:.3f}")
+        if "eval/reward" in record:
+            parts.append(f"held-out reward {record['eval/reward']:.3f}")
+    else:
+        parts.append(f"loss {record['train/loss']:.3f}")
+        if "eval/loss" in record:
+            parts.append(f"validation loss {record['eval/loss']:.3f}")
     parts += [
         f"{name.removeprefix(DRIFT).replace('_', ' ')} {value:.3g}"
         for name, value in record.items()

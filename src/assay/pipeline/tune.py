@@ -18,6 +18,7 @@ from assay.pipeline.plan import list_techniques, plan_memory
 from assay.pipeline.precision import choose_precision
 from assay.pipeline.reference import with_reference
 from assay.pipeline.reuse import activations_reused
+from assay.pipeline.reward_watch import add_reward_watch
 from assay.pipeline.rollouts import build_rollouts, count_updates, measure_reward
 from assay.pipeline.steering import steering
 from assay.pipeline.teacher import with_teacher
@@ -215,6 +216,7 @@ def tune_steps(
         before = measure("validation")
     with job.phases("drift"):
         watch = build_watch(job, rows, model, num_steps=settings.num_steps, resume=resume)
+        watch = add_reward_watch(job, watch, every_steps=settings.eval_every_steps)
     result = yield from fit_steps(
         model,
         source.get_batches,

@@ -25,7 +25,6 @@ from assay.generate.engine import Engine, Sampling
 from assay.graders.grade import Grader
 from assay.losses.advantages import shape_overlong
 from assay.losses.averages import Average
-from assay.models.forward import own_attention
 from assay.train.answers import compute_answer_logprobs
 from assay.train.completions import Group, write_groups
 from assay.train.credit import Credit, Graded
@@ -218,7 +217,7 @@ class Rollouts:
         group_size: int,
     ) -> list[Group]:
         device = next(self.model.parameters()).device
-        with own_attention(self.model), autocast(self.settings.precision, device):
+        with autocast(self.settings.precision, device):
             return write_groups(
                 self.engine, self.grader, prompts, places, sampling, group_size=group_size
             )

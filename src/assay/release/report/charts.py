@@ -40,8 +40,22 @@ REWARDS = {
         "Mean reward",
         {"train/reward_wanted": "Wanted answers", "train/reward_unwanted": "Unwanted answers"},
     ),
+    "reward": (
+        "Mean reward of completions",
+        {"train/reward": "Training prompts", "eval/reward": "Held-out prompts"},
+    ),
+    "length": (
+        "Tokens of a completion",
+        {"train/length": "Training prompts", "eval/length": "Held-out prompts"},
+    ),
+    "entropy": ("Entropy of sampling, nats a token", {"train/entropy": "Entropy"}),
+    "alike": (
+        "Share of prompts whose completions all have one reward",
+        {"train/zero_variance": "Training prompts"},
+    ),
 }
-"""Charts of objectives that compare whole answers: title, and the label of each curve by name."""
+"""Charts of objectives that compare whole answers, or grade the model's own: title, and the label
+of each curve by name."""
 
 Point = tuple[float, float]
 
@@ -98,7 +112,7 @@ def training_series(metrics: list[dict[str, Any]]) -> dict[str, list[Series]]:
 
 
 def _read_rewards(metrics: list[dict[str, Any]], curves: dict[str, str]) -> list[Series]:
-    kinds = zip(curves.items(), ("train", "validation"), strict=True)
+    kinds = zip(curves.items(), ("train", "validation"), strict=False)
     return [read_series(metrics, key, label, kind) for (key, label), kind in kinds]
 
 

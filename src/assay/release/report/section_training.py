@@ -33,6 +33,8 @@ def render_training(source: ReportSource) -> Html:
     best = number(dig(source.evaluation, "train", "best_step"))
     steps = step_window(charts)
     titles = _TITLES | ({"loss": "Loss per pair or answer"} if "order" in charts else {})
+    if "reward" in charts:
+        titles["loss"] = "Loss of the policy; on held-out prompts 1 less the mean reward"
     drawn = join(
         tag(
             "figure",
