@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from assay.errors import GenerationError
+
 Progress = Callable[[int, int], None]
 """Takes the number of finished prompts and of all."""
 
@@ -34,10 +36,32 @@ def compute_seed(sampling: Sampling, place: int) -> int:
     return (sampling.seed * 1_000_003 + place) % (1 << 62)
 
 
+def check_prompts(
+    prompts: Sequence[Sequence[int]], sampling: Sampling, context_len: int | None
+) -> None:
+    """Refuse what no engine can complete.
+
+    Raises:
+        GenerationError: a prompt is empty or leaves no room in the context, or a stop string is
+            empty.
+    """
+    if "" in sampling.stop:
+        raise GenerationError("a stop string is empty; leave it out")
+    for number, prompt in enumerate(prompts):
+        if not prompt:
+            raise GenerationError(f"prompt {number} is empty; give at least one token")
+        if context_len and len(prompt) >= context_len:
+            raise GenerationError(
+                f"prompt {number} has {len(prompt)} tokens and leaves no room in the context of"
+                f" {context_len}; shorten it or use fewer shots"
+            )
+
+
 @dataclass(frozen=True)
 class Drawn:
     """A token as it was drawn, with its log-probability (nats) under the model at temperature 1,
-    and under the distribution that was sampled from; greedy decoding has one of a single token."""
+    and under the distribution that was sampled from; greedy decoding has one of a single token.
+    Either is NaN where an engine does not tell."""
 
     token_id: int
     logprob: float
@@ -51,7 +75,8 @@ class Generation:
     Attributes:
         token_ids: all that was drawn but for a stop token; with those that spell a stop string.
         text: ends before the stop string.
-        logprobs: of each token under the model at temperature 1.
+        logprobs: of each token under the model at temperature 1; empty where an engine does not
+            tell.
         finish_reason: ``stop`` for stop tokens and strings, ``length`` for no more room.
         sampled_logprobs: of each token under what was sampled from: at the temperature, within the
             nucleus, and of what the schema allows; empty where an engine does not tell.

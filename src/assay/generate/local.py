@@ -14,13 +14,13 @@ import torch
 from torch import Tensor
 
 from assay.chat import ChatTokenizer
-from assay.errors import GenerationError
 from assay.generate.decode import decode
 from assay.generate.engine import (
     Generation,
     Progress,
     Sampling,
     SequenceScore,
+    check_prompts,
     compute_seed,
 )
 from assay.generate.likelihood import (
@@ -76,7 +76,7 @@ class LocalEngine:
             GenerationError: a prompt is empty or leaves no room in the context, a stop string is
                 empty, or the JSON schema cannot be followed.
         """
-        self._check(prompts, sampling)
+        check_prompts(prompts, sampling, self.context_len)
         places = range(len(prompts)) if places is None else places
         rows = [
             self._row(i, prompt, sampling, place=place)
@@ -91,7 +91,7 @@ class LocalEngine:
 
     def stream(self, prompt: Sequence[int], sampling: Sampling) -> Iterator[str]:
         """See `Engine`; what may be a part of a character or of a stop string is held back."""
-        self._check([prompt], sampling)
+        check_prompts([prompt], sampling, self.context_len)
         row = self._row(0, prompt, sampling, place=0)
         shown = 0
         for _ in self._decode([row], sampling):
@@ -126,7 +126,7 @@ class LocalEngine:
         Raises:
             GenerationError: a prompt is empty or leaves no room in the context.
         """
-        self._check(prompts, Sampling())
+        check_prompts(prompts, Sampling(), self.context_len)
         return compute_next_logprobs(self.model, prompts)
 
     def hidden_states(
@@ -164,18 +164,6 @@ class LocalEngine:
         room = (self.context_len or 1 << 30) - len(prompt)
         generator = torch.Generator().manual_seed(compute_seed(sampling, place))
         return Row(index, prompt, generator, min(sampling.max_new_tokens, room))
-
-    def _check(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> None:
-        if "" in sampling.stop:
-            raise GenerationError("a stop string is empty; leave it out")
-        for number, prompt in enumerate(prompts):
-            if not prompt:
-                raise GenerationError(f"prompt {number} is empty; give at least one token")
-            if self.context_len and len(prompt) >= self.context_len:
-                raise GenerationError(
-                    f"prompt {number} has {len(prompt)} tokens and leaves no room in the context of"
-                    f" {self.context_len}; shorten it or use fewer shots"
-                )
 
     def _finish(self, row: Row) -> Generation:
         text = self.tokenizer.decode(row.token_ids) if row.text is None else row.text

@@ -135,12 +135,20 @@ class RemoteModel:
         return vectors
 
     def _ask(self, path: str, asked: Mapping[str, Any]) -> Any:
+        return read_json(self.send(path, asked), self.endpoint)
+
+    def send(self, path: str, asked: Mapping[str, Any]) -> bytes:
+        """The body of the answer to what is asked at `path` below the endpoint's address.
+
+        Raises:
+            GenerationError: as `complete`.
+        """
         for number in range(1, self.endpoint.max_tries + 1):
             try:
                 with self._opener.open(
                     self._build(path, asked), timeout=self.endpoint.timeout_s
                 ) as response:
-                    return _load(response, self.endpoint)
+                    return _read_body(response, self.endpoint)
             except HTTPError as error:
                 with error:
                     told = error.read(400).decode("utf-8", "replace")
@@ -198,10 +206,19 @@ def _check_host(endpoint: Endpoint) -> str:
     return host
 
 
-def _load(response: IO[bytes], endpoint: Endpoint) -> Any:
+def _read_body(response: IO[bytes], endpoint: Endpoint) -> bytes:
     content = response.read(MAX_ANSWER_BYTES + 1)
     if len(content) > MAX_ANSWER_BYTES:
         raise _fail(endpoint, f"an answer of more than {MAX_ANSWER_BYTES} bytes")
+    return content
+
+
+def read_json(content: bytes, endpoint: Endpoint) -> Any:
+    """What an answer says.
+
+    Raises:
+        GenerationError: it is no JSON.
+    """
     try:
         return json.loads(content)
     except ValueError as error:
