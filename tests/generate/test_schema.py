@@ -77,5 +77,5 @@ def test_a_schema_that_cannot_be_followed_is_refused(
     with pytest.raises(GenerationError, match="objekt"):
         engine.generate([[65]], Sampling(json_schema={"type": "objekt"}))
     monkeypatch.setitem(sys.modules, "llguidance", None)
-    with pytest.raises(GenerationError, match="assay\\[schema\\]"):
+    with pytest.raises(GenerationError, match="the extra `schema`"):
         engine.generate([[65]], Sampling(json_schema=SCHEMA))

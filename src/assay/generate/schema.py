@@ -75,7 +75,7 @@ def _load_library() -> Any:
         import llguidance
     except ImportError as error:
         raise GenerationError(
-            "completions that fit a JSON schema need llguidance; pip install 'assay[schema]'"
+            "completions that fit a JSON schema need llguidance; install the extra `schema`"
         ) from error
     return llguidance
 
