@@ -151,6 +151,16 @@ OF_OBJECTIVE = {
     "grpo": [*OF_ROLLOUTS, *OF_POLICY, "variant"],
     "rloo": [*OF_ROLLOUTS, *OF_POLICY],
     "reinforce": [*OF_ROLLOUTS, *OF_POLICY, "baseline"],
+    "ppo": [
+        *OF_ROLLOUTS,
+        *OF_POLICY,
+        "kl_target",
+        "kl_horizon",
+        "gamma",
+        "lam",
+        "value_weight",
+        "value_clip",
+    ],
     "rejection": [*OF_ROLLOUTS, "keep_best", "min_reward"],
     "distil": [
         *("type", "teacher", "teacher_adapter", "teacher_prompt"),

@@ -22,6 +22,8 @@ GRPO = """{type: grpo, group_size: 4, max_new_tokens: 6, updates: 2,
   grader: {type: string_check, operation: ilike, input: '{{ sample.output_text }}',
     reference: '{{ item.letter }}'}}"""
 
+PPO = GRPO.replace("grpo,", "ppo, beta: 0.1, kl_target: 0.5, kl_horizon: 100,")
+
 
 @pytest.fixture
 def write(recipe: Path) -> Callable[..., Path]:
@@ -109,9 +111,27 @@ def test_every_objective_tunes(write: Any, objective: str, more: list[str]) -> N
         assert records[0]["train/kl"] == pytest.approx(0, abs=1e-5) and "train/kl" in records[1]
 
 
-def test_two_processes_sample_and_learn_what_one_does(write: Any) -> None:
-    alone = run_tuning(load(write(GRPO), [*FEW, "method.dropout=0"])).run
-    both = run_tuning(load(write(GRPO), [*FEW, "method.dropout=0", "launch.processes=2"])).run
+@pytest.mark.parametrize("method", ["{type: lora, rank: 4}", "full"])
+def test_a_value_head_is_kept_in_checkpoints_and_is_no_part_of_what_is_saved(
+    write: Any, method: str
+) -> None:
+    run = run_tuning(load(write(PPO), [*FEW, f"method={method}"])).run
+    saved = run.model if method == "full" else run.adapter
+    names = {name for path in saved.glob("*.safetensors") for name in load_file(path)}
+    assert names and not any("value_head" in name for name in names)
+    kept = load_file(run.checkpoints / "step-4" / "weights.safetensors")
+    assert float(kept["value_head.weight"].abs().max()) > 0
+    records = read_lines(run.metrics)
+    assert {"train/value", "train/value_loss", "train/beta", "train/kl"} <= records[0].keys()
+    assert records[0]["train/value"] == 0 and records[-1]["train/value"] != 0
+    betas = [records[0]["train/beta"], records[2]["train/beta"]]
+    assert betas[0] == pytest.approx(0.1) and betas[1] < betas[0]
+
+
+@pytest.mark.parametrize("objective", [GRPO, pytest.param(PPO, marks=pytest.mark.slow)])
+def test_two_processes_sample_and_learn_what_one_does(write: Any, objective: str) -> None:
+    alone = run_tuning(load(write(objective), [*FEW, "method.dropout=0"])).run
+    both = run_tuning(load(write(objective), [*FEW, "method.dropout=0", "launch.processes=2"])).run
     ours, theirs = read_lines(both.metrics), read_lines(alone.metrics)
     assert [one["train/reward"] for one in ours] == [one["train/reward"] for one in theirs]
     for name in ("train/loss", "train/grad_norm", "train/entropy", "eval/loss"):

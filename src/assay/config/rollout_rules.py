@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from assay.config.recipe import Recipe
 from assay.config.rule import Rule
-from assay.config.sections.reinforcement import PolicySection, RejectionConfig, RolloutSection
+from assay.config.sections.reinforcement import (
+    PolicySection,
+    PpoConfig,
+    RejectionConfig,
+    RolloutSection,
+)
 
 
 def _samples(recipe: Recipe) -> bool:
@@ -38,6 +43,17 @@ ROLLOUT_RULES = (
         "k1 in the loss, whose gradient is 0 in the mean",
         "k2 or k3 in the loss; any estimate in the reward",
         "set objective.kl_estimator to k3, or objective.kl_in to reward",
+    ),
+    Rule(
+        ("objective.kl_target", "objective.beta", "objective.kl_in"),
+        lambda recipe: (
+            isinstance(recipe.objective, PpoConfig)
+            and recipe.objective.kl_target is not None
+            and (recipe.objective.beta == 0 or recipe.objective.kl_in != "reward")
+        ),
+        "a target of the divergence without a weight in the reward that is led to it",
+        "kl_target with beta above 0 and kl_in: reward",
+        "set objective.beta and objective.kl_in, or remove it",
     ),
     Rule(
         ("objective.overlong_margin", "objective.max_new_tokens"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 
@@ -19,12 +19,16 @@ class Sampled:
         old_logprobs: of the model that sampled, by the training pass; empty where that is the model
             that learns.
         ref_logprobs: of the reference; empty where there is none.
+        values: what the model that sampled expected before each; empty without a value head.
+        returns: what the value head is to expect; likewise.
     """
 
     advantages: list[float]
     sampled_logprobs: list[float]
     old_logprobs: list[float]
     ref_logprobs: list[float]
+    values: list[float] = field(default_factory=list)
+    returns: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,20 @@ from assay.pipeline.job import Job
 
 
 def add_method(job: Job, model: Any) -> Any:
-    """`model` made trainable by the recipe's method: with adapters, or its own weights."""
+    """`model` made trainable by the recipe's method: with adapters, or its own weights.
+
+    PPO's value head comes beside either (`assay.models.value_head`).
+    """
+    from assay.models.value_head import add_value_head
+
+    wrapped = _add_method(job, model)
+    if job.recipe.objective.type == "ppo":
+        whole = job.recipe.method.trains_base
+        add_value_head(wrapped if whole else wrapped.get_base_model())
+    return wrapped
+
+
+def _add_method(job: Job, model: Any) -> Any:
     import torch
 
     from assay.models.methods.freeze import unfreeze

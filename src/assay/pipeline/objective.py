@@ -16,7 +16,7 @@ from assay.config.sections.objective import (
     SftConfig,
     SimpoConfig,
 )
-from assay.config.sections.reinforcement import RolloutSection
+from assay.config.sections.reinforcement import PpoConfig, RolloutSection
 from assay.pipeline.job import Job
 from assay.pipeline.rollouts import build_policy, list_parts
 
@@ -65,9 +65,19 @@ def build_meter(job: Job) -> Meter:
         return Meter(DISTIL_METRICS)
     if isinstance(job.recipe.objective, RolloutSection):
         parts = name_parts(list_parts(job.recipe.objective))
-        return Meter((*ROLLOUT_METRICS, *parts, *POLICY_METRICS))
+        return Meter((*ROLLOUT_METRICS, *parts, *POLICY_METRICS, *_name_values(job)))
     names = {"preference": PAIR_METRICS, "rated": RATED_METRICS}
     return Meter(names.get(job.recipe.objective.learns_from, ()))
+
+
+def _name_values(job: Job) -> tuple[str, ...]:
+    """The metrics of a value head, and of a weight that is led to a target, if any."""
+    from assay.train.policy import VALUE_METRICS
+
+    objective = job.recipe.objective
+    if not isinstance(objective, PpoConfig):
+        return ()
+    return VALUE_METRICS if objective.kl_target is None else (*VALUE_METRICS, "beta")
 
 
 def _build_policy(

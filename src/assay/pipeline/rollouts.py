@@ -10,6 +10,7 @@ from assay.config import Loaded, Recipe
 from assay.config.sections.reinforcement import (
     GrpoConfig,
     PolicySection,
+    PpoConfig,
     ReinforceConfig,
     RejectionConfig,
     RlooConfig,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from assay.losses.averages import Average
     from assay.pipeline.batches import TrainingRows
     from assay.train.credit import Credit
+    from assay.train.kl_control import KlControl
     from assay.train.meter import Meter
     from assay.train.policy import PolicySettings
     from assay.train.ranks import Ranks
@@ -80,7 +82,13 @@ def list_parts(objective: RolloutSection) -> list[str]:
 
 def build_credit(objective: RolloutSection) -> Credit:
     """How rewards become advantages."""
-    from assay.train.credit import BestOfCredit, GroupCredit, LeaveOneOutCredit, ReturnCredit
+    from assay.train.credit import (
+        BestOfCredit,
+        GaeCredit,
+        GroupCredit,
+        LeaveOneOutCredit,
+        ReturnCredit,
+    )
 
     if isinstance(objective, RejectionConfig):
         return BestOfCredit(objective.keep_best, objective.min_reward)
@@ -88,6 +96,8 @@ def build_credit(objective: RolloutSection) -> Credit:
         return LeaveOneOutCredit()
     if isinstance(objective, ReinforceConfig):
         return ReturnCredit(objective.baseline)
+    if isinstance(objective, PpoConfig):
+        return GaeCredit(objective.gamma, objective.lam)
     return GroupCredit(scale=getattr(objective, "variant", "grpo") != "dr_grpo")
 
 
@@ -116,6 +126,8 @@ def build_policy(objective: RolloutSection) -> PolicySettings:
         estimator=objective.kl_estimator,
         importance_cap=objective.importance_cap,
         temperature=objective.temperature,
+        value_weight=objective.value_weight if isinstance(objective, PpoConfig) else 0.0,
+        value_clip=objective.value_clip if isinstance(objective, PpoConfig) else None,
     )
 
 
@@ -141,6 +153,7 @@ def build_settings(job: Job) -> RolloutSettings:
         mask_truncated=policy.mask_truncated if policy else False,
         kl_in_reward=beta if policy and policy.kl_in == "reward" else 0.0,
         needs_reference=beta > 0,
+        needs_values=isinstance(objective, PpoConfig),
         validation_samples=objective.validation_samples,
         precision=choose_precision(job.recipe).name,
         seed=job.recipe.seed,
@@ -182,6 +195,23 @@ def build_rollouts(
         parts=list_parts(objective),
         ranks=ranks,
         find_oldest=find_oldest,
+        control=build_control(job, ranks),
+    )
+
+
+def build_control(job: Job, ranks: Ranks) -> KlControl | None:
+    """What leads the weight of the divergence to a target; None where nothing does."""
+    from assay.train.kl_control import KlControl
+
+    objective = job.recipe.objective
+    if not isinstance(objective, PpoConfig) or objective.kl_target is None:
+        return None
+    return KlControl(
+        objective.beta,
+        target=objective.kl_target,
+        horizon=objective.kl_horizon,
+        path=job.run.path / FOLDER / "kl.jsonl",
+        ranks=ranks,
     )
 
 

@@ -42,6 +42,7 @@ def tune_or_reload(job: Job, prepared: Prepared, engine: LocalEngine, *, resume:
 def _tune(job: Job, prepared: Prepared, engine: LocalEngine, *, resume: bool) -> Training:
     """Train, and save what came out."""
     from assay.models.adapters import save_adapter, save_model
+    from assay.models.value_head import remove_value_head
 
     whole = job.recipe.method.trains_base
     if job.recipe.launch.processes > 1 or ended_file(job.run).exists():
@@ -51,6 +52,7 @@ def _tune(job: Job, prepared: Prepared, engine: LocalEngine, *, resume: bool) ->
         rows = build_rows(job, select_sequences(prepared))
         model = wrapped if whole else wrapped.get_base_model()
         training = tune(job, rows, model, resume=resume)
+    remove_value_head(wrapped if whole else wrapped.get_base_model())
     if whole and job.recipe.objective.gives_scores:
         save_whole_scored(job, wrapped)
     else:

@@ -15,6 +15,7 @@ from assay.data.pack import PackedBatch
 from assay.data.portions import build_answer_batch, count_targets
 from assay.losses.token_logprobs import compute_logprobs
 from assay.models.forward import can_share, compute_supervised_hidden, get_head, load_batch
+from assay.models.value_head import compute_values, has_value_head
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class AnswerLogprobs:
         owners_N: the answer of each target, int64, in order.
         places_N: the place of each target within its answer's, from 0.
         num_answers: S.
+        values_N: what the value head expects before each target, float32; None without a head.
     """
 
     logprobs_N: Tensor
@@ -34,6 +36,7 @@ class AnswerLogprobs:
     owners_N: Tensor
     places_N: Tensor
     num_answers: int
+    values_N: Tensor | None = None
 
     def sum(self, values_N: Tensor) -> Tensor:
         """`values_N` summed for each answer, shape (S,)."""
@@ -65,6 +68,7 @@ def compute_answer_logprobs(
     device = head.weight_VD.device
     tensors = load_batch(batch, device)
     hidden_ND = compute_supervised_hidden(model, tensors)
+    values_N = compute_values(model, hidden_ND) if has_value_head(model) else None
     softcap, bias_V = head.softcap, head.bias_V
     if temperature != 1:
         # c tanh(x / c) / τ = (c / τ) tanh((x / τ) / (c / τ)): all of the head is divided alike.
@@ -83,4 +87,6 @@ def compute_answer_logprobs(
     owners_N = torch.arange(len(counts), device=device).repeat_interleave(counts)
     starts_S = counts.cumsum(0) - counts
     places_N = torch.arange(len(owners_N), device=device) - starts_S[owners_N]
-    return AnswerLogprobs(logprobs_N, tensors.target_weights_N, owners_N, places_N, len(counts))
+    return AnswerLogprobs(
+        logprobs_N, tensors.target_weights_N, owners_N, places_N, len(counts), values_N
+    )

@@ -7,7 +7,7 @@ An algorithm is one of these classes, a loss of the ratio (`assay.losses.policy`
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from assay.losses.advantages import (
     EPSILON,
+    compute_gae,
     compute_group_advantages,
     compute_leave_one_out,
     compute_returns,
@@ -31,11 +32,13 @@ class Graded:
         lengths: tokens of each of the S completions, in order.
         penalties_N: what the divergence from the reference takes from the reward at each token,
             float32; zeros where it stands in the loss or nowhere.
+        values_N: what a value head expected before each token, float32; None without one.
     """
 
     rewards_PG: Tensor
     lengths: list[int]
     penalties_N: Tensor
+    values_N: Tensor | None = None
 
     @property
     def whole_rewards_PG(self) -> Tensor:
@@ -43,6 +46,15 @@ class Graded:
         parts = torch.split(self.penalties_N, self.lengths)
         sums_S = torch.stack([part.sum() for part in parts]) if parts else self.penalties_N
         return self.rewards_PG - sums_S.view_as(self.rewards_PG)
+
+    @property
+    def rewards_N(self) -> Tensor:
+        """What each token brings: less its penalty, and the reward at a completion's last one."""
+        rewards_N = -self.penalties_N
+        if not self.lengths:
+            return rewards_N
+        ends_S = torch.tensor(self.lengths).cumsum(0) - 1
+        return rewards_N.index_add(0, ends_S, self.rewards_PG.flatten())
 
     def to_tokens(self, values_PG: Tensor) -> Tensor:
         """Each completion's value at each of its tokens, shape (N,)."""
@@ -93,12 +105,31 @@ class ReturnCredit:
         rewards_PG = graded.rewards_PG
         if self.baseline == "group":
             rewards_PG = rewards_PG - rewards_PG.mean(1, keepdim=True)
-        rewards_N = -graded.penalties_N
-        if graded.lengths:
-            ends_S = torch.tensor(graded.lengths).cumsum(0) - 1
-            rewards_N = rewards_N.index_add(0, ends_S, rewards_PG.flatten())
+        rewards_N = replace(graded, rewards_PG=rewards_PG).rewards_N
         returns_N = compute_returns(rewards_N, graded.lengths)
         return normalise_over(returns_N, ranks), [True] * len(graded.lengths)
+
+
+@dataclass(frozen=True)
+class GaeCredit:
+    """Generalised advantages beside a value head, normalised over the whole step: PPO."""
+
+    gamma: float = 1.0
+    lam: float = 0.95
+
+    def assign(self, graded: Graded, ranks: Ranks = ALONE) -> tuple[Tensor, list[bool]]:
+        return normalise_over(self._estimate(graded), ranks), [True] * len(graded.lengths)
+
+    def compute_returns(self, graded: Graded) -> Tensor:
+        """What the value head is to expect before each token, float32, shape (N,)."""
+        assert graded.values_N is not None, "the objective adds a value head"
+        return self._estimate(graded) + graded.values_N
+
+    def _estimate(self, graded: Graded) -> Tensor:
+        assert graded.values_N is not None, "the objective adds a value head"
+        return compute_gae(
+            graded.rewards_N, graded.values_N, graded.lengths, gamma=self.gamma, lam=self.lam
+        )
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from assay.losses.policy import (
     compute_log_ratios,
     find_clipped,
 )
+from assay.losses.value import compute_value_loss
 from assay.train.answers import AnswerLogprobs, compute_answer_logprobs
 from assay.train.meter import NO_METER, Meter
 from assay.train.ranks import ALONE, Ranks
@@ -30,6 +31,9 @@ from assay.train.ranks import ALONE, Ranks
 POLICY_METRICS = ("entropy", "kl", "clip_share", "importance")
 """Means over tokens: the negative log-probability of what was sampled (an estimate of the entropy),
 k3 of the reference, whether the ratio lies beyond its clip, the weight of importance."""
+
+VALUE_METRICS = ("value", "value_loss")
+"""Means over tokens of what the value head expects, and of its loss."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,8 @@ class PolicySettings:
         estimator: of that divergence.
         importance_cap: of truncated importance sampling; None is off.
         temperature: of the policy.
+        value_weight: of the value head's loss; 0 without a head.
+        value_clip: how far one rollout may move a value; None is off.
     """
 
     kind: Literal["clipped", "cispo", "likelihood"] = "clipped"
@@ -54,6 +60,8 @@ class PolicySettings:
     estimator: Estimator = "k3"
     importance_cap: float | None = None
     temperature: float = 1.0
+    value_weight: float = 0.0
+    value_clip: float | None = None
 
 
 class PolicyLoss:
@@ -120,10 +128,21 @@ class PolicyLoss:
             )
             losses_N = losses_N * weights_N
             self.meter.add({"importance": weights_N.sum()}, float(len(weights_N)))
+        if settings.value_weight:
+            losses_N = losses_N + settings.value_weight * self._compute_value_loss(found, told)
         if settings.beta:
             kl_N = estimate_kl(logprobs_N, told.refs_N, settings.estimator)
             losses_N = losses_N + settings.beta * kl_N
         return losses_N
+
+    def _compute_value_loss(self, found: AnswerLogprobs, told: SampledTensors) -> Tensor:
+        assert found.values_N is not None, "the objective adds a value head"
+        errors_N = compute_value_loss(
+            found.values_N, told.values_N, told.returns_N, clip=self.settings.value_clip
+        )
+        sums = {"value_loss": errors_N.sum(), "value": found.values_N.sum()}
+        self.meter.add(sums, float(len(errors_N)))
+        return errors_N
 
     @torch.no_grad()
     def _measure(self, logprobs_N: Tensor, told: SampledTensors) -> None:
@@ -154,6 +173,8 @@ class SampledTensors:
     sampled_N: Tensor
     refs_N: Tensor
     has_refs: bool
+    values_N: Tensor
+    returns_N: Tensor
 
 
 def read_sampled(batch: PackedBatch, logprobs_N: Tensor) -> SampledTensors:
@@ -174,4 +195,11 @@ def read_sampled(batch: PackedBatch, logprobs_N: Tensor) -> SampledTensors:
         join("sampled_logprobs"),
         refs_N if len(refs_N) else own_N,
         has_refs=bool(len(refs_N)),
+        values_N=_or_zeros(join("values"), own_N),
+        returns_N=_or_zeros(join("returns"), own_N),
     )
+
+
+def _or_zeros(found_N: Tensor, like_N: Tensor) -> Tensor:
+    """Numbers that are known, or zeros: of a batch that stands in for a rollout there are none."""
+    return found_N if len(found_N) else torch.zeros_like(like_N)

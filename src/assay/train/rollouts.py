@@ -11,10 +11,12 @@ import random
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from assay.data import TokenSequence
 from assay.data.answers import Answer, AnswerRow, Sampled
@@ -27,7 +29,8 @@ from assay.losses.advantages import shape_overlong
 from assay.losses.averages import Average
 from assay.train.answers import compute_answer_logprobs
 from assay.train.completions import Group, write_groups
-from assay.train.credit import Credit, Graded
+from assay.train.credit import Credit, GaeCredit, Graded
+from assay.train.kl_control import KlControl
 from assay.train.meter import Meter
 from assay.train.ranks import ALONE, Ranks
 from assay.train.rollout_rows import build_rows, pack_rows, read_rows, weigh_rows, write_rows
@@ -45,7 +48,9 @@ class RolloutSettings:
     Attributes:
         average: how tokens' losses become one number.
         kl_in_reward: what k1 of a token takes from its reward, in rewards a nat; 0 takes nothing.
+            Where a target leads it, that of the first rollout.
         needs_reference: whether the loss asks for the reference's log-probabilities.
+        needs_values: whether the credit asks for what a value head expected.
         token_budget: tokens of a micro-batch.
         batch_size: prompts of a step.
     """
@@ -63,6 +68,7 @@ class RolloutSettings:
     mask_truncated: bool = False
     kl_in_reward: float = 0.0
     needs_reference: bool = False
+    needs_values: bool = False
     validation_samples: int = 1
     precision: str = "fp32"
     seed: int = 0
@@ -70,7 +76,7 @@ class RolloutSettings:
     @property
     def needs_old(self) -> bool:
         """Whether the sampling model's log-probabilities must be computed before the step."""
-        return self.updates > 1 or self.kl_in_reward > 0
+        return self.updates > 1 or self.kl_in_reward > 0 or self.needs_values
 
     def sampling(self, number: int) -> Sampling:
         """How the rollout of this number is sampled."""
@@ -92,6 +98,7 @@ class Rollouts:
         folder: keeps rollouts; None keeps none.
         parts: names of the parts of a combined grader.
         find_oldest: the first step that any checkpoint may go on from.
+        control: the weight of the divergence in the reward, by rollout; by default as `settings`.
     """
 
     def __init__(
@@ -108,11 +115,13 @@ class Rollouts:
         parts: Sequence[str] = (),
         ranks: Ranks = ALONE,
         find_oldest: Callable[[], int] = lambda: 0,
+        control: KlControl | None = None,
     ) -> None:
         self.model, self.engine, self.grader = model, engine, grader
         self.prompts, self.credit, self.settings = prompts, credit, settings
         self.as_reference, self.folder, self.parts = as_reference, folder, parts
         self.ranks, self.find_oldest = ranks, find_oldest
+        self.control = control or KlControl(settings.kl_in_reward)
         self.number = -1
         self.rows: list[AnswerRow] = []
         self.groups: list[Group] = []
@@ -132,6 +141,8 @@ class Rollouts:
     def tell(self, meter: Meter) -> None:
         """Hand `meter` what the last rollout measured."""
         add_stats(meter, self.groups, self.parts, num_learned=self.num_learned)
+        if self.control.target is not None:
+            meter.add({"beta": torch.tensor(self.control.get(self.number))}, 1.0)
 
     def measure(self, prompts: Sequence[TokenSequence]) -> list[Group]:
         """Completions of this rank's share of held-out `prompts`, greedy or sampled; graded."""
@@ -148,7 +159,10 @@ class Rollouts:
         groups = self._sample(number)
         rows = build_rows(groups, token_budget=self.settings.token_budget)
         answers = self._tell_logprobs(rows)
-        advantages, kept = self._assign(groups, answers)
+        advantages, returns, kept = self._assign(number, groups, answers)
+        if returns:
+            pairs = zip(answers, returns, strict=True)
+            answers = [_add(one, returns=own) for one, own in pairs]
         settings = self.settings
         rows = weigh_rows(
             _put_back(rows, answers),
@@ -229,39 +243,46 @@ class Rollouts:
         if settings.needs_old:
             found = self._compute(self.model, rows)
             answers = [
-                _add(one, "old_logprobs", own) for one, own in zip(answers, found, strict=True)
+                _add(one, old_logprobs=logprobs, values=values)
+                for one, (logprobs, values) in zip(answers, found, strict=True)
             ]
         if settings.needs_reference or settings.kl_in_reward:
             assert self.as_reference is not None, "a divergence needs a reference"
             with self.as_reference() as reference:
                 found = self._compute(reference, rows)
             answers = [
-                _add(one, "ref_logprobs", own) for one, own in zip(answers, found, strict=True)
+                _add(one, ref_logprobs=logprobs)
+                for one, (logprobs, _) in zip(answers, found, strict=True)
             ]
         return answers
 
     @torch.no_grad()
-    def _compute(self, model: Any, rows: Sequence[AnswerRow]) -> list[list[float]]:
-        """The log-probabilities of each answer's tokens under `model`, without dropout."""
+    def _compute(
+        self, model: Any, rows: Sequence[AnswerRow]
+    ) -> list[tuple[list[float], list[float]]]:
+        """The log-probabilities of each answer's tokens under `model`, without dropout, and what
+        its value head expects before them; nothing without one."""
         settings, device = self.settings, next(model.parameters()).device
         training = model.training
         model.eval()
         numbers = {id(answer): n for n, answer in enumerate(a for row in rows for a in row.answers)}
-        found: dict[int, list[float]] = {}
+        found: dict[int, tuple[list[float], list[float]]] = {}
         for batch in pack_rows(rows, token_budget=settings.token_budget):
             with autocast(settings.precision, device):
                 told = compute_answer_logprobs(model, batch, temperature=settings.temperature)
-            values = iter(told.logprobs_N.float().tolist())
+            logprobs = iter(told.logprobs_N.float().tolist())
+            values = iter([] if told.values_N is None else told.values_N.tolist())
             for answer in (a for row in batch.rows for a in row.answers):
                 num = sum(flag > 0 for flag in answer.loss_mask[1:])
-                found[numbers[id(answer)]] = [next(values) for _ in range(num)]
+                found[numbers[id(answer)]] = list(islice(logprobs, num)), list(islice(values, num))
         model.train(training)
         return [found[n] for n in range(len(numbers))]
 
     def _assign(
-        self, groups: Sequence[Group], answers: Sequence[Answer]
-    ) -> tuple[list[list[float]], list[bool]]:
-        """Advantages of each answer's tokens, and whether it is learned from; collective."""
+        self, number: int, groups: Sequence[Group], answers: Sequence[Answer]
+    ) -> tuple[list[list[float]], list[list[float]], list[bool]]:
+        """Advantages of each answer's tokens, what its values are to be (nothing without a value
+        head), and whether it is learned from; collective."""
         settings = self.settings
         every = [one for group in groups for one in group.completions]
         lengths = [one.num_tokens for one in every]
@@ -271,13 +292,20 @@ class Rollouts:
             max_new_tokens=settings.max_new_tokens,
             margin=settings.overlong_margin,
         )
-        penalties = [x for one in answers for x in _penalise(one.sampled, settings.kl_in_reward)]
+        beta = self.control.get(number)
+        penalties = [x for one in answers for x in _penalise(one.sampled, beta)]
+        self._note_kl(number, answers)
+        values = [x for one in answers if one.sampled for x in one.sampled.values]
         graded = Graded(
             rewards_S.view(len(groups), -1) if groups else rewards_S.view(0, 1),
             lengths,
             torch.tensor(penalties) if penalties else torch.zeros(sum(lengths)),
+            torch.tensor(values) if settings.needs_values else None,
         )
         advantages_N, kept = self.credit.assign(graded, self.ranks)
+        returns = []
+        if isinstance(self.credit, GaeCredit):
+            returns = _split(self.credit.compute_returns(graded), lengths)
         if settings.mask_truncated:
             flags = zip(kept, every, strict=True)
             kept = [flag and not one.is_truncated for flag, one in flags]
@@ -285,8 +313,15 @@ class Rollouts:
         if not num_kept:
             # A step needs something to divide by; without credit it teaches nothing.
             advantages_N, kept = torch.zeros_like(advantages_N), [True] * len(every)
-        parts = torch.split(advantages_N, lengths) if lengths else ()
-        return [part.tolist() for part in parts], kept
+        return _split(advantages_N, lengths), returns, kept
+
+    def _note_kl(self, number: int, answers: Sequence[Answer]) -> None:
+        """Tell the control how far the model is from its reference, a completion; collective."""
+        if self.control.target is None:
+            return
+        total = sum(x for one in answers for x in _penalise(one.sampled, 1.0))
+        total, count = self.ranks.sum(total, float(len(answers)))
+        self.control.note(number, kl=total / max(count, 1.0), num_completions=int(count))
 
     def _keep(self, number: int, rows: Sequence[AnswerRow]) -> None:
         """Keep this rank's rows where a later update learns from them; drop what none needs."""
@@ -327,11 +362,14 @@ def _put_back(rows: Sequence[AnswerRow], answers: Sequence[Answer]) -> list[Answ
     return [replace(row, answers=tuple(next(told) for _ in row.answers)) for row in rows]
 
 
-def _add(
-    answer: Answer, name: Literal["old_logprobs", "ref_logprobs"], values: list[float]
-) -> Answer:
+def _split(values_N: Tensor, lengths: list[int]) -> list[list[float]]:
+    """The numbers of each completion's tokens."""
+    return [part.tolist() for part in torch.split(values_N, lengths)] if lengths else []
+
+
+def _add(answer: Answer, **changes: Any) -> Answer:
+    """The answer with more known of it; `changes` are fields of `Sampled`."""
     assert answer.sampled is not None
-    changes: dict[str, Any] = {name: values}
     return replace(answer, sampled=replace(answer.sampled, **changes))
 
 

@@ -11,6 +11,7 @@ from assay.config.sections.learned import NAMED, ObjectiveSection, RowKind
 from assay.config.sections.reinforcement import (
     ROLLOUT_OBJECTIVES,
     GrpoConfig,
+    PpoConfig,
     ReinforceConfig,
     RejectionConfig,
     RlooConfig,
@@ -29,6 +30,7 @@ ObjectiveType = Literal[
     "grpo",
     "rloo",
     "reinforce",
+    "ppo",
     "rejection",
     "distil",
 ]
@@ -291,6 +293,7 @@ AnyObjective = (
     | Annotated[GrpoConfig, Tag("grpo")]
     | Annotated[RlooConfig, Tag("rloo")]
     | Annotated[ReinforceConfig, Tag("reinforce")]
+    | Annotated[PpoConfig, Tag("ppo")]
     | Annotated[RejectionConfig, Tag("rejection")]
     | Annotated[DistilConfig, Tag("distil")]
 )
@@ -309,6 +312,7 @@ Objective = Annotated[
         | GrpoConfig
         | RlooConfig
         | ReinforceConfig
+        | PpoConfig
         | RejectionConfig
         | DistilConfig,
     ),
