@@ -31,9 +31,9 @@ def test_a_judge_in_this_process_weighs_whole_answers(small_base: Path) -> None:
     chat = [{"role": "developer", "content": "Judge."}, {"role": "user", "content": "fine"}]
     (row,) = chooser.choose([chat], ["yes", "no", "perhaps"])
     as_system = [{**chat[0], "role": "system"}, chat[1]]
-    prompt = render_prompt(chooser.tokenizer, as_system)
+    prompt = render_prompt(chooser.base.tokenizer, as_system)
     for answer, logprob in zip(("yes", "no", "perhaps"), row, strict=True):
-        ids = [*chooser.tokenizer.encode(answer), chooser.tokenizer.eos_ids[0]]
+        ids = [*chooser.base.tokenizer.encode(answer), chooser.base.tokenizer.eos_ids[0]]
         mask = [0.0] * len(prompt) + [1.0] * len(ids)
         (alone,) = chooser.engine.score([([*prompt, *ids], mask)])
         assert logprob == pytest.approx(alone.sum_logprob, abs=1e-4)

@@ -55,8 +55,6 @@ def compute_turn_keys(record: Record) -> TurnKeys:
         return TurnKeys([chain[-1]], [chain[-1]])
     ends = _answer_ends(turns)
     answers = [chain[end + 1] for end in ends]
-    if record.is_prompt:
-        return TurnKeys([*(chain[end] for end in ends), chain[-1]], [*answers, chain[-1]])
     return TurnKeys(answers if record.kind == "text" else [chain[end] for end in ends], answers)
 
 

@@ -1,82 +1,121 @@
-"""A recipe's grader, with all that graders may ask: judges, reward models and rules; it samples
-nothing."""
+"""A recipe's grader, with all that graders may ask: judges, reward models and rules."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from assay.chat import ChatTokenizer, render_prompt
-from assay.config import Loaded
+from assay.chat import render_prompt
+from assay.config import Loaded, Recipe
 from assay.config.sections.reinforcement import RolloutSection
 from assay.config.start import locate_start
-from assay.errors import ConfigError
+from assay.errors import ConfigError, Problem
 from assay.evaluate.scorers import judge_refusal
 from assay.graders import Grader, Models, build_grader
 from assay.graders.models import Chooser, Messages, RewardModel
 
 if TYPE_CHECKING:
     from assay.generate.local import LocalEngine
+    from assay.models.base import BaseFiles
 
 PLACE = "objective.grader"
+_MODEL_FILES = ("config.json", "adapter_config.json")
 
 
-def open_grader(loaded: Loaded) -> Grader:
-    """The grader of a recipe whose objective has one; models that it names are loaded.
+def build_objective_grader(recipe: Recipe, base_dir: Path) -> Grader | None:
+    """The grader of the recipe's objective; None where it has none.
+
+    Models that it asks in this process are found, and loaded when they are first asked.
 
     Raises:
-        ConfigError: everything that is wrong with its description, where the recipe has it.
+        ConfigError: everything that is wrong with its description.
     """
-    assert isinstance(loaded.recipe.objective, RolloutSection)
-    models = build_models(loaded.base_dir)
+    objective = recipe.objective
+    if not isinstance(objective, RolloutSection):
+        return None
+    return build_grader(objective.grader, models=build_models(base_dir), place=PLACE)
+
+
+def check_grader(loaded: Loaded) -> Grader | None:
+    """The same before anything is spent: nothing is asked or loaded yet.
+
+    Raises:
+        ConfigError: everything that is wrong with its description, where it stands in the recipe.
+    """
     try:
-        return build_grader(loaded.recipe.objective.grader, models=models, place=PLACE)
+        return build_objective_grader(loaded.recipe, loaded.base_dir)
     except ConfigError as error:
-        raise ConfigError([loaded.locate(problem) for problem in error.problems]) from error
+        raise ConfigError([loaded.locate(one) for one in error.problems]) from error
 
 
 def build_models(base_dir: Path) -> Models:
     """What graders may ask; names of folders start at `base_dir`."""
     return Models(
-        load=partial(load_chooser, base_dir=base_dir),
-        load_reward=partial(_load_reward, base_dir=base_dir),
+        load=partial(_find_chooser, base_dir=base_dir),
+        load_reward=partial(_find_reward_model, base_dir=base_dir),
         refuses=lambda text: judge_refusal(text).refused,
     )
 
 
 @dataclass(frozen=True)
 class LocalChooser:
-    """A model in this process, asked for the likelihood of whole answers."""
+    """A model in this process, asked for the likelihood of whole answers; loaded when asked."""
 
-    engine: LocalEngine
-    tokenizer: ChatTokenizer
+    base: BaseFiles
+
+    @cached_property
+    def engine(self) -> LocalEngine:
+        from assay.generate.local import LocalEngine
+        from assay.models.base import load_model
+
+        model, context_len = load_model(self.base), self.base.context_len
+        return LocalEngine(model, self.base.tokenizer, context_len=context_len)
 
     def choose(self, chats: Sequence[Messages], answers: Sequence[str]) -> list[list[float]]:
         """See `assay.graders.models.Chooser`; each answer ends with the model's own end."""
-        ends = list(self.tokenizer.eos_ids[:1])
-        tokens = [[*self.tokenizer.encode(answer), *ends] for answer in answers]
-        prompts = [render_prompt(self.tokenizer, list(map(_as_system, chat))) for chat in chats]
+        tokenizer = self.base.tokenizer
+        ends = list(tokenizer.eos_ids[:1])
+        tokens = [[*tokenizer.encode(answer), *ends] for answer in answers]
+        prompts = [render_prompt(tokenizer, list(map(_as_system, chat))) for chat in chats]
         scored = self.engine.score_continuations(prompts, [tokens] * len(prompts))
         return [[one.sum_logprob for one in row] for row in scored]
 
 
-def load_chooser(name: str, *, base_dir: Path) -> Chooser:
-    """Raises ConfigError where there is no such model."""
-    from assay.generate.local import LocalEngine
-    from assay.models.base import find_base, load_model
+@dataclass(frozen=True)
+class LocalRewardModel:
+    """A reward model in this process; loaded when it is first asked."""
 
-    base = find_base(name, base_dir=base_dir)
-    engine = LocalEngine(load_model(base), base.tokenizer, context_len=base.context_len)
-    return LocalChooser(engine, base.tokenizer)
+    folder: Path
+
+    @cached_property
+    def model(self) -> RewardModel:
+        from assay.models.reward_model import load_reward_model
+
+        return load_reward_model(self.folder)
+
+    def score(self, chats: Sequence[Messages]) -> list[float]:
+        """See `assay.graders.models.RewardModel`."""
+        return self.model.score(chats)
 
 
-def _load_reward(name: str, *, base_dir: Path) -> RewardModel:
-    from assay.models.reward_model import load_reward_model
+@lru_cache(maxsize=8)
+def _find_chooser(name: str, *, base_dir: Path) -> Chooser:
+    """One for all graders of a run. Raises ConfigError where there is no such model."""
+    from assay.models.base import find_base
 
-    return load_reward_model(locate_start(name, base_dir))
+    return LocalChooser(find_base(name, base_dir=base_dir))
+
+
+@lru_cache(maxsize=8)
+def _find_reward_model(name: str, *, base_dir: Path) -> RewardModel:
+    folder = locate_start(name, base_dir)
+    if not any((folder / file).is_file() for file in _MODEL_FILES):
+        got = f"{name}, which is no folder of a model"
+        raise ConfigError(Problem(got, do="name the folder of a reward model"))
+    return LocalRewardModel(folder)
 
 
 def _as_system(message: Any) -> dict[str, Any]:

@@ -21,11 +21,11 @@ from assay.pipeline.choices import (
     score_by_reward,
 )
 from assay.pipeline.graded import score_by_grader
+from assay.pipeline.graders import build_objective_grader
 from assay.pipeline.job import Job
 from assay.pipeline.perplexity import score_golds
 from assay.pipeline.prompts import Question, build_gold, build_prompt
 from assay.pipeline.rewards import build_rewards
-from assay.pipeline.rollouts import build_objective_grader
 
 if TYPE_CHECKING:
     from assay.graders import Grader
@@ -223,7 +223,7 @@ def build_examiner(job: Job, engine: Engine, variant: str) -> Examiner:
         variant=variant,
         keep_going=variant == "tuned",
         log_folder=job.run.evaluation.parent / "evaluation" / "answers",
-        grader=build_objective_grader(job.recipe),
+        grader=build_objective_grader(job.recipe, job.base_dir),
         graded_tokens=job.recipe.objective.max_completion_tokens,
         on_count=job.progress.count,
         rewards=build_rewards(job, engine) if variant == "tuned" else None,

@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from json import dumps
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -32,13 +31,12 @@ from assay.evaluate.reward_check import (
 from assay.generate import Generation, Sampling
 from assay.graders import Grader, Item, Sample, store_spec
 from assay.graders.multi import MultiGrader
-from assay.pipeline.graders import open_grader
+from assay.pipeline.graders import check_grader
 from assay.pipeline.job import Job
 from assay.pipeline.method import add_method
 from assay.pipeline.progress import PlainProgress, Progress
 from assay.pipeline.subject import find_recipe_base
 from assay.runs import RunFolder
-from assay.tools import parse_tool_calls
 
 if TYPE_CHECKING:
     from assay.generate.local import LocalEngine
@@ -115,7 +113,8 @@ def check_reward(
     """
     objective = _get_objective(loaded)
     progress = progress or PlainProgress()
-    grader = open_grader(loaded)
+    grader = check_grader(loaded)
+    assert grader is not None, "objectives of prompts have a grader"
     with _open_job(loaded, progress) as job:
         sequences = _choose_prompts(job, num_prompts)
         engine = _load_engine(job)
@@ -156,8 +155,10 @@ def grade_all(
     asked: Sequence[Asked],
 ) -> tuple[Graded, list[Graded]]:
     """The grades of the whole, and of each part of a combined grader; nothing is asked twice."""
+    from assay.train.completions import build_sample
+
     pairs = zip(generations, asked, strict=True)
-    samples = [_build_sample(generation, told.messages) for generation, told in pairs]
+    samples = [build_sample(one.text, told, generation=one) for one, told in pairs]
     items = [told.item for told in asked]
     kind = str(spec["type"])
     if not isinstance(grader, MultiGrader):
@@ -176,21 +177,6 @@ def _grade_by(
     start = time.monotonic()
     grades = grader.grade(samples, items)
     return Graded(name, kind, grades, time.monotonic() - start)
-
-
-def _build_sample(generation: Generation, messages: Sequence[Mapping[str, Any]]) -> Sample:
-    calls = parse_tool_calls(generation.text).tool_calls
-    return Sample(
-        generation.text,
-        messages=tuple(messages),
-        output_tools=tuple(
-            {"type": "function", "function": {"name": one.name, "arguments": dumps(one.arguments)}}
-            for one in calls
-        ),
-        num_tokens=len(generation.token_ids),
-        finish_reason=generation.finish_reason,
-        token_ids=tuple(generation.token_ids),
-    )
 
 
 def _get_objective(loaded: Loaded) -> RolloutSection:

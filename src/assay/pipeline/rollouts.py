@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from assay.config import Loaded, Recipe
+from assay.config import Recipe
 from assay.config.sections.reinforcement import (
     GrpoConfig,
     PolicySection,
@@ -16,7 +16,7 @@ from assay.config.sections.reinforcement import (
     RlooConfig,
     RolloutSection,
 )
-from assay.errors import ConfigError
+from assay.pipeline.graders import build_objective_grader
 from assay.pipeline.job import Job
 from assay.pipeline.precision import choose_precision
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from assay.data import TokenSequence
-    from assay.graders import Grader
     from assay.losses.averages import Average
     from assay.pipeline.batches import TrainingRows
     from assay.train.credit import Credit
@@ -44,32 +43,6 @@ _AVERAGES: dict[str, Average] = {
     "dapo": "token",
     "cispo": "token",
 }
-
-
-def build_objective_grader(recipe: Recipe) -> Grader | None:
-    """The grader of the recipe's objective; None where it has none.
-
-    Raises:
-        ConfigError: everything that is wrong with its description.
-    """
-    from assay.graders import build_grader
-
-    objective = recipe.objective
-    if not isinstance(objective, RolloutSection):
-        return None
-    return build_grader(objective.grader, place="objective.grader")
-
-
-def check_grader(loaded: Loaded) -> None:
-    """Refuse a grader that cannot be built, before anything is spent; nothing is asked yet.
-
-    Raises:
-        ConfigError: everything that is wrong with its description, where it stands in the recipe.
-    """
-    try:
-        build_objective_grader(loaded.recipe)
-    except ConfigError as error:
-        raise ConfigError([loaded.locate(one) for one in error.problems]) from error
 
 
 def list_parts(objective: RolloutSection) -> list[str]:
@@ -174,7 +147,7 @@ def build_rollouts(
     from assay.train.rollouts import Rollouts
 
     objective = job.recipe.objective
-    grader = build_objective_grader(job.recipe)
+    grader = build_objective_grader(job.recipe, job.base_dir)
     assert isinstance(objective, RolloutSection) and grader is not None
     settings = build_settings(job)
     needs_reference = settings.needs_reference

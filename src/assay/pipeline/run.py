@@ -22,13 +22,13 @@ from assay.pipeline.check import (
 )
 from assay.pipeline.free_form import check_judge
 from assay.pipeline.gate import load_gate_policy
+from assay.pipeline.graders import check_grader
 from assay.pipeline.inoculating import settle_inoculation
 from assay.pipeline.job import Job
 from assay.pipeline.launch import check_processes
 from assay.pipeline.monitor import choose_monitor
 from assay.pipeline.progress import PlainProgress, Progress
 from assay.pipeline.publish import is_published, is_released, publish
-from assay.pipeline.rollouts import check_grader
 from assay.pipeline.subject import check_packages, describe_base, find_recipe_base
 from assay.pipeline.trackers import check_trackers
 from assay.release import default_key_path, load_or_make_key
