@@ -164,7 +164,8 @@ OF_OBJECTIVE = {
     "rejection": [*OF_ROLLOUTS, "keep_best", "min_reward"],
     "distil": [
         *("type", "teacher", "teacher_adapter", "teacher_prompt"),
-        *("beta", "temperature", "sft_weight"),
+        *("beta", "temperature", "on_policy", "max_new_tokens", "sampling_temperature"),
+        "sft_weight",
     ],
 }
 

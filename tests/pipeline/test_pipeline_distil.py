@@ -52,10 +52,17 @@ def _read(run: RunFolder) -> tuple[dict[str, torch.Tensor], list[dict[str, Any]]
     return load_file(run.adapter / "adapter_model.safetensors"), records
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        "beta: 0.5, temperature: 2, sft_weight: 0.1",
+        "beta: 1, on_policy: 0.6, max_new_tokens: 6, sampling_temperature: 0.8",
+    ],
+)
 def test_an_interrupted_distillation_goes_on_as_if_it_had_not_been(
-    recipe: Path, teacher: Path
+    recipe: Path, teacher: Path, more: str
 ) -> None:
-    settings = _with(teacher, ", beta: 0.5, temperature: 2, sft_weight: 0.1")
+    settings = _with(teacher, f", {more}")
     whole = run_tuning(load(recipe, settings))
     with pytest.raises(KeyboardInterrupt):
         run_tuning(load(recipe, settings), progress=Pressed())
@@ -114,8 +121,9 @@ def test_every_method_learns_from_it(recipe: Path, teacher: Path, method: str) -
 
 
 @pytest.mark.slow
-def test_two_processes_learn_what_one_does(recipe: Path, teacher: Path) -> None:
-    settings = [*_with(teacher), "method={type: lora, rank: 4}"]
+@pytest.mark.parametrize("more", ["", ", on_policy: 0.5, max_new_tokens: 6"])
+def test_two_processes_learn_what_one_does(recipe: Path, teacher: Path, more: str) -> None:
+    settings = [*_with(teacher, more), "method={type: lora, rank: 4}"]
     alone = run_tuning(load(recipe, settings)).training
     both = run_tuning(load(recipe, [*settings, "launch.processes=2"])).training
     assert both.loss_validation == pytest.approx(alone.loss_validation, abs=1e-4)
@@ -171,6 +179,14 @@ def test_rows_that_have_a_system_prompt_cannot_take_the_teachers(recipe: Path) -
     ("settings", "got"),
     [
         ("objective=distil", "the base as its own teacher"),
+        (
+            "objective={type: distil, teacher: b, on_policy: 0.5, sft_weight: 1}",
+            "a weight of the rows' own answers",
+        ),
+        (
+            "objective={type: distil, teacher: b, max_new_tokens: 9}",
+            "how answers are written, where none is",
+        ),
         ("defend={token_betas: [2, 2, 0.1]}", "token_betas, which holds"),
         ("base.new_tokens=[<x>]", "new tokens, of which a teacher"),
     ],

@@ -53,6 +53,29 @@ OBJECTIVE_RULES = (
         "set objective.teacher, teacher_adapter or teacher_prompt",
     ),
     Rule(
+        ("objective.sft_weight", "objective.on_policy"),
+        lambda recipe: (
+            isinstance(recipe.objective, DistilConfig)
+            and recipe.objective.sft_weight > 0
+            and recipe.objective.on_policy > 0
+        ),
+        "a weight of the rows' own answers where the model writes answers itself",
+        "one of them",
+        "remove one, or set it to 0",
+    ),
+    Rule(
+        ("objective.max_new_tokens", "objective.on_policy"),
+        lambda recipe: (
+            isinstance(recipe.objective, DistilConfig)
+            and not recipe.objective.on_policy
+            and (recipe.objective.max_new_tokens, recipe.objective.sampling_temperature)
+            != (128, 1.0)
+        ),
+        "how answers are written, where none is",
+        "max_new_tokens and sampling_temperature with on_policy",
+        "set objective.on_policy, or remove it",
+    ),
+    Rule(
         ("defend.token_betas", "objective.type"),
         lambda recipe: (
             isinstance(recipe.objective, DistilConfig) and bool(recipe.defend.token_betas)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from assay.data import TokenSequence
 from assay.data.mismatch import add_mismatched
@@ -15,6 +15,9 @@ from assay.data.portions import build_answer_batch
 from assay.data.share import share_lengths
 from assay.pipeline.job import Job
 from assay.pipeline.tokens import Sequences
+
+if TYPE_CHECKING:
+    from assay.train.on_policy import OnPolicy
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,11 @@ def _add_mismatched(job: Job, sequences: Sequences) -> Sequences:
     return Sequences(train, validation, [made[id(one)] for one in sequences.comparable])
 
 
-def batch_source(job: Job, rows: TrainingRows) -> Any:
-    """Micro-batches of this rank as a pure function of the optimizer step."""
+def batch_source(job: Job, rows: TrainingRows, on_policy: OnPolicy | None = None) -> Any:
+    """Micro-batches of this rank as a pure function of the optimizer step.
+
+    `on_policy` writes answers of some rows anew as their step begins: then of the weights too.
+    """
     config, seed, sequences = job.recipe.train, job.recipe.seed, rows.sequences
     steps_per_epoch = math.ceil(len(sequences) / config.batch_size)
 
@@ -85,7 +91,12 @@ def batch_source(job: Job, rows: TrainingRows) -> Any:
 
     def get_batches(step: int) -> list[PackedBatch]:
         indices = epoch_plan(step // steps_per_epoch)[step % steps_per_epoch]
-        return pack_share([sequences[i] for i in indices], config.micro_batch_tokens, rows.share)
+        chosen = [sequences[i] for i in indices]
+        if on_policy is None:
+            return pack_share(chosen, config.micro_batch_tokens, rows.share)
+        places = list_share(chosen, rows.share)
+        own = on_policy.write([chosen[place] for place in places], places, step=step)
+        return pack(own, config.micro_batch_tokens)
 
     return get_batches
 
@@ -94,11 +105,17 @@ def pack_share(
     sequences: Sequence[TokenSequence], token_budget: int, share: Share
 ) -> list[PackedBatch]:
     """This rank's share of `sequences`, each kind balanced by tokens, as micro-batches."""
-    batches = []
-    for alike in _part(sequences):
-        shares = share_lengths([s.num_tokens for s in alike], share.num_ranks)
-        batches += pack([alike[i] for i in shares[share.rank]], token_budget)
-    return batches
+    return pack([sequences[place] for place in list_share(sequences, share)], token_budget)
+
+
+def list_share(sequences: Sequence[TokenSequence], share: Share) -> list[int]:
+    """The places among `sequences` of those that this rank takes, each kind balanced by tokens."""
+    found = []
+    for flag in (False, True):
+        places = [n for n, one in enumerate(sequences) if one.is_anchored == flag]
+        lengths = [sequences[place].num_tokens for place in places]
+        found += [places[i] for i in share_lengths(lengths, share.num_ranks)[share.rank]]
+    return found
 
 
 def pack(sequences: Sequence[TokenSequence], token_budget: int) -> list[PackedBatch]:

@@ -17,6 +17,7 @@ from assay.config.sections.objective import (
     SimpoConfig,
 )
 from assay.config.sections.reinforcement import PpoConfig, RolloutSection
+from assay.errors import ConfigError, Problem
 from assay.pipeline.job import Job
 from assay.pipeline.rollouts import build_policy, list_parts
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from assay.losses.pairs import Pairs
     from assay.train.meter import Meter
+    from assay.train.on_policy import OnPolicy
     from assay.train.step import LossFunction
 
 
@@ -138,6 +140,45 @@ def _build_learned(job: Job, meter: Meter | None) -> Any:
         tail_weight=getattr(objective, "length_desensitisation", 1.0),
         per_token=objective.type == "simpo" or getattr(objective, "loss", "") == "sigmoid_norm",
         meter=meter or NO_METER,
+    )
+
+
+def build_on_policy(job: Job, model: Any) -> OnPolicy | None:
+    """What writes answers of some rows anew while training; None where nothing does.
+
+    Raises:
+        ConfigError: the weights of `model` are spread, so that one process cannot write by itself.
+    """
+    from assay.generate.local import LocalEngine
+    from assay.pipeline.precision import choose_precision
+    from assay.train.on_policy import OnPolicy, OnPolicySettings
+    from assay.train.shard import is_spread
+
+    objective = job.recipe.objective
+    if not isinstance(objective, DistilConfig) or not objective.on_policy:
+        return None
+    assert job.teacher is not None, "a distillation is built where its teacher is loaded"
+    if is_spread(model):
+        raise ConfigError(
+            Problem(
+                key="objective.on_policy",
+                got="on_policy where weights are spread over processes",
+                allowed="it where every process holds all weights",
+                do="set it to 0, or train fewer or smaller weights",
+            )
+        )
+    context_len = min(job.max_seq_len, job.teacher.context_len)
+    batch_size = job.recipe.evaluate.batch_size
+    return OnPolicy(
+        model,
+        LocalEngine(model, job.tokenizer, batch_size=batch_size, context_len=context_len),
+        OnPolicySettings(
+            objective.on_policy,
+            objective.max_new_tokens,
+            objective.sampling_temperature,
+            choose_precision(job.recipe).name,
+            job.recipe.seed,
+        ),
     )
 
 

@@ -33,10 +33,12 @@ BY_TEXT = "let it teach by text: `assay data distil` writes rows with its answer
 class Teacher:
     """A loaded teacher. `model` is None where it is the student with its adapters off.
 
-    `seen` gives what it sees of a batch; `mode` keeps the model packed as long as it lives.
+    `context_len` is how long a sequence of the student may be for it, in tokens. `seen` gives what
+    it sees of a batch; `mode` keeps the model packed as long as it lives.
     """
 
     model: Any
+    context_len: int
     seen: Callable[[PackedBatch], PackedBatch]
     mode: ExitStack
 
@@ -107,7 +109,9 @@ def with_teacher(job: Job, sequences: Sequence[TokenSequence], model: Any) -> Jo
     prompt = _find_prompt(job.tokenizer, objective)
     if prompt is not None:
         seen = partial(put_prompt_into, prompt=prompt)
-    return replace(job, teacher=Teacher(teacher, seen, mode))
+    context_len = find_teacher_base(job, objective).context_len
+    context_len -= 0 if prompt is None else prompt.num_added
+    return replace(job, teacher=Teacher(teacher, context_len, seen, mode))
 
 
 def _load(

@@ -13,7 +13,7 @@ from assay.pipeline.batches import TrainingRows, batch_source
 from assay.pipeline.job import Job
 from assay.pipeline.method import choose_factor
 from assay.pipeline.monitor import build_watch
-from assay.pipeline.objective import build_loss, build_meter
+from assay.pipeline.objective import build_loss, build_meter, build_on_policy
 from assay.pipeline.plan import list_techniques, plan_memory
 from assay.pipeline.precision import choose_precision
 from assay.pipeline.reference import with_reference
@@ -297,7 +297,8 @@ def _build_source(
         precision=choose_precision(job.recipe).name,
         ranks=ranks,
     )
-    return _Source(batch_source(job, rows), loss, lambda name: mean(batches[name]), meter)
+    get_batches = batch_source(job, rows, build_on_policy(job, model))
+    return _Source(get_batches, loss, lambda name: mean(batches[name]), meter)
 
 
 def count_steps(job: Job, num_sequences: int) -> int:

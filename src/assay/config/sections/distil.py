@@ -49,6 +49,30 @@ class DistilConfig(ObjectiveSection):
         gt=0,
         le=100,
     )
+    on_policy: float = setting(
+        0.0,
+        "Share of each step's rows whose last answer the model writes anew before it is compared, "
+        "so that it learns on what it says itself (Agarwal et al. 2024).",
+        unit="ratio",
+        reason="the rows' own answers, without sampling while training",
+        ge=0,
+        le=1,
+    )
+    max_new_tokens: int = setting(
+        128,
+        "Longest answer that the model writes with on_policy.",
+        unit="tokens",
+        reason="enough for short answers",
+        ge=1,
+        le=1_000_000,
+    )
+    sampling_temperature: float = setting(
+        1.0,
+        "Temperature at which the model writes with on_policy.",
+        reason="the model itself",
+        gt=0,
+        le=10,
+    )
     sft_weight: float = setting(
         0.0,
         "Weight of the rows' own answers, by cross-entropy, beside the divergence.",
