@@ -45,7 +45,7 @@ def test_a_grader_of_the_answer_is_shown_as_it_is(capsys: pytest.CaptureFixture[
     assert "right (numeric): mean " in out
     assert "█" in out
     assert "best completions" in out
-    assert (code == 0) == ("Nothing speaks against this reward." in out)
+    assert (code == 3) == ("  error: " in out)
 
 
 def test_a_description_that_is_wrong_is_located_in_the_recipe(

@@ -63,6 +63,14 @@ def test_each_fault_of_the_scale_is_named(rewards: np.ndarray, expected: list[st
     assert find(grade(rewards)) == expected
 
 
+def test_equal_groups_are_an_error_only_where_nearly_all_are() -> None:
+    for num_equal, severity in ((6, "warning"), (9, "error")):
+        rewards = np.tile(np.arange(K) % 2.0, (G, 1))
+        rewards[:num_equal] = rewards[:num_equal, :1] + np.arange(num_equal)[:, None] % 2
+        (finding,) = find_faults(SAMPLED, grade(rewards), [], seed=0)
+        assert (finding.code, finding.severity) == ("equal_groups", severity)
+
+
 def test_a_grader_of_length_may_follow_length() -> None:
     assert find(grade(LENGTHS / 60, kind="length")) == []
 

@@ -43,7 +43,8 @@ def check(
 ) -> int:
     """Sample completions of the base, grade them, and say what speaks against the reward.
 
-    Exit code 0: nothing; 3: something, each with what to do; 2: the recipe or the data.
+    Exit code 0: nothing, or warnings alone; 3: errors, each with what to do; 2: the recipe or the
+    data.
     """
     from assay.cli.live import open_progress
     from assay.pipeline.check import load_checked
@@ -111,8 +112,9 @@ def _render_findings(findings: Sequence[dict[str, Any]]) -> str:
     if not findings:
         return "Nothing speaks against this reward."
     lines = [
-        f"  {one['grader'] + ': ' if one['grader'] else ''}{one['found']}\n    {one['do']}"
-        for one in findings
+        f"  {one['severity']}: {one['grader'] + ': ' if one['grader'] else ''}{one['found']}"
+        f"\n    {one['do']}"
+        for one in sorted(findings, key=lambda one: str(one["severity"]))
     ]
     count = "1 finding" if len(findings) == 1 else f"{len(findings)} findings"
     return "\n".join([f"{count} against this reward", *lines])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -13,13 +13,15 @@ from assay.evaluate.association import Floats, compute_rank_association, find_ph
 from assay.graders.grade import Grade
 from assay.graders.repetition import compute_repetition
 
-MOST_EQUAL_GROUPS = 0.5
-"""Of prompts whose completions all have the same reward: they teach nothing."""
+MANY_EQUAL_GROUPS, MOST_EQUAL_GROUPS = 0.5, 0.9
+"""Of prompts whose completions all have the same reward: they teach nothing. From the first a
+warning, from the second an error."""
 LEAST_SUCCESS, MOST_SUCCESS = 0.05, 0.90
 MOST_TRUNCATED = 0.5
 LEAST_RANK, LEAST_PHRASE, MOST_P = 0.6, 0.7, 0.01
 """Correlations from which a reward is said to follow something, and the p-value up to which."""
 _EPSILON = 1e-9
+Severity = Literal["error", "warning"]
 OF_LENGTH = frozenset({"length", "repetition"})
 """Graders whose purpose is to follow length or repetition."""
 
@@ -60,12 +62,13 @@ class Graded:
 @dataclass(frozen=True)
 class Finding:
     """One thing that speaks against a reward: its name, of which grader, what was found, what to
-    do."""
+    do. A warning may be as it should be; an error is none that anybody would want."""
 
     code: str
     grader: str
     found: str
     do: str
+    severity: Severity = "error"
 
 
 def find_faults(
@@ -136,10 +139,11 @@ def _find_scale(sampled: Sequence[Sampled], whole: Graded) -> list[Finding]:
     rewards = whole.rewards
     equal = float((_by_group(sampled, rewards).std(axis=1) <= _EPSILON).mean())
     found = []
-    if rewards.std() > _EPSILON and equal >= MOST_EQUAL_GROUPS:
+    if rewards.std() > _EPSILON and equal >= MANY_EQUAL_GROUPS:
         told = f"{equal:.0%} of the prompts have completions that all get the same reward"
         do = "sample at a higher temperature, or with more completions; reward parts of the way"
-        found.append(Finding("equal_groups", whole.name, told, do))
+        severity: Severity = "error" if equal >= MOST_EQUAL_GROUPS else "warning"
+        found.append(Finding("equal_groups", whole.name, told, do, severity))
     success = compute_success(rewards)
     if success is not None and success < LEAST_SUCCESS:
         do = "tune on answers first, take easier prompts, or reward parts of the way"
@@ -156,7 +160,7 @@ def _find_cut_off(sampled: Sequence[Sampled]) -> list[Finding]:
     if share <= MOST_TRUNCATED:
         return []
     told = f"{share:.0%} of the completions are cut off by their length"
-    return [Finding("truncated", "", told, "raise objective.max_new_tokens")]
+    return [Finding("truncated", "", told, "raise objective.max_new_tokens", "warning")]
 
 
 def _find_constant(graded: Graded, *, is_whole: bool) -> list[Finding]:
@@ -215,7 +219,7 @@ def _find_followed(sampled: Sequence[Sampled], graded: Graded, *, seed: int) -> 
     if phrase.correlation >= LEAST_PHRASE and phrase.p <= MOST_P:
         told = f"completions with {phrase.what!r} get more (correlation {_show(phrase)})"
         do = "make sure that this is what is to be learned, and not a way around it"
-        found.append(Finding("phrase", graded.name, told, do))
+        found.append(Finding("phrase", graded.name, told, do, "warning"))
     return found
 
 

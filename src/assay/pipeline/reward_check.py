@@ -70,8 +70,9 @@ class RewardCheck:
 
     @property
     def exit_code(self) -> int:
-        """0 where nothing was found, else 3."""
-        return EXIT_HELD if self.findings else EXIT_OK
+        """3 where an error was found, else 0."""
+        is_wrong = any(finding.severity == "error" for finding in self.findings)
+        return EXIT_HELD if is_wrong else EXIT_OK
 
     def to_dict(self, *, num_examples: int = NUM_EXAMPLES) -> dict[str, Any]:
         """All of it as plain values; of the completions the best and the worst."""
