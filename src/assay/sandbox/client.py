@@ -111,6 +111,8 @@ class Sandbox:
         """
         if self._process is not None:
             return self.fences
+        if os.name != "posix":
+            raise UsageError(Problem("a system that cannot fork processes", "Linux, or macOS"))
         self.num_starts += 1
         self._process = process = _spawn()
         self._finalize = finalize(self, _end, process)
@@ -159,6 +161,8 @@ def find_problem(fences: Fences) -> Problem | None:
 @lru_cache(maxsize=1)
 def find_fences() -> Fences:
     """Those of this system, found once a process by starting a sandbox."""
+    if os.name != "posix":
+        return Fences(frozenset())
     sandbox = Sandbox()
     try:
         sandbox.start()

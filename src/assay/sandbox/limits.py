@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 from dataclasses import dataclass
 
 MAX_REQUEST_BYTES = 8 << 20
@@ -40,6 +39,8 @@ def set_limits(limits: Limits, *, has_own_users: bool) -> None:
     With `has_own_users` (a user namespace) processes and threads too: elsewhere those of the same
     user outside would count.
     """
+    import resource  # which Windows lacks, where nothing is run
+
     memory = limits.memory_mb * _MIB
     threads = [(resource.RLIMIT_NPROC, _MAX_THREADS)] if has_own_users else []
     for kind, value in (
