@@ -127,6 +127,8 @@ OF_ROLLOUTS = [
     "top_p",
     "overlong_margin",
     "validation_samples",
+    "environment",
+    "max_turns",
     "on_hacking",
 ]
 OF_POLICY = [

@@ -66,6 +66,28 @@ ROLLOUT_RULES = (
         "lower it",
     ),
     Rule(
+        ("objective.max_turns", "objective.environment"),
+        lambda recipe: (
+            isinstance(recipe.objective, RolloutSection)
+            and recipe.objective.environment is None
+            and recipe.objective.max_turns != 4
+        ),
+        "turns without an environment to take them in",
+        "max_turns with objective.environment",
+        "set objective.environment, or remove it",
+    ),
+    Rule(
+        ("objective.overlong_margin", "objective.environment"),
+        lambda recipe: (
+            isinstance(recipe.objective, RolloutSection)
+            and recipe.objective.environment is not None
+            and recipe.objective.overlong_margin > 0
+        ),
+        "a margin of one completion's length for episodes of several turns",
+        "it without an environment",
+        "remove it; a grader of type length in a multi can say what length is worth",
+    ),
+    Rule(
         ("objective.keep_best", "objective.group_size"),
         lambda recipe: (
             isinstance(recipe.objective, RejectionConfig)

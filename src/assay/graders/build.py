@@ -10,6 +10,7 @@ from typing import Any
 
 from assay.errors import ConfigError, Problem
 from assay.generate.remote import Endpoint
+from assay.graders.episode_reward import build_episode_reward
 from assay.graders.formula import FUNCTIONS, Formula, parse_formula
 from assay.graders.grade import Grader
 from assay.graders.length import build_length
@@ -45,6 +46,7 @@ BUILDERS: dict[str, Builder] = {
     "repetition": build_repetition,
     "reward_model": build_reward_model,
     "refusal": build_refusal,
+    "episode": build_episode_reward,
 }
 TYPES = (*BUILDERS, "multi")
 _KEY = re.compile(r"[A-Za-z_]\w*")

@@ -45,6 +45,8 @@ class Sample:
         num_tokens: of the completion.
         finish_reason: "stop" or "length".
         token_ids: of the completion, where they are known.
+        episode_reward: what the turns of its episode were worth in their environment; None where
+            it is an answer without one.
     """
 
     output_text: str
@@ -54,6 +56,7 @@ class Sample:
     num_tokens: int = 0
     finish_reason: str = "stop"
     token_ids: tuple[int, ...] = ()
+    episode_reward: float | None = None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ they are to be learned from; between them is what the environment said, as the t
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -14,6 +15,7 @@ from assay.chat import ChatTokenizer, render_prompt
 from assay.chat.continuation import render_continuation
 from assay.generate import Engine, Generation, Sampling
 from assay.graders.environment import Environment, MakeEnvironment, act, begin, join_turn
+from assay.graders.grade import Sample
 from assay.tools import ToolCall
 
 Ended = Literal["done", "max_turns", "truncated", "no_room"]
@@ -56,11 +58,57 @@ class Played:
     def is_truncated(self) -> bool:
         return self.ended in ("truncated", "no_room")
 
+    def to_sample(self) -> Sample:
+        """The episode as graders read it: its last turn after all that came before, all calls."""
+        last = max(n for n, one in enumerate(self.messages) if one.get("role") == "assistant")
+        own = zip(self.token_ids, self.is_sampled, strict=True)
+        return Sample(
+            output_text=self.texts[-1],
+            messages=tuple(self.messages[:last]),
+            output_tools=tuple(describe_call(call) for call in self.calls),
+            num_tokens=self.num_sampled,
+            finish_reason="length" if self.is_truncated else "stop",
+            token_ids=tuple(token for token, flag in own if flag),
+            episode_reward=self.reward,
+        )
+
     def add(self, ids: Sequence[int], logprobs: Sequence[float] | None = None) -> None:
         """Take tokens: the model's with their log-probabilities, or an observation's without."""
         self.token_ids += ids
         self.is_sampled += [logprobs is not None] * len(ids)
         self.sampled_logprobs += [0.0] * len(ids) if logprobs is None else logprobs
+
+
+@dataclass(frozen=True)
+class Playing:
+    """How episodes are played: in which environment, of whose tokens, and how long.
+
+    `context_len` is in tokens, `max_turns` are the model's.
+    """
+
+    make: MakeEnvironment
+    tokenizer: ChatTokenizer
+    context_len: int
+    max_turns: int
+
+    def play(
+        self,
+        engine: Engine,
+        rows: Sequence[Mapping[str, Any]],
+        sampling: Sampling,
+        places: Sequence[int] | None = None,
+    ) -> list[Played]:
+        """See `play`."""
+        return play(
+            engine,
+            self.tokenizer,
+            self.make,
+            rows,
+            sampling=sampling,
+            context_len=self.context_len,
+            max_turns=self.max_turns,
+            places=places,
+        )
 
 
 def play(
@@ -111,6 +159,12 @@ def play(
                 episodes[n], environments[n], found, tokenizer, is_last=turn == max_turns - 1
             )
     return episodes
+
+
+def describe_call(call: ToolCall) -> dict[str, Any]:
+    """A call in OpenAI's form."""
+    arguments = json.dumps(call.arguments, ensure_ascii=False)
+    return {"type": "function", "function": {"name": call.name, "arguments": arguments}}
 
 
 def _begin(environment: Environment, row: Mapping[str, Any], tokenizer: ChatTokenizer) -> Played:

@@ -20,15 +20,17 @@ from assay.pipeline.choices import (
     score_by_likelihood,
     score_by_reward,
 )
-from assay.pipeline.graded import score_by_grader
+from assay.pipeline.graded import play_items, score_by_grader
 from assay.pipeline.graders import build_objective_grader
 from assay.pipeline.job import Job
 from assay.pipeline.perplexity import score_golds
+from assay.pipeline.playing import build_playing
 from assay.pipeline.prompts import Question, build_gold, build_prompt
 from assay.pipeline.rewards import build_rewards
 
 if TYPE_CHECKING:
     from assay.graders import Grader
+    from assay.graders.play import Playing
     from assay.models.base import BaseFiles
 
 
@@ -71,6 +73,7 @@ class Examiner:
         log_folder: keeps every answer as soon as it is there; None keeps none.
         grader: gives rewards to the answers of items of that metric.
         graded_tokens: longest answer to such items; 0 leaves it to `sampling`.
+        playing: such items are episodes in an environment, and not asked once.
         on_count: is told what is asked, how many answers are there, and of how many.
         rewards: of a reward model, what it scores sequences; it is asked for nothing else.
     """
@@ -85,6 +88,7 @@ class Examiner:
     log_folder: Path | None = None
     grader: Grader | None = None
     graded_tokens: int = 0
+    playing: Playing | None = None
     on_count: Callable[[str, int, int], None] = lambda what, done, total: None
     rewards: Rewards | None = None
 
@@ -118,7 +122,8 @@ class Examiner:
             for item in items
             if (item.choices or item.metric in LIKELIHOOD_METRICS) and item.metric != PAIR_ACCURACY
         ]
-        own = {item.id for item in (*golds, *weighed, *pairs)}
+        played = [item for item in items if item.metric == GRADED] if self.playing else []
+        own = {item.id for item in (*golds, *weighed, *pairs, *played)}
         asked = [item for item in items if item.id not in own]
         layout: dict[str, Any] = {
             "tokenizer": self.base.tokenizer,
@@ -139,6 +144,10 @@ class Examiner:
         elif pairs and self.rewards is not None:
             own_layout = {name: layout[name] for name in ("tokenizer", "context_len")}
             scores |= score_by_reward(self.rewards, pairs, **own_layout)
+        if played:
+            told, found = self._play(played, sampling, system, name)
+            answers |= told
+            scores |= found
         counts = {"num_ended_by_length": sum(a.ended_by_length for a in answers.values())}
         if shots:
             counts["num_fewer_shots"] = sum(
@@ -164,6 +173,22 @@ class Examiner:
             item.id: answer.until(question.stop_text)
             for (item, question), answer in zip(pairs, answers, strict=True)
         }
+
+    def _play(
+        self, items: Sequence[Item], sampling: Sampling, system: str | None, name: str
+    ) -> tuple[dict[str, Answer], dict[str, Score]]:
+        """The last turn of an episode of each item, and what the grader makes of the whole."""
+        assert self.playing is not None and self.grader is not None
+        return play_items(
+            self.playing,
+            self.engine,
+            self.grader,
+            items,
+            sampling,
+            system=system,
+            chunk=self.batch_size,
+            on_count=lambda done, total: self.on_count(f"{self.variant}, {name}", done, total),
+        )
 
     def _score(
         self, items: Sequence[Item], questions: Sequence[Question], answers: dict[str, Answer]
@@ -225,6 +250,7 @@ def build_examiner(job: Job, engine: Engine, variant: str) -> Examiner:
         log_folder=job.run.evaluation.parent / "evaluation" / "answers",
         grader=build_objective_grader(job.recipe, job.base_dir),
         graded_tokens=job.recipe.objective.max_completion_tokens,
+        playing=build_playing(job.recipe, job.base, job.base_dir, context_len=job.base.context_len),
         on_count=job.progress.count,
         rewards=build_rewards(job, engine) if variant == "tuned" else None,
     )

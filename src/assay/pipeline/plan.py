@@ -78,7 +78,7 @@ def _build_longest(job: Job, sequences: Sequence[TokenSequence]) -> PackedBatch:
     return build_stand_in(
         max((one.input_ids for one in sequences), key=len),
         num_answers=objective.group_size,
-        num_tokens=objective.max_new_tokens,
+        num_tokens=objective.max_new_tokens * (objective.max_turns if objective.environment else 1),
         token_budget=budget,
     )
 

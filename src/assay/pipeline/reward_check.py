@@ -182,8 +182,16 @@ def _grade_by(
 
 def _get_objective(loaded: Loaded) -> RolloutSection:
     objective = loaded.recipe.objective
-    if isinstance(objective, RolloutSection):
+    if isinstance(objective, RolloutSection) and objective.environment is None:
         return objective
+    if isinstance(objective, RolloutSection):
+        problem = Problem(
+            key="objective.environment",
+            got="episodes in an environment",
+            allowed="single answers, which are checked without one",
+            do="leave it out here, or train a few steps: metrics.jsonl has each part's reward",
+        )
+        raise ConfigError(loaded.locate(problem))
     problem = Problem(
         key="objective",
         got=f"objective {objective.type}, which has no grader",

@@ -18,6 +18,7 @@ from assay.config.sections.reinforcement import (
 )
 from assay.pipeline.graders import build_objective_grader
 from assay.pipeline.job import Job
+from assay.pipeline.playing import build_playing
 from assay.pipeline.precision import choose_precision
 
 if TYPE_CHECKING:
@@ -166,6 +167,7 @@ def build_rollouts(
         as_reference=open_reference(job, model) if needs_reference else None,
         folder=job.run.path / FOLDER,
         parts=list_parts(objective),
+        playing=build_playing(job.recipe, job.base, job.base_dir, context_len=job.max_seq_len),
         ranks=ranks,
         find_oldest=find_oldest,
         control=build_control(job, ranks),

@@ -27,6 +27,7 @@ from assay.pipeline.inoculating import settle_inoculation
 from assay.pipeline.job import Job
 from assay.pipeline.launch import check_processes
 from assay.pipeline.monitor import choose_monitor
+from assay.pipeline.playing import check_environment
 from assay.pipeline.progress import PlainProgress, Progress
 from assay.pipeline.publish import is_published, is_released, publish
 from assay.pipeline.subject import check_packages, describe_base, find_recipe_base
@@ -166,6 +167,7 @@ def check_before(loaded: Loaded) -> Policy:
     check_processes(loaded)
     check_judge(loaded)
     check_grader(loaded)
+    check_environment(loaded)
     if default_key_path().exists():
         load_or_make_key()
     return load_gate_policy(loaded)

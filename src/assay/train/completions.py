@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from assay.data import TokenSequence
 from assay.data.asked import Asked
 from assay.generate.engine import Engine, Generation, Sampling
 from assay.graders.grade import Grade, Grader, Sample
+from assay.graders.play import Playing, describe_call
 from assay.tools.parse import parse_tool_calls
 
 NGRAM = 4
@@ -22,11 +22,13 @@ class Completion:
     """What the model wrote after a prompt, token by token.
 
     Attributes:
-        token_ids: with the stop token that ended it.
-        sampled_logprobs: of each under what was sampled from, nats.
+        token_ids: with the stop token that ended it; of an episode with what it was told between.
+        sampled_logprobs: of each token that the model wrote under what was sampled from, nats.
         text: as the grader reads it.
         is_truncated: it ended by its length alone.
         grade: what the grader said.
+        is_sampled: of each token whether the model wrote it; None where it wrote all.
+        prompt_ids: what the model saw first, where that is not the row's own prompt.
     """
 
     token_ids: list[int]
@@ -34,10 +36,18 @@ class Completion:
     text: str
     is_truncated: bool
     grade: Grade
+    is_sampled: list[bool] | None = None
+    prompt_ids: list[int] | None = None
 
     @property
     def num_tokens(self) -> int:
-        return len(self.token_ids)
+        """Those that the model wrote."""
+        return len(self.token_ids) if self.is_sampled is None else sum(self.is_sampled)
+
+    @property
+    def mask(self) -> list[float]:
+        """1 for each token that the model wrote, 0 for what it was told."""
+        return [float(flag) for flag in self.is_sampled or [True] * len(self.token_ids)]
 
     @property
     def repetition(self) -> float:
@@ -73,22 +83,66 @@ def write_groups(
     sampling: Sampling,
     *,
     group_size: int,
+    playing: Playing | None = None,
 ) -> list[Group]:
     """Sample `group_size` completions of each prompt, and grade all of them together.
 
     `places` are those of the prompts in the whole step: what is sampled depends on them and on
-    the seed of `sampling`, not on which prompts stand beside.
+    the seed of `sampling`, not on which prompts stand beside. With `playing` a completion is an
+    episode in an environment that is set up with the prompt's row.
+
+    Raises:
+        GenerationError: an environment fails.
     """
-    asked = [prompt.input_ids for prompt in prompts for _ in range(group_size)]
-    at = [place * group_size + i for place in places for i in range(group_size)]
-    generations = engine.generate(asked, sampling, places=at) if asked else []
     owners = [prompt for prompt in prompts for _ in range(group_size)]
-    grades = grade(grader, owners, generations)
-    written = [_complete(one, told) for one, told in zip(generations, grades, strict=True)]
+    at = [place * group_size + i for place in places for i in range(group_size)]
+    if playing is not None:
+        written = _play(playing, engine, grader, owners, sampling, at)
+    else:
+        asked = [prompt.input_ids for prompt in owners]
+        generations = engine.generate(asked, sampling, places=at) if asked else []
+        grades = grade(grader, owners, generations)
+        written = [_complete(one, told) for one, told in zip(generations, grades, strict=True)]
     return [
         Group(prompt, place, written[n * group_size : (n + 1) * group_size])
         for n, (prompt, place) in enumerate(zip(prompts, places, strict=True))
     ]
+
+
+def _play(
+    playing: Playing,
+    engine: Engine,
+    grader: Grader,
+    prompts: Sequence[TokenSequence],
+    sampling: Sampling,
+    places: Sequence[int],
+) -> list[Completion]:
+    """An episode of each prompt's row."""
+    asked = [prompt.asked or Asked(()) for prompt in prompts]
+    episodes = playing.play(engine, [build_row(one) for one in asked], sampling, places)
+    samples = [one.to_sample() for one in episodes]
+    grades = grader.grade(samples, [one.item for one in asked]) if samples else []
+    return [
+        Completion(
+            one.token_ids,
+            [
+                value
+                for value, flag in zip(one.sampled_logprobs, one.is_sampled, strict=True)
+                if flag
+            ],
+            one.texts[-1],
+            one.is_truncated,
+            told,
+            is_sampled=one.is_sampled,
+            prompt_ids=one.prompt_ids,
+        )
+        for one, told in zip(episodes, grades, strict=True)
+    ]
+
+
+def build_row(asked: Asked) -> dict[str, Any]:
+    """A row as environments are set up with it: every column, its prompt and tools among them."""
+    return {**asked.item, "messages": list(asked.messages), "tools": list(asked.tools)}
 
 
 def grade(
@@ -118,16 +172,7 @@ def build_sample(text: str, asked: Asked, *, generation: Generation | None = Non
 
 def read_calls(text: str) -> tuple[dict[str, Any], ...]:
     """The tool calls in a completion, in OpenAI's form."""
-    return tuple(
-        {
-            "type": "function",
-            "function": {
-                "name": call.name,
-                "arguments": json.dumps(call.arguments, ensure_ascii=False),
-            },
-        }
-        for call in parse_tool_calls(text).tool_calls
-    )
+    return tuple(describe_call(call) for call in parse_tool_calls(text).tool_calls)
 
 
 def _complete(generation: Generation, grade: Grade) -> Completion:

@@ -23,11 +23,11 @@ from assay.train.completions import Completion, Group
 
 
 def build_answer(prompt: TokenSequence, completion: Completion) -> Answer:
-    """Prompt and completion as one sequence whose loss is on the completion alone."""
-    ids = completion.token_ids
+    """Prompt and completion as one sequence whose loss is on what the model wrote alone."""
+    before = completion.prompt_ids or prompt.input_ids
     return Answer(
-        [*prompt.input_ids, *ids],
-        [0.0] * len(prompt.input_ids) + [1.0] * len(ids),
+        [*before, *completion.token_ids],
+        [0.0] * len(before) + completion.mask,
         sampled=Sampled([], completion.sampled_logprobs, [], []),
     )
 

@@ -25,6 +25,7 @@ from assay.data.share import share_lengths
 from assay.errors import CheckpointError
 from assay.generate.engine import Engine, Sampling
 from assay.graders.grade import Grader
+from assay.graders.play import Playing
 from assay.losses.advantages import shape_overlong
 from assay.losses.averages import Average
 from assay.train.answers import compute_answer_logprobs
@@ -97,6 +98,7 @@ class Rollouts:
         as_reference: needed where a divergence from it is asked for.
         folder: keeps rollouts; None keeps none.
         parts: names of the parts of a combined grader.
+        playing: how completions are episodes in an environment, where they are.
         find_oldest: the first step that any checkpoint may go on from.
         control: the weight of the divergence in the reward, by rollout; by default as `settings`.
     """
@@ -113,6 +115,7 @@ class Rollouts:
         as_reference: AsReference | None = None,
         folder: Path | None = None,
         parts: Sequence[str] = (),
+        playing: Playing | None = None,
         ranks: Ranks = ALONE,
         find_oldest: Callable[[], int] = lambda: 0,
         control: KlControl | None = None,
@@ -120,6 +123,7 @@ class Rollouts:
         self.model, self.engine, self.grader = model, engine, grader
         self.prompts, self.credit, self.settings = prompts, credit, settings
         self.as_reference, self.folder, self.parts = as_reference, folder, parts
+        self.playing = playing
         self.ranks, self.find_oldest = ranks, find_oldest
         self.control = control or KlControl(settings.kl_in_reward)
         self.number = -1
@@ -233,7 +237,13 @@ class Rollouts:
         device = next(self.model.parameters()).device
         with autocast(self.settings.precision, device):
             return write_groups(
-                self.engine, self.grader, prompts, places, sampling, group_size=group_size
+                self.engine,
+                self.grader,
+                prompts,
+                places,
+                sampling,
+                group_size=group_size,
+                playing=self.playing,
             )
 
     def _tell_logprobs(self, rows: Sequence[AnswerRow]) -> list[Answer]:

@@ -88,6 +88,21 @@ class RolloutSection(ObjectiveSection):
         ge=1,
         le=1024,
     )
+    environment: str | None = setting(
+        None,
+        "What completions are turns in: `tools` (the row's tools, which only seem to act), or a "
+        "class of yours by `file.py:Class` with setup(row) and step(action). Every turn is of at "
+        "most max_new_tokens, and the grader reads the last; type episode is what its turns gave.",
+        reason="one answer, without an environment",
+        min_length=1,
+    )
+    max_turns: int = setting(
+        4,
+        "Most turns of the model in an environment.",
+        reason="a call, its result, another, and an answer",
+        ge=1,
+        le=1000,
+    )
     on_hacking: Literal["warn", "stop", "off"] = setting(
         "warn",
         "What is done where the training reward rises while the held-out reward falls, entropy "
