@@ -112,7 +112,9 @@ def _find_chooser(name: str, *, base_dir: Path) -> Chooser:
 @lru_cache(maxsize=8)
 def _find_reward_model(name: str, *, base_dir: Path) -> RewardModel:
     folder = locate_start(name, base_dir)
-    if not any((folder / file).is_file() for file in _MODEL_FILES):
+    # A run's folder has its weights in one of these.
+    places = (folder, folder / "adapter", folder / "model")
+    if not any((place / file).is_file() for place in places for file in _MODEL_FILES):
         got = f"{name}, which is no folder of a model"
         raise ConfigError(Problem(got, do="name the folder of a reward model"))
     return LocalRewardModel(folder)
