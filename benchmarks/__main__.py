@@ -149,6 +149,10 @@ def main() -> None:
         from benchmarks.safety.__main__ import main as prove_gates
 
         return prove_gates(sys.argv[2:])
+    if sys.argv[1:2] == ["grpo"]:
+        from benchmarks.grpo import main as measure_grpo
+
+        return measure_grpo(sys.argv[2:])
     if sys.argv[1:2] == ["preference"]:
         from benchmarks.preference import main as measure_preference
 
