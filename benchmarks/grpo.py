@@ -72,9 +72,7 @@ def run_assay(num_steps: int) -> list[tuple[float, float]]:
         message = {"role": "user", "content": text}
         ids = render_prompt(base.tokenizer, [message])
         asked = Asked((message,))
-        prompts.append(
-            TokenSequence(ids, [0.0] * len(ids), f"{number}", "chat", "", asked=asked)
-        )
+        prompts.append(TokenSequence(ids, [0.0] * len(ids), f"{number}", "chat", "", asked=asked))
     clock, engine = Clock(), LocalEngine(model, base.tokenizer, batch_size=64)
     generate = clock.wrap(engine.generate)
 
