@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from assay.evaluate.reward_check import (
-    Finding,
+from assay.evaluate.reward_check import Finding, find_faults
+from assay.evaluate.reward_figures import (
     Graded,
     Sampled,
     choose_examples,
     compute_histogram,
     compute_success,
-    find_faults,
     summarise,
 )
 from assay.graders.grade import Grade, fail

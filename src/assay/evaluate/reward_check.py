@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
-import numpy as np
-
-from assay.evaluate.association import Floats, compute_rank_association, find_phrase
-from assay.graders.grade import Grade
+from assay.evaluate.association import Association, compute_rank_association, find_phrase
+from assay.evaluate.reward_figures import (
+    EPSILON,
+    Graded,
+    Sampled,
+    by_group,
+    compute_success,
+    group_by_prompt,
+)
 from assay.graders.repetition import compute_repetition
 
 MANY_EQUAL_GROUPS, MOST_EQUAL_GROUPS = 0.5, 0.9
@@ -20,43 +25,9 @@ LEAST_SUCCESS, MOST_SUCCESS = 0.05, 0.90
 MOST_TRUNCATED = 0.5
 LEAST_RANK, LEAST_PHRASE, MOST_P = 0.6, 0.7, 0.01
 """Correlations from which a reward is said to follow something, and the p-value up to which."""
-_EPSILON = 1e-9
 Severity = Literal["error", "warning"]
 OF_LENGTH = frozenset({"length", "repetition"})
 """Graders whose purpose is to follow length or repetition."""
-
-
-@dataclass(frozen=True)
-class Sampled:
-    """One completion, and the place of its prompt."""
-
-    group: int
-    text: str
-    num_tokens: int
-    is_truncated: bool
-
-
-@dataclass(frozen=True)
-class Graded:
-    """What one grader (the whole, or a part of it) gave all completions, in order."""
-
-    name: str
-    kind: str
-    grades: Sequence[Grade]
-    seconds: float = 0.0
-
-    @property
-    def rewards(self) -> Floats:
-        return np.array([grade.reward for grade in self.grades], dtype=np.float64)
-
-    @property
-    def errors(self) -> dict[str, int]:
-        """How many completions have each error."""
-        return dict(Counter(name for grade in self.grades for name in sorted(grade.errors)))
-
-    def list_details(self) -> list[tuple[str, int]]:
-        """Reasons in words, the most frequent first."""
-        return Counter(grade.detail for grade in self.grades if grade.detail).most_common()
 
 
 @dataclass(frozen=True)
@@ -87,59 +58,11 @@ def find_faults(
     return findings
 
 
-def summarise(sampled: Sequence[Sampled], graded: Graded) -> dict[str, Any]:
-    """A grader's figures: its rewards' distribution, errors, and reasons in words."""
-    rewards = graded.rewards
-    spread_G = _by_group(sampled, rewards).std(axis=1)
-    return {
-        "name": graded.name,
-        "type": graded.kind,
-        "num": len(rewards),
-        "mean": float(rewards.mean()),
-        "std": float(rewards.std()),
-        "min": float(rewards.min()),
-        "max": float(rewards.max()),
-        "success": compute_success(rewards),
-        "mean_group_std": float(spread_G.mean()),
-        "equal_groups": float((spread_G <= _EPSILON).mean()),
-        "num_failed": sum(bool(grade.errors) for grade in graded.grades),
-        "errors": graded.errors,
-        "details": [{"detail": text, "num": num} for text, num in graded.list_details()[:5]],
-        "seconds": graded.seconds,
-        "histogram": asdict(compute_histogram(rewards)),
-    }
-
-
-@dataclass(frozen=True)
-class Histogram:
-    """Counts of rewards: of each value where there are few, else of equal steps."""
-
-    edges: list[float]
-    counts: list[int]
-    is_of_values: bool
-
-
-def compute_histogram(rewards: Floats, *, num_bins: int = 10) -> Histogram:
-    """At most `num_bins` counts; `edges` are values, or one more than there are counts."""
-    values, counts = np.unique(rewards, return_counts=True)
-    if len(values) <= num_bins:
-        return Histogram(values.tolist(), counts.tolist(), is_of_values=True)
-    binned, edges = np.histogram(rewards, bins=num_bins)
-    return Histogram(edges.tolist(), binned.tolist(), is_of_values=False)
-
-
-def compute_success(rewards: Floats) -> float | None:
-    """How often the base does what is wanted: the mean of rewards in [0, 1]; else None."""
-    if rewards.min() < 0 or rewards.max() > 1:
-        return None
-    return float(rewards.mean())
-
-
 def _find_scale(sampled: Sequence[Sampled], whole: Graded) -> list[Finding]:
     rewards = whole.rewards
-    equal = float((_by_group(sampled, rewards).std(axis=1) <= _EPSILON).mean())
+    equal = float((by_group(sampled, rewards).std(axis=1) <= EPSILON).mean())
     found = []
-    if rewards.std() > _EPSILON and equal >= MANY_EQUAL_GROUPS:
+    if rewards.std() > EPSILON and equal >= MANY_EQUAL_GROUPS:
         told = f"{equal:.0%} of the prompts have completions that all get the same reward"
         do = "sample at a higher temperature, or with more completions; reward parts of the way"
         severity: Severity = "error" if equal >= MOST_EQUAL_GROUPS else "warning"
@@ -165,7 +88,7 @@ def _find_cut_off(sampled: Sequence[Sampled]) -> list[Finding]:
 
 def _find_constant(graded: Graded, *, is_whole: bool) -> list[Finding]:
     rewards = graded.rewards
-    if rewards.std() > _EPSILON or all(grade.errors for grade in graded.grades):
+    if rewards.std() > EPSILON or all(grade.errors for grade in graded.grades):
         return []
     told = f"every completion has the reward {rewards[0]:g}: there is nothing to learn"
     do = "correct the grader" if is_whole else "correct it, or leave it out of the formula"
@@ -197,12 +120,12 @@ def _find_failures(graded: Graded) -> list[Finding]:
 
 def _find_followed(sampled: Sequence[Sampled], graded: Graded, *, seed: int) -> list[Finding]:
     """Length, repetition and phrases that a reward follows though it need not."""
-    rewards_GK = _by_group(sampled, graded.rewards)
-    if graded.kind in OF_LENGTH or rewards_GK.shape[1] < 2 or rewards_GK.std() <= _EPSILON:
+    rewards_GK = by_group(sampled, graded.rewards)
+    if graded.kind in OF_LENGTH or rewards_GK.shape[1] < 2 or rewards_GK.std() <= EPSILON:
         return []
-    lengths = _by_group(sampled, [one.num_tokens for one in sampled])
-    repeats = _by_group(sampled, [compute_repetition(one.text, size=3) for one in sampled])
-    texts = [[one.text for one in group] for group in _group(sampled, sampled)]
+    lengths = by_group(sampled, [one.num_tokens for one in sampled])
+    repeats = by_group(sampled, [compute_repetition(one.text, size=3) for one in sampled])
+    texts = [[one.text for one in group] for group in group_by_prompt(sampled, sampled)]
     found = []
     length = compute_rank_association(lengths, rewards_GK, seed=seed)
     if abs(length.correlation) >= LEAST_RANK and length.p <= MOST_P:
@@ -223,35 +146,5 @@ def _find_followed(sampled: Sequence[Sampled], graded: Graded, *, seed: int) -> 
     return found
 
 
-def _show(found: Any) -> str:
+def _show(found: Association) -> str:
     return f"{found.correlation:.2f} within prompts, p = {found.p:.2g}"
-
-
-def _by_group(sampled: Sequence[Sampled], values: Sequence[float] | Floats) -> Floats:
-    """Values as (G, K)."""
-    return np.array(_group(sampled, list(values)), dtype=np.float64)
-
-
-def _group(sampled: Sequence[Sampled], values: Sequence[Any]) -> list[list[Any]]:
-    groups: dict[int, list[Any]] = {}
-    for one, value in zip(sampled, values, strict=True):
-        groups.setdefault(one.group, []).append(value)
-    return list(groups.values())
-
-
-def choose_examples(
-    sampled: Sequence[Sampled], whole: Graded, *, num: int
-) -> Mapping[str, list[int]]:
-    """Places of the best and the worst completions, each of another prompt where it can be."""
-    order = sorted(range(len(sampled)), key=lambda place: whole.grades[place].reward)
-    return {
-        "best": _of_prompts(sampled, order[::-1], num),
-        "worst": _of_prompts(sampled, order, num),
-    }
-
-
-def _of_prompts(sampled: Sequence[Sampled], order: Sequence[int], num: int) -> list[int]:
-    first: dict[int, int] = {}
-    for place in order:
-        first.setdefault(sampled[place].group, place)
-    return list(first.values())[:num]

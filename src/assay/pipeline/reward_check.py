@@ -5,41 +5,31 @@ Nothing is trained or kept. `evaluate/reward_check.py` says what speaks against 
 
 from __future__ import annotations
 
-import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from assay.config import Loaded, dump
+from assay.config import Loaded
 from assay.config.sections.reinforcement import ROLLOUT_OBJECTIVES, RolloutSection
-from assay.config.start import list_start
-from assay.data import TokenSequence, prepare_data, tokenize
 from assay.data.asked import Asked
-from assay.errors import EXIT_HELD, EXIT_OK, ConfigError, DataError, Problem
-from assay.evaluate.reward_check import (
-    Finding,
-    Graded,
-    Sampled,
-    choose_examples,
-    find_faults,
-    summarise,
-)
-from assay.generate import Generation, Sampling
+from assay.errors import EXIT_HELD, EXIT_OK, ConfigError, Problem
+from assay.evaluate.reward_check import Finding, find_faults
+from assay.evaluate.reward_figures import Graded, Sampled, choose_examples, summarise
+from assay.generate import Generation
 from assay.graders import Grader, Item, Sample, store_spec
 from assay.graders.multi import MultiGrader
 from assay.pipeline.graders import check_grader
-from assay.pipeline.job import Job
-from assay.pipeline.method import add_method
 from assay.pipeline.progress import PlainProgress, Progress
-from assay.pipeline.subject import find_recipe_base
-from assay.runs import RunFolder
+from assay.pipeline.reward_samples import (
+    choose_prompts,
+    load_start,
+    open_scratch_job,
+    sample_groups,
+)
 
 if TYPE_CHECKING:
-    from assay.generate.local import LocalEngine
+    pass
 
 NUM_PROMPTS = 16
 NUM_EXAMPLES = 3
@@ -116,12 +106,12 @@ def check_reward(
     progress = progress or PlainProgress()
     grader = check_grader(loaded)
     assert grader is not None, "objectives of prompts have a grader"
-    with _open_job(loaded, progress) as job:
-        sequences = _choose_prompts(job, num_prompts)
-        engine = _load_engine(job)
+    with open_scratch_job(loaded, progress) as job:
+        sequences = choose_prompts(job, num_prompts)
+        engine = load_start(job)
         progress.stage("sample", f"{len(sequences)} prompts, {objective.group_size} times each")
         start = time.monotonic()
-        generations = _sample(engine, sequences, job, objective)
+        generations = sample_groups(engine, sequences, job, objective)
         seconds = time.monotonic() - start
         prompts = [job.tokenizer.decode(sequence.input_ids) for sequence in sequences]
     sampled = [
@@ -199,64 +189,3 @@ def _get_objective(loaded: Loaded) -> RolloutSection:
         do="write objective: {type: grpo, grader: {…}}",
     )
     raise ConfigError(loaded.locate(problem))
-
-
-@contextmanager
-def _open_job(loaded: Loaded, progress: Progress) -> Iterator[Job]:
-    """The recipe's job in a folder that is gone afterwards."""
-    with TemporaryDirectory(prefix="assay-reward-") as folder:
-        run = RunFolder.create(Path(folder), "check", dump(loaded.recipe))
-        base = find_recipe_base(loaded, run)
-        yield Job(loaded.recipe, loaded.base_dir, run, base, progress)
-
-
-def _choose_prompts(job: Job, num_prompts: int) -> list[TokenSequence]:
-    """Training rows by the seed, in the order of the data, rendered."""
-    config = job.recipe.data
-    data = prepare_data(
-        config,
-        base_dir=job.base_dir,
-        seed=job.recipe.seed,
-        wanted=job.recipe.objective.learns_from,
-    )
-    rows = data.splits.train
-    places = random.Random(f"reward:{job.recipe.seed}").sample(
-        range(len(rows)), min(num_prompts, len(rows))
-    )
-    tokenized = tokenize(
-        [rows[place] for place in sorted(places)],
-        job.tokenizer,
-        max_seq_len=job.max_prompt_len,
-        on_too_long=config.on_too_long,
-        on_bad_rows=config.on_bad_rows,
-    )
-    if not tokenized.sequences:
-        got = "no prompt that leaves room for objective.max_new_tokens"
-        raise DataError(Problem(got, do="lower it, or take shorter prompts", key="data.train"))
-    return tokenized.sequences
-
-
-def _load_engine(job: Job) -> LocalEngine:
-    from assay.generate.local import LocalEngine
-    from assay.models.base import load_model
-
-    model = load_model(job.base)
-    if list_start(getattr(job.recipe.method, "start_from", None)):
-        model = add_method(job, model)
-    context_len, size = job.base.context_len, job.recipe.evaluate.batch_size
-    return LocalEngine(model, job.tokenizer, batch_size=size, context_len=context_len)
-
-
-def _sample(
-    engine: LocalEngine, sequences: Sequence[TokenSequence], job: Job, objective: RolloutSection
-) -> list[Generation]:
-    prompts = [one.input_ids for one in sequences for _ in range(objective.group_size)]
-    sampling = Sampling(
-        max_new_tokens=objective.max_new_tokens,
-        temperature=objective.temperature,
-        top_p=objective.top_p,
-        seed=job.recipe.seed,
-    )
-    return engine.generate(
-        prompts, sampling, lambda done, total: job.progress.count("completions", done, total)
-    )
