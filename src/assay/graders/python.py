@@ -18,7 +18,7 @@ from assay.sandbox.worker import ENTRY
 MAX_SOURCE_BYTES = 256 << 10
 MAX_TIMEOUTS = 3
 """In a row, after which the rest of a batch is not tried: a grader that always loops."""
-_LIMITS = {"timeout_s": (0.1, 120.0), "memory_mb": (64, 2048)}
+_LIMITS = {"timeout_s": (0.1, 120.0), "memory_mb": (64, 65_536)}
 
 
 def build_python(spec: SpecReader, name: str, models: Models) -> Grader:
@@ -36,7 +36,10 @@ def build_python(spec: SpecReader, name: str, models: Models) -> Grader:
 
 
 def read_limits(spec: SpecReader) -> Limits:
-    """Fields `timeout_s` and `memory_mb`, up to those of the published grader."""
+    """Fields `timeout_s`, up to that of the published grader, and `memory_mb`.
+
+    Memory is address space, of which some packages take several times what they fill.
+    """
     bounds = {key: {"low": low, "high": high} for key, (low, high) in _LIMITS.items()}
     timeout_s = spec.read_number("timeout_s", Limits.timeout_s, **bounds["timeout_s"])
     memory_mb = spec.read_number("memory_mb", Limits.memory_mb, **bounds["memory_mb"])
