@@ -149,6 +149,10 @@ def main() -> None:
         from benchmarks.safety.__main__ import main as prove_gates
 
         return prove_gates(sys.argv[2:])
+    if sys.argv[1:2] == ["learning"]:
+        from benchmarks.learning import main as measure_learning
+
+        return measure_learning(sys.argv[2:])
     if sys.argv[1:2] == ["grpo"]:
         from benchmarks.grpo import main as measure_grpo
 
