@@ -23,7 +23,7 @@ ASK = [{"role": "user", "content": "2 + 2?"}]
 def learn(tmp_path: Path) -> Any:
     """Reads rows of a file for an objective."""
 
-    def _learn(rows: list[Any], wanted: str = "prompts", **settings: Any) -> Any:
+    def _learn(rows: list[Any], wanted: str | None = "prompts", **settings: Any) -> Any:
         (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         source = SourceConfig(path="rows.jsonl", **settings)
         return read_sources([source], base_dir=tmp_path, wanted=wanted)  # type: ignore[arg-type]
@@ -99,7 +99,9 @@ def test_a_prompt_is_rendered_up_to_the_answer_and_trains_nothing(
     assert not any(chat.loss_mask)
     assert chat.asked and chat.asked.item == {"answer": 4}
     assert chat.asked.messages == tuple(ASK)
-    assert mask_report(found).pathologies == []
+    report = mask_report(found)
+    assert (report.pathologies, report.num_prompts) == ([], 2)
+    assert "2 sequences: the model writes what is learned" in report.render()
     write_split(tmp_path / "rows.parquet", records)
     assert read_split(tmp_path / "rows.parquet") == [replace(record) for record in records]
 
@@ -110,3 +112,10 @@ def test_rows_of_prompts_are_split_and_equal_prompts_stay_together(learn: Any) -
     said = [{row.messages[-1]["content"] for row in part} for part in splits.as_dict().values()]
     assert [len(part) for part in said] == [10, 5, 5]
     assert len(set.union(*said)) == 20
+
+
+def test_a_check_of_any_data_tells_prompts_from_forgotten_answers(learn: Any) -> None:
+    answered = {"messages": [*ASK, {"role": "assistant", "content": "4"}]}
+    assert not learn([{"messages": ASK}] * 3, None).problems
+    (problem,) = learn([answered, {"messages": ASK}, answered], None).problems
+    assert problem.got == "no assistant turn"

@@ -27,6 +27,7 @@ class MaskReport:
         num_untemplated: prompt/completion rows, rendered without the chat template that the base
             has.
         num_anchored: sequences whose answers are not learned: the model is held to its base there.
+        num_prompts: sequences that are prompts alone: the model writes what is learned.
         num_truncated: sequences whose beginning was cut off.
         num_dropped: sequences left out, by reason (``too_long``, ``template``).
         length_tokens: min, p50, p90, p95, p99 and max of the sequences.
@@ -45,6 +46,7 @@ class MaskReport:
     rows_without_trained: int
     num_untemplated: int
     num_anchored: int
+    num_prompts: int
     num_truncated: int
     num_dropped: dict[str, int]
     num_straddling_tokens: int
@@ -100,6 +102,7 @@ def mask_report(tokenized: Tokenized) -> MaskReport:
         rows_without_trained=len(find_untrained_rows(sequences)),
         num_untemplated=tokenized.num_untemplated,
         num_anchored=sum(sequence.is_anchored for sequence in sequences),
+        num_prompts=sum(sequence.asked is not None for sequence in sequences),
         num_truncated=sum(sequence.is_truncated for sequence in sequences),
         num_dropped={reason: reasons.count(reason) for reason in ("too_long", "template")},
         num_straddling_tokens=sum(sequence.num_straddling_tokens for sequence in sequences),
@@ -159,6 +162,11 @@ def _render_lines(report: MaskReport, told: Collection[str]) -> list[str]:
         lines.append(
             f"anchored            {report.num_anchored:,} sequences: not learned, but held to what "
             "the base says (role: anchor)"
+        )
+    if report.num_prompts:
+        lines.append(
+            f"prompts             {report.num_prompts:,} sequences: the model writes what is "
+            "learned"
         )
     lines += [
         f"pathology           {one.name}: {one.detail}"

@@ -175,6 +175,8 @@ def _match(fields: Mapping[str, Any], wanted: RowObjective | None) -> list[str]:
     """
     if wanted == "prompts" and SHAPES["prompt"].fits(fields):
         return ["prompt"]
+    if wanted is None and _ends_asking(fields.get("messages")):
+        return ["prompt"]
     for name in ("preference", "openai_preference"):
         if SHAPES[name].fits(fields):
             return [name]
@@ -184,6 +186,12 @@ def _match(fields: Mapping[str, Any], wanted: RowObjective | None) -> list[str]:
         if is_told or wanted == "rated":
             return ["rated"]
     return answers or (["prompt"] if fields.get("prompt") is not None else [])
+
+
+def _ends_asking(messages: Any) -> bool:
+    """Whether a conversation ends with the user: where most do, nobody forgot the answers."""
+    last = messages[-1] if isinstance(messages, list) and messages else None
+    return isinstance(last, dict) and last.get("role") == "user"
 
 
 def _find_label(sample: Sequence[Mapping[str, Any]]) -> str | None:
