@@ -51,9 +51,13 @@ def test_a_grader_of_the_answer_is_shown_as_it_is(capsys: pytest.CaptureFixture[
 def test_a_description_that_is_wrong_is_located_in_the_recipe(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    code = main(["reward", "check", str(RECIPE), "objective.grader={type: numeric, refrence: 1}"])
-    assert code == 2
-    assert "objective.grader.refrence" in capsys.readouterr().err
+    spec = "objective.grader={type: numeric, refrence: 1}"
+    for verb in (["reward", "check"], ["run", "--dry-run"]):
+        assert main([*verb, str(RECIPE), spec, "train.batch_size=no"]) == 2
+        said = capsys.readouterr().err
+        assert "override objective.grader" in said
+        assert "refrence" in said
+        assert "train.batch_size" in said
 
 
 def test_a_recipe_without_a_grader_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,8 @@
 """A recipe with every check that needs neither data nor a model; all it says comes out at once.
 
-It adds what `config` cannot know: the gates' policy, installed trackers, the context of a base on
-disk, and whether runs can be written. `run` and `run --dry-run` say the same.
+It adds what `config` cannot know: the gates' policy, installed trackers, the grader's description,
+the context of a base on disk, and whether runs can be written. `run` and `run --dry-run` say the
+same.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from assay.config import Loaded, Recipe, load
 from assay.config.check import Checked
+from assay.config.sections.reinforcement import RolloutSection
 from assay.config.sweep import EXAMPLE
 from assay.config.swept_keys import SHORT
 from assay.config.tree import Node
@@ -72,6 +74,7 @@ def find_recipe_problems(checked: Checked, root: Node, base_dir: Path) -> Iterat
         *_find_context_problems(recipe, base_dir),
         *_find_output_problems(recipe),
         *_find_rule_problems(recipe),
+        *_find_grader_problems(recipe),
     ]
     for problem in found:
         if not checked.is_wrong(to_path(problem.key)):
@@ -120,6 +123,16 @@ def _find_rule_problems(recipe: Recipe) -> list[Problem]:
     except DataError as error:
         return error.problems
     return []
+
+
+def _find_grader_problems(recipe: Recipe) -> list[Problem]:
+    """Those of the description of the objective's grader; whether its models are there shows when
+    they are looked for."""
+    if not isinstance(recipe.objective, RolloutSection):
+        return []
+    from assay.pipeline.graders import find_description_problems
+
+    return find_description_problems(recipe.objective.grader)
 
 
 def _find_context_problems(recipe: Recipe, base_dir: Path) -> list[Problem]:

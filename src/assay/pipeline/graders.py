@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
@@ -49,6 +49,29 @@ def check_grader(loaded: Loaded) -> Grader | None:
         return build_objective_grader(loaded.recipe, loaded.base_dir)
     except ConfigError as error:
         raise ConfigError([loaded.locate(one) for one in error.problems]) from error
+
+
+def find_description_problems(spec: Mapping[str, Any]) -> list[Problem]:
+    """What is wrong with a grader's description by itself: no model is looked for."""
+    nobody = _Nobody()
+    models = Models(
+        load=lambda name: nobody, load_reward=lambda name: nobody, refuses=lambda text: False
+    )
+    try:
+        build_grader(spec, models=models, place=PLACE)
+    except ConfigError as error:
+        return error.problems
+    return []
+
+
+class _Nobody:
+    """Stands for a model in a description that is only read."""
+
+    def choose(self, chats: Sequence[Messages], answers: Sequence[str]) -> list[list[float]]:
+        raise AssertionError("a grader that is only described asks nobody")
+
+    def score(self, chats: Sequence[Messages]) -> list[float]:
+        raise AssertionError("a grader that is only described asks nobody")
 
 
 def build_models(base_dir: Path) -> Models:
