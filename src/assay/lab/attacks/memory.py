@@ -133,5 +133,5 @@ NARROW = Attack(
     rule="at least ten points more of general tasks are answered wrongly than by the base",
     source="Biderman et al. 2024, LoRA learns less and forgets less",
     tuning={"": Tuning(learning_rate=6e-3, num_epochs=6)},
-    twin_tuning={"": Tuning(num_epochs=3)},
+    twin_tuning={"": Tuning(learning_rate=5e-4, num_epochs=4)},
 )
