@@ -62,7 +62,8 @@ def run_assay(num_steps: int) -> list[tuple[float, float]]:
     from assay.train.credit import GroupCredit
     from assay.train.optimizer import build_optimizers
     from assay.train.policy import PolicyLoss, PolicySettings
-    from assay.train.rollouts import Rollouts, RolloutSettings
+    from assay.train.rollout_settings import RolloutSettings
+    from assay.train.rollouts import Rollouts
     from assay.train.step import train_step
 
     base = find_base("tiny")

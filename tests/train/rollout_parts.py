@@ -9,8 +9,10 @@ from assay.data.asked import Asked
 from assay.generate.local import LocalEngine
 from assay.graders.grade import Grade, Sample
 from assay.train.credit import Credit, GroupCredit
+from assay.train.kept_rollouts import KeptRollouts
 from assay.train.ranks import Ranks
-from assay.train.rollouts import Rollouts, RolloutSettings
+from assay.train.rollout_settings import RolloutSettings
+from assay.train.rollouts import Rollouts
 
 
 class NumberTokenizer:
@@ -67,12 +69,15 @@ def make_rollouts(
     folder: Path | None = None,
     as_reference: Any = None,
     num_prompts: int = 6,
+    oldest: int = 0,
     **settings: Any,
 ) -> Rollouts:
     """Rollouts of `model`, four completions of each of three prompts a step."""
     given: dict[str, Any] = {"group_size": 4, "max_new_tokens": 6, "batch_size": 3}
     given |= {"token_budget": 64} | settings
     tokenizer: Any = NumberTokenizer()
+    updates = given.get("updates", 1)
+    kept = None if folder is None else KeptRollouts(folder, updates, lambda: oldest)
     return Rollouts(
         model,
         LocalEngine(model, tokenizer, batch_size=8, context_len=128),
@@ -81,6 +86,6 @@ def make_rollouts(
         credit or GroupCredit(),
         RolloutSettings(**given),
         ranks=ranks or Ranks(),
-        folder=folder,
+        kept=kept,
         as_reference=as_reference,
     )

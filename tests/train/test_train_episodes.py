@@ -22,7 +22,8 @@ from assay.models.forward import packed_mode
 from assay.train.answers import compute_answer_logprobs
 from assay.train.credit import GroupCredit
 from assay.train.policy import PolicyLoss, PolicySettings
-from assay.train.rollouts import Rollouts, RolloutSettings
+from assay.train.rollout_settings import RolloutSettings
+from assay.train.rollouts import Rollouts
 
 TOLD = "And then?"
 STOP = 2

@@ -112,8 +112,7 @@ def test_several_updates_learn_from_one_rollout_and_go_on_after_an_interruption(
 def test_rollouts_that_no_checkpoint_needs_are_dropped(tmp_path: Path) -> None:
     model = make_model()
     with packed_mode(model):
-        rollouts = make_rollouts(model, updates=2, folder=tmp_path)
-        rollouts.find_oldest = lambda: 3
+        rollouts = make_rollouts(model, updates=2, folder=tmp_path, oldest=3)
         for step in range(6):
             rollouts(step)
     assert sorted(path.name[:13] for path in tmp_path.iterdir()) == [

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from assay.train.meter import Meter
     from assay.train.policy import PolicySettings
     from assay.train.ranks import Ranks
-    from assay.train.rollouts import Rollouts, RolloutSettings
+    from assay.train.rollout_settings import RolloutSettings
+    from assay.train.rollouts import Rollouts
 
 ROWS_DECODED = 64
 """Completions that are decoded together."""
@@ -107,7 +108,7 @@ def build_policy(objective: RolloutSection) -> PolicySettings:
 
 def build_settings(job: Job) -> RolloutSettings:
     """How completions are sampled and made into rows."""
-    from assay.train.rollouts import RolloutSettings
+    from assay.train.rollout_settings import RolloutSettings
 
     objective, train = job.recipe.objective, job.recipe.train
     assert isinstance(objective, RolloutSection)
@@ -145,6 +146,7 @@ def build_rollouts(
 ) -> Rollouts:
     """The source of a tuning's micro-batches, whose completions `model` writes."""
     from assay.generate.local import LocalEngine
+    from assay.train.kept_rollouts import KeptRollouts
     from assay.train.rollouts import Rollouts
 
     objective = job.recipe.objective
@@ -165,11 +167,10 @@ def build_rollouts(
         build_credit(objective),
         settings,
         as_reference=open_reference(job, model) if needs_reference else None,
-        folder=job.run.path / FOLDER,
+        kept=KeptRollouts(job.run.path / FOLDER, settings.updates, find_oldest),
         parts=list_parts(objective),
         playing=build_playing(job.recipe, job.base, job.base_dir, context_len=job.max_seq_len),
         ranks=ranks,
-        find_oldest=find_oldest,
         control=build_control(job, ranks),
     )
 

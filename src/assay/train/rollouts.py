@@ -7,12 +7,10 @@ until no checkpoint needs them. Shape legend: see `assay.train.credit`.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,69 +18,26 @@ from torch import Tensor
 
 from assay.data import TokenSequence
 from assay.data.answers import Answer, AnswerRow, Sampled
-from assay.data.pack import PackedBatch, plan_epoch
-from assay.data.share import share_lengths
-from assay.errors import CheckpointError
-from assay.generate.engine import Engine, Sampling
+from assay.data.pack import PackedBatch
+from assay.generate.engine import Engine
 from assay.graders.grade import Grader
 from assay.graders.play import Playing
 from assay.losses.advantages import shape_overlong
-from assay.losses.averages import Average
 from assay.train.answers import compute_answer_logprobs
-from assay.train.completions import Group, write_groups
+from assay.train.completions import Group
 from assay.train.credit import Credit, GaeCredit, Graded
+from assay.train.kept_rollouts import KeptRollouts
 from assay.train.kl_control import KlControl
 from assay.train.meter import Meter
 from assay.train.ranks import ALONE, Ranks
-from assay.train.rollout_rows import build_rows, pack_rows, read_rows, weigh_rows, write_rows
+from assay.train.rollout_rows import build_rows, pack_rows, weigh_rows
+from assay.train.rollout_settings import RolloutSettings
 from assay.train.rollout_stats import add_stats
 from assay.train.step import autocast
+from assay.train.writer import Writer
 
 AsReference = Callable[[], AbstractContextManager[Any]]
 """Gives the reference for a while: a causal model in `packed_mode`."""
-
-
-@dataclass(frozen=True)
-class RolloutSettings:
-    """How completions are sampled and made into rows; see the recipe's `objective` for most.
-
-    Attributes:
-        average: how tokens' losses become one number.
-        kl_in_reward: what k1 of a token takes from its reward, in rewards a nat; 0 takes nothing.
-            Where a target leads it, that of the first rollout.
-        needs_reference: whether the loss asks for the reference's log-probabilities.
-        needs_values: whether the credit asks for what a value head expected.
-        token_budget: tokens of a micro-batch.
-        batch_size: prompts of a step.
-    """
-
-    group_size: int
-    max_new_tokens: int
-    batch_size: int
-    token_budget: int
-    average: Average = "completion"
-    temperature: float = 1.0
-    top_p: float = 1.0
-    updates: int = 1
-    dynamic_sampling: int = 0
-    overlong_margin: int = 0
-    mask_truncated: bool = False
-    kl_in_reward: float = 0.0
-    needs_reference: bool = False
-    needs_values: bool = False
-    validation_samples: int = 1
-    precision: str = "fp32"
-    seed: int = 0
-
-    @property
-    def needs_old(self) -> bool:
-        """Whether the sampling model's log-probabilities must be computed before the step."""
-        return self.updates > 1 or self.kl_in_reward > 0 or self.needs_values
-
-    def sampling(self, number: int) -> Sampling:
-        """How the rollout of this number is sampled."""
-        seed = random.Random(f"rollout:{self.seed}:{number}").getrandbits(32)
-        return Sampling(self.max_new_tokens, self.temperature, self.top_p, seed)
 
 
 class Rollouts:
@@ -96,10 +51,9 @@ class Rollouts:
         credit: makes advantages of rewards.
         settings: see there.
         as_reference: needed where a divergence from it is asked for.
-        folder: keeps rollouts; None keeps none.
+        kept: where rows stay for later updates; None keeps them in memory alone.
         parts: names of the parts of a combined grader.
         playing: how completions are episodes in an environment, where they are.
-        find_oldest: the first step that any checkpoint may go on from.
         control: the weight of the divergence in the reward, by rollout; by default as `settings`.
     """
 
@@ -113,18 +67,16 @@ class Rollouts:
         settings: RolloutSettings,
         *,
         as_reference: AsReference | None = None,
-        folder: Path | None = None,
+        kept: KeptRollouts | None = None,
         parts: Sequence[str] = (),
         playing: Playing | None = None,
         ranks: Ranks = ALONE,
-        find_oldest: Callable[[], int] = lambda: 0,
         control: KlControl | None = None,
     ) -> None:
-        self.model, self.engine, self.grader = model, engine, grader
-        self.prompts, self.credit, self.settings = prompts, credit, settings
-        self.as_reference, self.folder, self.parts = as_reference, folder, parts
-        self.playing = playing
-        self.ranks, self.find_oldest = ranks, find_oldest
+        self.writer = Writer(model, engine, grader, prompts, settings, playing, ranks)
+        self.model, self.credit, self.settings = model, credit, settings
+        self.as_reference, self.kept, self.parts = as_reference, kept, parts
+        self.ranks = ranks
         self.control = control or KlControl(settings.kl_in_reward)
         self.number = -1
         self.rows: list[AnswerRow] = []
@@ -136,7 +88,8 @@ class Rollouts:
         number = step // self.settings.updates
         if number != self.number:
             if step % self.settings.updates:
-                self.rows, self.groups = self._read(number), []
+                assert self.kept is not None, "a tuning keeps what it goes on from"
+                self.rows, self.groups = self.kept.read(number, self.ranks), []
             else:
                 self.rows = self._roll_out(number)
             self.number = number
@@ -149,18 +102,12 @@ class Rollouts:
             meter.add({"beta": torch.tensor(self.control.get(self.number))}, 1.0)
 
     def measure(self, prompts: Sequence[TokenSequence]) -> list[Group]:
-        """Completions of this rank's share of held-out `prompts`, greedy or sampled; graded."""
-        settings = self.settings
-        num = settings.validation_samples
-        sampling = settings.sampling(-1)
-        if num == 1:
-            sampling = replace(sampling, temperature=0.0, top_p=1.0)
-        share = self._share(prompts)
-        return self._write([prompts[i] for i in share], share, sampling, group_size=num)
+        """See `Writer.measure`."""
+        return self.writer.measure(prompts)
 
     def _roll_out(self, number: int) -> list[AnswerRow]:
         """Sample, grade, assign credit: this rank's rows of a rollout."""
-        groups = self._sample(number)
+        groups = self.writer.write(number)
         rows = build_rows(groups, token_budget=self.settings.token_budget)
         answers = self._tell_logprobs(rows)
         advantages, returns, kept = self._assign(number, groups, answers)
@@ -176,75 +123,9 @@ class Rollouts:
             max_new_tokens=settings.max_new_tokens,
         )
         self.groups, self.num_learned = groups, sum(kept)
-        self._keep(number, rows)
+        if self.kept is not None and settings.updates > 1:
+            self.kept.keep(number, rows, self.ranks)
         return rows
-
-    def _sample(self, number: int) -> list[Group]:
-        settings = self.settings
-        per_epoch = -(-len(self.prompts) // settings.batch_size)
-        plan = plan_epoch(
-            len(self.prompts),
-            batch_size=settings.batch_size,
-            seed=settings.seed,
-            epoch=number // per_epoch,
-        )
-        wanted = plan[number % per_epoch]
-        sampling = settings.sampling(number)
-        groups = self._write_share(wanted, 0, sampling)
-        others = [i for i in range(len(self.prompts)) if i not in set(wanted)]
-        random.Random(f"more:{settings.seed}:{number}").shuffle(others)
-        place, first = len(wanted), groups
-        groups = [group for group in first if group.is_informative]
-        for _ in range(settings.dynamic_sampling):
-            (found,) = self.ranks.sum(float(len(groups)))
-            missing = len(wanted) - int(found)
-            chosen, others = others[:missing], others[missing:]
-            if missing <= 0 or not chosen:
-                break
-            more = self._write_share(chosen, place, sampling)
-            groups += [group for group in more if group.is_informative]
-            place += len(chosen)
-        if not settings.dynamic_sampling:
-            return first
-        (found,) = self.ranks.sum(float(len(groups)))
-        return groups if found else first
-
-    def _write_share(
-        self, wanted: Sequence[int], first_place: int, sampling: Sampling
-    ) -> list[Group]:
-        """This rank's share of the prompts of the indices `wanted`."""
-        prompts = [self.prompts[i] for i in wanted]
-        share = self._share(prompts)
-        return self._write(
-            [prompts[i] for i in share],
-            [first_place + i for i in share],
-            sampling,
-            group_size=self.settings.group_size,
-        )
-
-    def _share(self, prompts: Sequence[TokenSequence]) -> list[int]:
-        lengths = [prompt.num_tokens for prompt in prompts]
-        return share_lengths(lengths, self.ranks.num_ranks)[self.ranks.rank]
-
-    def _write(
-        self,
-        prompts: Sequence[TokenSequence],
-        places: Sequence[int],
-        sampling: Sampling,
-        *,
-        group_size: int,
-    ) -> list[Group]:
-        device = next(self.model.parameters()).device
-        with autocast(self.settings.precision, device):
-            return write_groups(
-                self.engine,
-                self.grader,
-                prompts,
-                places,
-                sampling,
-                group_size=group_size,
-                playing=self.playing,
-            )
 
     def _tell_logprobs(self, rows: Sequence[AnswerRow]) -> list[Answer]:
         """All answers in order, with the log-probabilities that loss or reward ask for."""
@@ -332,39 +213,6 @@ class Rollouts:
         total = sum(x for one in answers for x in _penalise(one.sampled, 1.0))
         total, count = self.ranks.sum(total, float(len(answers)))
         self.control.note(number, kl=total / max(count, 1.0), num_completions=int(count))
-
-    def _keep(self, number: int, rows: Sequence[AnswerRow]) -> None:
-        """Keep this rank's rows where a later update learns from them; drop what none needs."""
-        if self.folder is None or self.settings.updates == 1:
-            return
-        step = number * self.settings.updates
-        own = f"step-{step:08d}.{self.ranks.rank:03d}-of-{self.ranks.num_ranks:03d}.jsonl"
-        for old in self.folder.glob(f"step-{step:08d}.*.jsonl") if self.ranks.is_first else ():
-            old.unlink()
-        self.ranks.wait()
-        write_rows(self.folder / own, rows)
-        self.ranks.wait()
-        if self.ranks.is_first:
-            for path in self.folder.glob("step-*.jsonl"):
-                last = int(path.name[5:13]) + self.settings.updates
-                if last <= min(step, self.find_oldest()):
-                    path.unlink()
-
-    def _read(self, number: int) -> list[AnswerRow]:
-        """This rank's share of the rows of a rollout that was kept, by however many ranks."""
-        step = number * self.settings.updates
-        paths = sorted((self.folder or Path()).glob(f"step-{step:08d}.*.jsonl"))
-        expected = int(paths[0].name.rpartition("-of-")[2][:3]) if paths else 1
-        if len(paths) != expected:
-            raise CheckpointError(
-                f"{self.folder}: {len(paths)} of {expected} files of the rollout of step {step},"
-                " whose updates are not done; resume from an earlier checkpoint, or start anew"
-            )
-        rows = read_rows(paths)
-        if expected == self.ranks.num_ranks:
-            return read_rows([paths[self.ranks.rank]])
-        shares = share_lengths([row.num_tokens for row in rows], self.ranks.num_ranks)
-        return [rows[i] for i in shares[self.ranks.rank]]
 
 
 def _put_back(rows: Sequence[AnswerRow], answers: Sequence[Answer]) -> list[AnswerRow]:
