@@ -69,6 +69,7 @@ _TRAIN_PACKAGES = (
     "numpy",
     "peft",
     "pyarrow",
+    "regex",
     "rensa",
     "stdnum",
     "tokenizers",
