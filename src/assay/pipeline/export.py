@@ -91,9 +91,9 @@ def export_run(
     run = find_tuned_run(name, root=root)
     if run is None:
         raise UsageError(f"{name} is a base, which needs no export; name a run")
-    refuse_reward_model(run)
     target = _find_target(run, form, out)
     with _drafted(target) as draft:
+        refuse_reward_model(run)
         policy = _choose_policy(run, gates)
         base = find_run_base(run)
         prompts = [base.tokenizer.encode(text) for text in PROBES]
