@@ -95,6 +95,7 @@ def test_an_interrupted_run_goes_on_in_the_middle_of_a_rollout(
     [
         ("rejection, min_reward: 0", []),
         ("rloo, beta: 0.1", ["method={type: qlora, rank: 4}"]),
+        ("ppo, beta: 0.1", ["method={type: qlora, rank: 4}"]),
         ("reinforce, kl_in: loss, kl_estimator: k2, beta: 0.1", ["method=full"]),
         ("grpo, variant: gspo, dynamic_sampling: 1, overlong_margin: 2", []),
     ],
