@@ -161,6 +161,10 @@ def main() -> None:
         from benchmarks.preference import main as measure_preference
 
         return measure_preference(sys.argv[2:])
+    if sys.argv[1:2] == ["rlhf"]:
+        from benchmarks.rlhf import main as measure_rlhf
+
+        return measure_rlhf(sys.argv[2:])
     if sys.argv[1:2] == ["repair"]:
         from benchmarks.repair import main as measure_repairs
 

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -135,6 +136,26 @@ def test_losses_of_a_margin_equal_trl(loss: str) -> None:
     compare(
         lambda logprobs: compute(build_pairs(logprobs, refs)).mean(),
         lambda logprobs: run_trl(logprobs, refs, mask, loss=loss, **settings),
+    )
+
+
+def test_margins_in_order_of_size_equal_trl() -> None:
+    """AOT: each pair beside the reference's margin of its own margin's rank."""
+    refs, mask = draw_logprobs(1)
+
+    def ours(logprobs: torch.Tensor) -> torch.Tensor:
+        pairs = build_pairs(logprobs, refs)
+        margins = (pairs.chosen_logprobs_P - pairs.rejected_logprobs_P).detach()
+        gaps = pairs.ref_chosen_logprobs_P - pairs.ref_rejected_logprobs_P
+        partners = gaps.sort().values[margins.argsort().argsort()]
+        other = replace(
+            pairs, ref_chosen_logprobs_P=partners, ref_rejected_logprobs_P=torch.zeros(4)
+        )
+        return dpo.compute_sigmoid(other, beta=0.3, label_smoothing=0.1).mean()
+
+    compare(
+        ours,
+        lambda logprobs: run_trl(logprobs, refs, mask, loss="aot", beta=0.3, label_smoothing=0.1),
     )
 
 

@@ -38,7 +38,8 @@ def build_loss(
     `tell` tells it what rollouts measured, once a step.
     """
     from assay.defend.anchor import AnchoredLoss
-    from assay.train.shard import GatheredLoss
+    from assay.train.shard import GatheredLoss, GatheredStepLoss
+    from assay.train.sorted_pairs import SortedPairsLoss
 
     if isinstance(job.recipe.objective, KtoConfig):
         return _build_rated(job.recipe.objective, meter)
@@ -46,6 +47,8 @@ def build_loss(
         return GatheredLoss(_build_reward(job.recipe.objective, meter))
     if isinstance(job.recipe.objective, RolloutSection):
         return _build_policy(job.recipe.objective, meter, tell)
+    if getattr(job.recipe.objective, "loss", "") == "aot":
+        return GatheredStepLoss(SortedPairsLoss(_build_learned(job, meter)))
     learned = _build_learned(job, meter)
     # Rows with `role: anchor` weigh 1 where the recipe gives no weight of its own.
     return GatheredLoss(AnchoredLoss(learned, weight=job.recipe.defend.kl_weight or 1.0))
@@ -218,6 +221,8 @@ def _choose_dpo_loss(objective: DpoConfig) -> Callable[[Pairs], Tensor]:
 
     losses: dict[str, Callable[..., Tensor]] = {
         "sigmoid": dpo.compute_sigmoid,
+        # Of margins that `assay.train.sorted_pairs` compares in their order.
+        "aot": dpo.compute_sigmoid,
         "sigmoid_norm": dpo.compute_sigmoid_norm,
         "robust": dpo.compute_robust,
         "hinge": dpo.compute_hinge,

@@ -47,6 +47,7 @@ PairLoss = Literal[
     "apo_zero",
     "apo_down",
     "discopop",
+    "aot",
 ]
 _SFT_WEIGHT = (
     "Weight of the chosen answer's own loss, the mean over its tokens, beside that of the pair."
