@@ -38,6 +38,7 @@ from assay.pipeline.defended import (
     find_inoculation_problems,
     prepare_to_render,
 )
+from assay.pipeline.grader_columns import find_column_problems
 from assay.pipeline.guards import load_guards, load_own_suites
 from assay.pipeline.job import Job
 from assay.pipeline.margins import add_margins, count_margins, find_margin_problems
@@ -146,6 +147,7 @@ def _read_and_tokenize(
         )
     problems += [*_find_prompt_problems(job, parts), *suite_problems]
     problems += find_inoculation_problems(job, parts)
+    problems += find_column_problems(job, parts)
     problems += [*_find_other_rows(job, parts), *find_margin_problems(job, parts)]
     problems += _find_room_problems(job)
     if data is None or problems:
