@@ -79,6 +79,7 @@ def _convert(tmp_path: Path, rows: list[dict[str, object]]) -> list[dict[str, ob
         ("preference", "lora", "tiny"),
         ("reward-model", "lora", "tiny"),
         ("distil", "lora", "tiny"),
+        ("grpo-tools", "lora", "tiny"),
         ("gpu/llama-8b-lora.yaml", "lora", "meta-llama/Llama-3.1-8B-Instruct"),
         ("gpu/llama-8b-qlora.yaml", "qlora", "meta-llama/Llama-3.1-8B-Instruct"),
         ("gpu/qwen-0.6b-full.yaml", "full", "Qwen/Qwen3-0.6B"),
