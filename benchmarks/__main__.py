@@ -39,7 +39,7 @@ def _tiny() -> Any:
     return base, load_model(base)
 
 
-def _sequences(count: int) -> list[tuple[list[int], list[float]]]:
+def make_sequences(count: int) -> list[tuple[list[int], list[float]]]:
     rng = random.Random(0)
     lengths = [min(400, max(18, round(rng.lognormvariate(4.7, 0.6)))) for _ in range(count)]
     return [
@@ -57,7 +57,7 @@ def training_step() -> None:
     from assay.train.sft import SftLoss
 
     _, model = _tiny()
-    rows = _sequences(16)
+    rows = make_sequences(16)
     batch = build_batch([ids for ids, _ in rows], [mask for _, mask in rows])
     width = max(len(ids) for ids, _ in rows)
     ids = torch.tensor([ids + [0] * (width - len(ids)) for ids, _ in rows])
@@ -82,28 +82,10 @@ def training_step() -> None:
 
 
 def generation() -> None:
-    """Batched greedy decoding against Transformers' generate on the same left-padded batch."""
-    import torch
+    """The local engine against Transformers' generate, greedy; more with arguments."""
+    from benchmarks.generation import main as measure_generation
 
-    from assay.generate import Sampling
-    from assay.generate.local import LocalEngine
-
-    base, model = _tiny()
-    prompts = [ids for ids, _ in _sequences(32)]
-    engine = LocalEngine(model, base.tokenizer, batch_size=16)
-
-    def ours() -> None:
-        engine.generate(prompts, Sampling(max_new_tokens=32))
-
-    def theirs() -> None:
-        for start in range(0, len(prompts), 16):
-            part = prompts[start : start + 16]
-            width = max(map(len, part))
-            ids = torch.tensor([[0] * (width - len(p)) + p for p in part])
-            mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in part])
-            model.generate(ids, attention_mask=mask, max_new_tokens=32, do_sample=False)
-
-    compare("generation, 32 prompts, 32 tokens", ours, theirs, "Transformers generate")
+    measure_generation(["--repeats", "2", "--case", "greedy, 32 prompts"])
 
 
 def command_help() -> None:
@@ -169,6 +151,10 @@ def main() -> None:
         from benchmarks.repair import main as measure_repairs
 
         return measure_repairs(sys.argv[2:])
+    if sys.argv[1:2] == ["generation"]:
+        from benchmarks.generation import main as measure_generation
+
+        return measure_generation(sys.argv[2:])
     if sys.argv[1:2] == ["data"] and sys.argv[2:]:
         from benchmarks.data import main as measure_checks
 

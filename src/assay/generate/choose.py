@@ -12,6 +12,9 @@ from torch import Tensor
 
 from assay.generate.engine import Drawn, Sampling
 
+_LIKELIEST = 256
+"""Tokens among which a nucleus is looked for first."""
+
 
 def choose_tokens(
     logits_BV: Tensor,
@@ -42,11 +45,14 @@ def choose_tokens(
 
 def _keep_nucleus(scaled_BV: Tensor, top_p: float) -> Tensor:
     """Minus infinity outside the smallest set of tokens of probability `top_p`."""
-    sorted_BV, order_BV = scaled_BV.softmax(-1).sort(-1, descending=True)
-    before_BV = sorted_BV.cumsum(-1) - sorted_BV
-    drop_BV = torch.zeros_like(before_BV, dtype=torch.bool)
-    drop_BV.scatter_(1, order_BV, before_BV >= top_p)
-    return scaled_BV.masked_fill(drop_BV, float("-inf"))
+    probs_BV = scaled_BV.softmax(-1)
+    # Sorting the whole vocabulary costs more than a step of a small model.
+    top_BK, order_BK = probs_BV.topk(min(_LIKELIEST, probs_BV.shape[1]))
+    if bool((top_BK.sum(-1) < top_p).any()):
+        top_BK, order_BK = probs_BV.sort(-1, descending=True)
+    is_kept_BK = top_BK.cumsum(-1) - top_BK < top_p
+    kept_BK = scaled_BV.gather(1, order_BK).masked_fill(~is_kept_BK, float("-inf"))
+    return torch.full_like(scaled_BV, float("-inf")).scatter_(1, order_BK, kept_BK)
 
 
 def _take(logits_BV: Tensor, ids_B: Tensor) -> Tensor:

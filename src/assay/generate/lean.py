@@ -17,9 +17,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from assay.generate.products import Product, can_join, is_linear, joined, live
+from assay.generate.products import Product, can_join, is_linear, joined, lay_out, live
 from assay.generate.slots import Segment, SlotCache, StateShape
 from assay.losses.chunks import compute_logits
+from assay.losses.token_loss import cap_logits
 from assay.models.fast.gate import gated_product
 from assay.models.fast.norm import rms_norm
 from assay.models.fast.path import find_act, find_offset
@@ -66,7 +67,7 @@ class Lean:
         ]
         self._norm = _build_norm(decoder.norm)
         self._scale = get_logit_scale(model)
-        self.compute_logits = _build_head(model)
+        self.compute_logits = _build_head(model, copied=join is joined)
         weight = decoder.norm.weight
         self._angles = _Angles(decoder.rotary_emb, self._num_heads, self._num_key_heads, weight)
         self.shape = StateShape(
@@ -183,8 +184,11 @@ def _norm_heads(qkv_BXE: Tensor, norms: tuple[Norm, Norm], num: int, num_keys: i
     return torch.cat([norms[0](query), norms[1](key), value], 1)
 
 
-def _build_head(model: Any) -> Norm:
+def _build_head(model: Any, *, copied: bool) -> Norm:
     head = get_head(model)
+    if copied and head.rows is None:
+        product = lay_out(head.weight_VD.detach(), head.bias_V)
+        return lambda hidden_BD: cap_logits(product(hidden_BD, None), head.softcap)
 
     def run(hidden_BD: Tensor) -> Tensor:
         weight = head.weight_VD.to(hidden_BD.dtype)

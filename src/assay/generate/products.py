@@ -46,8 +46,12 @@ def _is_plain(module: Any) -> bool:
 def joined(modules: Sequence[Any]) -> Product:
     """The product with a copy of the weights as they are now."""
     weight_OI = torch.cat([_compute_weight(module) for module in modules])
+    return lay_out(weight_OI, _join_bias(modules))
+
+
+def lay_out(weight_OI: Tensor, bias_O: Tensor | None) -> Product:
+    """The product with a copy of a float32 weight as the library wants it."""
     packed = torch.ops.mkldnn._reorder_linear_weight(weight_OI, _ROWS)
-    bias_O = _join_bias(modules)
 
     def run(x_BI: Tensor, added_BO: Tensor | None = None) -> Tensor:
         if added_BO is None:
