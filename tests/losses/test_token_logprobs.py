@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from assay.losses import token_logprobs
+from assay.losses import chunks
 from assay.losses.token_logprobs import compute_logprobs
 from assay.models.fast.head_rows import HeadRows
 
@@ -77,13 +77,13 @@ def test_a_frozen_head_is_read_once(monkeypatch: Any) -> None:
     """The logits are computed in the forward pass alone: as often as for a cross-entropy."""
     hidden, weight, target = draw()
     counted: list[int] = []
-    plain = token_logprobs.compute_raw_logits
+    plain = chunks.compute_raw_logits
 
     def count(hidden_cd: torch.Tensor, *rest: Any) -> torch.Tensor:
         counted.append(len(hidden_cd))
         return plain(hidden_cd, *rest)
 
-    monkeypatch.setattr(token_logprobs, "compute_raw_logits", count)
+    monkeypatch.setattr(chunks, "compute_raw_logits", count)
     square_of_sums(compute_logprobs(hidden.requires_grad_(), weight, target, chunk=10)).backward()
     assert sum(counted) == 37
     square_of_sums(compute_logprobs(hidden, weight.requires_grad_(), target, chunk=10)).backward()

@@ -25,7 +25,7 @@ from assay.models.fast.gate import gated_product
 from assay.models.fast.norm import rms_norm
 from assay.models.fast.path import find_act, find_offset
 from assay.models.fast.varlen import AttentionOptions
-from assay.models.forward import get_head, get_logit_scale
+from assay.models.forward import Head, get_head, get_logit_scale
 
 Norm = Callable[[Tensor], Tensor]
 _LEAST_TABLE = 512
@@ -60,14 +60,15 @@ class Lean:
         self._num_key_heads = config.num_key_value_heads
         self._head_size = decoder.layers[0].self_attn.head_dim
         linears = [one for layer in decoder.layers for one in find_linears(layer)]
-        join = joined if can_join([*linears, model.get_input_embeddings()]) else live
+        head = get_head(model)
+        join = joined if can_join(linears, head.weight_VD) else live
         self._layers = [
             _build_layer(layer, own, join)
             for layer, own in zip(decoder.layers, options, strict=True)
         ]
         self._norm = _build_norm(decoder.norm)
         self._scale = get_logit_scale(model)
-        self.compute_logits = _build_head(model, copied=join is joined)
+        self.compute_logits = _build_head(head, copied=join is joined)
         weight = decoder.norm.weight
         self._angles = _Angles(decoder.rotary_emb, self._num_heads, self._num_key_heads, weight)
         self.shape = StateShape(
@@ -184,8 +185,7 @@ def _norm_heads(qkv_BXE: Tensor, norms: tuple[Norm, Norm], num: int, num_keys: i
     return torch.cat([norms[0](query), norms[1](key), value], 1)
 
 
-def _build_head(model: Any, *, copied: bool) -> Norm:
-    head = get_head(model)
+def _build_head(head: Head, *, copied: bool) -> Norm:
     if copied and head.rows is None:
         product = lay_out(head.weight_VD.detach(), head.bias_V)
         return lambda hidden_BD: cap_logits(product(hidden_BD, None), head.softcap)

@@ -24,22 +24,21 @@ _ROWS = 16
 """Rows for which weights are laid out; they serve any number."""
 
 
-def can_join(modules: Sequence[Any]) -> bool:
-    """Whether copies of the linear layers `modules` are small and gain anything."""
+def can_join(modules: Sequence[Any], head_VD: Tensor) -> bool:
+    """Whether copies of the linear layers `modules` and the head are small and gain anything."""
     weights = [getattr(module, "base_layer", module).weight for module in modules]
-    return sum(weight.numel() for weight in weights) * 4 <= MOST_JOINED_BYTES and all(
-        uses_onednn(weight) and _is_plain(module)
-        for module, weight in zip(modules, weights, strict=True)
+    return (
+        sum(weight.numel() for weight in (*weights, head_VD)) * 4 <= MOST_JOINED_BYTES
+        and all(map(uses_onednn, (*weights, head_VD)))
+        and all(map(_is_plain, modules))
     )
 
 
 def _is_plain(module: Any) -> bool:
-    """A table, or a linear layer with at most a low-rank update of its weight.
+    """A linear layer with at most a low-rank update of its weight.
 
     Dropout is off where a model decodes.
     """
-    if isinstance(module, nn.Embedding):
-        return True
     return find_obstacle(module) in ("", "dropout") and not getattr(module, "lora_variant", None)
 
 

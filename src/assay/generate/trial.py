@@ -75,7 +75,7 @@ def _find_in_layer(layer: Any) -> str:
 @torch.no_grad()
 def _try(model: Any) -> list[AttentionOptions] | str:
     """What each layer asks of attention; else what is not as it should be."""
-    vocabulary = model.get_input_embeddings().weight.shape[0]
+    vocabulary = model.config.get_text_config().vocab_size
     generator = torch.Generator().manual_seed(0)
     rows = [torch.randint(vocabulary, (n,), generator=generator).tolist() for n in LENGTHS]
     seen: dict[int, AttentionOptions] = {}
