@@ -5,6 +5,7 @@ Each benchmark runs both sides alternately on one thread and reports the median 
 
 from __future__ import annotations
 
+import importlib
 import random
 import statistics
 import subprocess
@@ -114,56 +115,32 @@ BENCHMARKS = {
 }
 
 
+_OWN_COMMANDS = {
+    "peers": "benchmarks.compare",
+    "gpu": "benchmarks.gpu",
+    "planted": "benchmarks.planted.__main__",
+    "safety": "benchmarks.safety.__main__",
+    "learning": "benchmarks.learning",
+    "grpo": "benchmarks.grpo",
+    "preference": "benchmarks.preference",
+    "rlhf": "benchmarks.rlhf",
+    "repair": "benchmarks.repair",
+    "generation": "benchmarks.generation",
+    "data": "benchmarks.data",
+}
+"""Names whose module's `main` takes the arguments after them."""
+
+
 def main() -> None:
-    if sys.argv[1:2] == ["peers"]:
-        from benchmarks.compare import main as compare_trainers
-
-        return compare_trainers(sys.argv[2:])
-    if sys.argv[1:2] == ["gpu"]:
-        from benchmarks.gpu import main as measure_gpu
-
-        return measure_gpu(sys.argv[2:])
-    if sys.argv[1:2] == ["planted"]:
-        from benchmarks.planted.__main__ import main as measure_rules
-
-        return measure_rules(sys.argv[2:])
-    if sys.argv[1:2] == ["safety"]:
-        from benchmarks.safety.__main__ import main as prove_gates
-
-        return prove_gates(sys.argv[2:])
-    if sys.argv[1:2] == ["learning"]:
-        from benchmarks.learning import main as measure_learning
-
-        return measure_learning(sys.argv[2:])
-    if sys.argv[1:2] == ["grpo"]:
-        from benchmarks.grpo import main as measure_grpo
-
-        return measure_grpo(sys.argv[2:])
-    if sys.argv[1:2] == ["preference"]:
-        from benchmarks.preference import main as measure_preference
-
-        return measure_preference(sys.argv[2:])
-    if sys.argv[1:2] == ["rlhf"]:
-        from benchmarks.rlhf import main as measure_rlhf
-
-        return measure_rlhf(sys.argv[2:])
-    if sys.argv[1:2] == ["repair"]:
-        from benchmarks.repair import main as measure_repairs
-
-        return measure_repairs(sys.argv[2:])
-    if sys.argv[1:2] == ["generation"]:
-        from benchmarks.generation import main as measure_generation
-
-        return measure_generation(sys.argv[2:])
-    if sys.argv[1:2] == ["data"] and sys.argv[2:]:
-        from benchmarks.data import main as measure_checks
-
-        return measure_checks(sys.argv[2:])
+    name, *rest = sys.argv[1:] or [""]
+    if name in _OWN_COMMANDS and (rest or name not in BENCHMARKS):
+        importlib.import_module(_OWN_COMMANDS[name]).main(rest)
+        return
     import torch
 
     torch.set_num_threads(1)
-    for name in sys.argv[1:] or BENCHMARKS:
-        BENCHMARKS[name]()
+    for each in sys.argv[1:] or BENCHMARKS:
+        BENCHMARKS[each]()
 
 
 if __name__ == "__main__":
