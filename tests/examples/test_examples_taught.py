@@ -12,7 +12,7 @@ import pytest
 
 from assay.config import load
 from assay.config.sections.distil import DistilConfig
-from assay.config.sections.reinforcement import RolloutSection
+from assay.config.sections.rollouts import RolloutSection
 from assay.data.read import read_sources
 from assay.graders.environment import act, begin, load_environment
 

@@ -6,7 +6,7 @@ from assay.config.recipe import Recipe
 from assay.config.rollout_rules import ROLLOUT_RULES
 from assay.config.rule import Rule
 from assay.config.sections.distil import DistilConfig
-from assay.config.sections.objective import DpoConfig
+from assay.config.sections.pairs import DpoConfig
 
 SMOOTHED = frozenset({"sigmoid", "sigmoid_norm", "robust", "exo", "aot"})
 NEEDS_SMOOTHING = frozenset({"robust", "exo"})

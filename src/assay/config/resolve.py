@@ -20,7 +20,8 @@ from assay.config.sections.defend import DefendConfig
 from assay.config.sections.evaluate import EvaluateConfig
 from assay.config.sections.learned import ObjectiveSection
 from assay.config.sections.method import AdapterConfig, FreezeConfig, MethodSection
-from assay.config.sections.reinforcement import ROLLOUT_OBJECTIVES, GrpoConfig, PolicySection
+from assay.config.sections.reinforcement import ROLLOUT_OBJECTIVES, GrpoConfig
+from assay.config.sections.rollouts import PolicySection
 from assay.config.sections.train import TrainConfig
 from assay.config.setting import Section, get_note
 from assay.config.start import describe_start, read_start

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from assay.config.recipe import Recipe
 from assay.config.rule import Rule
-from assay.config.sections.reinforcement import (
-    PolicySection,
-    PpoConfig,
-    RejectionConfig,
-    RolloutSection,
-)
+from assay.config.sections.reinforcement import PpoConfig, RejectionConfig
+from assay.config.sections.rollouts import PolicySection, RolloutSection
 
 
 def _samples(recipe: Recipe) -> bool:

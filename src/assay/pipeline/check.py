@@ -15,7 +15,7 @@ from pathlib import Path
 
 from assay.config import Loaded, Recipe, load
 from assay.config.check import Checked
-from assay.config.sections.reinforcement import RolloutSection
+from assay.config.sections.rollouts import RolloutSection
 from assay.config.sweep import EXAMPLE
 from assay.config.swept_keys import SHORT
 from assay.config.tree import Node

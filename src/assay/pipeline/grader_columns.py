@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from assay.config.sections.reinforcement import RolloutSection
+from assay.config.sections.rollouts import RolloutSection
 from assay.data import Record
 from assay.errors import Problem
 from assay.graders.template import TemplateError, compile_template

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from assay.chat import render_prompt
 from assay.config import Loaded, Recipe
-from assay.config.sections.reinforcement import RolloutSection
+from assay.config.sections.rollouts import RolloutSection
 from assay.config.start import locate_start
 from assay.errors import ConfigError, Problem
 from assay.evaluate.scorers import judge_refusal

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from assay.config.sections.reinforcement import RolloutSection
+from assay.config.sections.rollouts import RolloutSection
 from assay.data import TokenSequence
 from assay.data.pack import PackedBatch, build_batch
 from assay.data.portions import build_answer_batch

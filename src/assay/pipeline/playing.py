@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assay.config import Loaded, Recipe
-from assay.config.sections.reinforcement import RolloutSection
+from assay.config.sections.rollouts import RolloutSection
 from assay.errors import ConfigError
 from assay.graders.environment import MakeEnvironment, load_environment
 

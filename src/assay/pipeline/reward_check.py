@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from assay.config import Loaded
-from assay.config.sections.reinforcement import ROLLOUT_OBJECTIVES, RolloutSection
+from assay.config.sections.reinforcement import ROLLOUT_OBJECTIVES
+from assay.config.sections.rollouts import RolloutSection
 from assay.data.asked import Asked
 from assay.errors import EXIT_HELD, EXIT_OK, ConfigError, Problem
 from assay.evaluate.reward_check import Finding, find_faults

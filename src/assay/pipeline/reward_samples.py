@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from assay.config import Loaded, dump
-from assay.config.sections.reinforcement import RolloutSection
+from assay.config.sections.rollouts import RolloutSection
 from assay.config.start import list_start
 from assay.data import TokenSequence, prepare_data, tokenize
 from assay.errors import DataError, Problem

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from assay.config.sections.reinforcement import RolloutSection
+from assay.config.sections.rollouts import RolloutSection
 from assay.pipeline.job import Job
 from assay.train.reward_watch import HACKING_LIMITS, find_signs, read_hacking
 from assay.train.watch import Watch

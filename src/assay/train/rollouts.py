@@ -7,10 +7,8 @@ until no checkpoint needs them. Shape legend: see `assay.train.credit`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import replace
-from itertools import islice
 from typing import Any
 
 import torch
@@ -23,21 +21,17 @@ from assay.generate.engine import Engine
 from assay.graders.grade import Grader
 from assay.graders.play import Playing
 from assay.losses.advantages import shape_overlong
-from assay.train.answers import compute_answer_logprobs
 from assay.train.completions import Group
 from assay.train.credit import Credit, GaeCredit, Graded
 from assay.train.kept_rollouts import KeptRollouts
 from assay.train.kl_control import KlControl
 from assay.train.meter import Meter
 from assay.train.ranks import ALONE, Ranks
+from assay.train.rollout_logprobs import AsReference, LogprobTeller, add_told
 from assay.train.rollout_rows import build_rows, pack_rows, weigh_rows
 from assay.train.rollout_settings import RolloutSettings
 from assay.train.rollout_stats import add_stats
-from assay.train.step import autocast
 from assay.train.writer import Writer
-
-AsReference = Callable[[], AbstractContextManager[Any]]
-"""Gives the reference for a while: a causal model in `packed_mode`."""
 
 
 class Rollouts:
@@ -74,8 +68,9 @@ class Rollouts:
         control: KlControl | None = None,
     ) -> None:
         self.writer = Writer(model, engine, grader, prompts, settings, playing, ranks)
-        self.model, self.credit, self.settings = model, credit, settings
-        self.as_reference, self.kept, self.parts = as_reference, kept, parts
+        self.teller = LogprobTeller(model, settings, as_reference)
+        self.credit, self.settings = credit, settings
+        self.kept, self.parts = kept, parts
         self.ranks = ranks
         self.control = control or KlControl(settings.kl_in_reward)
         self.number = -1
@@ -109,11 +104,11 @@ class Rollouts:
         """Sample, grade, assign credit: this rank's rows of a rollout."""
         groups = self.writer.write(number)
         rows = build_rows(groups, token_budget=self.settings.token_budget)
-        answers = self._tell_logprobs(rows)
+        answers = self.teller.tell(rows)
         advantages, returns, kept = self._assign(number, groups, answers)
         if returns:
             pairs = zip(answers, returns, strict=True)
-            answers = [_add(one, returns=own) for one, own in pairs]
+            answers = [add_told(one, returns=own) for one, own in pairs]
         settings = self.settings
         rows = weigh_rows(
             _put_back(rows, answers),
@@ -126,48 +121,6 @@ class Rollouts:
         if self.kept is not None and settings.updates > 1:
             self.kept.keep(number, rows, self.ranks)
         return rows
-
-    def _tell_logprobs(self, rows: Sequence[AnswerRow]) -> list[Answer]:
-        """All answers in order, with the log-probabilities that loss or reward ask for."""
-        answers = [answer for row in rows for answer in row.answers]
-        settings = self.settings
-        if settings.needs_old:
-            found = self._compute(self.model, rows)
-            answers = [
-                _add(one, old_logprobs=logprobs, values=values)
-                for one, (logprobs, values) in zip(answers, found, strict=True)
-            ]
-        if settings.needs_reference or settings.kl_in_reward:
-            assert self.as_reference is not None, "a divergence needs a reference"
-            with self.as_reference() as reference:
-                found = self._compute(reference, rows)
-            answers = [
-                _add(one, ref_logprobs=logprobs)
-                for one, (logprobs, _) in zip(answers, found, strict=True)
-            ]
-        return answers
-
-    @torch.no_grad()
-    def _compute(
-        self, model: Any, rows: Sequence[AnswerRow]
-    ) -> list[tuple[list[float], list[float]]]:
-        """The log-probabilities of each answer's tokens under `model`, without dropout, and what
-        its value head expects before them; nothing without one."""
-        settings, device = self.settings, next(model.parameters()).device
-        training = model.training
-        model.eval()
-        numbers = {id(answer): n for n, answer in enumerate(a for row in rows for a in row.answers)}
-        found: dict[int, tuple[list[float], list[float]]] = {}
-        for batch in pack_rows(rows, token_budget=settings.token_budget):
-            with autocast(settings.precision, device):
-                told = compute_answer_logprobs(model, batch, temperature=settings.temperature)
-            logprobs = iter(told.logprobs_N.float().tolist())
-            values = iter([] if told.values_N is None else told.values_N.tolist())
-            for answer in (a for row in batch.rows for a in row.answers):
-                num = sum(flag > 0 for flag in answer.loss_mask[1:])
-                found[numbers[id(answer)]] = list(islice(logprobs, num)), list(islice(values, num))
-        model.train(training)
-        return [found[n] for n in range(len(numbers))]
 
     def _assign(
         self, number: int, groups: Sequence[Group], answers: Sequence[Answer]
@@ -223,12 +176,6 @@ def _put_back(rows: Sequence[AnswerRow], answers: Sequence[Answer]) -> list[Answ
 def _split(values_N: Tensor, lengths: list[int]) -> list[list[float]]:
     """The numbers of each completion's tokens."""
     return [part.tolist() for part in torch.split(values_N, lengths)] if lengths else []
-
-
-def _add(answer: Answer, **changes: Any) -> Answer:
-    """The answer with more known of it; `changes` are fields of `Sampled`."""
-    assert answer.sampled is not None
-    return replace(answer, sampled=replace(answer.sampled, **changes))
 
 
 def _penalise(sampled: Sampled | None, beta: float) -> list[float]:
