@@ -9,11 +9,26 @@ from assay.config.sections import objective
 SOURCE = Path(objective.__file__).parents[2]
 PLUMBING = {"chunks.py"}
 """The loop over chunks of logits that all losses share; no objective's own."""
-TRAIN = (
-    "answers completions credit distil kl_control on_policy policy preference rated reward"
-    " rollout_logprobs rollout_rows rollouts sampled sft sorted_pairs writer"
-).split()
-SECTIONS = "distil learned objective pairs reinforcement rollouts".split()
+TRAIN = [
+    "answers",
+    "completions",
+    "credit",
+    "distil",
+    "kl_control",
+    "on_policy",
+    "policy",
+    "preference",
+    "rated",
+    "reward",
+    "rollout_logprobs",
+    "rollout_rows",
+    "rollouts",
+    "sampled",
+    "sft",
+    "sorted_pairs",
+    "writer",
+]
+SECTIONS = ["distil", "learned", "objective", "pairs", "reinforcement", "rollouts"]
 FILES = [
     *(path for path in sorted(SOURCE.glob("losses/*.py")) if path.name not in PLUMBING),
     *(SOURCE / "train" / f"{name}.py" for name in TRAIN),
