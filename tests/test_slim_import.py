@@ -12,7 +12,19 @@ import pytest
 import assay
 
 RECIPE = Path(__file__).parents[1] / "examples" / "support" / "recipe.yaml"
-HEAVY = ("torch", "transformers", "peft", "datasets", "pyarrow", "numpy", "tokenizers", "fsspec")
+HEAVY = (
+    "torch",
+    "transformers",
+    "peft",
+    "datasets",
+    "pyarrow",
+    "numpy",
+    "tokenizers",
+    "fsspec",
+    "sqlalchemy",
+    "fastapi",
+    "uvicorn",
+)
 
 
 def list_heavy_modules(code: str) -> str:

@@ -49,6 +49,7 @@ _ORDER = [
     "chat",
     "serve",
     "worker",
+    "keys",
     "router",
     "guard",
     "runs",
@@ -77,6 +78,16 @@ _TRAIN_PACKAGES = (
     "transformers",
 )
 """What the core does without, and the verbs that load a model or data need."""
+_SERVER_PACKAGES = (
+    "fastapi",
+    "prometheus_client",
+    "psycopg",
+    "python_multipart",
+    "sqlalchemy",
+    "starlette",
+    "uvicorn",
+)
+"""What the server needs beside them."""
 
 
 class _Verbs(TyperGroup):
@@ -165,7 +176,9 @@ def _explain(error: Exception) -> AssayError:
     if isinstance(error, TyperException):
         return _explain_usage(error)
     if isinstance(error, ModuleNotFoundError) and error.name in _TRAIN_PACKAGES:
-        return _explain_missing(error.name)
+        return _explain_missing(error.name, "train")
+    if isinstance(error, ModuleNotFoundError) and error.name in _SERVER_PACKAGES:
+        return _explain_missing(error.name, "server")
     # torch's own error has this name; importing torch to ask would cost seconds.
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return ResourceError(f"out of memory: {error}")
@@ -192,12 +205,12 @@ def _explain_usage(error: TyperException) -> UsageError:
     )
 
 
-def _explain_missing(package: str) -> UsageError:
+def _explain_missing(package: str, extra: str) -> UsageError:
     return UsageError(
         Problem(
             got=f"{package}, which is not installed",
-            allowed="an installation with the packages of `train`",
-            do="pip install '.[train]' in a clone of Assay's repository",
+            allowed=f"an installation with the packages of `{extra}`",
+            do=f"pip install '.[{extra}]' in a clone of Assay's repository",
             key="installation",
         )
     )

@@ -1,0 +1,49 @@
+"""`assay serve`: the server on a port; it parses and calls."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+StoreOption = Annotated[
+    str, typer.Option("--store", help="Folder of the server's files, jobs and database.")
+]
+DatabaseOption = Annotated[
+    str,
+    typer.Option(
+        "--database",
+        envvar="ASSAY_DATABASE",
+        help="URL of a PostgreSQL database.  [default: SQLite in the store's folder]",
+    ),
+]
+DEFAULT_STORE = "assay-store"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to `app`."""
+    app.command("serve")(serve)
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
+    store: StoreOption = DEFAULT_STORE,
+    database: DatabaseOption = "",
+) -> int:
+    """Serve OpenAI's interface: point a client's base_url at it.
+
+    The first start makes an API key and shows it once, unless ASSAY_API_KEY holds one.
+    """
+    from assay.runs.store import open_store
+    from assay.serve.app import build_app
+    from assay.serve.run import Address, serve, settle_keys
+
+    address = Address(host, port)
+    opened = open_store(store, database)
+    try:
+        shown_key = settle_keys(opened, address)
+        serve(build_app(opened), address, shown_key=shown_key)
+    finally:
+        opened.close()
+    return 0

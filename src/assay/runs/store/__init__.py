@@ -1,0 +1,30 @@
+"""The store of a server: API keys, files, jobs, events and models, in SQLite or PostgreSQL.
+
+`open_store` opens it. It knows no HTTP and no ML package; what a job or a key means to a request
+is for `assay.serve` to say.
+"""
+
+from assay.runs.store.connect import Store, open_store
+from assay.runs.store.keys import (
+    DEFAULT_PROJECT,
+    SCOPES,
+    Key,
+    add_key,
+    find_key,
+    list_keys,
+    revoke_key,
+    spend_tokens,
+)
+
+__all__ = [
+    "DEFAULT_PROJECT",
+    "SCOPES",
+    "Key",
+    "Store",
+    "add_key",
+    "find_key",
+    "list_keys",
+    "open_store",
+    "revoke_key",
+    "spend_tokens",
+]

@@ -1,0 +1,91 @@
+"""Builds the server's application: middleware, errors, routes; it binds no port."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi.responses import Response
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.types import Scope
+
+import assay
+from assay.runs.store import Store
+from assay.serve.auth import Principal, RateLimits, require
+from assay.serve.errors import ApiError, add_error_responses
+from assay.serve.limits import Limits, Observe, Surrounded
+from assay.serve.metrics import CONTENT_TYPE, Metrics
+
+PREFIX = "/v1"
+log = logging.getLogger("assay.serve")
+
+
+def build_app(
+    store: Store, *, routers: Sequence[APIRouter] = (), limits: Limits | None = None
+) -> FastAPI:
+    """The application over `store`; `routers` are further routes, mounted under /v1.
+
+    Routes find what they share in ``request.app.state``: `store`, `limits`, `rate_limits`,
+    `metrics`.
+    """
+    limits = limits or Limits()
+    app = FastAPI(
+        title="Assay", version=assay.__version__, docs_url=None, redoc_url=None, openapi_url=None
+    )
+    app.state.store, app.state.limits = store, limits
+    app.state.rate_limits, app.state.metrics = RateLimits(), Metrics()
+    add_error_responses(app)
+    app.include_router(_build_own_router())
+    for router in routers:
+        app.include_router(router, prefix=PREFIX)
+    app.add_middleware(Surrounded, limits=limits, observe=_build_observer(app.state.metrics))
+    return app
+
+
+def _build_own_router() -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/health")
+    def check_health(request: Request) -> dict[str, str]:
+        """Whether the server and its database answer; needs no key and tells nothing else."""
+        try:
+            with request.app.state.store.read() as connection:
+                connection.execute(text("select 1"))
+        except SQLAlchemyError as error:
+            message = "The server's database does not answer."
+            raise ApiError(503, message, code="database_unavailable") from error
+        return {"status": "ok", "version": assay.__version__}
+
+    @router.get("/metrics")
+    def read_metrics(
+        request: Request, principal: Annotated[Principal, Depends(require("admin"))]
+    ) -> Response:
+        """What Prometheus reads."""
+        metrics: Metrics = request.app.state.metrics
+        return Response(metrics.render(), media_type=CONTENT_TYPE)
+
+    return router
+
+
+def _build_observer(metrics: Metrics) -> Observe:
+    def observe(scope: Scope, status: int, duration_s: float) -> None:
+        # The path as it was declared: one that a client made up would be a series of its own.
+        route = getattr(scope.get("route"), "path", "") or "unknown"
+        metrics.observe(scope["method"], route, status, duration_s)
+        state = scope.get("state", {})
+        log.info(
+            "request",
+            extra={
+                "request_id": state.get("request_id"),
+                "key_id": state.get("key_id"),
+                "method": scope["method"],
+                "route": route,
+                "status": status,
+                "duration_s": round(duration_s, 4),
+            },
+        )
+
+    return observe

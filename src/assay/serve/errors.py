@@ -1,0 +1,144 @@
+"""Errors as OpenAI's client reads them: ``{"error": {message, type, param, code}}``, always.
+
+Whatever goes wrong ends here, unknown paths, unreadable bodies and bugs of ours too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from assay.errors import AssayError, Problem, UsageError, render_grouped
+
+_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    429: "rate_limit_error",
+}
+_CODES = {
+    404: "unknown_url",
+    405: "method_not_allowed",
+    413: "request_too_large",
+    415: "unsupported_media_type",
+}
+_FIX_FIRST = ("body", "query", "path", "header")
+
+
+class ApiError(HTTPException):
+    """A refusal: HTTP status, and the four fields that the client shows."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        code: str,
+        param: str | None = None,
+        kind: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(status, message, dict(headers or {}))
+        self.message, self.code, self.param = message, code, param
+        self.kind = kind or _choose_type(status)
+
+
+def refuse(message: str, *, param: str | None = None, code: str = "invalid_value") -> ApiError:
+    """A request that is wrong (400)."""
+    return ApiError(400, message, code=code, param=param)
+
+
+def not_found(what: str, identity: str, *, param: str, code: str = "") -> ApiError:
+    """No such thing (404)."""
+    named = code or f"{what.replace(' ', '_')}_not_found"
+    return ApiError(404, f"No such {what}: {identity!r}.", code=named, param=param)
+
+
+def refuse_problems(problems: Sequence[Problem], *, param: str = "", code: str = "") -> ApiError:
+    """Problems of ours as one refusal; all of them in the message, the first one's key as param."""
+    first = problems[0].key if problems else ""
+    place = ".".join(filter(None, (param, first)))
+    message = "\n".join(render_grouped(problems))
+    return refuse(message, param=place or None, code=code or "invalid_value")
+
+
+def build_response(error: ApiError) -> JSONResponse:
+    """The envelope. A client of OpenAI's tries 409 again by itself; a conflict stays one."""
+    body = {
+        "error": {
+            "message": error.message,
+            "type": error.kind,
+            "param": error.param,
+            "code": error.code,
+        }
+    }
+    headers = dict(error.headers or {})
+    if error.status_code == 409:
+        headers.setdefault("x-should-retry", "false")
+    return JSONResponse(body, error.status_code, headers)
+
+
+def build_bug_response() -> JSONResponse:
+    """What is said of a bug of ours; what it was is in the log alone."""
+    message = "The server failed on this request; its log says why, under the request's id."
+    return build_response(ApiError(500, message, code="internal_error", kind="server_error"))
+
+
+def add_error_responses(app: FastAPI) -> None:
+    """Make `app` answer every exception that it raises on purpose in the envelope."""
+
+    async def answer(request: Request, error: Exception) -> JSONResponse:
+        return build_response(_to_api_error(error))
+
+    for kind in (ApiError, HTTPException, RequestValidationError, AssayError):
+        app.add_exception_handler(kind, answer)
+
+
+def _to_api_error(error: Exception) -> ApiError:
+    if isinstance(error, ApiError):
+        return error
+    if isinstance(error, RequestValidationError):
+        return _explain_validation(error.errors())
+    if isinstance(error, HTTPException):
+        code = _CODES.get(error.status_code, "invalid_request")
+        message = _describe_http(error)
+        return ApiError(error.status_code, message, code=code, headers=error.headers)
+    if isinstance(error, UsageError):
+        return refuse_problems(error.problems)
+    return ApiError(500, str(error), code="internal_error", kind="server_error")
+
+
+def _describe_http(error: HTTPException) -> str:
+    if error.status_code == 404:
+        return "Unknown request URL. Check the path, and that the base URL ends with /v1."
+    if error.status_code == 405:
+        return "This URL does not take that method."
+    return str(error.detail)
+
+
+def _explain_validation(errors: Sequence[Any]) -> ApiError:
+    """All that is wrong with the request; `param` is the dotted path of the first."""
+    told = [(_to_param(one), str(one["msg"])) for one in errors]
+    if errors[0]["type"] == "json_invalid":
+        reason = errors[0].get("ctx", {}).get("error", "it cannot be read")
+        return refuse(f"The body is not JSON: {reason}.", code="invalid_json")
+    message = "; ".join(f"{param}: {text}" if param else text for param, text in told)
+    code = "missing_required_parameter" if errors[0]["type"] == "missing" else "invalid_value"
+    if errors[0]["type"] == "extra_forbidden":
+        code = "unknown_parameter"
+    return refuse(message, param=told[0][0], code=code)
+
+
+def _to_param(error: Any) -> str | None:
+    parts = [str(part) for part in error["loc"]]
+    if parts and parts[0] in _FIX_FIRST:
+        parts = parts[1:]
+    return ".".join(parts) or None
+
+
+def _choose_type(status: int) -> str:
+    return _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")

@@ -1,0 +1,118 @@
+"""What surrounds every request: its id, its log line, limits of size and time, and bugs of ours.
+
+Neither bodies nor keys are logged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from assay.runs.store.ids import new_id
+from assay.serve.errors import ApiError, build_bug_response, build_response
+
+log = logging.getLogger("assay.serve")
+_CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Of a request: bytes of its body, bytes of an uploaded file, seconds between two parts of a
+    body."""
+
+    body_bytes: int = 16 * 1024**2
+    file_bytes: int = 512 * 1024**2
+    idle_s: float = 60.0
+
+
+Observe = Callable[[Scope, int, float], None]
+"""Told of each request when it ended: its scope, status and seconds."""
+
+
+@dataclass(frozen=True)
+class Surrounded:
+    """An ASGI application within these limits; `takes_files` are the paths of uploads."""
+
+    app: ASGIApp
+    limits: Limits
+    observe: Observe
+    takes_files: tuple[str, ...] = ("/v1/files",)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request_id = _choose_id(scope)
+        scope.setdefault("state", {})["request_id"] = request_id
+        began, status = time.monotonic(), 0
+
+        async def send_named(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message = {
+                    **message,
+                    "headers": [
+                        *message.get("headers", []),
+                        (b"x-request-id", request_id.encode()),
+                    ],
+                }
+            await send(message)
+
+        try:
+            await self.app(scope, self._limit(scope, receive), send_named)
+        except ApiError as error:
+            if not status:
+                await build_response(error)(scope, receive, send_named)
+        except Exception:  # whatever it is, the client gets the envelope and the log the traceback
+            log.exception("request failed", extra={"request_id": request_id})
+            if not status:
+                await build_bug_response()(scope, receive, send_named)
+        finally:
+            self.observe(scope, status, time.monotonic() - began)
+
+    def _limit(self, scope: Scope, receive: Receive) -> Receive:
+        """`receive` that ends a body which is too large, or comes too slowly."""
+        is_file = scope["path"].rstrip("/") in self.takes_files
+        # Beside the file itself a form has its borders and other fields.
+        most = self.limits.file_bytes + 64 * 1024 if is_file else self.limits.body_bytes
+        told = dict(scope["headers"]).get(b"content-length", b"0")
+        announced = int(told) if told.isdigit() else 0
+        seen, ended = 0, False
+
+        async def limited() -> Message:
+            nonlocal seen, ended
+            if announced > most:
+                raise _too_large(most)
+            if ended:
+                return await receive()
+            try:
+                message = await asyncio.wait_for(receive(), self.limits.idle_s)
+            except TimeoutError as error:
+                text = f"No part of the body came for {self.limits.idle_s:g} seconds."
+                raise ApiError(
+                    408, text, code="request_timeout", headers={"x-should-retry": "false"}
+                ) from error
+            seen += len(message.get("body", b""))
+            ended = not message.get("more_body", False)
+            if seen > most:
+                raise _too_large(most)
+            return message
+
+        return limited
+
+
+def _too_large(most: int) -> ApiError:
+    return ApiError(413, f"The body is larger than {most:,} bytes.", code="request_too_large")
+
+
+def _choose_id(scope: Scope) -> str:
+    """The client's own id where it sent one that is fit for a log."""
+    given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
+    return given if _CLIENT_ID.fullmatch(given) else new_id("req_")
