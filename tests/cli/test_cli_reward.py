@@ -64,3 +64,20 @@ def test_a_recipe_without_a_grader_is_refused(capsys: pytest.CaptureFixture[str]
     support = RECIPE.parents[1] / "support" / "recipe.yaml"
     assert main(["reward", "check", str(support)]) == 2
     assert "which has no grader" in capsys.readouterr().err
+
+
+TOOLS = RECIPE.parents[1] / "grpo-tools" / "recipe.yaml"
+FEW_EPISODES = ["objective.group_size=4", "objective.max_turns=2", "evaluate.batch_size=16"]
+
+
+def test_episodes_are_played_and_their_ends_told(capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["--prompts", "2", "--json", *FEW_EPISODES]
+    code = main(["reward", "check", str(TOOLS), *given])
+    told = json.loads(capsys.readouterr().out)
+    assert told["reward"]["type"] == "episode"
+    assert sum(told["reward"]["histogram"]["counts"]) == 8
+    # Each turn can lose 0.3 and the two right calls are worth 1 together.
+    assert -0.6 <= told["reward"]["min"] <= told["reward"]["max"] <= 1
+    assert told["best"][0]["reward"] >= told["worst"][0]["reward"]
+    assert "lookup_order" in "".join(one["completion"] for one in told["best"])
+    assert (code == 3) == any(one["severity"] == "error" for one in told["findings"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from assay.evaluate.reward_check import Finding, find_faults
+from assay.evaluate.reward_check import Finding, find_endings, find_faults
 from assay.evaluate.reward_figures import (
     Graded,
     Sampled,
@@ -128,3 +128,11 @@ def test_best_and_worst_are_of_different_prompts() -> None:
     best = [rewards.reshape(-1)[place] for place in shown["best"]]
     assert best == sorted(rewards.max(axis=1), reverse=True)[:3]
     assert len({SAMPLED[place].group for place in shown["worst"]}) == 3
+
+
+def test_episodes_that_end_by_a_limit_are_told() -> None:
+    (found,) = find_endings(["max_turns"] * 4 + ["no_room"] * 2 + ["done"] * 5)
+    assert (found.code, found.severity) == ("out_of_turns", "warning")
+    assert found.found.startswith("6 of 11 episodes")
+    assert find_endings(["max_turns"] * 5 + ["done"] * 5) == []
+    assert find_endings([""] * 8) == [], "single answers have no turns"

@@ -86,6 +86,16 @@ def _find_cut_off(sampled: Sequence[Sampled]) -> list[Finding]:
     return [Finding("truncated", "", told, "raise objective.max_new_tokens", "warning")]
 
 
+def find_endings(ended: Sequence[str]) -> list[Finding]:
+    """A warning where more than half of the episodes end by a limit; `ended` says how each did."""
+    num = sum(one in ("max_turns", "no_room") for one in ended)
+    if not ended or num / len(ended) <= MOST_TRUNCATED:
+        return []
+    told = f"{num} of {len(ended)} episodes end by the limit of turns or of the context"
+    do = "raise objective.max_turns, or let the environment say when it is done"
+    return [Finding("out_of_turns", "", told, do, "warning")]
+
+
 def _find_constant(graded: Graded, *, is_whole: bool) -> list[Finding]:
     rewards = graded.rewards
     if rewards.std() > EPSILON or all(grade.errors for grade in graded.grades):

@@ -8,29 +8,25 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from assay.config import Loaded
 from assay.config.sections.reinforcement import ROLLOUT_OBJECTIVES
 from assay.config.sections.rollouts import RolloutSection
-from assay.data.asked import Asked
 from assay.errors import EXIT_HELD, EXIT_OK, ConfigError, Problem
-from assay.evaluate.reward_check import Finding, find_faults
+from assay.evaluate.reward_check import Finding, find_endings, find_faults
 from assay.evaluate.reward_figures import Graded, Sampled, choose_examples, summarise
-from assay.generate import Generation
 from assay.graders import Grader, Item, Sample, store_spec
 from assay.graders.multi import MultiGrader
 from assay.pipeline.graders import check_grader
 from assay.pipeline.progress import PlainProgress, Progress
 from assay.pipeline.reward_samples import (
+    Written,
     choose_prompts,
     load_start,
     open_scratch_job,
     sample_groups,
 )
-
-if TYPE_CHECKING:
-    pass
 
 NUM_PROMPTS = 16
 NUM_EXAMPLES = 3
@@ -97,11 +93,13 @@ def check_reward(
 
     Prompts are drawn from the training rows by the recipe's seed; sampling is that of its
     objective. The model is the base, with `method.start_from` where the recipe goes on from an
-    adapter.
+    adapter. With `objective.environment` a completion is an episode.
 
     Raises:
-        ConfigError: the objective has no grader, or its description is wrong; no such base.
+        ConfigError: the objective has no grader, or its description is wrong; no such base or
+            environment.
         DataError: bad rows, all of them.
+        GenerationError: the environment fails.
     """
     objective = _get_objective(loaded)
     progress = progress or PlainProgress()
@@ -112,21 +110,15 @@ def check_reward(
         engine = load_start(job)
         progress.stage("sample", f"{len(sequences)} prompts, {objective.group_size} times each")
         start = time.monotonic()
-        generations = sample_groups(engine, sequences, job, objective)
+        written = sample_groups(engine, sequences, job, objective)
         seconds = time.monotonic() - start
         prompts = [job.tokenizer.decode(sequence.input_ids) for sequence in sequences]
     sampled = [
-        Sampled(
-            place // objective.group_size,
-            one.text,
-            len(one.token_ids),
-            one.finish_reason == "length",
-        )
-        for place, one in enumerate(generations)
+        Sampled(place // objective.group_size, one.text, one.num_tokens, one.is_truncated)
+        for place, one in enumerate(written)
     ]
     progress.stage("grade", f"{len(sampled)} completions")
-    asked = [one.asked or Asked(()) for one in sequences for _ in range(objective.group_size)]
-    whole, parts = grade_all(grader, objective.grader, generations, asked)
+    whole, parts = grade_all(grader, objective.grader, written)
     return RewardCheck(
         loaded.recipe.base.name,
         len(sequences),
@@ -135,23 +127,19 @@ def check_reward(
         sampled,
         whole,
         parts,
-        find_faults(sampled, whole, parts, seed=loaded.recipe.seed),
+        [
+            *find_faults(sampled, whole, parts, seed=loaded.recipe.seed),
+            *find_endings([one.ended for one in written]),
+        ],
         seconds,
     )
 
 
 def grade_all(
-    grader: Grader,
-    spec: Mapping[str, Any],
-    generations: Sequence[Generation],
-    asked: Sequence[Asked],
+    grader: Grader, spec: Mapping[str, Any], written: Sequence[Written]
 ) -> tuple[Graded, list[Graded]]:
     """The grades of the whole, and of each part of a combined grader; nothing is asked twice."""
-    from assay.train.completions import build_sample
-
-    pairs = zip(generations, asked, strict=True)
-    samples = [build_sample(one.text, told, generation=one) for one, told in pairs]
-    items = [told.item for told in asked]
+    samples, items = [one.sample for one in written], [one.item for one in written]
     kind = str(spec["type"])
     if not isinstance(grader, MultiGrader):
         return _grade_by(grader, grader.name, kind, samples, items), []
@@ -173,16 +161,8 @@ def _grade_by(
 
 def _get_objective(loaded: Loaded) -> RolloutSection:
     objective = loaded.recipe.objective
-    if isinstance(objective, RolloutSection) and objective.environment is None:
-        return objective
     if isinstance(objective, RolloutSection):
-        problem = Problem(
-            key="objective.environment",
-            got="episodes in an environment",
-            allowed="single answers, which are checked without one",
-            do="leave it out here, or train a few steps: metrics.jsonl has each part's reward",
-        )
-        raise ConfigError(loaded.locate(problem))
+        return objective
     problem = Problem(
         key="objective",
         got=f"objective {objective.type}, which has no grader",

@@ -1,10 +1,11 @@
-"""Completions of a recipe's prompts by the model that its tuning would begin with; ungraded."""
+"""What the model that a tuning would begin with writes of a recipe's prompts; ungraded."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -13,16 +14,20 @@ from assay.config import Loaded, dump
 from assay.config.sections.rollouts import RolloutSection
 from assay.config.start import list_start
 from assay.data import TokenSequence, prepare_data, tokenize
+from assay.data.asked import Asked
 from assay.errors import DataError, Problem
 from assay.generate import Generation, Sampling
+from assay.graders import Item, Sample
 from assay.pipeline.job import Job
 from assay.pipeline.method import add_method
+from assay.pipeline.playing import build_playing
 from assay.pipeline.progress import Progress
 from assay.pipeline.subject import find_recipe_base
 from assay.runs import RunFolder
 
 if TYPE_CHECKING:
     from assay.generate.local import LocalEngine
+    from assay.graders.play import Playing
 
 
 @contextmanager
@@ -72,17 +77,79 @@ def load_start(job: Job) -> LocalEngine:
     return LocalEngine(model, job.tokenizer, batch_size=size, context_len=context_len)
 
 
+@dataclass(frozen=True)
+class Written:
+    """What the model wrote after one prompt, as graders and as the check read it.
+
+    Attributes:
+        sample: an episode's last turn stands in it as the output.
+        item: the prompt's columns.
+        text: all that the model wrote, every turn of an episode.
+        num_tokens: of that.
+        ended: how an episode ended; empty for a single answer.
+    """
+
+    sample: Sample
+    item: Item
+    text: str
+    num_tokens: int
+    is_truncated: bool
+    ended: str = ""
+
+
 def sample_groups(
     engine: LocalEngine, sequences: Sequence[TokenSequence], job: Job, objective: RolloutSection
-) -> list[Generation]:
-    """`group_size` completions of each prompt, group by group, as the objective samples them."""
-    prompts = [one.input_ids for one in sequences for _ in range(objective.group_size)]
+) -> list[Written]:
+    """`group_size` completions of each prompt, group by group, as the objective samples them.
+
+    Raises:
+        ConfigError: there is no such environment.
+        GenerationError: the environment fails.
+    """
+    owners = [one for one in sequences for _ in range(objective.group_size)]
+    asked = [one.asked or Asked(()) for one in owners]
     sampling = Sampling(
         max_new_tokens=objective.max_new_tokens,
         temperature=objective.temperature,
         top_p=objective.top_p,
         seed=job.recipe.seed,
     )
-    return engine.generate(
+    playing = build_playing(job.recipe, job.base, job.base_dir, context_len=job.max_seq_len)
+    if playing is not None:
+        return _play(playing, engine, asked, sampling)
+    prompts = [one.input_ids for one in owners]
+    found = engine.generate(
         prompts, sampling, lambda done, total: job.progress.count("completions", done, total)
     )
+    return [_write(one, told) for one, told in zip(found, asked, strict=True)]
+
+
+def _write(generation: Generation, asked: Asked) -> Written:
+    from assay.train.completions import build_sample
+
+    return Written(
+        build_sample(generation.text, asked, generation=generation),
+        asked.item,
+        generation.text,
+        len(generation.token_ids),
+        generation.finish_reason == "length",
+    )
+
+
+def _play(
+    playing: Playing, engine: LocalEngine, asked: Sequence[Asked], sampling: Sampling
+) -> list[Written]:
+    from assay.train.completions import build_row
+
+    episodes = playing.play(engine, [build_row(told) for told in asked], sampling)
+    return [
+        Written(
+            one.to_sample(),
+            told.item,
+            "\n".join(one.texts),
+            one.num_sampled,
+            one.is_truncated,
+            one.ended or "",
+        )
+        for one, told in zip(episodes, asked, strict=True)
+    ]
