@@ -12,13 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from assay.generate.products import Product, can_join, is_linear, joined, lay_out, live
-from assay.generate.slots import Segment, SlotCache, StateShape
+from assay.generate.slots import SlotCache, StateShape
 from assay.losses.chunks import compute_logits
 from assay.losses.token_loss import cap_logits
 from assay.models.fast.gate import gated_product
@@ -28,7 +28,19 @@ from assay.models.fast.varlen import AttentionOptions
 from assay.models.forward import Head, get_head, get_logit_scale
 
 Norm = Callable[[Tensor], Tensor]
+Wrap = Callable[[Sequence[Any], Product], Product]
 _LEAST_TABLE = 512
+
+
+class Attending(Protocol):
+    """Tokens of one pass that attend together (`assay.generate.slots.Segment`)."""
+
+    @property
+    def num(self) -> int: ...
+
+    def attend(
+        self, layer: int, query_nHE: Tensor, kv_nXE: Tensor, *, scale: float, window: int | None
+    ) -> Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -51,9 +63,12 @@ class Lean:
     Args:
         model: a causal language model for which `find_obstacle` finds nothing.
         options: what each layer asks of attention.
+        wrap: given linear layers and their product, what takes its place.
     """
 
-    def __init__(self, model: Any, options: Sequence[AttentionOptions]) -> None:
+    def __init__(
+        self, model: Any, options: Sequence[AttentionOptions], *, wrap: Wrap | None = None
+    ) -> None:
         decoder, config = model.base_model, model.config.get_text_config()
         self._embed = decoder.embed_tokens
         self._num_heads = config.num_attention_heads
@@ -61,14 +76,19 @@ class Lean:
         self._head_size = decoder.layers[0].self_attn.head_dim
         linears = [one for layer in decoder.layers for one in find_linears(layer)]
         head = get_head(model)
-        join = joined if can_join(linears, head.weight_VD) else live
+        is_copied = can_join(linears, head.weight_VD)
+        join = joined if is_copied else live
+
+        def build(modules: Sequence[Any]) -> Product:
+            return wrap(modules, join(modules)) if wrap else join(modules)
+
         self._layers = [
-            _build_layer(layer, own, join)
+            _build_layer(layer, own, build)
             for layer, own in zip(decoder.layers, options, strict=True)
         ]
         self._norm = _build_norm(decoder.norm)
         self._scale = get_logit_scale(model)
-        self.compute_logits = _build_head(head, copied=join is joined)
+        self.compute_logits = _build_head(head, copied=is_copied)
         weight = decoder.norm.weight
         self._angles = _Angles(decoder.rotary_emb, self._num_heads, self._num_key_heads, weight)
         self.shape = StateShape(
@@ -86,11 +106,21 @@ class Lean:
         Float32 on the CPU, shape (B, V).
         """
         positions, segments = cache.advance()
+        return self.compute_logits(self.run(token_ids, positions, segments))
+
+    def run(
+        self, token_ids: Sequence[int], positions: Sequence[int], segments: Sequence[Attending]
+    ) -> Tensor:
+        """Hidden states of tokens, as the output head takes them, shape (B, D).
+
+        `segments` have the tokens in this order, each `num` of them.
+        """
         x_BD = self._embed(torch.tensor([token_ids], device=self.shape.device))[0]
         angles = self._angles.take(positions)
         for index, layer in enumerate(self._layers):
             x_BD = self._run(index, layer, x_BD, angles, segments)
-        return self.compute_logits(self._norm(x_BD) * self._scale)
+        out_BD: Tensor = self._norm(x_BD) * self._scale
+        return out_BD
 
     def _run(
         self,
@@ -98,7 +128,7 @@ class Lean:
         layer: Layer,
         x_BD: Tensor,
         angles: tuple[Tensor, Tensor],
-        segments: Sequence[Segment],
+        segments: Sequence[Attending],
     ) -> Tensor:
         heads, size = self._num_heads, self._head_size
         cos_BXE, sin_BXE = angles

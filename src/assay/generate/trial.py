@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from assay.generate.lean import Lean, find_linears
+from assay.generate.lean import Lean, Wrap, find_linears
 from assay.generate.passes import evaluation_mode, iterate_hidden
 from assay.generate.prefill import iterate_prompts
 from assay.generate.products import is_linear
@@ -32,8 +32,11 @@ _OBSERVED = "assay_observed"
 _tried: WeakKeyDictionary[nn.Module, tuple[Any, list[AttentionOptions] | str]] = WeakKeyDictionary()
 
 
-def build_lean(model: Any) -> Lean | str:
-    """`model` as it is now for decoding, or why it must decode with its own modules."""
+def build_lean(model: Any, *, wrap: Wrap | None = None) -> Lean | str:
+    """`model` as it is now for decoding, or why it must decode with its own modules.
+
+    `wrap` is that of `Lean`; what it adds is not tried.
+    """
     obstacle = _find_obstacle(model)
     if obstacle:
         return obstacle
@@ -43,7 +46,7 @@ def build_lean(model: Any) -> Lean | str:
         known = (kinds, _try(model))
         _tried[model] = known
     found = known[1]
-    return found if isinstance(found, str) else Lean(model, found)
+    return found if isinstance(found, str) else Lean(model, found, wrap=wrap)
 
 
 def _find_obstacle(model: Any) -> str:
