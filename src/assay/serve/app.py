@@ -16,6 +16,7 @@ import assay
 from assay.runs.store import Store
 from assay.serve.auth import Principal, RateLimits, require
 from assay.serve.errors import ApiError, add_error_responses
+from assay.serve.files.routes import build_router as build_files_router
 from assay.serve.limits import Limits, Observe, Surrounded
 from assay.serve.metrics import CONTENT_TYPE, Metrics
 
@@ -26,7 +27,7 @@ log = logging.getLogger("assay.serve")
 def build_app(
     store: Store, *, routers: Sequence[APIRouter] = (), limits: Limits | None = None
 ) -> FastAPI:
-    """The application over `store`; `routers` are further routes, mounted under /v1.
+    """The application over `store`; `routers` are mounted under /v1 beside its own.
 
     Routes find what they share in ``request.app.state``: `store`, `limits`, `rate_limits`,
     `metrics`.
@@ -39,7 +40,7 @@ def build_app(
     app.state.rate_limits, app.state.metrics = RateLimits(), Metrics()
     add_error_responses(app)
     app.include_router(_build_own_router())
-    for router in routers:
+    for router in (build_files_router(), *routers):
         app.include_router(router, prefix=PREFIX)
     app.add_middleware(Surrounded, limits=limits, observe=_build_observer(app.state.metrics))
     return app

@@ -59,8 +59,8 @@ class RateLimits:
             return 0.0
 
 
-def require(scope: str) -> Callable[[Request], Principal]:
-    """A dependency that gives the request's principal, if its key has `scope`.
+def require(*scopes: str) -> Callable[[Request], Principal]:
+    """A dependency that gives the request's principal, if its key has one of `scopes`.
 
     Raises:
         ApiError: 401 without a key that is known, 403 without the scope, 429 beyond a limit.
@@ -71,10 +71,9 @@ def require(scope: str) -> Callable[[Request], Principal]:
         limits: RateLimits = request.app.state.rate_limits
         key = authenticate(store, request.headers.get("authorization"))
         request.state.key_id = key.id
-        if not key.allows(scope):
-            raise ApiError(
-                403, f"This key has no {scope} scope.", code="insufficient_scope", param=None
-            )
+        if not any(map(key.allows, scopes)):
+            needed = " or ".join(scopes)
+            raise ApiError(403, f"This key has no scope {needed}.", code="insufficient_scope")
         _check_limits(key, limits)
         return Principal(key)
 

@@ -1,0 +1,1 @@
+"""Files: uploaded, checked at the door, listed, read and deleted."""
