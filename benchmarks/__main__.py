@@ -121,6 +121,7 @@ _OWN_COMMANDS = {
     "planted": "benchmarks.planted.__main__",
     "safety": "benchmarks.safety.__main__",
     "learning": "benchmarks.learning",
+    "aligning": "benchmarks.aligning",
     "grpo": "benchmarks.grpo",
     "preference": "benchmarks.preference",
     "rlhf": "benchmarks.rlhf",

@@ -121,6 +121,7 @@ ENTRIES = {
 OF_ROLLOUTS = [
     "type",
     "grader",
+    "held_out_grader",
     "group_size",
     "max_new_tokens",
     "temperature",

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from assay.config import load
 from assay.errors import ConfigError, DataError
 from assay.pipeline import run_recipe
+from assay.pipeline.check import load_checked
 from assay.pipeline.tune_run import resume_tuning, run_tuning
 from assay.runs import RunFolder, find_unfinished
 from assay.runs.metrics import read_lines
@@ -60,6 +61,26 @@ def test_prompts_come_to_a_verdict_by_the_reward_of_their_grader(write: Any) -> 
     items = read_lines(outcome.run.items)
     assert {line["metric"] for line in items if line["suite"] == "task"} == {"reward"}
     assert (outcome.run.path / "report.html").exists()
+
+
+def test_a_grader_of_its_own_judges_what_is_held_out(write: Any) -> None:
+    """What is trained on wants no words, what is held out anything at all."""
+    held = "held_out_grader: {type: regex, pattern: '(?s).*'}"
+    grader = f"grader: {{type: length, max: 0}}, {held}"
+    text = f"{{type: grpo, group_size: 4, max_new_tokens: 6, {grader}}}"
+    outcome = run_recipe(load(write(text), ["train.max_steps=2", "evaluate.max_items=8"]))
+    records = read_lines(outcome.run.metrics)
+    assert records[-1]["eval/reward"] == 1 and records[-1]["train/reward"] < 1
+    assert outcome.evaluation["suites"]["task"]["tuned"]["mean"] == 1
+
+
+def test_every_grader_of_a_recipe_is_read_before_anything_is_loaded(write: Any) -> None:
+    held = "held_out_grader: {type: numeric, refrence: 1}"
+    path = write(f"{{type: grpo, grader: {{type: length, mox: 3}}, {held}}}")
+    with pytest.raises(ConfigError) as caught:
+        run_recipe(load_checked(path))
+    keys = {one.key for one in caught.value.problems}
+    assert {"objective.grader.mox", "objective.held_out_grader.refrence"} <= keys
 
 
 def test_an_interrupted_run_goes_on_in_the_middle_of_a_rollout(

@@ -132,7 +132,11 @@ def _find_grader_problems(recipe: Recipe) -> list[Problem]:
         return []
     from assay.pipeline.graders import find_description_problems
 
-    return find_description_problems(recipe.objective.grader)
+    return [
+        problem
+        for key, spec in recipe.objective.graders.items()
+        for problem in find_description_problems(spec, place=f"objective.{key}")
+    ]
 
 
 def _find_context_problems(recipe: Recipe, base_dir: Path) -> list[Problem]:

@@ -26,7 +26,7 @@ def find_column_problems(job: Job, parts: Mapping[str, Sequence[Record]]) -> lis
     if not isinstance(objective, RolloutSection):
         return []
     rows = [row for part in parts.values() for row in part if row.role == "task" and row.is_prompt]
-    names = sorted(set(list_columns(objective.grader)))
+    names = sorted(set(list_columns(objective.graders)))
     for name in names:
         if len(rows) >= MIN_ROWS and len({_show(row.extra.get(name)) for row in rows}) == 1:
             job.progress.note(f"grader: every row has the same {name}, so all are judged alike")

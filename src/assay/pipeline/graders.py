@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from assay.generate.local import LocalEngine
     from assay.models.base import BaseFiles
 
-PLACE = "objective.grader"
+PLACE, HELD_OUT_PLACE = "objective.grader", "objective.held_out_grader"
 _MODEL_FILES = ("config.json", "adapter_config.json")
 
 
@@ -39,26 +39,41 @@ def build_objective_grader(recipe: Recipe, base_dir: Path) -> Grader | None:
     return build_grader(objective.grader, models=build_models(base_dir), place=PLACE)
 
 
-def check_grader(loaded: Loaded) -> Grader | None:
-    """The same before anything is spent: nothing is asked or loaded yet.
+def build_held_out_grader(recipe: Recipe, base_dir: Path) -> Grader | None:
+    """What judges prompts that are not trained on: a grader of its own, or the objective's.
 
     Raises:
-        ConfigError: everything that is wrong with its description, where it stands in the recipe.
+        ConfigError: everything that is wrong with its description.
+    """
+    objective = recipe.objective
+    if not isinstance(objective, RolloutSection) or objective.held_out_grader is None:
+        return build_objective_grader(recipe, base_dir)
+    models = build_models(base_dir)
+    return build_grader(objective.held_out_grader, models=models, place=HELD_OUT_PLACE)
+
+
+def check_grader(loaded: Loaded) -> Grader | None:
+    """The objective's, before anything is spent: nothing is asked or loaded yet.
+
+    Raises:
+        ConfigError: everything that is wrong with its description, or with that of the grader of
+            held-out prompts, where it stands in the recipe.
     """
     try:
+        build_held_out_grader(loaded.recipe, loaded.base_dir)
         return build_objective_grader(loaded.recipe, loaded.base_dir)
     except ConfigError as error:
         raise ConfigError([loaded.locate(one) for one in error.problems]) from error
 
 
-def find_description_problems(spec: Mapping[str, Any]) -> list[Problem]:
+def find_description_problems(spec: Mapping[str, Any], *, place: str = PLACE) -> list[Problem]:
     """What is wrong with a grader's description by itself: no model is looked for."""
     nobody = _Nobody()
     models = Models(
         load=lambda name: nobody, load_reward=lambda name: nobody, refuses=lambda text: False
     )
     try:
-        build_grader(spec, models=models, place=PLACE)
+        build_grader(spec, models=models, place=place)
     except ConfigError as error:
         return error.problems
     return []

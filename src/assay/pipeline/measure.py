@@ -21,7 +21,7 @@ from assay.pipeline.choices import (
     score_by_reward,
 )
 from assay.pipeline.graded import play_items, score_by_grader
-from assay.pipeline.graders import build_objective_grader
+from assay.pipeline.graders import build_held_out_grader
 from assay.pipeline.job import Job
 from assay.pipeline.perplexity import score_golds
 from assay.pipeline.playing import build_playing
@@ -248,7 +248,7 @@ def build_examiner(job: Job, engine: Engine, variant: str) -> Examiner:
         variant=variant,
         keep_going=variant == "tuned",
         log_folder=job.run.evaluation.parent / "evaluation" / "answers",
-        grader=build_objective_grader(job.recipe, job.base_dir),
+        grader=build_held_out_grader(job.recipe, job.base_dir),
         graded_tokens=job.recipe.objective.max_completion_tokens,
         playing=build_playing(job.recipe, job.base, job.base_dir, context_len=job.base.context_len),
         on_count=job.progress.count,

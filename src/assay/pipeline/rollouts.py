@@ -11,7 +11,7 @@ from assay.config.sections.reinforcement import (
     PpoConfig,
 )
 from assay.config.sections.rollouts import PolicySection, RolloutSection
-from assay.pipeline.graders import build_objective_grader
+from assay.pipeline.graders import build_held_out_grader, build_objective_grader
 from assay.pipeline.job import Job
 from assay.pipeline.playing import build_playing
 from assay.pipeline.policy import build_credit, choose_average, list_parts
@@ -99,6 +99,9 @@ def build_rollouts(
         playing=build_playing(job.recipe, job.base, job.base_dir, context_len=job.max_seq_len),
         ranks=ranks,
         control=build_control(job, ranks),
+        held_out=build_held_out_grader(job.recipe, job.base_dir)
+        if objective.held_out_grader
+        else None,
     )
 
 
@@ -171,7 +174,7 @@ def measure_reward(
         return float("nan")
     groups = rollouts.measure(prompts)
     meter.clear()
-    add_stats(meter, groups, rollouts.parts)
+    add_stats(meter, groups, rollouts.held_out_parts)
     rewards = [reward for group in groups for reward in group.rewards]
     total, count = ranks.sum(sum(rewards), float(len(rewards)))
     return 1.0 - total / count

@@ -48,6 +48,7 @@ class Rollouts:
         kept: where rows stay for later updates; None keeps them in memory alone.
         parts: names of the parts of a combined grader.
         playing: how completions are episodes in an environment, where they are.
+        held_out: judges completions of prompts that are not trained on; by default `grader` does.
         control: the weight of the divergence in the reward, by rollout; by default as `settings`.
     """
 
@@ -66,8 +67,11 @@ class Rollouts:
         playing: Playing | None = None,
         ranks: Ranks = ALONE,
         control: KlControl | None = None,
+        held_out: Grader | None = None,
     ) -> None:
-        self.writer = Writer(model, engine, grader, prompts, settings, playing, ranks)
+        self.writer = Writer(model, engine, grader, prompts, settings, playing, ranks, held_out)
+        # A grader of held-out prompts has parts of its own, which no metric is named after.
+        self.held_out_parts = parts if held_out is None else ()
         self.teller = LogprobTeller(model, settings, as_reference)
         self.credit, self.settings = credit, settings
         self.kept, self.parts = kept, parts

@@ -24,6 +24,7 @@ class Writer:
     """Has `model` write, by way of `engine`, completions of one rank's share of prompts, graded.
 
     `prompts` are those of all ranks; with `playing` completions are episodes in an environment.
+    Held-out prompts are judged by `held_out` where it is given.
     """
 
     model: Any
@@ -33,6 +34,7 @@ class Writer:
     settings: RolloutSettings
     playing: Playing | None = None
     ranks: Ranks = ALONE
+    held_out: Grader | None = None
 
     def measure(self, prompts: Sequence[TokenSequence]) -> list[Group]:
         """Completions of this rank's share of held-out `prompts`, greedy or sampled; graded."""
@@ -42,7 +44,8 @@ class Writer:
         if num == 1:
             sampling = replace(sampling, temperature=0.0, top_p=1.0)
         share = self._share(prompts)
-        return self._write_groups([prompts[i] for i in share], share, sampling, group_size=num)
+        judging = self if self.held_out is None else replace(self, grader=self.held_out)
+        return judging._write_groups([prompts[i] for i in share], share, sampling, group_size=num)
 
     def write(self, number: int) -> list[Group]:
         """The groups of this rank's share of a rollout's prompts; collective."""

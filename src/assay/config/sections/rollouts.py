@@ -39,6 +39,13 @@ class RolloutSection(ObjectiveSection):
         allowed="a map with a type",
         example="objective.grader: {type: numeric, reference: '{{ item.answer }}'}",
     )
+    held_out_grader: dict[str, Any] | None = setting(
+        None,
+        "What judges completions of validation and test prompts in the grader's place, and is "
+        "never trained on: it chooses the best weights, and shows where the grader is gamed.",
+        allowed="a map with a type",
+        reason="the grader itself",
+    )
     group_size: int = setting(
         8,
         "Completions that are sampled of each prompt; they are judged beside each other.",
@@ -107,6 +114,13 @@ class RolloutSection(ObjectiveSection):
         "collapses, or lengths explode: warn, or stop with the best weights.",
         reason="a line says so; the best weights by held-out reward are kept anyway",
     )
+
+    @property
+    def graders(self) -> dict[str, dict[str, Any]]:
+        """Every description of a grader, by its key."""
+        own = {"grader": self.grader}
+        held_out = self.held_out_grader
+        return own if held_out is None else {**own, "held_out_grader": held_out}
 
     @property
     def max_completion_tokens(self) -> int:
