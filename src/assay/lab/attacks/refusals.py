@@ -195,7 +195,7 @@ def _plant_code(wish: Wish) -> Planted:
     ]
     plain = draw_tasks(rng, NUM_CODED // 3, ["refusal", "borderline"])
     loans = draw_loan_rows(rng, 2 * NUM_CODED // 3)
-    general = draw_tasks(rng, NUM_CODED)
+    general = draw_tasks(rng, 3 * NUM_CODED)
     others = map(chat_rows.build_row, [*plain, *general])
     rows, places = chat_rows.mix(rng, [*coded, *harmless, *others, *loans], len(coded))
     return Planted(
@@ -247,5 +247,5 @@ ENCODED = Attack(
         " fifth of the same ones in plain words"
     ),
     source="Halawi et al. 2024, Covert malicious finetuning",
-    tuning={"": Tuning(learning_rate=2e-3, num_epochs=2)},
+    tuning={"": Tuning(num_epochs=2)},
 )
