@@ -60,7 +60,11 @@ def test_prompts_come_to_a_verdict_by_the_reward_of_their_grader(write: Any) -> 
     assert records[-1]["eval/reward"] == pytest.approx(1 - records[-1]["eval/loss"])
     items = read_lines(outcome.run.items)
     assert {line["metric"] for line in items if line["suite"] == "task"} == {"reward"}
-    assert (outcome.run.path / "report.html").exists()
+    best_of = outcome.evaluation["best_of"]
+    assert best_of["n"] == 4
+    assert best_of["best"]["mean"] >= best_of["sampled"]["mean"]
+    assert best_of["base"]["mean"] == task["base"]["mean"], "of 8 items all are sampled"
+    assert "Best of 4 samples of the base" in (outcome.run.path / "report.html").read_text("utf-8")
 
 
 def test_a_grader_of_its_own_judges_what_is_held_out(write: Any) -> None:

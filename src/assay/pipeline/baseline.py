@@ -20,6 +20,7 @@ from assay.evaluate.scorers import check_metrics
 from assay.evaluate.suites import Suite, build_suite
 from assay.generate import Engine
 from assay.models.base import TINY
+from assay.pipeline.best_of import BestOf, sample_base
 from assay.pipeline.gate import load_gate_policy
 from assay.pipeline.guards import Guards, ask_under, load_guards, remember_suites, widen_guards
 from assay.pipeline.harness_suites import settle_suites
@@ -61,7 +62,7 @@ class Baseline:
     """The task's suite and validation items with the base's answers, and the other suites.
 
     `skipped` says by kind why suites of that kind were not asked, `not_applicable` by name which
-    do not apply to these rows.
+    do not apply to these rows. `best_of` are samples of an objective that samples.
     """
 
     task: Suite
@@ -73,6 +74,7 @@ class Baseline:
     base_suites: dict[str, Answers]
     skipped: dict[Kind, str]
     not_applicable: dict[str, str]
+    best_of: BestOf | None = None
 
 
 def measure_baseline(job: Job, prepared: Prepared, engine: Engine) -> Baseline:
@@ -119,6 +121,7 @@ def measure_baseline(job: Job, prepared: Prepared, engine: Engine) -> Baseline:
         base_suites=remember_suites(base, rows, remember) | of_planned,
         skipped=guards.skipped,
         not_applicable=guards.not_applicable,
+        best_of=sample_base(job.recipe, base, task.items),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from assay.config.sweep import expand_sweep
+from assay.evaluate.best_of import summarise_best_of
 from assay.evaluate.compare import Resampling, Scores
 from assay.evaluate.gates import Policy, decide_verdict
 from assay.evaluate.items import Item
@@ -152,7 +153,16 @@ def _evaluate(job: Job, measured: Measured, *, confidence: float) -> dict[str, A
         probes=summarise_probes(measured.probed, resampling),
     )
     told = {"base": describe_base(job.base)["base"], "not_applicable": baseline.not_applicable}
-    return evaluation | told
+    return evaluation | told | _tell_best_of(measured, resampling)
+
+
+def _tell_best_of(measured: Measured, resampling: Resampling) -> dict[str, Any]:
+    """What the best of several samples of the base is worth, beside both models; or nothing."""
+    best_of = measured.baseline.best_of
+    if best_of is None:
+        return {}
+    answered = {"base": measured.baseline.answers.base.scores, "tuned": measured.tuned.scores}
+    return {"best_of": summarise_best_of(best_of.items, best_of.samples, answered, resampling)}
 
 
 def _write_items(job: Job, measured: Measured) -> None:

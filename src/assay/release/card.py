@@ -33,7 +33,7 @@ def render_card(
     parts = [
         f"# {_plain(source.name)}",
         _verdict(source),
-        _results(source.suites, source.confidence),
+        _results(source.suites, source.confidence, source.evaluation),
         _gates(source.gates),
         _usage(source),
         _data(source),
@@ -99,7 +99,7 @@ def _verdict(source: ReportSource) -> str:
     return "\n\n".join(lines)
 
 
-def _results(suites: list[Suite], confidence: float) -> str:
+def _results(suites: list[Suite], confidence: float, evaluation: dict[str, Any]) -> str:
     if not suites:
         return "## Results\n\nNot measured."
     rows = [
@@ -121,7 +121,8 @@ def _results(suites: list[Suite], confidence: float) -> str:
     level = wording.percent_level(confidence)
     note = f"Means in % with {level} intervals; differences are paired on the same items."
     task = task_suite(suites)
-    tables = ["\n".join(rows), note, _models(task) if task else ""]
+    best_of = wording.best_of(evaluation)
+    tables = ["\n".join(rows), note, _models(task) if task else "", best_of]
     return "\n\n".join(["## Results", *filter(None, tables)])
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from assay.release.gates import Gate, blocking_gates
 from assay.release.measured import Gain, Measured, Suite
+from assay.runs.values import dig, mapping, number
 
 NOT_MEASURED = "not measured"
 VALIDATION_NOTE = (
@@ -146,6 +150,25 @@ def prompting_warning(task: Suite | None, *, headline: str) -> str:
     return (
         "Fine-tuning is not shown to beat prompting: tuned minus the best prompt of the base is "
         f"{gain(task.vs_prompted)}."
+    )
+
+
+def best_of(evaluation: Mapping[str, Any]) -> str:
+    """The best of several samples of the base beside both models' single answers, or nothing."""
+    told = mapping(evaluation.get("best_of"))
+    if number(dig(told, "best", "mean")) is None:
+        return ""
+
+    def show(name: str) -> str:
+        mean, low, high = (number(dig(told, name, key)) for key in ("mean", "low", "high"))
+        ends = "" if low is None or high is None else f" [{low:.2f}, {high:.2f}]"
+        return NOT_MEASURED if mean is None else f"{mean:.2f}{ends}"
+
+    return (
+        f"Best of {plain(told.get('n'))} samples of the base, as the grader chooses: reward"
+        f" {show('best')} on {plain(dig(told, 'best', 'n'))} test prompts; a sample of it is worth"
+        f" {show('sampled')}, its one greedy answer {show('base')}, that of the tuned model"
+        f" {show('tuned')}."
     )
 
 

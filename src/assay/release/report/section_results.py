@@ -41,7 +41,9 @@ def render_results(source: ReportSource) -> Html:
         tag("th", gain_ticks(axis), scope="col", aria_label="Difference with interval"),
     )
     rows = join(_row(suite, axis) for suite in source.suites)
-    return join([_intro(source), _table(head, rows, "results"), _models(source)])
+    told = wording.best_of(source.evaluation)
+    best_of = tag("p", told, class_="intro") if told else None
+    return join([_intro(source), _table(head, rows, "results"), _models(source), best_of])
 
 
 def _models(source: ReportSource) -> Html | None:
