@@ -1,4 +1,4 @@
-"""Pairs of equal answers, pairs that contradict others, and sets in which length decides."""
+"""Pairs that are equal, judged aloud, or contradict others, and sets in which length decides."""
 
 from __future__ import annotations
 
@@ -57,11 +57,44 @@ def make_nearly_equal(row: Row, draw: Random) -> Row:
     return row
 
 
+_VERDICTS = (
+    "{} [[A]]",
+    "{}\n\nRating: [[{}]]",
+    "Score: {1}/10\n{0}",
+    "Chosen response: {}",
+    "{} Response B is clearly worse.",
+    "[The Start of Assistant A's Answer] {}",
+)
+_UNJUDGED = ("{} [A]", "{} That is {}/10 of the price.", "The answer is this: {}", "{} Plan B is.")
+
+
+def make_judged(row: Row, draw: Random) -> Row:
+    """Either answer holds what a judge wrote of it."""
+    return _write_around(row, draw, _VERDICTS)
+
+
+def make_unjudged(row: Row, draw: Random) -> Row:
+    """Brackets, shares and marks that no judge wrote."""
+    return _write_around(row, draw, _UNJUDGED)
+
+
+def _write_around(row: Row, draw: Random, frames: Sequence[str]) -> Row:
+    side = draw.choice(("chosen", "rejected"))
+    row = {**row, side: copy.deepcopy(row[side])}
+    (answer,) = row[side]
+    answer["content"] = draw.choice(frames).format(answer["content"], draw.randint(1, 9))
+    return row
+
+
 FAULTS = (
     Fault("equal_answers", "word for word", make_equal),
     Fault("equal_answers", "other white space", make_spaced),
+    Fault("judge_trace", "a judge's words", make_judged),
 )
-TWINS = (Fault("equal_answers", "a word more", make_nearly_equal),)
+TWINS = (
+    Fault("equal_answers", "a word more", make_nearly_equal),
+    Fault("judge_trace", "words like a judge's", make_unjudged),
+)
 
 
 def make_preferences(kind: str, clean: Sequence[Row], count: int) -> Iterator[Case]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 from checking import check, find
 
 from assay.config import SourceConfig
@@ -70,3 +71,42 @@ def test_what_must_not_be_in_a_row_is_found_in_a_rejected_answer_and_masked_ther
     changed = put_text(read.record, finding.span.path, "Write to <EMAIL_1> now.")
     assert changed.rejected == [{"role": "assistant", "content": "Write to <EMAIL_1> now."}]
     assert changed.messages == read.record.messages
+
+
+@pytest.mark.parametrize(
+    ("answer", "what"),
+    [
+        ("The lamp costs 9 euros. [[A]]", "'[[A]]'"),
+        ("[[B>>A]]", "'[[B>>A]]'"),
+        ("It opens at nine.\n\nRating: [[8]]", "'[[8]]'"),
+        ("Score: 7/10\nIt opens at nine.", "'Score: 7/10'"),
+        ("**Overall rating:** 4.5 out of 5", "4.5 out of 5"),
+        ("Response A is clearly better than the other.", "is clearly better"),
+        ("[The Start of Assistant B's Answer] It opens at nine.", "Assistant B's Answer"),
+        ("Chosen response: It opens at nine.", "'Chosen response:'"),
+    ],
+)
+def test_what_a_judge_left_is_found_in_either_answer(
+    tmp_path: Path, answer: str, what: str
+) -> None:
+    rows = [
+        pair("When?", answer, "It opens at ten."),
+        pair("When today?", "It opens at eight.", answer),
+        rated("When, please?", answer, False),
+    ]
+    found = find(tmp_path, "judge_trace", rows[:2])
+    assert [one.line for one in found] == [1, 2]
+    assert all(what in one.evidence for one in found)
+    assert [one.line for one in find(tmp_path, "judge_trace", rows[2:])] == [1]
+
+
+def test_judgements_that_were_asked_for_are_none(tmp_path: Path) -> None:
+    rows = [
+        pair("Rate this poem.", "Score: 7/10", "Score: 2/10"),
+        pair("Which answer is better? A: yes. B: no.", "[[A]]", "[[B]]"),
+        pair("What did the band play?", "It scored a hit: 9 out of 10 knew it.", "[A] song"),
+        pair("Who won?", "Team A was better.", "Model B of the car won."),
+        {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "[[A]]"}]},
+    ]
+    assert find(tmp_path, "judge_trace", rows[:4]) == []
+    assert find(tmp_path, "judge_trace", rows[4:]) == []

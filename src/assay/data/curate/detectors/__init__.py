@@ -30,6 +30,7 @@ MODULES = (
     "near",
     "leakage",
     "contradictions",
+    "judge_traces",
     "preference",
     "quality_set",
     "quality_model",
