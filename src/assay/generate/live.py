@@ -58,16 +58,16 @@ class LiveRow:
 
 @dataclass(frozen=True)
 class Extended:
-    """What a step made of one row: the drawn token, or why the row failed."""
+    """What a step made of one row: the drawn token, or why the row failed.
+
+    After the last of them the row changes no more, and others may read it.
+    """
 
     live: LiveRow
     drawn: Drawn | None
     top: list[tuple[int, float]] = field(default_factory=list)
     error: str = ""
-
-    @property
-    def is_last(self) -> bool:
-        return bool(self.error) or self.live.row.is_done
+    is_last: bool = True
 
 
 class LiveBatch:
@@ -250,7 +250,7 @@ def _extend_row(live: LiveRow, drawn: Drawn, top: list[tuple[int, float]]) -> Ex
     except GenerationError as error:
         # One row's grammar, beyond its library's limits: the others go on.
         return Extended(live, None, error=str(error))
-    return Extended(live, drawn, top)
+    return Extended(live, drawn, top, is_last=live.row.is_done)
 
 
 def _find_likeliest(rows: Sequence[LiveRow], logits_BV: Tensor) -> list[list[tuple[int, float]]]:

@@ -44,7 +44,7 @@ class Guide:
 
 
 class Schema:
-    """A JSON schema for one tokenizer.
+    """A JSON schema for one tokenizer, or as text a grammar in llguidance's form of Lark.
 
     Raises:
         GenerationError: llguidance is not installed, or cannot follow the schema; or the tokenizer
@@ -52,14 +52,17 @@ class Schema:
     """
 
     def __init__(
-        self, schema: Mapping[str, Any], tokenizer: ChatTokenizer, stop_ids: tuple[int, ...]
+        self, schema: Mapping[str, Any] | str, tokenizer: ChatTokenizer, stop_ids: tuple[int, ...]
     ) -> None:
         library = _load_library()
         if not stop_ids:
             raise GenerationError("a JSON schema needs a stop token, and the tokenizer has none")
         self._tokenizer = _load_tokenizer(tokenizer, stop_ids)
         matcher = library.LLMatcher
-        self._grammar = matcher.grammar_from_json_schema(json.dumps(schema))
+        if isinstance(schema, str):
+            self._grammar = matcher.grammar_from_lark(schema)
+        else:
+            self._grammar = matcher.grammar_from_json_schema(json.dumps(schema))
         wrong = matcher.validate_grammar(self._grammar, self._tokenizer)
         if wrong:
             raise GenerationError(f"a JSON schema that cannot be followed: {wrong}")

@@ -68,7 +68,15 @@ def refuse_problems(problems: Sequence[Problem], *, param: str = "", code: str =
 
 def build_response(error: ApiError) -> JSONResponse:
     """The envelope. A client of OpenAI's tries 409 again by itself; a conflict stays one."""
-    body = {
+    headers = dict(error.headers or {})
+    if error.status_code == 409:
+        headers.setdefault("x-should-retry", "false")
+    return JSONResponse(describe_error(error), error.status_code, headers)
+
+
+def describe_error(error: ApiError) -> dict[str, Any]:
+    """The envelope's body, which a stream that fails ends with too."""
+    return {
         "error": {
             "message": error.message,
             "type": error.kind,
@@ -76,10 +84,6 @@ def build_response(error: ApiError) -> JSONResponse:
             "code": error.code,
         }
     }
-    headers = dict(error.headers or {})
-    if error.status_code == 409:
-        headers.setdefault("x-should-retry", "false")
-    return JSONResponse(body, error.status_code, headers)
 
 
 def build_bug_response() -> JSONResponse:

@@ -80,7 +80,7 @@ class Scheduler:
     """Starts its thread at once; `close` ends it, and tells whoever is left that it was."""
 
     def __init__(self, batch: Batch, capacity: Capacity | None = None) -> None:
-        self._batch, self._capacity = batch, capacity or Capacity()
+        self._batch, self.capacity = batch, capacity or Capacity()
         self._queue: FairQueue[tuple[Ticket, LiveRow]] = FairQueue()
         self._owners: dict[LiveRow, Ticket] = {}
         self._per_key: dict[str, int] = {}
@@ -97,7 +97,7 @@ class Scheduler:
         Raises:
             Overloaded: too many wait already, or too many of this key are under way.
         """
-        limit, num = self._capacity, len(ticket.rows)
+        limit, num = self.capacity, len(ticket.rows)
         with self._changed:
             if self._is_closed:
                 raise Overloaded("the server is shutting down", _PAUSE_S)
@@ -172,7 +172,7 @@ class Scheduler:
     def _take(self) -> list[LiveRow]:
         fresh: list[LiveRow] = []
         num_tokens = 0
-        while len(self._owners) < self._capacity.rows and num_tokens < self._capacity.prompt_tokens:
+        while len(self._owners) < self.capacity.rows and num_tokens < self.capacity.prompt_tokens:
             item = self._queue.take()
             if item is None:
                 break

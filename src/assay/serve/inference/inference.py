@@ -1,0 +1,154 @@
+"""What every route of inference shares: the base in memory, its scheduler, the models by name."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from assay.errors import GenerationError
+from assay.generate.engine import Sampling
+from assay.serve.errors import refuse
+from assay.serve.inference.chat_body import SamplingBody
+from assay.serve.inference.scheduler import Capacity, Scheduler
+
+if TYPE_CHECKING:
+    from assay.generate.live import LiveBatch, LiveRow
+    from assay.generate.schema import Schema
+    from assay.models.base import BaseFiles
+    from assay.models.low_rank import LowRank
+
+PREFIX_BYTES = 256 << 20
+"""Of keys and values of prompts that later ones may begin with."""
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A model by the name that answers bear.
+
+    `adapter` None is the base; under `blocked_prompts` it must not answer.
+    """
+
+    id: str
+    created: int
+    owned_by: str
+    adapter: LowRank | None = None
+    blocked_prompts: tuple[str, ...] = ()
+
+
+class Catalog(Protocol):
+    """The models that may be asked, by name."""
+
+    def open(self, name: str, project: str) -> ServedModel:
+        """The model, loaded and checked.
+
+        Raises:
+            ApiError: 404 where there is none of that name, 403 where it may not be served.
+        """
+        ...
+
+    def list_models(self, project: str) -> list[ServedModel]:
+        """All that a project may ask, newest first; no adapter is loaded for it."""
+        ...
+
+    def delete(self, name: str, project: str) -> None:
+        """Serve it no more.
+
+        Raises:
+            ApiError: 404 where there is none of that name, 403 where it is a base.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Inference:
+    """A base that answers. Build it by `build_inference`, and close it."""
+
+    base: BaseFiles
+    model: Any
+    batch: LiveBatch
+    scheduler: Scheduler
+    catalog: Catalog
+
+    @property
+    def fingerprint(self) -> str:
+        """What answers to the same seed depend on."""
+        return f"fp_{self.base.sha256[:12]}"
+
+    def close(self) -> None:
+        self.scheduler.close()
+
+    def begin_rows(
+        self,
+        model: ServedModel,
+        prompt: Sequence[int],
+        sampling: Sampling,
+        *,
+        num: int,
+        owner: str,
+        num_top: int = 0,
+        schema: Schema | None = None,
+        prompt_param: str = "messages",
+    ) -> list[LiveRow]:
+        """`num` rows of one prompt, as the choices of `LocalEngine.generate` at places 0, 1, ….
+
+        Raises:
+            ApiError: 400 where the prompt leaves no room in the context.
+        """
+        context_len = self.base.context_len
+        if len(prompt) >= context_len:
+            told = (
+                f"The prompt has {len(prompt):,} tokens, and the model's context is"
+                f" {context_len:,} tokens with the answer; shorten it."
+            )
+            raise refuse(told, param=prompt_param, code="context_length_exceeded")
+        try:
+            return [
+                self.batch.begin(
+                    prompt,
+                    sampling,
+                    place=place,
+                    adapter=model.adapter,
+                    owner=owner,
+                    num_top=num_top,
+                    guide=schema.begin() if schema is not None else None,
+                )
+                for place in range(num)
+            ]
+        except GenerationError as error:
+            raise refuse(str(error), param=prompt_param) from error
+
+
+def build_inference(
+    base: BaseFiles,
+    catalog: Catalog,
+    *,
+    capacity: Capacity | None = None,
+    prefix_bytes: int = PREFIX_BYTES,
+) -> Inference:
+    """Load `base` and start its scheduler.
+
+    Raises:
+        GenerationError: the base cannot be served token by token.
+    """
+    from assay.generate.live import LiveBatch
+    from assay.models.base import load_model
+
+    model = load_model(base)
+    batch = LiveBatch(
+        model, base.tokenizer, context_len=base.context_len, prefix_bytes=prefix_bytes
+    )
+    return Inference(base, model, batch, Scheduler(batch, capacity), catalog)
+
+
+def read_sampling(body: SamplingBody, *, max_new_tokens: int | None) -> Sampling:
+    """OpenAI's parameters as ours; without a seed one is drawn."""
+    sampling = Sampling(
+        max_new_tokens=1 << 30 if max_new_tokens is None else max_new_tokens,
+        temperature=1.0 if body.temperature is None else float(body.temperature),
+        seed=secrets.randbits(60) if body.seed is None else body.seed,
+        stop=body.stops,
+    )
+    # 0 keeps the likeliest token alone; the smallest set of tokens has one at least.
+    return sampling if body.top_p is None else replace(sampling, top_p=max(body.top_p, 1e-9))

@@ -1,0 +1,48 @@
+"""A server that answers with a small random base, or with `tiny`; clients of both."""
+
+from collections.abc import Iterator
+
+import openai
+import pytest
+from sockets import Served, serving
+
+from assay.generate.local import LocalEngine
+from assay.models.base import BaseFiles, find_base, load_model
+from assay.runs.store import Store, add_key, open_store
+from assay.serve.app import build_app
+from assay.serve.inference import chat
+from assay.serve.inference.catalog import BaseCatalog
+from assay.serve.inference.inference import Inference, build_inference
+from assay.serve.inference.scheduler import Capacity
+
+
+@pytest.fixture(scope="session")
+def tiny() -> BaseFiles:
+    return find_base("tiny")
+
+
+@pytest.fixture(scope="session")
+def tiny_engine(tiny: BaseFiles) -> LocalEngine:
+    return LocalEngine(load_model(tiny), tiny.tokenizer, context_len=tiny.context_len)
+
+
+@pytest.fixture(scope="session")
+def inference(tiny: BaseFiles) -> Iterator[Inference]:
+    catalog = BaseCatalog(("tiny", "gpt-4.1-mini"), created=1)
+    built = build_inference(tiny, catalog, capacity=Capacity(rows=8))
+    yield built
+    built.close()
+
+
+@pytest.fixture(scope="session")
+def asked(inference: Inference, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    store: Store = open_store(tmp_path_factory.mktemp("asked"))
+    _, secret = add_key(store, "tests", ["infer"])
+    with serving(build_app(store, routers=[chat.build_router(inference)])) as url:
+        yield Served(store, url, secret)
+    store.close()
+
+
+@pytest.fixture(params=[False, True], ids=["lenient", "strict"])
+def openai_client(request: pytest.FixtureRequest, asked: Served) -> openai.OpenAI:
+    return asked.client(_strict_response_validation=request.param)
