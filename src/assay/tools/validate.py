@@ -77,6 +77,25 @@ def validate_arguments(arguments: Mapping[str, Any], schema: Any) -> Validated:
     return _validate(validator, arguments)
 
 
+def list_failed_keywords(
+    arguments: Mapping[str, Any], schema: Mapping[str, Any]
+) -> list[tuple[tuple[str | int, ...], str]]:
+    """The place and the keyword of each part of `schema` that the arguments break, values untold.
+
+    A schema that cannot tell breaks as a whole, by the keyword ``$schema``.
+    """
+    from referencing.exceptions import Unresolvable
+
+    validator = _compile(json.dumps(schema, sort_keys=True))
+    if isinstance(validator, str):
+        return [((), "$schema")]
+    try:
+        errors = sorted(validator.iter_errors(arguments), key=lambda error: error.json_path)
+    except (Unresolvable, RecursionError):
+        return [((), "$schema")]
+    return [(tuple(error.absolute_path), str(error.validator)) for error in errors]
+
+
 def find_unknown_arguments(arguments: Mapping[str, Any], schema: Any) -> list[str]:
     """Names of arguments that a schema with properties does not have, though it lets them pass.
 
