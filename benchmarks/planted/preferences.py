@@ -10,7 +10,7 @@ from benchmarks.planted.case import Case, Fault, Line, Mark, Row, plant
 from benchmarks.planted.desk import draw_desk_rows
 from benchmarks.planted.desk_words import parse_words
 
-NUM_PAIRS = 240
+NUM_PAIRS = 600
 """Clean pairs of a set; of fewer where there are fewer rows that suit."""
 WORSE = (
     "I do not know, {}; please ask somebody else about that and come back when you have an answer.",

@@ -159,6 +159,26 @@ def test_margins_in_order_of_size_equal_trl() -> None:
     )
 
 
+def test_answers_in_order_of_size_equal_trl() -> None:
+    """Unpaired AOT: each answer beside the log-ratio of the other kind of its own rank."""
+    refs, mask = draw_logprobs(1)
+
+    def ours(logprobs: torch.Tensor) -> torch.Tensor:
+        pairs = build_pairs(logprobs, refs)
+        chosen, rejected = pairs.chosen_logratios_P.detach(), pairs.rejected_logratios_P.detach()
+        below = rejected.sort().values[chosen.argsort().argsort()]
+        above = chosen.sort().values[rejected.argsort().argsort()]
+        other = replace(
+            pairs,
+            ref_chosen_logprobs_P=pairs.ref_chosen_logprobs_P + below,
+            ref_rejected_logprobs_P=pairs.ref_rejected_logprobs_P + above,
+        )
+        return single_rewards.compute_halves(other, beta=0.3, label_smoothing=0.1).mean()
+
+    settings = {"loss": "aot_unpaired", "beta": 0.3, "label_smoothing": 0.1}
+    compare(ours, lambda logprobs: run_trl(logprobs, refs, mask, **settings))
+
+
 def test_length_desensitised_dpo_equals_trl() -> None:
     refs, mask = draw_logprobs(1)
     compare(

@@ -106,7 +106,7 @@ def test_a_file_of_pairs_or_ratings_can_be_scored_by_any_model(
     assert all(0 <= one["tuned"]["mean"] <= 1 and one["n"] == 12 for one in found.values())
 
 
-@pytest.mark.parametrize("objective", ["{type: dpo, loss: aot}", "{type: kto, loss: bco}"])
+@pytest.mark.parametrize("objective", ["{type: dpo, loss: aot_unpaired}", "{type: kto, loss: bco}"])
 def test_losses_that_read_a_whole_step_first_tune(write: Any, objective: str) -> None:
     rows = make_rated() if "kto" in objective else make_pairs()
     training = run_tuning(load(write(objective, rows), FEW)).training

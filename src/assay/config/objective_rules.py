@@ -8,7 +8,7 @@ from assay.config.rule import Rule
 from assay.config.sections.distil import DistilConfig
 from assay.config.sections.pairs import DpoConfig
 
-SMOOTHED = frozenset({"sigmoid", "sigmoid_norm", "robust", "exo", "aot"})
+SMOOTHED = frozenset({"sigmoid", "sigmoid_norm", "robust", "exo", "aot", "aot_unpaired"})
 NEEDS_SMOOTHING = frozenset({"robust", "exo"})
 OF_MEANS = frozenset({"sigmoid_norm", "ipo"})
 

@@ -63,3 +63,18 @@ def compute_apo_down(pairs: Pairs, *, beta: float) -> Tensor:
 
 def _rewards(pairs: Pairs, beta: float) -> tuple[Tensor, Tensor]:
     return beta * pairs.chosen_logratios_P, beta * pairs.rejected_logratios_P
+
+
+def compute_halves(pairs: Pairs, *, beta: float, label_smoothing: float = 0.0) -> Tensor:
+    """``½ [l(β r_w) + l(-β r_l)]`` with the gradient of the whole sum, where l is -log σ.
+
+    The loss of unpaired AOT, ``l(β (u_(i) - v_(i)))`` (Melnyk et al. 2024), whose two answers stand
+    in different pairs: in each of these the other's log-ratio is part of the reference, and a
+    number. Both halves have the value of the whole, and each the gradient of its own answer. With
+    smoothing ε, ``(1 - ε) l(x) + ε l(-x)`` is in the place of l(x).
+    """
+    losses_P = torch.zeros_like(pairs.chosen_logprobs_P)
+    for gaps_P in (beta * pairs.chosen_logratios_P, -beta * pairs.rejected_logratios_P):
+        losses_P = losses_P - (1 - label_smoothing) * logsigmoid(gaps_P)
+        losses_P = losses_P - label_smoothing * logsigmoid(-gaps_P)
+    return losses_P - 0.5 * losses_P.detach()

@@ -38,8 +38,10 @@ def build_loss(
         return GatheredLoss(_build_reward(job.recipe.objective, meter))
     if isinstance(job.recipe.objective, RolloutSection):
         return _build_policy(job.recipe.objective, meter, tell)
-    if getattr(job.recipe.objective, "loss", "") == "aot":
-        return GatheredStepLoss(SortedPairsLoss(_build_learned(job, meter)))
+    sorted_by = getattr(job.recipe.objective, "loss", "")
+    if sorted_by in ("aot", "aot_unpaired"):
+        is_paired = sorted_by == "aot"
+        return GatheredStepLoss(SortedPairsLoss(_build_learned(job, meter), is_paired=is_paired))
     learned = _build_learned(job, meter)
     # Rows with `role: anchor` weigh 1 where the recipe gives no weight of its own.
     return GatheredLoss(AnchoredLoss(learned, weight=job.recipe.defend.kl_weight or 1.0))

@@ -43,6 +43,7 @@ def _choose_dpo_loss(objective: DpoConfig) -> Callable[[Pairs], Tensor]:
         "sigmoid": dpo.compute_sigmoid,
         # Of margins that `assay.train.sorted_pairs` compares in their order.
         "aot": dpo.compute_sigmoid,
+        "aot_unpaired": single_rewards.compute_halves,
         "sigmoid_norm": dpo.compute_sigmoid_norm,
         "robust": dpo.compute_robust,
         "hinge": dpo.compute_hinge,

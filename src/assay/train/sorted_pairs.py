@@ -1,7 +1,8 @@
-"""Pairs whose margins are compared in order of size (AOT): the least with the reference's least.
+"""Answers that are compared in order of size (AOT): the least margin with the reference's least.
 
-A margin's place among those of its step decides what it is compared with. So all of them are read
-once before the step's losses, whatever micro-batches and ranks it is split into.
+Or, without regard to pairs, the least log-ratio of a chosen answer with the least of a rejected
+one. A number's place among those of its step decides what it is compared with. So all of them are
+read once before the step's losses, whatever micro-batches and ranks it is split into.
 """
 
 from __future__ import annotations
@@ -29,11 +30,17 @@ class SortedPairsLoss:
     ``1/n Σ_i l(β (m_(i) - m_ref(i)))`` with the margins m of the model and those of the reference
     each in order: Melnyk et al. 2024 ("Distributional preference alignment of LLMs via optimal
     transport", paired AOT), where l is -log σ. `loss` reads the margin alone.
+
+    Without `is_paired` it is ``1/n Σ_i l(β (u_(i) - v_(i)))`` with the log-ratios u of chosen and v
+    of rejected answers each in order (the same, unpaired AOT). Each answer of a pair then stands
+    beside the partner of its own rank, so `loss` is that of two halves
+    (`assay.losses.single_rewards.compute_halves`).
     """
 
-    def __init__(self, loss: PreferenceLoss) -> None:
+    def __init__(self, loss: PreferenceLoss, *, is_paired: bool = True) -> None:
         self.loss = loss
-        self.partners: dict[int, float] = {}
+        self.is_paired = is_paired
+        self.partners: dict[int, tuple[float, float]] = {}
 
     def begin_step(
         self,
@@ -43,42 +50,77 @@ class SortedPairsLoss:
         precision: str = "fp32",
         ranks: Ranks = ALONE,
     ) -> None:
-        """Find each pair's partner for the losses that follow (`assay.train.step.BeginsStep`)."""
-        margins: list[float] = []
+        """Find each pair's partners for the losses that follow (`assay.train.step.BeginsStep`)."""
+        told: list[tuple[float, float]] = []
         rows: list[AnswerRow] = []
         training, device = model.training, next(model.parameters()).device
         model.eval()
         with torch.no_grad(), autocast(precision, device):
             for batch in level_batches(model, batches, ranks):
-                found = run_gathered(model, _compute_margins, batch)
+                found = run_gathered(model, _compute_logprobs, batch)
                 pairs = zip(batch.rows, found, strict=True)
-                kept = [(row, margin) for row, margin in pairs if row.weight]
+                kept = [(row, both) for row, both in pairs if row.weight]
                 rows += [row for row, _ in kept]
-                margins += [margin for _, margin in kept]
+                told += [both for _, both in kept]
         model.train(training)
-        every, start = _gather(margins, ranks)
-        refs, _ = _gather([_reference_margin(row) for row in rows], ranks)
-        order = sorted(range(len(every)), key=lambda i: (every[i], i))
-        partners = dict(zip(order, sorted(refs), strict=True))
-        self.partners = {id(row): partners[start + n] for n, row in enumerate(rows)}
+        find = _find_references if self.is_paired else _find_others
+        partners = find(rows, told, ranks)
+        self.partners = {id(row): own for row, own in zip(rows, partners, strict=True)}
 
     def __call__(self, model: Any, batch: PackedBatch) -> Tensor:
         rows = tuple(self._compare(row) for row in batch.rows)
         return self.loss(model, replace(batch, rows=rows))
 
     def _compare(self, row: AnswerRow) -> AnswerRow:
-        """The row beside a reference of its partner's margin."""
-        margin = self.partners.get(id(row), _reference_margin(row))
+        """The row beside its partners."""
         chosen, rejected = row.answers
-        others = (replace(chosen, ref_logprob=margin), replace(rejected, ref_logprob=0.0))
+        own = (_reference_margin(row), 0.0) if self.is_paired else (0.0, 0.0)
+        first, second = self.partners.get(id(row), own)
+        others = (replace(chosen, ref_logprob=first), replace(rejected, ref_logprob=second))
         return replace(row, answers=others)
 
 
-def _compute_margins(model: Any, batch: PackedBatch) -> list[float]:
-    """``log π(y_w|x) - log π(y_l|x)`` of each pair."""
+def _find_references(
+    rows: Sequence[AnswerRow], told: Sequence[tuple[float, float]], ranks: Ranks
+) -> list[tuple[float, float]]:
+    """What stands for the reference's log-probabilities: the margin of the same rank."""
+    margins = [chosen - rejected for chosen, rejected in told]
+    refs = [_reference_margin(row) for row in rows]
+    return [(margin, 0.0) for margin in _match(margins, refs, ranks)]
+
+
+def _find_others(
+    rows: Sequence[AnswerRow], told: Sequence[tuple[float, float]], ranks: Ranks
+) -> list[tuple[float, float]]:
+    """The same: each answer's own, and the log-ratio of the other kind of the same rank."""
+    refs = [(chosen.ref_logprob, rejected.ref_logprob) for chosen, rejected in _answers(rows)]
+    chosen = [own[0] - ref[0] for own, ref in zip(told, refs, strict=True)]
+    rejected = [own[1] - ref[1] for own, ref in zip(told, refs, strict=True)]
+    below, above = _match(chosen, rejected, ranks), _match(rejected, chosen, ranks)
+    return [
+        (ref[0] + of_rejected, ref[1] + of_chosen)
+        for ref, of_rejected, of_chosen in zip(refs, below, above, strict=True)
+    ]
+
+
+def _compute_logprobs(model: Any, batch: PackedBatch) -> list[tuple[float, float]]:
+    """``log π(y_w|x)`` and ``log π(y_l|x)`` of each pair."""
     pairs = build_pairs(compute_answer_logprobs(model, batch), batch)
-    found: list[float] = (pairs.chosen_logprobs_P - pairs.rejected_logprobs_P).tolist()
-    return found
+    both = (pairs.chosen_logprobs_P.tolist(), pairs.rejected_logprobs_P.tolist())
+    return list(zip(*both, strict=True))
+
+
+def _answers(rows: Sequence[AnswerRow]) -> list[tuple[Any, Any]]:
+    return [(row.answers[0], row.answers[1]) for row in rows]
+
+
+def _match(own: Sequence[float], others: Sequence[float], ranks: Ranks) -> list[float]:
+    """For each of this rank's numbers that of the `others` with its place in order; collective."""
+    every, start = _gather(own, ranks)
+    partners, _ = _gather(others, ranks)
+    order = sorted(range(len(every)), key=lambda i: (every[i], i))
+    found = dict(zip(order, sorted(partners), strict=True))
+    return [found[start + n] for n in range(len(own))]
 
 
 def _reference_margin(row: AnswerRow) -> float:

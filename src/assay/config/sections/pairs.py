@@ -21,6 +21,7 @@ PairLoss = Literal[
     "apo_down",
     "discopop",
     "aot",
+    "aot_unpaired",
 ]
 _SFT_WEIGHT = (
     "Weight of the chosen answer's own loss, the mean over its tokens, beside that of the pair."
