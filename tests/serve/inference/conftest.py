@@ -11,8 +11,9 @@ from assay.models.base import BaseFiles, find_base, load_model
 from assay.runs.store import Store, add_key, open_store
 from assay.serve.app import build_app
 from assay.serve.inference import chat
-from assay.serve.inference.catalog import BaseCatalog
+from assay.serve.inference.catalog import ReleaseCatalog
 from assay.serve.inference.inference import Inference, build_inference
+from assay.serve.inference.records import NoRecords
 from assay.serve.inference.scheduler import Capacity
 
 
@@ -28,7 +29,7 @@ def tiny_engine(tiny: BaseFiles) -> LocalEngine:
 
 @pytest.fixture(scope="session")
 def inference(tiny: BaseFiles) -> Iterator[Inference]:
-    catalog = BaseCatalog(("tiny", "gpt-4.1-mini"), created=1)
+    catalog = ReleaseCatalog(tiny, ("tiny", "gpt-4.1-mini"), 1, NoRecords())
     built = build_inference(tiny, catalog, capacity=Capacity(rows=8))
     yield built
     built.close()

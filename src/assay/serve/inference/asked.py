@@ -11,6 +11,7 @@ from assay.chat.render import are_tools_lost
 from assay.errors import GenerationError
 from assay.generate.engine import Sampling
 from assay.runs.blocked import find_blocked
+from assay.serve.auth import Principal
 from assay.serve.errors import refuse
 from assay.serve.inference.chat_body import ChatBody, NamedChoice, check_chat
 from assay.serve.inference.choices import Reading
@@ -37,7 +38,7 @@ class Asked:
     sampling: Sampling
 
 
-def prepare_chat(inference: Inference, body: ChatBody, *, project: str, owner: str) -> Asked:
+def prepare_chat(inference: Inference, body: ChatBody, principal: Principal) -> Asked:
     """Check `body`, load its model and render its prompt; takes milliseconds, and may read files.
 
     Raises:
@@ -45,7 +46,7 @@ def prepare_chat(inference: Inference, body: ChatBody, *, project: str, owner: s
         UsageError: messages that the base's template refuses.
     """
     check_chat(body)
-    model = inference.catalog.open(body.model, project)
+    model = inference.catalog.open(body.model, principal)
     messages = [message.model_dump(exclude_unset=True) for message in body.messages]
     tools = _choose_tools(body)
     text = _render(inference, messages, tools)
@@ -60,7 +61,7 @@ def prepare_chat(inference: Inference, body: ChatBody, *, project: str, owner: s
         inference.base.tokenizer.encode(text),
         sampling,
         num=body.n or 1,
-        owner=owner,
+        owner=principal.id,
         num_top=body.top_logprobs or 0,
         schema=_build_schema(inference, body, tools),
     )

@@ -1,32 +1,162 @@
-"""Which models may be asked: the base under its names, and what was tuned from it."""
+"""Which models may be asked: the base under its names, and what was tuned from it and released.
+
+An adapter is loaded when it is first asked for; those that nobody asked for longest leave. What is
+loaded was verified: the release's signature over every file, and the base and template that it
+names.
+"""
 
 from __future__ import annotations
 
+import logging
+import threading
+from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from assay.errors import AssayError, ReleaseError
+from assay.release import verify_release
+from assay.runs import RunFolder
+from assay.runs.blocked import read_blocked
+from assay.runs.find import read_or_empty
+from assay.runs.values import dig
+from assay.serve.auth import Principal
 from assay.serve.errors import ApiError, not_found
 from assay.serve.inference.inference import ServedModel
+from assay.serve.inference.records import Records, TunedRecord
+
+if TYPE_CHECKING:
+    from assay.models.base import BaseFiles
+
+log = logging.getLogger("assay.serve")
+OWNER = "assay"
 
 
-@dataclass(frozen=True)
-class BaseCatalog:
-    """One base; `names` are those under which it answers, its own first."""
+@dataclass
+class ReleaseCatalog:
+    """Models over one base.
 
+    Args:
+        base: the one in memory.
+        names: those under which the base itself answers, its own first.
+        created: when the base is said to be from, in seconds since 1970.
+        records: the tuned models.
+        most_adapters: in memory at a time, beside those that answers still use.
+        key_file: whose signature alone is accepted; without it any signer's, if it fits.
+    """
+
+    base: BaseFiles
     names: Sequence[str]
     created: int
+    records: Records
+    most_adapters: int = 64
+    key_file: Path | None = None
+    _loaded: OrderedDict[str, ServedModel] = field(default_factory=OrderedDict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def open(self, name: str, project: str) -> ServedModel:
+    def open(self, name: str, principal: Principal) -> ServedModel:
         """See `Catalog`; an answer bears the name that was asked for."""
-        if name not in self.names:
-            raise not_found("model", name, param="model", code="model_not_found")
-        return ServedModel(name, self.created, "assay")
+        if name in self.names:
+            return ServedModel(name, self.created, OWNER)
+        record = self._find(name, principal)
+        if not record.is_released and not record.is_checkpoint:
+            told = f"{name} is held by its gates, and not served; its job says which."
+            raise ApiError(403, told, code="model_not_released", param="model")
+        with self._lock:
+            found = self._loaded.get(name)
+            if found is None:
+                found = self._load(record)
+                self._loaded[name] = found
+                while len(self._loaded) > self.most_adapters:
+                    self._loaded.popitem(last=False)
+            self._loaded.move_to_end(name)
+        return found
 
-    def list_models(self, project: str) -> list[ServedModel]:
+    def describe(self, name: str, principal: Principal) -> ServedModel:
+        """See `Catalog`; loads nothing."""
+        if name in self.names:
+            return ServedModel(name, self.created, OWNER)
+        record = self._find(name, principal)
+        return ServedModel(name, record.created, OWNER)
+
+    def list_models(self) -> list[ServedModel]:
         """See `Catalog`."""
-        return [ServedModel(name, self.created, "assay") for name in self.names]
+        tuned = sorted(self.records.list_released(), key=lambda one: one.created, reverse=True)
+        return [ServedModel(one.id, one.created, OWNER) for one in tuned] + [
+            ServedModel(name, self.created, OWNER) for name in self.names
+        ]
 
-    def delete(self, name: str, project: str) -> None:
-        """See `Catalog`; the base stays."""
-        self.open(name, project)
-        raise ApiError(403, f"{name} is a base and stays.", code="model_not_deletable")
+    def delete(self, name: str) -> None:
+        """See `Catalog`; answers under way end as they began."""
+        if name in self.names:
+            told = f"{name} is a base, which stays as long as the server has it."
+            raise ApiError(403, told, code="model_not_deletable", param="model")
+        if not self.records.delete(name):
+            raise _unknown(name)
+        with self._lock:
+            self._loaded.pop(name, None)
+
+    @property
+    def loaded_names(self) -> list[str]:
+        """Adapters in memory, the least recently used first."""
+        return list(self._loaded)
+
+    def _find(self, name: str, principal: Principal) -> TunedRecord:
+        """What is known of a model; a checkpoint is known to keys alone that may train."""
+        record = self.records.find(name)
+        if record is None or (record.is_checkpoint and not principal.allows("train")):
+            raise _unknown(name)
+        return record
+
+    def _load(self, record: TunedRecord) -> ServedModel:
+        from assay.models.low_rank import load_low_rank
+
+        run = RunFolder(record.run)
+        try:
+            _check_origin(self.base, run)
+            if not record.is_checkpoint:
+                _check_signature(run, self.key_file)
+            adapter = load_low_rank(record.folder, record.id)
+        except AssayError as error:
+            # Where it lies is the operator's to know.
+            log.error("not served", extra={"model": record.id, "reason": str(error)})
+            told = f"{record.id} cannot be served: {_hide_folders(str(error), record)}"
+            raise ApiError(403, told, code="model_not_servable", param="model") from error
+        return ServedModel(record.id, record.created, OWNER, adapter, tuple(read_blocked(run)))
+
+
+def _check_origin(base: BaseFiles, run: RunFolder) -> None:
+    """Refuse an adapter of another base, tokenizer or template than those in memory.
+
+    Raises:
+        ReleaseError: naming each that differs.
+    """
+    known = read_or_empty(run.manifest)
+    template = base.tokenizer.template_sha256 if base.tokenizer.has_template else None
+    wanted = {
+        "the base (weights, config.json or tokenizer.json)": (("base", "sha256"), base.sha256),
+        "the chat template": (("template", "sha256"), template),
+    }
+    other = [what for what, (keys, own) in wanted.items() if dig(known, *keys) != own]
+    if run.tokenizer.is_dir():
+        other.append("the tokenizer, to which it adds tokens")
+    if other:
+        raise ReleaseError(f"it was tuned with another: {' and '.join(other)}")
+
+
+def _check_signature(run: RunFolder, key_file: Path | None) -> None:
+    found = verify_release(run.path, key_file=key_file)
+    if not found.ok:
+        told = "; ".join(f"{one.path}: {one.detail}" for one in found.problems[:5])
+        raise ReleaseError(f"its release does not verify: {told}")
+
+
+def _hide_folders(text: str, record: TunedRecord) -> str:
+    for folder in (record.folder, record.run):
+        text = text.replace(f"{folder}: ", "").replace(str(folder), record.id)
+    return text
+
+
+def _unknown(name: str) -> ApiError:
+    return not_found("model", name, param="model", code="model_not_found")

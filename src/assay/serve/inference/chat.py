@@ -36,9 +36,7 @@ def build_router(inference: Inference) -> APIRouter:
         body: ChatBody, request: Request, principal: Annotated[Principal, Depends(require("infer"))]
     ) -> Response:
         """Answer a conversation, whole or, with `stream`, as server-sent events."""
-        asked = await run_in_threadpool(
-            prepare_chat, inference, body, project=principal.project, owner=principal.id
-        )
+        asked = await run_in_threadpool(prepare_chat, inference, body, principal)
         heard = submit(inference.scheduler, request, key=principal.id, rows=asked.rows)
         answer = _Answer(inference, asked, body, Spending(request, principal))
         if not body.stream:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from assay.errors import GenerationError
 from assay.generate.engine import Sampling
+from assay.serve.auth import Principal
 from assay.serve.errors import refuse
 from assay.serve.inference.chat_body import SamplingBody
 from assay.serve.inference.scheduler import Capacity, Scheduler
@@ -40,7 +41,7 @@ class ServedModel:
 class Catalog(Protocol):
     """The models that may be asked, by name."""
 
-    def open(self, name: str, project: str) -> ServedModel:
+    def open(self, name: str, principal: Principal) -> ServedModel:
         """The model, loaded and checked.
 
         Raises:
@@ -48,11 +49,19 @@ class Catalog(Protocol):
         """
         ...
 
-    def list_models(self, project: str) -> list[ServedModel]:
-        """All that a project may ask, newest first; no adapter is loaded for it."""
+    def describe(self, name: str, principal: Principal) -> ServedModel:
+        """The model, not loaded.
+
+        Raises:
+            ApiError: 404 where there is none of that name.
+        """
         ...
 
-    def delete(self, name: str, project: str) -> None:
+    def list_models(self) -> list[ServedModel]:
+        """All released ones, newest first, then the base under its names; none is loaded."""
+        ...
+
+    def delete(self, name: str) -> None:
         """Serve it no more.
 
         Raises:

@@ -1,0 +1,47 @@
+"""GET and DELETE /v1/models: what may be asked here."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+
+from assay.serve.auth import Principal, require
+from assay.serve.inference.inference import Inference, ServedModel
+
+
+def build_router(inference: Inference) -> APIRouter:
+    """The routes, answered from the catalog of `inference`."""
+    router = APIRouter()
+    catalog = inference.catalog
+
+    @router.get("/models")
+    def list_models(principal: Annotated[Principal, Depends(require("infer"))]) -> dict[str, Any]:
+        """The base under all its names, and every released model."""
+        return {"object": "list", "data": [_describe(one) for one in catalog.list_models()]}
+
+    @router.get("/models/{model:path}")
+    def retrieve_model(
+        model: str, principal: Annotated[Principal, Depends(require("infer"))]
+    ) -> dict[str, Any]:
+        """One model; a held one too, so that a client sees that it exists."""
+        return _describe(catalog.describe(model, principal))
+
+    @router.delete("/models/{model:path}")
+    def delete_model(
+        model: str, principal: Annotated[Principal, Depends(require("train"))]
+    ) -> dict[str, Any]:
+        """Serve a tuned model no more; its run stays on disk."""
+        catalog.delete(model)
+        return {"id": model, "object": "model", "deleted": True}
+
+    return router
+
+
+def _describe(model: ServedModel) -> dict[str, Any]:
+    return {
+        "id": model.id,
+        "object": "model",
+        "created": model.created,
+        "owned_by": model.owned_by,
+    }

@@ -1,0 +1,61 @@
+"""Signed releases of adapters over a base, small and made at once; and records of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, get_peft_model
+
+from assay.models.base import BaseFiles, load_model
+from assay.pipeline.subject import describe_base
+from assay.release import SigningKey, sign_release
+from assay.runs import RunFolder, write_json, write_text
+from assay.serve.inference.records import TunedRecord
+
+
+def make_adapter(base: BaseFiles, folder: Path, *, seed: int, **options: Any) -> None:
+    """A random adapter that changes what the base says."""
+    torch.manual_seed(seed)
+    given = {"r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "v_proj", "down_proj"]}
+    config = LoraConfig(task_type="CAUSAL_LM", **{**given, **options})
+    model = get_peft_model(load_model(base), config)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "lora_B" in name:
+                weight.normal_(std=0.05)
+    model.save_pretrained(folder)
+
+
+def make_release(
+    base: BaseFiles, root: Path, name: str, *, key: SigningKey, seed: int = 0, **options: Any
+) -> TunedRecord:
+    """A signed run with one adapter; `options` are the adapter's, or `defend` of the manifest."""
+    run = RunFolder(root / f"{name.replace(':', '-')}-00000000")
+    defend = options.pop("defend", {})
+    make_adapter(base, run.adapter, seed=seed, **options)
+    write_text(run.recipe, "base: tiny\n")
+    write_json(run.manifest, {**describe_base(base), "defend": defend})
+    write_json(run.verdict, {"status": "released", "headline": "", "gates": []})
+    sign_release(run, key=key)
+    return TunedRecord(name, 100 + seed, run.adapter, run.path, is_released=True)
+
+
+@dataclass
+class Known:
+    """Records in memory."""
+
+    records: dict[str, TunedRecord] = field(default_factory=dict)
+
+    def add(self, record: TunedRecord) -> None:
+        self.records[record.id] = record
+
+    def find(self, name: str) -> TunedRecord | None:
+        return self.records.get(name)
+
+    def list_released(self) -> Sequence[TunedRecord]:
+        return [one for one in self.records.values() if one.is_released]
+
+    def delete(self, name: str) -> bool:
+        return self.records.pop(name, None) is not None
