@@ -38,6 +38,7 @@ COVERED = (
     "metrics.jsonl",
     "recipe.yaml",
     "report.html",
+    "tool-policy.yaml",
     "verdict.json",
 )
 

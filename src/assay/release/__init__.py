@@ -15,6 +15,7 @@ from assay.release.keys import (
 )
 from assay.release.report import render_report
 from assay.release.sign import SignedRelease, release_run, sign_release
+from assay.release.tool_policy import freeze_policy, read_released_policy
 from assay.release.verify import FileProblem, Verification, verify_release
 
 __all__ = [
@@ -27,9 +28,11 @@ __all__ = [
     "blocking_gates",
     "default_key_path",
     "format_fingerprint",
+    "freeze_policy",
     "load_or_make_key",
     "load_public_key",
     "read_gates",
+    "read_released_policy",
     "release_run",
     "render_card",
     "render_report",

@@ -18,6 +18,7 @@ from assay.release.gates import Gate, blocking_gates, read_gates
 from assay.release.keys import SigningKey, load_or_make_key
 from assay.release.manifest import build_manifest, manifest_bytes
 from assay.release.report import render_report
+from assay.release.tool_policy import freeze_policy
 from assay.runs import RunFolder, read_json, write_bytes, write_text
 from assay.runs.find import read_or_empty
 from assay.runs.values import mapping, sequence
@@ -36,15 +37,16 @@ class SignedRelease:
 def release_run(
     run: RunFolder, *, override: str | None = None, key: SigningKey | None = None
 ) -> SignedRelease:
-    """Write card and report with the signer's name, then sign: the whole step of releasing.
+    """Write tool policy, card and report with the signer's name, then sign: the whole step.
 
     Raises:
         ReleaseError: as `sign_release`; nothing is written then.
-        UsageError: as `sign_release`.
+        UsageError: as `sign_release`; or the tool policy that is there is wrong.
     """
     key = key or load_or_make_key()
     overrides = _checked_overrides(run, override, key)
     key_id = key.public.key_id
+    freeze_policy(run)
     write_text(run.card, render_card(run, signer=key_id, overrides=overrides))
     write_text(run.report, render_report(run, signer=key_id, overrides=overrides))
     return _sign(run, key, overrides)

@@ -4,7 +4,7 @@
   recipe.yaml   manifest.json   metrics.jsonl   run.lock (while a process writes)
   data/         checkpoints/    adapter/ or model/   tokenizer/
   evaluation.json   evaluation/items.jsonl   verdict.json   report.html   README.md
-  release.json      release.json.sig
+  tool-policy.yaml  release.json      release.json.sig
 """
 
 from __future__ import annotations
@@ -153,6 +153,11 @@ class RunFolder:
     @property
     def card(self) -> Path:
         return self.path / "README.md"
+
+    @property
+    def tool_policy(self) -> Path:
+        """What the released model's tool calls may do."""
+        return self.path / "tool-policy.yaml"
 
     @property
     def release(self) -> Path:
