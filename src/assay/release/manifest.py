@@ -3,10 +3,10 @@
 Covered is every file of the run folder: the adapter or model, recipe.yaml, manifest.json,
 metrics.jsonl, data/, evaluation.json, evaluation/items.jsonl, verdict.json, tool-policy.yaml,
 report.html, README.md, and whatever else lies there, so that no weights can hide behind a signature
-that says nothing of them. `OUTSIDE` alone is not: checkpoints (in a sweep those of every candidate), which are
-intermediate and may be removed later, the lock, and the signed pair itself. An export lies beside
-the run folder (see `assay.pipeline.export`), or in it and covered if it was made before the
-release.
+that says nothing of them. `OUTSIDE` alone is not: checkpoints (in a sweep those of every
+candidate), which are intermediate and may be removed later, the lock, and the signed pair itself.
+An export lies beside the run folder (see `assay.pipeline.export`), or in it and covered if it was
+made before the release.
 """
 
 from __future__ import annotations
