@@ -10,7 +10,7 @@ from assay.generate.local import LocalEngine
 from assay.models.base import BaseFiles, find_base, load_model
 from assay.runs.store import Store, add_key, open_store
 from assay.serve.app import build_app
-from assay.serve.inference import chat
+from assay.serve.inference import chat, completions, embeddings
 from assay.serve.inference.catalog import ReleaseCatalog
 from assay.serve.inference.inference import Inference, build_inference
 from assay.serve.inference.records import NoRecords
@@ -39,7 +39,8 @@ def inference(tiny: BaseFiles) -> Iterator[Inference]:
 def asked(inference: Inference, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     store: Store = open_store(tmp_path_factory.mktemp("asked"))
     _, secret = add_key(store, "tests", ["infer"])
-    with serving(build_app(store, routers=[chat.build_router(inference)])) as url:
+    routers = [part.build_router(inference) for part in (chat, completions, embeddings)]
+    with serving(build_app(store, routers=routers)) as url:
         yield Served(store, url, secret)
     store.close()
 

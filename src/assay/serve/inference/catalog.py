@@ -58,7 +58,7 @@ class ReleaseCatalog:
     def open(self, name: str, principal: Principal) -> ServedModel:
         """See `Catalog`; an answer bears the name that was asked for."""
         if name in self.names:
-            return ServedModel(name, self.created, OWNER)
+            return ServedModel(name, self.created, OWNER, is_base=True)
         record = self._find(name, principal)
         if not record.is_released and not record.is_checkpoint:
             told = f"{name} is held by its gates, and not served; its job says which."
@@ -76,7 +76,7 @@ class ReleaseCatalog:
     def describe(self, name: str, principal: Principal) -> ServedModel:
         """See `Catalog`; loads nothing."""
         if name in self.names:
-            return ServedModel(name, self.created, OWNER)
+            return ServedModel(name, self.created, OWNER, is_base=True)
         record = self._find(name, principal)
         return ServedModel(name, record.created, OWNER)
 
@@ -84,7 +84,7 @@ class ReleaseCatalog:
         """See `Catalog`."""
         tuned = sorted(self.records.list_released(), key=lambda one: one.created, reverse=True)
         return [ServedModel(one.id, one.created, OWNER) for one in tuned] + [
-            ServedModel(name, self.created, OWNER) for name in self.names
+            ServedModel(name, self.created, OWNER, is_base=True) for name in self.names
         ]
 
     def delete(self, name: str) -> None:

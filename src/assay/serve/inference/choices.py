@@ -23,8 +23,12 @@ _LEAST_LOGPROB = -9999.0
 
 @dataclass(frozen=True)
 class Reading:
-    """How answers are read: with calls or as they are, and what is told of their tokens."""
+    """How answers are read: with calls or as they are, and what is told of their tokens.
 
+    `is_plain` leaves reasoning in the text, too.
+    """
+
+    is_plain: bool = False
     has_tools: bool = False
     in_reasoning: bool = False
     most_calls: int | None = None
@@ -70,15 +74,19 @@ class Choice:
         self.num_tokens += len(ids)
         if not told or not told[-1].is_last:
             piece = self._pieces.add(ids) if ids else ""
-            return self._tell(self._answer.add(piece) if piece else Part(), piece)
+            return self._tell(self._read(piece) if piece else Part(), piece)
         text = self._tokenizer.decode(self.live.row.token_ids)
         text = text if self.live.row.text is None else self.live.row.text
         piece = self._pieces.end(text)
-        first, last = self._answer.add(piece), self._answer.end()
+        first = self._read(piece)
+        last = Part() if self._reading.is_plain else self._answer.end()
         part = Part(
             first.content + last.content, first.tool_calls + last.tool_calls, last.reasoning
         )
         return self._tell(part, piece, is_last=True)
+
+    def _read(self, piece: str) -> Part:
+        return Part(piece) if self._reading.is_plain else self._answer.add(piece)
 
     def _tell(self, part: Part, piece: str, *, is_last: bool = False) -> Delta:
         self._num_shown += len(piece.encode())

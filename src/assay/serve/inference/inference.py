@@ -36,6 +36,7 @@ class ServedModel:
     owned_by: str
     adapter: LowRank | None = None
     blocked_prompts: tuple[str, ...] = ()
+    is_base: bool = False
 
 
 class Catalog(Protocol):

@@ -1,0 +1,210 @@
+"""POST /v1/completions: text that goes on from a prompt as it is, without a chat template."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from pydantic import Field
+
+from assay.runs.store.ids import new_id
+from assay.serve.auth import Principal, require
+from assay.serve.errors import ApiError, describe_error, refuse
+from assay.serve.inference.chat import KEEP_ALIVE_S
+from assay.serve.inference.chat_body import SamplingBody, check_streaming
+from assay.serve.inference.choices import Choice, Delta, Reading, join_deltas
+from assay.serve.inference.embeddings import Inputs, check_ids
+from assay.serve.inference.inference import Inference, read_sampling
+from assay.serve.inference.listening import Heard, Spending, gone, submit
+
+if TYPE_CHECKING:
+    from assay.generate.live import Extended, LiveRow
+
+_MOST_ROWS = 128
+_USUAL_TOKENS = 16
+"""OpenAI's default here; chat completions have none."""
+
+
+class CompletionBody(SamplingBody):
+    """POST /v1/completions."""
+
+    prompt: Inputs
+    best_of: Annotated[int, Field(ge=1)] | None = None
+    echo: bool | None = None
+    logprobs: Annotated[int, Field(ge=0, le=5)] | None = None
+    suffix: str | None = None
+
+
+def build_router(inference: Inference) -> APIRouter:
+    """The route, answered by `inference`."""
+    router = APIRouter()
+
+    @router.post("/completions")
+    async def create_completion(
+        body: CompletionBody,
+        request: Request,
+        principal: Annotated[Principal, Depends(require("infer"))],
+    ) -> Response:
+        """Complete one prompt or several, whole or, with `stream`, as server-sent events."""
+        rows = await run_in_threadpool(prepare, inference, body, principal)
+        heard = submit(inference.scheduler, request, key=principal.id, rows=rows)
+        answer = _Answer(inference, rows, body, Spending(request, principal))
+        if not body.stream:
+            return JSONResponse(await answer.collect(heard))
+        return StreamingResponse(answer.stream(heard), media_type="text/event-stream")
+
+    return router
+
+
+def prepare(inference: Inference, body: CompletionBody, principal: Principal) -> list[LiveRow]:
+    """Check `body`, load its model, and begin `n` rows of each prompt.
+
+    Raises:
+        ApiError: what is wrong, by parameter.
+    """
+    check_streaming(body)
+    num = body.n or 1
+    for name, is_odd in (
+        ("best_of", body.best_of not in (None, num)),
+        ("echo", bool(body.echo)),
+        ("suffix", bool(body.suffix)),
+    ):
+        if is_odd:
+            raise refuse(f"{name} is not served here; leave it out.", param=name)
+    model = inference.catalog.open(body.model, principal)
+    given: Any = body.prompt
+    prompts = given if isinstance(given, list) and not isinstance(given[0], int) else [given]
+    if len(prompts) * num > _MOST_ROWS:
+        raise refuse(f"{len(prompts)} prompts of n {num}: at most {_MOST_ROWS}.", param="prompt")
+    sampling = read_sampling(body, max_new_tokens=body.max_tokens or _USUAL_TOKENS)
+    tokenizer = inference.base.tokenizer
+    rows: list[LiveRow] = []
+    for prompt in prompts:
+        ids = prompt
+        if isinstance(prompt, str):
+            ids = [*tokenizer.prefix_ids, *tokenizer.encode(prompt)]
+        check_ids(inference, ids, param="prompt")
+        rows += inference.begin_rows(
+            model,
+            ids,
+            sampling,
+            num=num,
+            owner=principal.id,
+            num_top=body.logprobs or 0,
+            prompt_param="prompt",
+        )
+    return rows
+
+
+class _Answer:
+    """One request's completions in the making."""
+
+    def __init__(
+        self,
+        inference: Inference,
+        rows: Sequence[LiveRow],
+        body: CompletionBody,
+        spending: Spending,
+    ) -> None:
+        reading = Reading(is_plain=True, with_logprobs=body.logprobs is not None)
+        self._choices = [Choice(row, inference.base.tokenizer, reading) for row in rows]
+        self._places = {id(row): place for place, row in enumerate(rows)}
+        self._num, self._spending = body.n or 1, spending
+        self._with_logprobs = body.logprobs is not None
+        self._with_usage = bool(body.stream_options and body.stream_options.include_usage)
+        self._offsets = [0 for _ in rows]
+        self._head = {
+            "id": new_id("cmpl-"),
+            "object": "text_completion",
+            "created": int(time.time()),
+            "model": body.model,
+            "system_fingerprint": inference.fingerprint,
+        }
+
+    def _take(self, told: Sequence[Extended]) -> list[tuple[int, Delta]]:
+        parts: dict[int, list[Extended]] = {}
+        for one in told:
+            if one.error:
+                raise ApiError(500, f"The answer failed: {one.error}.", code="generation_failed")
+            parts.setdefault(self._places[id(one.live)], []).append(one)
+        return [(place, self._choices[place].take(own)) for place, own in sorted(parts.items())]
+
+    async def collect(self, heard: Heard) -> dict[str, Any]:
+        """All completions, those of the first prompt first."""
+        deltas: list[list[Delta]] = [[] for _ in self._choices]
+        try:
+            async for told in heard.iterate():
+                for place, delta in self._take(told):
+                    deltas[place].append(delta)
+        finally:
+            self._spending.count(self._count())
+        if heard.is_gone:
+            raise gone()
+        choices = [self._describe(i, join_deltas(own)) for i, own in enumerate(deltas)]
+        return {**self._head, "choices": choices, "usage": self._count()}
+
+    async def stream(self, heard: Heard) -> AsyncIterator[bytes]:
+        """The completions as server-sent events; a failure is the last of them."""
+        usage = {"usage": None} if self._with_usage else {}
+        try:
+            async for told in heard.iterate(idle_s=KEEP_ALIVE_S):
+                for place, delta in self._take(told):
+                    if not delta.is_empty:
+                        choices = [self._describe(place, delta)]
+                        yield _event({**self._head, "choices": choices, **usage})
+                if not told:
+                    yield b": still waiting\n\n"
+        except ApiError as error:
+            yield _event(describe_error(error))
+            return
+        finally:
+            self._spending.count(self._count())
+        if heard.is_gone:
+            return
+        if self._with_usage:
+            yield _event({**self._head, "choices": [], "usage": self._count()})
+        yield b"data: [DONE]\n\n"
+
+    def _count(self) -> dict[str, int]:
+        prompts = self._choices[:: self._num]
+        prompt = sum(len(choice.live.row.prompt) for choice in prompts)
+        completion = sum(choice.num_tokens for choice in self._choices)
+        return {
+            "prompt_tokens": prompt,
+            "completion_tokens": completion,
+            "total_tokens": prompt + completion,
+        }
+
+    def _describe(self, place: int, delta: Delta) -> dict[str, Any]:
+        return {
+            "index": place,
+            "text": delta.content,
+            "logprobs": self._build_logprobs(place, delta) if self._with_logprobs else None,
+            "finish_reason": delta.finish_reason,
+        }
+
+    def _build_logprobs(self, place: int, delta: Delta) -> dict[str, Any]:
+        offsets = []
+        for entry in delta.logprobs:
+            offsets.append(self._offsets[place])
+            self._offsets[place] += len(entry["token"])
+        return {
+            "tokens": [entry["token"] for entry in delta.logprobs],
+            "token_logprobs": [entry["logprob"] for entry in delta.logprobs],
+            "top_logprobs": [
+                {top["token"]: top["logprob"] for top in entry["top_logprobs"]}
+                for entry in delta.logprobs
+            ],
+            "text_offset": offsets,
+        }
+
+
+def _event(value: dict[str, Any]) -> bytes:
+    return (
+        b"data: " + json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
+    )
