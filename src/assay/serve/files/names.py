@@ -13,5 +13,7 @@ def clean_name(given: str | None) -> str:
     """The last part of a name, in one spelling, without characters that are not seen."""
     text = unicodedata.normalize("NFC", given or "")
     last = text.replace("\\", "/").rpartition("/")[2]
-    seen = "".join(char for char in last if unicodedata.category(char) not in _UNSEEN).strip()
+    kinds = ((char, unicodedata.category(char)) for char in last)
+    kept = (" " if kind == "Zs" else char for char, kind in kinds if kind not in _UNSEEN)
+    seen = "".join(kept).strip()
     return seen[-MAX_CHARS:] if seen.strip(".") else "file"
