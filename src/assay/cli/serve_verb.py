@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Annotated
 
 import typer
@@ -30,6 +31,16 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
     store: StoreOption = DEFAULT_STORE,
     database: DatabaseOption = "",
+    models: Annotated[
+        str,
+        typer.Option(
+            help="JSON file of names and the local bases they stand for.  [default: tiny, also "
+            "under the names of OpenAI's models]"
+        ),
+    ] = "",
+    worker: Annotated[
+        bool, typer.Option(help="Run jobs, too, in a worker's process beside the server.")
+    ] = True,
 ) -> int:
     """Serve OpenAI's interface: point a client's base_url at it.
 
@@ -37,13 +48,17 @@ def serve(
     """
     from assay.runs.store import open_store
     from assay.serve.app import build_app
+    from assay.serve.bases import read_bases
+    from assay.serve.jobs.start import worker_beside
     from assay.serve.run import Address, serve, settle_keys
 
-    address = Address(host, port)
+    address, bases = Address(host, port), read_bases(models)
     opened = open_store(store, database)
     try:
         shown_key = settle_keys(opened, address)
-        serve(build_app(opened), address, shown_key=shown_key)
+        app = build_app(opened, bases=bases)
+        with worker_beside(opened) if worker else nullcontext():
+            serve(app, address, shown_key=shown_key)
     finally:
         opened.close()
     return 0

@@ -15,8 +15,10 @@ from starlette.types import Scope
 import assay
 from assay.runs.store import Store
 from assay.serve.auth import Principal, RateLimits, require
+from assay.serve.bases import Bases, read_bases
 from assay.serve.errors import ApiError, add_error_responses
 from assay.serve.files.routes import build_router as build_files_router
+from assay.serve.jobs.routes import build_router as build_jobs_router
 from assay.serve.limits import Limits, Observe, Surrounded
 from assay.serve.metrics import CONTENT_TYPE, Metrics
 
@@ -25,22 +27,26 @@ log = logging.getLogger("assay.serve")
 
 
 def build_app(
-    store: Store, *, routers: Sequence[APIRouter] = (), limits: Limits | None = None
+    store: Store,
+    *,
+    bases: Bases | None = None,
+    routers: Sequence[APIRouter] = (),
+    limits: Limits | None = None,
 ) -> FastAPI:
     """The application over `store`; `routers` are mounted under /v1 beside its own.
 
-    Routes find what they share in ``request.app.state``: `store`, `limits`, `rate_limits`,
-    `metrics`.
+    Routes find what they share in ``request.app.state``: `store`, `bases`, `limits`,
+    `rate_limits`, `metrics`.
     """
     limits = limits or Limits()
     app = FastAPI(
         title="Assay", version=assay.__version__, docs_url=None, redoc_url=None, openapi_url=None
     )
-    app.state.store, app.state.limits = store, limits
+    app.state.store, app.state.limits, app.state.bases = store, limits, bases or read_bases()
     app.state.rate_limits, app.state.metrics = RateLimits(), Metrics()
     add_error_responses(app)
     app.include_router(_build_own_router())
-    for router in (build_files_router(), *routers):
+    for router in (build_files_router(), build_jobs_router(), *routers):
         app.include_router(router, prefix=PREFIX)
     app.add_middleware(Surrounded, limits=limits, observe=_build_observer(app.state.metrics))
     return app

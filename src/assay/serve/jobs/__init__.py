@@ -1,0 +1,1 @@
+"""Fine-tuning jobs: a request becomes a recipe, and a worker runs it as `assay run` does."""
