@@ -98,9 +98,7 @@ def read_losses(client: openai.OpenAI, job: Any) -> list[str]:
     return [row["train_loss"] for row in csv.DictReader(io.StringIO(text))]
 
 
-def test_a_job_that_passes_is_a_signed_release_that_a_second_job_goes_on_from(
-    served: Served, client: openai.OpenAI
-) -> None:
+def test_a_job_that_passes_is_a_signed_release(served: Served, client: openai.OpenAI) -> None:
     job = create(client)
     run_next(served.store)
     done = served.client(_strict_response_validation=True).fine_tuning.jobs.retrieve(job.id)
@@ -145,6 +143,16 @@ def test_a_job_that_passes_is_a_signed_release_that_a_second_job_goes_on_from(
     assert checkpoint is not None and checkpoint.state == "unreleased"
     assert (locate_model(served.store, checkpoint) / "adapter_config.json").is_file()
 
+
+@pytest.mark.slow
+def test_a_second_job_goes_on_from_the_first_and_leaves_it(
+    served: Served, client: openai.OpenAI
+) -> None:
+    job = create(client)
+    run_next(served.store)
+    done = client.fine_tuning.jobs.retrieve(job.id)
+    run = find_job_run(locate_job(served.store, job.id))
+    assert run is not None and done.fine_tuned_model
     before = verify_release(run.path)
     second = create(client, model=done.fine_tuned_model)
     run_next(served.store)
@@ -236,6 +244,7 @@ def list_job_processes(job_id: str) -> list[psutil.Process]:
 LONG = {"train": {"max_steps": 5000, "learning_rate": 0.01, "checkpoints": {"every_s": 0.5}}}
 
 
+@pytest.mark.slow
 def test_a_paused_job_leaves_a_checkpoint_and_a_cancelled_one_no_process(
     served: Served, client: openai.OpenAI, worker: Worker
 ) -> None:
