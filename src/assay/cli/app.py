@@ -80,6 +80,7 @@ _TRAIN_PACKAGES = (
 """What the core does without, and the verbs that load a model or data need."""
 _SERVER_PACKAGES = (
     "fastapi",
+    "httpx",
     "prometheus_client",
     "psycopg",
     "python_multipart",
