@@ -72,6 +72,7 @@ def tune_pairs(out: Path, name: str, pairs: Sequence[Row], start: Path, seed: in
             "train": write(out / f"{name}.jsonl", pairs),
             "test_ratio": 0.05,
             "validation_ratio": 0.15,
+            "rules": {"leaked_row": "drop"},  # some questions are those of the suites
         },
         "method": {"type": "lora", "rank": 16, "start_from": str(start)},
         "objective": {"type": "dpo", "beta": 0.1, "sft_weight": 0.2},

@@ -35,3 +35,19 @@ def test_every_dependency_is_justified() -> None:
     for requirement in (one for group in groups for one in group):
         name = re.split(r"[\[<>=]", requirement)[0]
         assert name == "assay" or name in listed, name
+
+
+def test_every_objective_is_in_the_index_of_methods_and_its_files_exist() -> None:
+    from typing import get_args
+
+    from assay.config.sections.objective import OBJECTIVES, KtoConfig
+    from assay.config.sections.pairs import PairLoss
+    from assay.config.sections.reinforcement import GrpoVariant
+
+    text = (ROOT / "docs" / "methods.md").read_text("utf-8")
+    for name in re.findall(r"`((?:tests/)?[a-z_]+/[a-z_/]+\.py)`", text):
+        assert (SOURCE / name).is_file() or (ROOT / name).is_file(), name
+    index = text[text.index("# Each objective by file") :]
+    losses = get_args(KtoConfig.model_fields["loss"].annotation)
+    for name in {*OBJECTIVES, *get_args(PairLoss), *get_args(GrpoVariant), *losses}:
+        assert f"`{name}`" in index, name
