@@ -22,9 +22,10 @@ def test_the_first_start_shows_a_key_once_and_ends_cleanly(tmp_path: Path) -> No
     environment = {**os.environ, "PYTHONPATH": str(Path(assay.__file__).parents[1])}
     environment.pop("ASSAY_API_KEY", None)
     command = [sys.executable, "-c", "from assay.cli import main; raise SystemExit(main())"]
+    alone = ["--no-inference", "--no-worker"]
     for start in range(2):
         server = subprocess.Popen(
-            [*command, "serve", "--port", "0", "--store", str(tmp_path / "s")],
+            [*command, "serve", "--port", "0", "--store", str(tmp_path / "s"), *alone],
             stdout=subprocess.PIPE,
             text=True,
             env=environment,

@@ -38,6 +38,12 @@ def serve(
             "under the names of OpenAI's models]"
         ),
     ] = "",
+    served: Annotated[
+        str, typer.Option("--model", help="Which of them is held in memory, and answers.")
+    ] = "tiny",
+    inference: Annotated[
+        bool, typer.Option(help="Answer by a model; without, files, jobs and graders alone.")
+    ] = True,
     worker: Annotated[
         bool, typer.Option(help="Run jobs, too, in a worker's process beside the server.")
     ] = True,
@@ -47,7 +53,7 @@ def serve(
     The first start makes an API key and shows it once, unless ASSAY_API_KEY holds one.
     """
     from assay.runs.store import open_store
-    from assay.serve.app import build_app
+    from assay.serve.assemble import assembled
     from assay.serve.bases import read_bases
     from assay.serve.jobs.start import worker_beside
     from assay.serve.run import Address, serve, settle_keys
@@ -56,8 +62,8 @@ def serve(
     opened = open_store(store, database)
     try:
         shown_key = settle_keys(opened, address)
-        app = build_app(opened, bases=bases)
-        with worker_beside(opened) if worker else nullcontext():
+        beside = worker_beside(opened) if worker else nullcontext()
+        with assembled(opened, bases, served=served if inference else "") as app, beside:
             serve(app, address, shown_key=shown_key)
     finally:
         opened.close()

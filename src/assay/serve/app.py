@@ -14,10 +14,13 @@ from starlette.types import Scope
 
 import assay
 from assay.runs.store import Store
+from assay.runs.store.jobs import count_by_status
 from assay.serve.auth import Principal, RateLimits, require
 from assay.serve.bases import Bases, read_bases
 from assay.serve.errors import ApiError, add_error_responses
 from assay.serve.files.routes import build_router as build_files_router
+from assay.serve.graders.routes import build_router as build_graders_router
+from assay.serve.jobs.permissions import build_router as build_permissions_router
 from assay.serve.jobs.routes import build_router as build_jobs_router
 from assay.serve.limits import Limits, Observe, Surrounded
 from assay.serve.metrics import CONTENT_TYPE, Metrics
@@ -46,7 +49,13 @@ def build_app(
     app.state.rate_limits, app.state.metrics = RateLimits(), Metrics()
     add_error_responses(app)
     app.include_router(_build_own_router())
-    for router in (build_files_router(), build_jobs_router(), *routers):
+    own = (
+        build_files_router(),
+        build_jobs_router(),
+        build_permissions_router(),
+        build_graders_router(),
+    )
+    for router in (*own, *routers):
         app.include_router(router, prefix=PREFIX)
     app.add_middleware(Surrounded, limits=limits, observe=_build_observer(app.state.metrics))
     return app
@@ -71,8 +80,9 @@ def _build_own_router() -> APIRouter:
         request: Request, principal: Annotated[Principal, Depends(require("admin"))]
     ) -> Response:
         """What Prometheus reads."""
-        metrics: Metrics = request.app.state.metrics
-        return Response(metrics.render(), media_type=CONTENT_TYPE)
+        state = request.app.state
+        metrics: Metrics = state.metrics
+        return Response(metrics.render(count_by_status(state.store)), media_type=CONTENT_TYPE)
 
     return router
 

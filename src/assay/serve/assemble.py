@@ -1,0 +1,54 @@
+"""The server in one: the base in memory with the models of its jobs, beside files and jobs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from fastapi import FastAPI
+
+from assay.errors import ConfigError, Problem
+from assay.runs.store import Store
+from assay.serve.app import build_app
+from assay.serve.bases import EMBEDDED, Bases
+from assay.serve.limits import Limits
+from assay.serve.stored_records import StoredRecords
+
+
+@contextmanager
+def assembled(
+    store: Store, bases: Bases, *, served: str = EMBEDDED, limits: Limits | None = None
+) -> Iterator[FastAPI]:
+    """The application with inference over the base that `served` names, while the block lasts.
+
+    The base answers under every name that the table has for it, and so does what was tuned from it.
+    Without `served` nothing answers: files, jobs and graders alone.
+
+    Raises:
+        ConfigError: the table has no such name.
+        GenerationError: the base cannot be served token by token.
+    """
+    if not served:
+        yield build_app(store, bases=bases, limits=limits)
+        return
+    from assay.models.base import find_base
+    from assay.serve.inference import chat, completions, embeddings, models
+    from assay.serve.inference.catalog import ReleaseCatalog
+    from assay.serve.inference.inference import build_inference
+
+    local = bases.find(served)
+    if local is None:
+        allowed = ", ".join(bases.by_name)
+        raise ConfigError(Problem(f"the model {served!r}", allowed, key="served"))
+    base = find_base(local)
+    names = [served, *(name for name in bases.by_name if bases.find(name) == local)]
+    catalog = ReleaseCatalog(
+        base, list(dict.fromkeys(names)), int(time.time()), StoredRecords(store)
+    )
+    inference = build_inference(base, catalog)
+    routers = [one.build_router(inference) for one in (chat, completions, embeddings, models)]
+    try:
+        yield build_app(store, bases=bases, routers=routers, limits=limits)
+    finally:
+        inference.close()

@@ -1,0 +1,1 @@
+"""Graders over HTTP: a description is checked, and run on one answer."""

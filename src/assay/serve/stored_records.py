@@ -1,0 +1,44 @@
+"""The models that jobs made, as the catalog of inference asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from assay.runs.store import Store
+from assay.runs.store.models import (
+    SERVED,
+    ModelRow,
+    delete_model,
+    find_model,
+    list_models,
+    locate_model,
+)
+from assay.serve.inference.records import TunedRecord
+
+
+@dataclass(frozen=True)
+class StoredRecords:
+    """Tuned models and checkpoints of a store; what a worker adds is there at the next question."""
+
+    store: Store
+
+    def find(self, name: str) -> TunedRecord | None:
+        row = find_model(self.store, name)
+        return None if row is None else self._to_record(row)
+
+    def list_released(self) -> Sequence[TunedRecord]:
+        return [self._to_record(row) for row in list_models(self.store)]
+
+    def delete(self, name: str) -> bool:
+        return delete_model(self.store, name)
+
+    def _to_record(self, row: ModelRow) -> TunedRecord:
+        return TunedRecord(
+            id=row.id,
+            created=int(row.created_at),
+            folder=locate_model(self.store, row),
+            run=self.store.folder / row.run,
+            is_released=row.state in SERVED,
+            is_checkpoint=row.checkpoint_id is not None,
+        )
