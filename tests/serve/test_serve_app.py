@@ -228,3 +228,5 @@ def test_metrics_are_for_admins(served: Served) -> None:
     url = served.url.removesuffix("/v1") + "/metrics"
     assert httpx.get(url).status_code == 401
     assert httpx.get(url, headers={"authorization": f"Bearer {train}"}).status_code == 403
+    text = httpx.get(url, headers=bearer(served)).text
+    assert 'assay_jobs{status="queued"} 0.0' in text

@@ -1,5 +1,6 @@
 """Files with the official client, lenient and strict: what goes in comes out, once, and by name."""
 
+import os
 import socket
 import threading
 from pathlib import Path
@@ -15,8 +16,10 @@ from tests.serve.conftest import Served, serving
 
 from assay.runs.store import Store, add_key
 from assay.runs.store.creates import Attempt, find_created, fingerprint, note_created
-from assay.runs.store.files import get_folder, sweep_files
+from assay.runs.store.files import get_folder
 from assay.serve.app import build_app
+from assay.serve.assemble import assembled
+from assay.serve.bases import read_bases
 from assay.serve.files.names import clean_name
 from assay.serve.limits import Limits
 
@@ -63,8 +66,10 @@ def test_a_file_that_has_expired_is_gone_and_swept(served: Served) -> None:
     with pytest.raises(openai.NotFoundError):
         client.files.retrieve(made.id)
     assert list(client.files.list()) == []
-    assert sweep_files(served.store, older_than_s=-1) == 1
-    assert list(get_folder(served.store).iterdir()) == []
+    assert len(list(get_folder(served.store).iterdir())) == 1
+    os.utime(get_folder(served.store) / made.id, (1, 1))
+    with assembled(served.store, read_bases(), served=""):
+        assert list(get_folder(served.store).iterdir()) == []
 
 
 def test_pages_meet_every_file_once(client: openai.OpenAI) -> None:

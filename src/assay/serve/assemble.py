@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from assay.errors import ConfigError, Problem
 from assay.runs.store import Store
+from assay.runs.store.files import sweep_files
 from assay.serve.app import build_app
 from assay.serve.bases import EMBEDDED, Bases
 from assay.serve.limits import Limits
@@ -23,12 +24,14 @@ def assembled(
     """The application with inference over the base that `served` names, while the block lasts.
 
     The base answers under every name that the table has for it, and so does what was tuned from it.
-    Without `served` nothing answers: files, jobs and graders alone.
+    Without `served` nothing answers: files, jobs and graders alone. Files that have expired, and
+    what a crash left of uploads, are removed first.
 
     Raises:
         ConfigError: the table has no such name.
         GenerationError: the base cannot be served token by token.
     """
+    sweep_files(store)
     if not served:
         yield build_app(store, bases=bases, limits=limits)
         return
