@@ -127,6 +127,7 @@ _OWN_COMMANDS = {
     "rlhf": "benchmarks.rlhf",
     "repair": "benchmarks.repair",
     "generation": "benchmarks.generation",
+    "guard": "benchmarks.guard",
     "data": "benchmarks.data",
 }
 """Names whose module's `main` takes the arguments after them."""

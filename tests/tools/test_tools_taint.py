@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import string
 from collections.abc import Callable
 from urllib.parse import quote, quote_plus
@@ -105,3 +106,12 @@ def test_sources_of_a_conversation_and_where_they_went() -> None:
     }
     found = [(path, f.source.owner, f.form) for path, f in find_flows_in(arguments, sources)]
     assert found == [("url", "secret", "base64"), ("parts[0].body", "user", "case")]
+
+
+@given(st.text(max_size=80))
+def test_words_are_the_same_by_both_ways(text: str) -> None:
+    words = " ".join(re.findall(r"[^\W_]+", text.lower()))
+    assert simplify(text) == words
+    assert simplify(text.encode("ascii", "ignore").decode()) == " ".join(
+        re.findall(r"[^\W_]+", text.encode("ascii", "ignore").decode().lower())
+    )

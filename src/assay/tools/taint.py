@@ -26,6 +26,7 @@ PART_CHARS = 24
 """Letters in a row that make a part, which is less than a line and more than a set phrase."""
 _WORD = re.compile(r"[^\W_]+")
 _WINDOW_WORDS = 8
+_NO_WORD = str.maketrans({chr(code): " " for code in range(128) if not chr(code).isalnum()})
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,9 @@ def iterate_texts(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
 
 def simplify(text: str) -> str:
     """The words of a text in lower case, with one space between."""
+    if text.isascii():
+        # Several times faster, and the same: beyond ASCII other letters and digits are words, too.
+        return " ".join(text.lower().translate(_NO_WORD).split())
     return " ".join(_WORD.findall(text.lower()))
 
 

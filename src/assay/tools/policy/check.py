@@ -157,9 +157,10 @@ def _find_argument(
     for text in texts:
         skipped: set[str] = set()
         if rule.leads:
-            namers = find_namers(text, conversation)
+            namers = find_namers(text, conversation, among=rule.named_by)
             if not is_named(text, rule, namers):
-                evidence = {"named_by": sorted(namers), "allowed": list(rule.named_by)}
+                named_by = sorted(find_namers(text, conversation))
+                evidence = {"named_by": named_by, "allowed": list(rule.named_by)}
                 yield _Found("destination", name, evidence)
             skipped = {"result"} & namers & set(rule.named_by)
             own = find_destination_texts(text)

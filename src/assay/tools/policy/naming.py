@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from fnmatch import fnmatchcase
 
 from assay.tools.destinations import find_destinations
@@ -25,14 +26,19 @@ def find_destination_texts(text: str) -> list[str]:
     return [one.text for one in find_destinations(text)]
 
 
-def find_namers(text: str, conversation: Conversation) -> frozenset[Speaker]:
-    """Everybody who named the value whole: each destination in it or, without any, its words.
+def find_namers(
+    text: str, conversation: Conversation, *, among: Collection[Speaker] | None = None
+) -> frozenset[Speaker]:
+    """Everybody, or of `among`, who named the value whole: each destination in it or, without any,
+    its words.
 
     Nobody (``model``) where no one did.
     """
     places = find_destination_texts(text)
     found: set[Speaker] = set()
     for speaker, texts in list_heard(conversation):
+        if among is not None and speaker not in among:
+            continue
         if places:
             is_named = all(any(heard.names(place) for heard in texts) for place in places)
         else:
