@@ -113,6 +113,20 @@ def test_a_policy_file_loads_back_equal(tmp_path: Path) -> None:
     assert load_policy(as_json) == policy
 
 
+def test_odd_letters_of_training_rows_load_back_equal(tmp_path: Path) -> None:
+    odd = "\x85 \u2028\u2029\ufeff\n\t\x00'\" # : -"
+    rule = ArgumentRule(channels=("file",), allow=(odd,))
+    tool = ToolRule(
+        parameters={"title": odd},
+        arguments={odd: rule},
+        max_per_turn=1,
+        max_per_conversation=1,
+    )
+    path = tmp_path / "policy.yaml"
+    path.write_text(render_policy(Policy(tools={odd: tool})), encoding="utf-8")
+    assert load_policy(path) == Policy(tools={odd: tool})
+
+
 NAMES = st.text(min_size=1, max_size=12).filter(lambda text: text.isprintable())
 
 

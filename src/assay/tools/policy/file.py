@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from assay.config.tree import Node, locate, parse_yaml, to_plain
 from assay.errors import ConfigError, Problem
@@ -27,9 +28,19 @@ def render_policy(policy: Policy, *, notes: Sequence[str] = ()) -> str:
     yaml.width = _WIDTH
     yaml.default_flow_style = False
     text = io.StringIO()
-    yaml.dump(policy.model_dump(mode="json"), text)
+    yaml.dump(_quote(policy.model_dump(mode="json")), text)
     comments = (" ".join(note.split()) for note in notes)
     return "".join(f"# {line}\n" for line in comments) + text.getvalue()
+
+
+def _quote(value: Any) -> Any:
+    """The same, with texts quoted whose characters YAML would take for ends of lines."""
+    if isinstance(value, dict):
+        return {_quote(key): _quote(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_quote(inner) for inner in value]
+    is_plain = not isinstance(value, str) or value.isprintable()
+    return value if is_plain else DoubleQuotedScalarString(value)
 
 
 def load_policy(path: Path | str) -> Policy:
