@@ -20,12 +20,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 NUM_ADAPTERS = 8
 STREAMS = (1, 8, 32, 128)
-MAX_TOKENS = 24
+MAX_TOKENS = 64
 KEY = "sk-benchmark-of-serving-0123456789"
 QUESTIONS = ("Tell me a story about", "Write a poem about", "Explain to me in detail")
 THINGS = ("the sea", "a red fox", "winter", "a clock", "bread", "the moon", "a long train")
@@ -36,7 +37,10 @@ def name_adapter(number: int) -> str:
 
 
 def make_adapters(root: Path) -> None:
-    """Random adapters of rank 8 on all linear layers, in the folders of runs without release."""
+    """Random adapters of rank 8 on all linear layers, in the folders of runs without release.
+
+    They are so far from nothing that answers seldom end by themselves.
+    """
     import torch
     from peft import LoraConfig, get_peft_model
 
@@ -52,7 +56,7 @@ def make_adapters(root: Path) -> None:
         with torch.no_grad():
             for name, weight in model.named_parameters():
                 if "lora_B" in name:
-                    weight.normal_(std=0.01)
+                    weight.normal_(std=3.0)
         run = RunFolder(root / f"{name_adapter(number)}-00000000")
         model.save_pretrained(run.adapter)
         write_json(run.manifest, describe_base(base))
@@ -86,7 +90,9 @@ def serve_assay(root: Path, port: int) -> None:
 def serve_plainly(root: Path, port: int) -> None:
     """FastAPI, PEFT and `generate`."""
     import threading
+    from contextlib import asynccontextmanager
 
+    import anyio.to_thread
     import torch
     import uvicorn
     from fastapi import FastAPI
@@ -103,7 +109,14 @@ def serve_plainly(root: Path, port: int) -> None:
     for number, folder in enumerate(folders[1:], start=1):
         model.load_adapter(folder, adapter_name=name_adapter(number))
     lock = threading.Lock()
-    app = FastAPI()
+
+    @asynccontextmanager
+    async def with_threads(app: FastAPI) -> AsyncIterator[None]:
+        # Of the usual 40 threads all would wait for the lock, and none be left to go on.
+        anyio.to_thread.current_default_thread_limiter().total_tokens = 1000
+        yield
+
+    app = FastAPI(lifespan=with_threads)
 
     def write(body: dict[str, Any]) -> Any:
         prompt = tokenizer.apply_chat_template(
