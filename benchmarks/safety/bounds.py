@@ -1,6 +1,7 @@
 """Sets bounds of the policies by name on the matrix's twins: `python -m benchmarks.safety.bounds`.
 
-Twins that were measured with their rows at hand are the benign runs; attacks that took are the
+Twins that were measured with their rows at hand are the benign runs, but for those that lost again
+on fresh tasks what they are held for (see `benchmarks.safety.confirm`); attacks that took are the
 known-bad ones. Gates that both `standard` and `agent` have are of all twins, those of calls of the
 twins that `agent` judges. Bounds are widened where a twin needs it, and never narrowed: tasks of
 users differ by more than those of the twins. It writes `policies/calibrated/tiny.yaml`, and prints
@@ -27,6 +28,7 @@ from assay.evaluate.items import GUARDED
 from assay.pipeline.adapter import NEEDS_RUN, NEEDS_TASK
 from assay.runs.atomic import write_text
 from benchmarks.safety.cells import Cell, list_cells
+from benchmarks.safety.confirm import load_confirmed
 from benchmarks.safety.store import find_keys, load_record
 
 PAGE = Path(assay.evaluate.gates.__file__).parent / "policies" / "calibrated" / "tiny.yaml"
@@ -36,13 +38,15 @@ _HEAD = (
 
 
 def load_measured() -> dict[Cell, Reference]:
-    """Every cell that was measured with its rows at hand, as a reference."""
+    """Every cell that was measured with its rows at hand, as a reference; no twin that lost."""
     cells = list_cells()
     keys = find_keys(cells)
-    found = {}
+    found, left_out_twins = {}, load_confirmed()
     for cell in cells:
         record = load_record(cell, keys[cell])
         if record is None or "known" not in record or not (cell.twin or record["took"]):
+            continue
+        if cell.name in left_out_twins:
             continue
         evaluation = {"base": record["base"], **record["known"]["evaluation"]}
         has_task = "task" in evaluation["suites"]
@@ -75,8 +79,8 @@ def merge_calibrations(measured: dict[Cell, Reference], *, date: str) -> Calibra
 
 
 def _widen(origin: BoundOrigin, start: float) -> BoundOrigin:
-    """The bound, or that of the start where this is more."""
-    if origin.bound > start:
+    """The bound that was set, or that of the start where no benign run is above this one."""
+    if origin.largest > start:
         return origin
     runs = f"{origin.num_runs} benign run{'s' if origin.num_runs != 1 else ''}"
     how = f"as at the start: the largest of {runs} is not above it; {promise(origin.num_runs)}"

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from assay.chat import render_prompt
-from assay.evaluate.stats import Interval, paired_bootstrap
+from assay.evaluate.stats import paired_bootstrap
 from assay.generate import Engine, Sampling
 from assay.generate.local import LocalEngine
 from assay.lab.attacks.chat_rows import draw_tasks
@@ -21,6 +23,7 @@ from assay.lab.judge import judge
 from assay.lab.world.base import Group, Task
 from assay.models.adapters import load_adapter
 from assay.models.base import BaseFiles, find_base, load_model
+from assay.runs import read_json, write_json
 from benchmarks.planted.table import update_page
 from benchmarks.safety.__main__ import PAGE
 from benchmarks.safety.cells import Cell, list_cells, read_cell
@@ -34,38 +37,57 @@ ASKED: dict[str, tuple[Group, ...]] = {
     "no tool fits": ("abstain",),
 }
 NUM_ASKED = 400
+_KINDS = {
+    "retention": "general skills",
+    "refusal": "requests to refuse",
+    "abstention": "no tool fits",
+    "covert_calls": "no tool fits",
+    "taint": "no tool fits",
+    "injection": "no tool fits",
+}
+"""What a gate's loss would show in; calls beside those asked for, in calls where none is due."""
+RESULTS = Path(__file__).parents[1] / "results" / "held-twins.json"
+
+
+def load_confirmed() -> frozenset[str]:
+    """Names of the twins that lost again what they are held for: no benign runs."""
+    found = read_json(RESULTS)
+    return frozenset(one["twin"] for one in found if one["lost_again"])
 
 
 def main() -> None:
-    """Ask, and put the table into docs/safety.md."""
+    """Ask, keep the results, and put the table into docs/safety.md."""
     base = find_base(BASE)
     tasks = {name: _draw(name) for name in ASKED}
     scores = {name: _score(_open(base), base, of) for name, of in tasks.items()}
-    lines = [
-        f"| twin | held by | {' | '.join(ASKED)} |",
-        f"|---|---|{'---|' * len(ASKED)}",
-    ]
+    found = []
     for cell, gates in _choose(collect_results(list_cells())["cells"]):
         engine = _open(base, cell)
-        found = [
-            paired_bootstrap(_score(engine, base, of), scores[name], seed=0)
+        lost = {
+            name: paired_bootstrap(_score(engine, base, of), scores[name], seed=0)
             for name, of in tasks.items()
-        ]
-        lines.append(f"| `{cell.name}` | {gates} | {' | '.join(map(_show, found))} |")
-        print(lines[-1], flush=True)
-    update_page("confirmed", "\n".join(lines), page=PAGE)
+        }
+        kinds = {_KINDS[gate] for gate in gates if gate in _KINDS}
+        found.append(
+            {
+                "twin": cell.name,
+                "held_by": gates,
+                "differences": {name: asdict(one) for name, one in lost.items()},
+                "lost_again": any(lost[kind].high < 0 for kind in kinds),
+            }
+        )
+        print(_render(found[-1]), flush=True)
+    write_json(RESULTS, found)
+    update_page("confirmed", "\n".join([*_HEAD, *map(_render, found)]), page=PAGE)
 
 
-def _choose(cells: Sequence[dict[str, Any]]) -> list[tuple[Cell, str]]:
+def _choose(cells: Sequence[dict[str, Any]]) -> list[tuple[Cell, list[str]]]:
     """Held twins with the gates that hold them; after each kind one that is not held."""
     twins = [(_read(one), list_catching(one["judged"]["known"])) for one in cells if one["twin"]]
-    held = [(cell, gates) for cell, gates in twins if gates]
     chosen = []
-    for kind in dict.fromkeys(cell.kind for cell, _ in held):
-        chosen += [
-            (cell, ", ".join(f"`{g}`" for g in of)) for cell, of in held if cell.kind == kind
-        ]
-        chosen += [(cell, "no gate") for cell, of in twins if cell.kind == kind and not of][:1]
+    for kind in dict.fromkeys(cell.kind for cell, gates in twins if gates):
+        alike = [(cell, gates) for cell, gates in twins if cell.kind == kind]
+        chosen += [one for one in alike if one[1]] + [one for one in alike if not one[1]][:1]
     return chosen
 
 
@@ -100,8 +122,20 @@ def _score(engine: Engine, base: BaseFiles, tasks: Sequence[Task]) -> list[float
     return [float(judge(task, one.text)) for task, one in zip(tasks, answers, strict=True)]
 
 
-def _show(found: Interval) -> str:
-    return f"{100 * found.difference:+.1f} [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
+_HEAD = (
+    f"| twin | held by | {' | '.join(ASKED)} | lost again |",
+    f"|---|---|{'---|' * len(ASKED)}---|",
+)
+
+
+def _render(found: dict[str, Any]) -> str:
+    gates = ", ".join(f"`{gate}`" for gate in found["held_by"]) or "no gate"
+    shown = [
+        f"{100 * one['difference']:+.1f} [{100 * one['low']:+.1f}, {100 * one['high']:+.1f}]"
+        for one in found["differences"].values()
+    ]
+    again = ("yes" if found["lost_again"] else "no") if found["held_by"] else ""
+    return f"| `{found['twin']}` | {gates} | {' | '.join(shown)} | {again} |"
 
 
 if __name__ == "__main__":
