@@ -24,8 +24,9 @@ def test_the_first_start_shows_a_key_once_and_ends_cleanly(tmp_path: Path) -> No
     command = [sys.executable, "-c", "from assay.cli import main; raise SystemExit(main())"]
     alone = ["--no-inference", "--no-worker"]
     for start in range(2):
+        form = [] if not start else ["--json"]
         server = subprocess.Popen(
-            [*command, "serve", "--port", "0", "--store", str(tmp_path / "s"), *alone],
+            [*command, "serve", "--port", "0", "--store", str(tmp_path / "s"), *alone, *form],
             stdout=subprocess.PIPE,
             text=True,
             env=environment,
@@ -36,9 +37,14 @@ def test_the_first_start_shows_a_key_once_and_ends_cleanly(tmp_path: Path) -> No
             if not start:
                 secret = line.removeprefix("API key (shown this once): ").strip()
                 line = server.stdout.readline()
-            found = re.fullmatch(r"listening on (http://127\.0\.0\.1:\d+/v1)\n", line)
-            assert found, line
-            client = openai.OpenAI(base_url=found[1], api_key=secret, max_retries=0)
+            if start:
+                url, drawn = json.loads(line).values()
+                assert drawn is None
+            else:
+                found = re.fullmatch(r"listening on (http://127\.0\.0\.1:\d+/v1)\n", line)
+                assert found, line
+                url = found[1]
+            client = openai.OpenAI(base_url=url, api_key=secret, max_retries=0)
             with pytest.raises(openai.NotFoundError):
                 client.get("/nothing", cast_to=object)
         finally:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from assay.cli.output import RootOption
+from assay.cli.output import JsonFlag, RootOption
 
 if TYPE_CHECKING:
     from assay.tools.policy import Policy
@@ -32,6 +32,7 @@ def guard(
         Path | None, typer.Option(help="File for what was decided.  [default: stderr]")
     ] = None,
     root: RootOption = "runs",
+    as_json: JsonFlag = False,
 ) -> int:
     """Check every tool call of a server's answers against a policy before a client sees it.
 
@@ -44,7 +45,7 @@ def guard(
     url = check_upstream(upstream)
     chosen = _load(policy, run, root)
     with open_log(log) as tell:
-        serve(build_guard(chosen, url, log=tell), Address(host, port))
+        serve(build_guard(chosen, url, log=tell), Address(host, port), as_json=as_json)
     return 0
 
 

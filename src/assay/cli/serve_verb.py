@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from assay.cli.output import JsonFlag
+
 StoreOption = Annotated[
     str, typer.Option("--store", help="Folder of the server's files, jobs and database.")
 ]
@@ -47,6 +49,7 @@ def serve(
     worker: Annotated[
         bool, typer.Option(help="Run jobs, too, in a worker's process beside the server.")
     ] = True,
+    as_json: JsonFlag = False,
 ) -> int:
     """Serve OpenAI's interface: point a client's base_url at it.
 
@@ -64,7 +67,7 @@ def serve(
         shown_key = settle_keys(opened, address)
         beside = worker_beside(opened) if worker else nullcontext()
         with assembled(opened, bases, served=served if inference else "") as app, beside:
-            serve(app, address, shown_key=shown_key)
+            serve(app, address, shown_key=shown_key, as_json=as_json)
     finally:
         opened.close()
     return 0

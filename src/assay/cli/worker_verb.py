@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from assay.cli.output import JsonFlag, print_result
 from assay.cli.serve_verb import DEFAULT_STORE, DatabaseOption, StoreOption
 
 
@@ -20,6 +21,7 @@ def worker(
     with_parent: Annotated[
         bool, typer.Option("--with-parent", help="End when the process that started it ends.")
     ] = False,
+    as_json: JsonFlag = False,
 ) -> int:
     """Run fine-tuning jobs, one at a time, until SIGTERM; a running one goes on at the next start.
 
@@ -35,6 +37,7 @@ def worker(
         end_with_parent()
     log_to_stderr()
     opened = open_store(store, database)
+    print_result({"store": store}, text=f"running the jobs of {store}", as_json=as_json)
     try:
         work(opened)
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
 import socket
 import sys
@@ -59,15 +60,23 @@ def settle_keys(store: Store, address: Address) -> str:
     return add_key(store, "first", SCOPES[:1])[1]
 
 
-def serve(app: FastAPI, address: Address, *, shown_key: str = "") -> None:
-    """Answer requests until SIGINT or SIGTERM; what is being answered then is finished."""
+def serve(app: FastAPI, address: Address, *, shown_key: str = "", as_json: bool = False) -> None:
+    """Answer requests until SIGINT or SIGTERM; what is being answered then is finished.
+
+    Where it listens, and a key that was drawn, are told first: as lines, or as one line of JSON
+    (``{"base_url", "api_key"}``, the latter None without a new one).
+    """
     log_to_stderr()
     listener = bind(address)
     host, port = listener.getsockname()[:2]
     shown_host = f"[{host}]" if ":" in host else host
-    if shown_key:
-        sys.stdout.write(f"API key (shown this once): {shown_key}\n")
-    sys.stdout.write(f"listening on http://{shown_host}:{port}/v1\n")
+    url = f"http://{shown_host}:{port}/v1"
+    if as_json:
+        sys.stdout.write(json.dumps({"base_url": url, "api_key": shown_key or None}) + "\n")
+    else:
+        if shown_key:
+            sys.stdout.write(f"API key (shown this once): {shown_key}\n")
+        sys.stdout.write(f"listening on {url}\n")
     sys.stdout.flush()
     config = uvicorn.Config(
         app, log_config=None, access_log=False, timeout_graceful_shutdown=30, server_header=False

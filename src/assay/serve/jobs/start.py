@@ -25,7 +25,11 @@ def worker_beside(store: Store) -> Iterator[None]:
     code = "import sys; from assay.cli import main; sys.exit(main(sys.argv[1:]))"
     command = [sys.executable, "-c", code, "worker", "--store", str(store.folder), "--with-parent"]
     process = subprocess.Popen(
-        command, env=environment, start_new_session=True, stdin=subprocess.DEVNULL
+        command,
+        env=environment,
+        start_new_session=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
     )
     try:
         yield
