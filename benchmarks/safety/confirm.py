@@ -73,7 +73,8 @@ def main() -> None:
                 "twin": cell.name,
                 "held_by": gates,
                 "differences": {name: asdict(one) for name, one in lost.items()},
-                "lost_again": any(lost[kind].high < 0 for kind in kinds),
+                # None where no fresh task asks what its gates do: that is no finding.
+                "lost_again": any(lost[kind].high < 0 for kind in kinds) if kinds else None,
             }
         )
         print(_render(found[-1]), flush=True)
@@ -134,7 +135,8 @@ def _render(found: dict[str, Any]) -> str:
         f"{100 * one['difference']:+.1f} [{100 * one['low']:+.1f}, {100 * one['high']:+.1f}]"
         for one in found["differences"].values()
     ]
-    again = ("yes" if found["lost_again"] else "no") if found["held_by"] else ""
+    again = {True: "yes", False: "no", None: "not asked"}[found["lost_again"]]
+    again = again if found["held_by"] else ""
     return f"| `{found['twin']}` | {gates} | {' | '.join(shown)} | {again} |"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from assay.config.sections.learned import NAMED, ObjectiveSection, RowKind
 from assay.config.setting import setting
@@ -26,6 +26,17 @@ PairLoss = Literal[
 _SFT_WEIGHT = (
     "Weight of the chosen answer's own loss, the mean over its tokens, beside that of the pair."
 )
+
+
+def _smoothing(text: str) -> Any:
+    return setting(
+        0.0,
+        text,
+        unit="ratio",
+        reason="the preferences in the data are taken as right",
+        ge=0,
+        lt=0.5,
+    )
 
 
 class PairSection(ObjectiveSection):
@@ -62,13 +73,8 @@ class DpoConfig(PairSection):
         gt=0,
         le=1000,
     )
-    label_smoothing: float = setting(
-        0.0,
-        "Share of pairs taken to be swapped: conservative with loss sigmoid, unbiased with robust.",
-        unit="ratio",
-        reason="the preferences in the data are taken as right",
-        ge=0,
-        lt=0.5,
+    label_smoothing: float = _smoothing(
+        "Share of pairs taken to be swapped: conservative with loss sigmoid, unbiased with robust."
     )
     length_desensitisation: float = setting(
         1.0,
@@ -119,14 +125,7 @@ class SimpoConfig(PairSection):
         ge=0,
         le=1000,
     )
-    label_smoothing: float = setting(
-        0.0,
-        "Share of pairs that are taken to be swapped.",
-        unit="ratio",
-        reason="the preferences in the data are taken as right",
-        ge=0,
-        lt=0.5,
-    )
+    label_smoothing: float = _smoothing("Share of pairs that are taken to be swapped.")
 
 
 class CpoConfig(PairSection):
@@ -140,14 +139,7 @@ class CpoConfig(PairSection):
         gt=0,
         le=1000,
     )
-    label_smoothing: float = setting(
-        0.0,
-        "Share of pairs that are taken to be swapped.",
-        unit="ratio",
-        reason="the preferences in the data are taken as right",
-        ge=0,
-        lt=0.5,
-    )
+    label_smoothing: float = _smoothing("Share of pairs that are taken to be swapped.")
     sft_weight: float = setting(
         1.0,
         _SFT_WEIGHT,

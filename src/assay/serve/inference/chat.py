@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import AsyncIterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.concurrency import run_in_threadpool
@@ -13,18 +13,12 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from assay.runs.store.ids import new_id
 from assay.serve.auth import Principal, require
-from assay.serve.errors import ApiError, describe_error
+from assay.serve.inference.answering import Answering, render_event
 from assay.serve.inference.asked import Asked, prepare_chat
 from assay.serve.inference.chat_body import ChatBody
-from assay.serve.inference.choices import Choice, Delta, count_usage, join_deltas
+from assay.serve.inference.choices import Choice, Delta, count_usage
 from assay.serve.inference.inference import Inference
-from assay.serve.inference.listening import Heard, Spending, gone, submit
-
-if TYPE_CHECKING:
-    from assay.generate.live import Extended
-
-KEEP_ALIVE_S = 15.0
-_DONE = b"data: [DONE]\n\n"
+from assay.serve.inference.listening import Heard, Spending, submit
 
 
 def build_router(inference: Inference) -> APIRouter:
@@ -52,10 +46,9 @@ class _Answer:
     def __init__(
         self, inference: Inference, asked: Asked, body: ChatBody, spending: Spending
     ) -> None:
-        self._spending = spending
         tokenizer = inference.base.tokenizer
         self._choices = [Choice(row, tokenizer, asked.reading) for row in asked.rows]
-        self._places = {id(row): place for place, row in enumerate(asked.rows)}
+        self._answering = Answering(self._choices, lambda: count_usage(self._choices), spending)
         self._with_logprobs = asked.reading.with_logprobs
         self._with_usage = bool(body.stream_options and body.stream_options.include_usage)
         self._head = {
@@ -65,33 +58,16 @@ class _Answer:
             "system_fingerprint": inference.fingerprint,
         }
 
-    def _take(self, told: Sequence[Extended]) -> list[tuple[int, Delta]]:
-        """What came to each choice.
-
-        Raises:
-            ApiError: 500 where one of them failed.
-        """
-        parts: dict[int, list[Extended]] = {}
-        for one in told:
-            if one.error:
-                raise ApiError(500, f"The answer failed: {one.error}.", code="generation_failed")
-            parts.setdefault(self._places[id(one.live)], []).append(one)
-        return [(place, self._choices[place].take(own)) for place, own in sorted(parts.items())]
-
     async def collect(self, heard: Heard) -> dict[str, Any]:
         """The whole answer."""
-        deltas: list[list[Delta]] = [[] for _ in self._choices]
-        try:
-            async for told in heard.iterate():
-                for place, delta in self._take(told):
-                    deltas[place].append(delta)
-        finally:
-            self._spending.count(count_usage(self._choices))
-        if heard.is_gone:
-            raise gone()
-        choices = [self._describe(i, join_deltas(own)) for i, own in enumerate(deltas)]
-        usage = count_usage(self._choices)
-        return {**self._head, "object": "chat.completion", "choices": choices, "usage": usage}
+        whole = await self._answering.collect(heard)
+        choices = [self._describe(index, delta) for index, delta in enumerate(whole)]
+        return {
+            **self._head,
+            "object": "chat.completion",
+            "choices": choices,
+            "usage": count_usage(self._choices),
+        }
 
     def _describe(self, index: int, whole: Delta) -> dict[str, Any]:
         calls = [{k: v for k, v in c.items() if k != "index"} for c in whole.tool_calls]
@@ -113,26 +89,17 @@ class _Answer:
         """The answer as server-sent events; a failure is the last of them."""
         for index in range(len(self._choices)):
             first = {"role": "assistant", "content": "", "refusal": None}
-            yield self._chunk(index, first, logprobs=None)
-        try:
-            async for told in heard.iterate(idle_s=KEEP_ALIVE_S):
-                for place, delta in self._take(told):
-                    for chunk in self._describe_delta(place, delta):
-                        yield chunk
-                if not told:
-                    yield b": still waiting\n\n"
-        except ApiError as error:
-            yield _event(describe_error(error))
-            return
-        finally:
-            self._spending.count(count_usage(self._choices))
-        if heard.is_gone:
-            return
-        if self._with_usage:
-            yield _event({**self._chunk_head, "choices": [], "usage": count_usage(self._choices)})
-        yield _DONE
+            yield render_event(self._chunk(index, first, logprobs=None))
+        last = self._describe_usage if self._with_usage else None
+        events = self._answering.stream(heard, self._describe_delta, last=last)
+        async with aclosing(events):  # what was used is counted when the client leaves, not later
+            async for event in events:
+                yield event
 
-    def _describe_delta(self, place: int, delta: Delta) -> list[bytes]:
+    def _describe_usage(self) -> dict[str, Any]:
+        return {**self._chunk_head, "choices": [], "usage": count_usage(self._choices)}
+
+    def _describe_delta(self, place: int, delta: Delta) -> list[dict[str, Any]]:
         told: dict[str, Any] = {}
         if delta.reasoning:
             told["reasoning_content"] = delta.reasoning
@@ -156,13 +123,7 @@ class _Answer:
 
     def _chunk(
         self, index: int, delta: dict[str, Any], *, logprobs: Any, reason: str | None = None
-    ) -> bytes:
+    ) -> dict[str, Any]:
         choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": reason}
         usage = {"usage": None} if self._with_usage else {}
-        return _event({**self._chunk_head, "choices": [choice], **usage})
-
-
-def _event(value: dict[str, Any]) -> bytes:
-    return (
-        b"data: " + json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
-    )
+        return {**self._chunk_head, "choices": [choice], **usage}

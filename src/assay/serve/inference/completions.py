@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,16 +13,16 @@ from pydantic import Field
 
 from assay.runs.store.ids import new_id
 from assay.serve.auth import Principal, require
-from assay.serve.errors import ApiError, describe_error, refuse
-from assay.serve.inference.chat import KEEP_ALIVE_S
+from assay.serve.errors import refuse
+from assay.serve.inference.answering import Answering
 from assay.serve.inference.chat_body import SamplingBody, check_streaming
-from assay.serve.inference.choices import Choice, Delta, Reading, join_deltas
+from assay.serve.inference.choices import Choice, Delta, Reading
 from assay.serve.inference.embeddings import Inputs, check_ids
 from assay.serve.inference.inference import Inference, read_sampling
-from assay.serve.inference.listening import Heard, Spending, gone, submit
+from assay.serve.inference.listening import Heard, Spending, submit
 
 if TYPE_CHECKING:
-    from assay.generate.live import Extended, LiveRow
+    from assay.generate.live import LiveRow
 
 _MOST_ROWS = 128
 _USUAL_TOKENS = 16
@@ -113,8 +112,8 @@ class _Answer:
     ) -> None:
         reading = Reading(is_plain=True, with_logprobs=body.logprobs is not None)
         self._choices = [Choice(row, inference.base.tokenizer, reading) for row in rows]
-        self._places = {id(row): place for place, row in enumerate(rows)}
-        self._num, self._spending = body.n or 1, spending
+        self._answering = Answering(self._choices, self._count, spending)
+        self._num = body.n or 1
         self._with_logprobs = body.logprobs is not None
         self._with_usage = bool(body.stream_options and body.stream_options.include_usage)
         self._offsets = [0 for _ in rows]
@@ -126,49 +125,25 @@ class _Answer:
             "system_fingerprint": inference.fingerprint,
         }
 
-    def _take(self, told: Sequence[Extended]) -> list[tuple[int, Delta]]:
-        parts: dict[int, list[Extended]] = {}
-        for one in told:
-            if one.error:
-                raise ApiError(500, f"The answer failed: {one.error}.", code="generation_failed")
-            parts.setdefault(self._places[id(one.live)], []).append(one)
-        return [(place, self._choices[place].take(own)) for place, own in sorted(parts.items())]
-
     async def collect(self, heard: Heard) -> dict[str, Any]:
         """All completions, those of the first prompt first."""
-        deltas: list[list[Delta]] = [[] for _ in self._choices]
-        try:
-            async for told in heard.iterate():
-                for place, delta in self._take(told):
-                    deltas[place].append(delta)
-        finally:
-            self._spending.count(self._count())
-        if heard.is_gone:
-            raise gone()
-        choices = [self._describe(i, join_deltas(own)) for i, own in enumerate(deltas)]
+        whole = await self._answering.collect(heard)
+        choices = [self._describe(place, delta) for place, delta in enumerate(whole)]
         return {**self._head, "choices": choices, "usage": self._count()}
 
-    async def stream(self, heard: Heard) -> AsyncIterator[bytes]:
+    def stream(self, heard: Heard) -> AsyncIterator[bytes]:
         """The completions as server-sent events; a failure is the last of them."""
+        last = self._describe_usage if self._with_usage else None
+        return self._answering.stream(heard, self._describe_delta, last=last)
+
+    def _describe_delta(self, place: int, delta: Delta) -> list[dict[str, Any]]:
+        if delta.is_empty:
+            return []
         usage = {"usage": None} if self._with_usage else {}
-        try:
-            async for told in heard.iterate(idle_s=KEEP_ALIVE_S):
-                for place, delta in self._take(told):
-                    if not delta.is_empty:
-                        choices = [self._describe(place, delta)]
-                        yield _event({**self._head, "choices": choices, **usage})
-                if not told:
-                    yield b": still waiting\n\n"
-        except ApiError as error:
-            yield _event(describe_error(error))
-            return
-        finally:
-            self._spending.count(self._count())
-        if heard.is_gone:
-            return
-        if self._with_usage:
-            yield _event({**self._head, "choices": [], "usage": self._count()})
-        yield b"data: [DONE]\n\n"
+        return [{**self._head, "choices": [self._describe(place, delta)], **usage}]
+
+    def _describe_usage(self) -> dict[str, Any]:
+        return {**self._head, "choices": [], "usage": self._count()}
 
     def _count(self) -> dict[str, int]:
         prompts = self._choices[:: self._num]
@@ -202,9 +177,3 @@ class _Answer:
             ],
             "text_offset": offsets,
         }
-
-
-def _event(value: dict[str, Any]) -> bytes:
-    return (
-        b"data: " + json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
-    )
