@@ -9,7 +9,7 @@ import pytest
 from asking import WEATHER, ask
 from sockets import Served
 
-from assay.runs.store import find_key
+from assay.runs.store import add_key, find_key
 from assay.serve.inference.inference import Inference
 
 OTHER = {"type": "function", "function": {"name": "other"}}
@@ -129,11 +129,11 @@ def test_a_client_that_goes_away_frees_its_slots(
 
 
 def test_tokens_are_counted_for_the_key(asked: Served) -> None:
-    key = find_key(asked.store, asked.key)
-    assert key is not None
-    total = ask(asked.client(), "Hello").usage.total_tokens
+    """A key of its own: what others left behind is counted when their answers end."""
+    key, secret = add_key(asked.store, "counted", ("infer",))
+    total = ask(asked.client().with_options(api_key=secret), "Hello").usage.total_tokens
     for _ in range(100):
-        after = find_key(asked.store, asked.key)
+        after = find_key(asked.store, secret)
         assert after is not None
         if after.tokens_used == key.tokens_used + total:
             return
