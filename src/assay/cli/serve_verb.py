@@ -49,6 +49,13 @@ def serve(
     worker: Annotated[
         bool, typer.Option(help="Run jobs, too, in a worker's process beside the server.")
     ] = True,
+    allow_private: Annotated[
+        bool,
+        typer.Option(
+            "--allow-private-addresses",
+            help="Let requests of the server's own (webhooks) go to loopback and private networks.",
+        ),
+    ] = False,
     as_json: JsonFlag = False,
 ) -> int:
     """Serve OpenAI's interface: point a client's base_url at it.
@@ -66,7 +73,10 @@ def serve(
     try:
         shown_key = settle_keys(opened, address)
         beside = worker_beside(opened) if worker else nullcontext()
-        with assembled(opened, bases, served=served if inference else "") as app, beside:
+        answering = assembled(
+            opened, bases, served=served if inference else "", allow_private=allow_private
+        )
+        with answering as app, beside:
             serve(app, address, shown_key=shown_key, as_json=as_json)
     finally:
         opened.close()

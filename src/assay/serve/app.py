@@ -35,17 +35,20 @@ def build_app(
     bases: Bases | None = None,
     routers: Sequence[APIRouter] = (),
     limits: Limits | None = None,
+    allow_private: bool = False,
 ) -> FastAPI:
     """The application over `store`; `routers` are mounted under /v1 beside its own.
 
     Routes find what they share in ``request.app.state``: `store`, `bases`, `limits`,
-    `rate_limits`, `metrics`.
+    `rate_limits`, `metrics`, and whether requests of the server's own may go to private networks
+    (`allow_private`, for `outbound`).
     """
     limits = limits or Limits()
     app = FastAPI(
         title="Assay", version=assay.__version__, docs_url=None, redoc_url=None, openapi_url=None
     )
     app.state.store, app.state.limits, app.state.bases = store, limits, bases or read_bases()
+    app.state.allow_private = allow_private
     app.state.rate_limits, app.state.metrics = RateLimits(), Metrics()
     add_error_responses(app)
     app.include_router(_build_own_router())

@@ -19,7 +19,12 @@ from assay.serve.stored_records import StoredRecords
 
 @contextmanager
 def assembled(
-    store: Store, bases: Bases, *, served: str = EMBEDDED, limits: Limits | None = None
+    store: Store,
+    bases: Bases,
+    *,
+    served: str = EMBEDDED,
+    limits: Limits | None = None,
+    allow_private: bool = False,
 ) -> Iterator[FastAPI]:
     """The application with inference over the base that `served` names, while the block lasts.
 
@@ -33,7 +38,7 @@ def assembled(
     """
     sweep_files(store)
     if not served:
-        yield build_app(store, bases=bases, limits=limits)
+        yield build_app(store, bases=bases, limits=limits, allow_private=allow_private)
         return
     from assay.models.base import find_base
     from assay.serve.inference import chat, completions, embeddings, models
@@ -52,6 +57,8 @@ def assembled(
     inference = build_inference(base, catalog)
     routers = [one.build_router(inference) for one in (chat, completions, embeddings, models)]
     try:
-        yield build_app(store, bases=bases, routers=routers, limits=limits)
+        yield build_app(
+            store, bases=bases, routers=routers, limits=limits, allow_private=allow_private
+        )
     finally:
         inference.close()
