@@ -24,6 +24,7 @@ from assay.serve.jobs.permissions import build_router as build_permissions_route
 from assay.serve.jobs.routes import build_router as build_jobs_router
 from assay.serve.limits import Limits, Observe, Surrounded
 from assay.serve.metrics import CONTENT_TYPE, Metrics
+from assay.serve.webhooks.routes import build_router as build_webhooks_router
 
 PREFIX = "/v1"
 log = logging.getLogger("assay.serve")
@@ -57,6 +58,7 @@ def build_app(
         build_jobs_router(),
         build_permissions_router(),
         build_graders_router(),
+        build_webhooks_router(),
     )
     for router in (*own, *routers):
         app.include_router(router, prefix=PREFIX)

@@ -15,6 +15,7 @@ from assay.serve.app import build_app
 from assay.serve.bases import EMBEDDED, Bases
 from assay.serve.limits import Limits
 from assay.serve.stored_records import StoredRecords
+from assay.serve.webhooks.deliver import delivering
 
 
 @contextmanager
@@ -30,7 +31,7 @@ def assembled(
 
     The base answers under every name that the table has for it, and so does what was tuned from it.
     Without `served` nothing answers: files, jobs and graders alone. Files that have expired, and
-    what a crash left of uploads, are removed first.
+    what a crash left of uploads, are removed first; webhooks are told meanwhile.
 
     Raises:
         ConfigError: the table has no such name.
@@ -38,7 +39,8 @@ def assembled(
     """
     sweep_files(store)
     if not served:
-        yield build_app(store, bases=bases, limits=limits, allow_private=allow_private)
+        with delivering(store, allow_private=allow_private):
+            yield build_app(store, bases=bases, limits=limits, allow_private=allow_private)
         return
     from assay.models.base import find_base
     from assay.serve.inference import chat, completions, embeddings, models
@@ -57,8 +59,9 @@ def assembled(
     inference = build_inference(base, catalog)
     routers = [one.build_router(inference) for one in (chat, completions, embeddings, models)]
     try:
-        yield build_app(
-            store, bases=bases, routers=routers, limits=limits, allow_private=allow_private
-        )
+        with delivering(store, allow_private=allow_private):
+            yield build_app(
+                store, bases=bases, routers=routers, limits=limits, allow_private=allow_private
+            )
     finally:
         inference.close()

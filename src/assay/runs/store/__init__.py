@@ -4,6 +4,7 @@
 is for `assay.serve` to say.
 """
 
+from assay.runs.store import webhooks
 from assay.runs.store.connect import Store, open_store
 from assay.runs.store.keys import (
     DEFAULT_PROJECT,
@@ -27,4 +28,5 @@ __all__ = [
     "open_store",
     "revoke_key",
     "spend_tokens",
+    "webhooks",
 ]

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, exists, func, insert, select, update
 from assay.runs.store.connect import Store
 from assay.runs.store.pages import Page, read_page
 from assay.runs.store.tables import job_metadata, jobs
+from assay.runs.store.webhooks import add_event
 
 JobRow = Row[Any]
 """A row of `jobs`."""
@@ -139,4 +140,6 @@ def _change(store: Store, job_id: str, allowed: tuple[str, ...], values: Any) ->
             raise StateConflict(row.status)
         changes = values(row, store.now(connection))
         connection.execute(update(jobs).where(jobs.c.id == job_id).values(**changes))
+        if changes["status"] in ENDED:
+            add_event(store, connection, f"fine_tuning.job.{changes['status']}", job_id)
         return connection.execute(query).one()

@@ -18,6 +18,7 @@ from assay.runs.store.connect import Store
 from assay.runs.store.events import insert_event
 from assay.runs.store.jobs import JobRow
 from assay.runs.store.tables import jobs
+from assay.runs.store.webhooks import add_event
 
 LEASE_S = 30.0
 MAX_ATTEMPTS = 3
@@ -145,6 +146,8 @@ def finish_in(
             **values,
         )
     )
+    if changed.rowcount:
+        add_event(store, connection, f"fine_tuning.job.{status}", lease.job_id)
     return changed.rowcount > 0
 
 
@@ -206,6 +209,7 @@ def _fail_lost(store: Store, connection: Connection, row: JobRow, attempts: int)
         )
     )
     insert_event(store, connection, row.id, message, level="error")
+    add_event(store, connection, "fine_tuning.job.failed", row.id)
 
 
 def _is_free(now_s: float) -> Any:

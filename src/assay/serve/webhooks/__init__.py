@@ -1,0 +1,1 @@
+"""Webhooks: routes of endpoints, and the task that tells them what happened."""
