@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, Request
@@ -24,9 +25,13 @@ from assay.serve.jobs.permissions import build_router as build_permissions_route
 from assay.serve.jobs.routes import build_router as build_jobs_router
 from assay.serve.limits import Limits, Observe, Surrounded
 from assay.serve.metrics import CONTENT_TYPE, Metrics
+from assay.serve.sweep import sweeping
+from assay.serve.uploads.routes import build_router as build_uploads_router
 from assay.serve.webhooks.routes import build_router as build_webhooks_router
 
 PREFIX = "/v1"
+Service = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+"""What runs beside the answers, from the server's start to its end, in the loop of its requests."""
 log = logging.getLogger("assay.serve")
 
 
@@ -37,8 +42,11 @@ def build_app(
     routers: Sequence[APIRouter] = (),
     limits: Limits | None = None,
     allow_private: bool = False,
+    services: Sequence[Service] = (),
 ) -> FastAPI:
     """The application over `store`; `routers` are mounted under /v1 beside its own.
+
+    `services` run beside the sweeping of the store, once it is served.
 
     Routes find what they share in ``request.app.state``: `store`, `bases`, `limits`,
     `rate_limits`, `metrics`, and whether requests of the server's own may go to private networks
@@ -46,7 +54,12 @@ def build_app(
     """
     limits = limits or Limits()
     app = FastAPI(
-        title="Assay", version=assay.__version__, docs_url=None, redoc_url=None, openapi_url=None
+        title="Assay",
+        version=assay.__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        lifespan=_build_lifespan((sweeping, *services)),
     )
     app.state.store, app.state.limits, app.state.bases = store, limits, bases or read_bases()
     app.state.allow_private = allow_private
@@ -55,6 +68,7 @@ def build_app(
     app.include_router(_build_own_router())
     own = (
         build_files_router(),
+        build_uploads_router(),
         build_jobs_router(),
         build_permissions_router(),
         build_graders_router(),
@@ -64,6 +78,17 @@ def build_app(
         app.include_router(router, prefix=PREFIX)
     app.add_middleware(Surrounded, limits=limits, observe=_build_observer(app.state.metrics))
     return app
+
+
+def _build_lifespan(services: Sequence[Service]) -> Service:
+    @asynccontextmanager
+    async def run(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for service in services:
+                await stack.enter_async_context(service(app))
+            yield
+
+    return run
 
 
 def _build_own_router() -> APIRouter:

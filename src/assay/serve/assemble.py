@@ -10,11 +10,11 @@ from fastapi import FastAPI
 
 from assay.errors import ConfigError, Problem
 from assay.runs.store import Store
-from assay.runs.store.files import sweep_files
 from assay.serve.app import build_app
 from assay.serve.bases import EMBEDDED, Bases
 from assay.serve.limits import Limits
 from assay.serve.stored_records import StoredRecords
+from assay.serve.sweep import sweep_store
 from assay.serve.webhooks.deliver import delivering
 
 
@@ -37,7 +37,7 @@ def assembled(
         ConfigError: the table has no such name.
         GenerationError: the base cannot be served token by token.
     """
-    sweep_files(store)
+    sweep_store(store)
     if not served:
         with delivering(store, allow_private=allow_private):
             yield build_app(store, bases=bases, limits=limits, allow_private=allow_private)

@@ -18,16 +18,20 @@ from assay.runs.store.ids import new_id
 from assay.serve.errors import ApiError, build_bug_response, build_response
 
 log = logging.getLogger("assay.serve")
+_PARTS = re.compile(r"/v1/uploads/[^/]+/parts")
+_FORM_BYTES = 64 * 1024
 _CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Of a request: bytes of its body, bytes of an uploaded file, seconds between two parts of a
-    body."""
+    """Of a request: bytes of its body, of an uploaded file, of one uploaded in parts, of such a
+    part, and seconds between two pieces of a body."""
 
     body_bytes: int = 16 * 1024**2
     file_bytes: int = 512 * 1024**2
+    upload_bytes: int = 8 * 1024**3
+    part_bytes: int = 64 * 1024**2
     idle_s: float = 60.0
 
 
@@ -37,12 +41,11 @@ Observe = Callable[[Scope, int, float], None]
 
 @dataclass(frozen=True)
 class Surrounded:
-    """An ASGI application within these limits; `takes_files` are the paths of uploads."""
+    """An ASGI application within these limits; forms with files may be larger than other bodies."""
 
     app: ASGIApp
     limits: Limits
     observe: Observe
-    takes_files: tuple[str, ...] = ("/v1/files",)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -77,11 +80,17 @@ class Surrounded:
         finally:
             self.observe(scope, status, time.monotonic() - began)
 
+    def _find_most(self, path: str) -> int:
+        """Bytes of a body; beside the file itself a form has its borders and other fields."""
+        if path == "/v1/files":
+            return self.limits.file_bytes + _FORM_BYTES
+        if _PARTS.fullmatch(path):
+            return self.limits.part_bytes + _FORM_BYTES
+        return self.limits.body_bytes
+
     def _limit(self, scope: Scope, receive: Receive) -> Receive:
         """`receive` that ends a body which is too large, or comes too slowly."""
-        is_file = scope["path"].rstrip("/") in self.takes_files
-        # Beside the file itself a form has its borders and other fields.
-        most = self.limits.file_bytes + 64 * 1024 if is_file else self.limits.body_bytes
+        most = self._find_most(scope["path"].rstrip("/"))
         told = dict(scope["headers"]).get(b"content-length", b"0")
         announced = int(told) if told.isdigit() else 0
         seen, ended = 0, False

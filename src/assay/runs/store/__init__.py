@@ -4,7 +4,7 @@
 is for `assay.serve` to say.
 """
 
-from assay.runs.store import webhooks
+from assay.runs.store import uploads, webhooks
 from assay.runs.store.connect import Store, open_store
 from assay.runs.store.keys import (
     DEFAULT_PROJECT,
@@ -28,5 +28,6 @@ __all__ = [
     "open_store",
     "revoke_key",
     "spend_tokens",
+    "uploads",
     "webhooks",
 ]
