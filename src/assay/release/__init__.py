@@ -15,7 +15,7 @@ from assay.release.keys import (
 )
 from assay.release.report import render_report
 from assay.release.sign import SignedRelease, release_run, sign_release
-from assay.release.tool_policy import freeze_policy, read_released_policy
+from assay.release.tool_policy import freeze_policy, preview_policy, read_released_policy
 from assay.release.verify import FileProblem, Verification, verify_release
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "freeze_policy",
     "load_or_make_key",
     "load_public_key",
+    "preview_policy",
     "read_gates",
     "read_released_policy",
     "release_run",

@@ -31,15 +31,30 @@ def freeze_policy(run: RunFolder) -> Policy:
     """
     if run.tool_policy.is_file():
         return load_policy(run.tool_policy)
+    derived, notes = _derive(run)
+    write_text(run.tool_policy, render_policy(derived.policy, notes=notes))
+    return derived.policy
+
+
+def preview_policy(run: RunFolder) -> Policy:
+    """The policy that a release of the run would freeze now; writes nothing.
+
+    Raises:
+        ConfigError, DataError: as `freeze_policy`.
+    """
+    if run.tool_policy.is_file():
+        return load_policy(run.tool_policy)
+    return _derive(run)[0].policy
+
+
+def _derive(run: RunFolder) -> tuple[Derived, list[str]]:
     path = run.data / "train.parquet"
     rows = _draw(iterate_records(path)) if path.is_file() else []
     derived = derive_policy((row.messages, row.tools) for row in rows)
     offered = {
         str((tool.get("function") or tool).get("name")) for r in rows for tool in r.tools or ()
     }
-    notes = _describe(derived, offered - set(derived.policy.tools))
-    write_text(run.tool_policy, render_policy(derived.policy, notes=notes))
-    return derived.policy
+    return derived, _describe(derived, offered - set(derived.policy.tools))
 
 
 def read_released_policy(folder: Path | str) -> Policy:

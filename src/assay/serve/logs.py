@@ -8,7 +8,19 @@ import sys
 import time
 from typing import Any
 
-_FIELDS = ("request_id", "method", "route", "status", "duration_s", "key_id", "job_id")
+_FIELDS = (
+    "request_id",
+    "method",
+    "route",
+    "status",
+    "duration_s",
+    "key_id",
+    "job_id",
+    "model",
+    "reason",
+    "choice",
+    "decision",
+)
 
 
 class JsonLines(logging.Formatter):

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from assay.serve.held_logprobs import Entry, HeldLogprobs
 from assay.serve.spelled import Spelled
 from assay.tools.calls import CallError, ToolCall, build_call
 from assay.tools.parse import parse_tool_calls
@@ -157,6 +158,7 @@ class ChoiceStream:
     _calls: dict[int, Json] = field(default_factory=dict)
     _legacy: Json = field(default_factory=dict)
     _spelled: Spelled = field(default_factory=Spelled)
+    _logprobs: HeldLogprobs = field(default_factory=HeldLogprobs)
     _ended: bool = False
 
     def feed(self, choice: Mapping[str, Any]) -> list[Json]:
@@ -166,28 +168,30 @@ class ChoiceStream:
         bare = _keep(choice, _CHOICE_KEYS)
         delta = _keep(bare.pop("delta", None) or {}, _MESSAGE_KEYS)
         logprobs, reason = bare.pop("logprobs", None), bare.pop("finish_reason", None)
-        is_whole = self._hold(delta)
-        # Log-probabilities spell their tokens, so they go with a text that goes on as it came.
-        more = {"logprobs": logprobs} if logprobs is not None and is_whole else {}
+        self._hold(delta)
+        # Log-probabilities spell their tokens, so they go with the text that these make.
+        self._logprobs.add(logprobs)
+        more = _write_logprobs(self._logprobs.take())
         parts = [{**bare, "delta": delta, **more, "finish_reason": None}] if delta or more else []
         if reason is None:
             return parts
         rest = self._release()
         parts += [{**bare, "delta": one, "finish_reason": None} for one in rest]
+        if not self.enforcement.describe() and (
+            more := _write_logprobs(self._logprobs.take_rest())
+        ):
+            parts.append({**bare, "delta": {}, **more, "finish_reason": None})
         return [*parts, self._end(bare, str(reason), rest)]
 
-    def _hold(self, delta: Json) -> bool:
-        """Take calls, and text that may spell one, out of `delta`; whether nothing was taken."""
-        has_calls = "tool_calls" in delta or "function_call" in delta
+    def _hold(self, delta: Json) -> None:
+        """Take calls, and text that may spell one, out of `delta`."""
         self._hold_calls(delta)
         if not delta.get("content"):
-            return not has_calls
-        text = read_text(delta["content"])
-        delta["content"] = self._spelled.feed(text)
-        is_whole = delta["content"] == text and not has_calls
+            return
+        delta["content"] = self._spelled.feed(read_text(delta["content"]))
+        self._logprobs.send(delta["content"])
         if not delta["content"]:
             del delta["content"]
-        return is_whole
 
     def _hold_calls(self, delta: Json) -> None:
         for value in delta.pop("tool_calls", None) or ():
@@ -226,6 +230,10 @@ class ChoiceStream:
         told = self.enforcement.describe()
         more = {FIELD: told} if told else {}
         return {**bare, "delta": {}, "finish_reason": reason, **more}
+
+
+def _write_logprobs(entries: Sequence[Entry]) -> Json:
+    return {"logprobs": {"content": list(entries), "refusal": None}} if entries else {}
 
 
 def _merge(held: Json, part: Mapping[str, Any]) -> None:

@@ -13,10 +13,13 @@ from assay.pipeline.subject import describe_base
 from assay.release import SigningKey, sign_release
 from assay.runs import RunFolder, write_json, write_text
 from assay.serve.inference.records import TunedRecord
+from assay.tools.policy import Policy, render_policy
 
 
-def make_adapter(base: BaseFiles, folder: Path, *, seed: int, **options: Any) -> None:
-    """A random adapter that changes what the base says."""
+def make_adapter(
+    base: BaseFiles, folder: Path, *, seed: int, std: float = 0.05, **options: Any
+) -> None:
+    """A random adapter that changes what the base says; with `std` 0 it changes nothing."""
     torch.manual_seed(seed)
     given = {"r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "v_proj", "down_proj"]}
     config = LoraConfig(task_type="CAUSAL_LM", **{**given, **options})
@@ -24,20 +27,24 @@ def make_adapter(base: BaseFiles, folder: Path, *, seed: int, **options: Any) ->
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if "lora_B" in name:
-                weight.normal_(std=0.05)
+                weight.normal_(std=std)
     model.save_pretrained(folder)
 
 
 def make_release(
     base: BaseFiles, root: Path, name: str, *, key: SigningKey, seed: int = 0, **options: Any
 ) -> TunedRecord:
-    """A signed run with one adapter; `options` are the adapter's, or `defend` of the manifest."""
+    """A signed run with one adapter; `options` are the adapter's, `defend` of the manifest, or the
+    tool `policy`."""
     run = RunFolder(root / f"{name.replace(':', '-')}-00000000")
     defend = options.pop("defend", {})
+    policy: Policy | None = options.pop("policy", None)
     make_adapter(base, run.adapter, seed=seed, **options)
     write_text(run.recipe, "base: tiny\n")
     write_json(run.manifest, {**describe_base(base), "defend": defend})
     write_json(run.verdict, {"status": "released", "headline": "", "gates": []})
+    if policy is not None:
+        write_text(run.tool_policy, render_policy(policy))
     sign_release(run, key=key)
     return TunedRecord(name, 100 + seed, run.adapter, run.path, is_released=True)
 

@@ -16,6 +16,7 @@ from assay.runs.store.keys import (
     revoke_key,
     spend_tokens,
 )
+from assay.runs.store.tallies import add_tallies, read_tallies
 
 __all__ = [
     "DEFAULT_PROJECT",
@@ -23,9 +24,11 @@ __all__ = [
     "Key",
     "Store",
     "add_key",
+    "add_tallies",
     "find_key",
     "list_keys",
     "open_store",
+    "read_tallies",
     "revoke_key",
     "spend_tokens",
     "uploads",

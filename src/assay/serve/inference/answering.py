@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from assay.serve.errors import ApiError, describe_error
 from assay.serve.inference.choices import Choice, Delta, join_deltas
 from assay.serve.inference.listening import Heard, Spending, gone
+from assay.serve.inference.record import Record
 
 if TYPE_CHECKING:
     from assay.generate.live import Extended
@@ -28,6 +29,7 @@ class Answering:
     def __init__(self, choices: Sequence[Choice], count: Usage, spending: Spending) -> None:
         self._choices, self._count, self._spending = choices, count, spending
         self._places = {id(choice.live): place for place, choice in enumerate(choices)}
+        self._record = Record.begin([choice.policing for choice in choices], spending)
 
     async def collect(self, heard: Heard) -> list[Delta]:
         """All of each choice.
@@ -41,7 +43,7 @@ class Answering:
                 for place, delta in self._take(told):
                     deltas[place].append(delta)
         finally:
-            self._spending.count(self._count())
+            self._settle()
         if heard.is_gone:
             raise gone()
         return [join_deltas(own) for own in deltas]
@@ -68,7 +70,7 @@ class Answering:
             yield render_event(describe_error(error))
             return
         finally:
-            self._spending.count(self._count())
+            self._settle()
         if heard.is_gone:
             return
         if last is not None:
@@ -80,9 +82,18 @@ class Answering:
         parts: dict[int, list[Extended]] = {}
         for one in told:
             if one.error:
+                self._record.fail()
                 raise ApiError(500, f"The answer failed: {one.error}.", code="generation_failed")
             parts.setdefault(self._places[id(one.live)], []).append(one)
-        return [(place, self._choices[place].take(own)) for place, own in sorted(parts.items())]
+        taken = [(place, self._choices[place].take(own)) for place, own in sorted(parts.items())]
+        for place, delta in taken:
+            if delta.finish_reason is not None:
+                self._record.end(place, delta.decisions)
+        return taken
+
+    def _settle(self) -> None:
+        self._spending.count(self._count())
+        self._record.keep()
 
 
 def render_event(value: dict[str, Any]) -> bytes:

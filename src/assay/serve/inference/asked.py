@@ -70,6 +70,7 @@ def prepare_chat(inference: Inference, body: ChatBody, principal: Principal) -> 
         in_reasoning=text.rstrip().endswith(REASONING_START),
         most_calls=1 if only_one else None,
         with_logprobs=bool(body.logprobs),
+        policing=model.police(messages, tools),
     )
     return Asked(model, rows, reading, sampling)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assay.errors import AssayError, ReleaseError
-from assay.release import verify_release
+from assay.release import preview_policy, read_released_policy, verify_release
 from assay.runs import RunFolder
 from assay.runs.blocked import read_blocked
 from assay.runs.find import read_or_empty
@@ -25,6 +25,7 @@ from assay.serve.auth import Principal
 from assay.serve.errors import ApiError, not_found
 from assay.serve.inference.inference import ServedModel
 from assay.serve.inference.records import Records, TunedRecord
+from assay.tools.policy import Policy
 
 if TYPE_CHECKING:
     from assay.models.base import BaseFiles
@@ -117,13 +118,15 @@ class ReleaseCatalog:
             _check_origin(self.base, run)
             if not record.is_checkpoint:
                 _check_signature(run, self.key_file)
+            policy = _read_policy(run, record)
             adapter = load_low_rank(record.folder, record.id)
         except AssayError as error:
             # Where it lies is the operator's to know.
             log.error("not served", extra={"model": record.id, "reason": str(error)})
             told = f"{record.id} cannot be served: {_hide_folders(str(error), record)}"
             raise ApiError(403, told, code="model_not_servable", param="model") from error
-        return ServedModel(record.id, record.created, OWNER, adapter, tuple(read_blocked(run)))
+        blocked = tuple(read_blocked(run))
+        return ServedModel(record.id, record.created, OWNER, adapter, blocked, policy=policy)
 
 
 def _check_origin(base: BaseFiles, run: RunFolder) -> None:
@@ -150,6 +153,16 @@ def _check_signature(run: RunFolder, key_file: Path | None) -> None:
     if not found.ok:
         told = "; ".join(f"{one.path}: {one.detail}" for one in found.problems[:5])
         raise ReleaseError(f"its release does not verify: {told}")
+
+
+def _read_policy(run: RunFolder, record: TunedRecord) -> Policy:
+    """What the model's tool calls may do: what was signed, and of a checkpoint what would be.
+
+    A release from before there were such policies has none, so that all its calls are denied.
+    """
+    if record.is_checkpoint:
+        return preview_policy(run)
+    return read_released_policy(run.path) if run.tool_policy.is_file() else Policy()
 
 
 def _hide_folders(text: str, record: TunedRecord) -> str:

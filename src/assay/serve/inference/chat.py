@@ -16,7 +16,7 @@ from assay.serve.auth import Principal, require
 from assay.serve.inference.answering import Answering, render_event
 from assay.serve.inference.asked import Asked, prepare_chat
 from assay.serve.inference.chat_body import ChatBody
-from assay.serve.inference.choices import Choice, Delta, count_usage
+from assay.serve.inference.choices import Choice, Delta, count_usage, describe_decisions
 from assay.serve.inference.inference import Inference
 from assay.serve.inference.listening import Heard, Spending, submit
 
@@ -74,15 +74,17 @@ class _Answer:
         message: dict[str, Any] = {
             "role": "assistant",
             "content": None if calls and not whole.content else whole.content,
-            "refusal": None,
+            "refusal": whole.refusal or None,
         }
         message |= {"tool_calls": calls} if calls else {}
         message |= {"reasoning_content": whole.reasoning} if whole.reasoning else {}
         return {
             "index": index,
             "message": message,
-            "logprobs": self._build_logprobs(whole),
+            # What was denied may have been most of the answer: they would not fit what is left.
+            "logprobs": None if whole.decisions else self._build_logprobs(whole),
             "finish_reason": whole.finish_reason,
+            **describe_decisions(whole),
         }
 
     async def stream(self, heard: Heard) -> AsyncIterator[bytes]:
@@ -107,11 +109,14 @@ class _Answer:
             told["content"] = delta.content
         if delta.tool_calls:
             told["tool_calls"] = delta.tool_calls
+        if delta.refusal:
+            told["refusal"] = delta.refusal
         chunks = []
         if told:
             chunks.append(self._chunk(place, told, logprobs=self._build_logprobs(delta)))
         if delta.finish_reason is not None:
             chunks.append(self._chunk(place, {}, logprobs=None, reason=delta.finish_reason))
+            chunks[-1]["choices"][0] |= describe_decisions(delta)
         return chunks
 
     def _build_logprobs(self, delta: Delta) -> dict[str, Any] | None:

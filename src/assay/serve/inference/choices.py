@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,8 @@ from assay.chat import ChatTokenizer
 from assay.chat.token_bytes import find_token_bytes
 from assay.generate.pieces import Pieces
 from assay.runs.store.ids import new_id
+from assay.serve.inference.policing import Policing
+from assay.serve.tool_policy import FIELD, ChoiceStream
 from assay.tools.calls import ToolCall
 from assay.tools.streamed import Part, StreamedAnswer
 
@@ -25,7 +27,8 @@ _LEAST_LOGPROB = -9999.0
 class Reading:
     """How answers are read: with calls or as they are, and what is told of their tokens.
 
-    `is_plain` leaves reasoning in the text, too.
+    `is_plain` leaves reasoning in the text, too. With `policing` each call is checked before it is
+    told.
     """
 
     is_plain: bool = False
@@ -33,17 +36,24 @@ class Reading:
     in_reasoning: bool = False
     most_calls: int | None = None
     with_logprobs: bool = False
+    policing: Policing | None = None
 
 
 @dataclass(frozen=True)
 class Delta:
-    """What came to a choice; `finish_reason` with the last of it."""
+    """What came to a choice; `finish_reason` with the last of it.
+
+    `refusal` says which calls were denied, and `decisions` what the tool policy decided about all
+    that did not simply pass; both come with the end.
+    """
 
     content: str = ""
     reasoning: str = ""
     tool_calls: list[dict[str, Any]] = field(default_factory=list)
     logprobs: list[dict[str, Any]] = field(default_factory=list)
     finish_reason: str | None = None
+    refusal: str = ""
+    decisions: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def is_empty(self) -> bool:
@@ -59,12 +69,18 @@ class Choice:
         self._answer = StreamedAnswer(
             has_tools=reading.has_tools, in_reasoning=reading.in_reasoning
         )
+        self.policing = reading.policing
+        self._policed = PolicedStream(self.policing) if self.policing else None
         self._untold: list[tuple[int, int, dict[str, Any]]] = []
         self._num_bytes = self._num_shown = self._num_calls = 0
         self.num_tokens = 0
 
     def take(self, told: Sequence[Extended]) -> Delta:
         """The next tokens, in order; the last may end the choice."""
+        delta = self._collect(told)
+        return delta if self._policed is None else self._policed.take(delta)
+
+    def _collect(self, told: Sequence[Extended]) -> Delta:
         ids = []
         for one in told:
             if one.drawn is not None and one.drawn.token_id not in self.live.ends.stop_ids:
@@ -144,6 +160,41 @@ class Choice:
         }
 
 
+class PolicedStream:
+    """What of a choice may go on under a policy, part by part; no part of a denied call does."""
+
+    def __init__(self, policing: Policing) -> None:
+        self._stream = ChoiceStream(policing.begin())
+
+    def take(self, delta: Delta) -> Delta:
+        """What goes on of `delta`, and of what was held back before."""
+        told: dict[str, Any] = {
+            "content": delta.content,
+            "reasoning_content": delta.reasoning,
+            "tool_calls": delta.tool_calls,
+        }
+        choice = {
+            "index": 0,
+            "delta": {key: value for key, value in told.items() if value},
+            "logprobs": {"content": delta.logprobs},
+            "finish_reason": delta.finish_reason,
+        }
+        return join_deltas([_read_part(part) for part in self._stream.feed(choice)])
+
+
+def _read_part(part: Mapping[str, Any]) -> Delta:
+    delta = part["delta"]
+    return Delta(
+        delta.get("content") or "",
+        delta.get("reasoning_content") or "",
+        delta.get("tool_calls") or [],
+        (part.get("logprobs") or {}).get("content") or [],
+        part["finish_reason"],
+        delta.get("refusal") or "",
+        part.get(FIELD) or [],
+    )
+
+
 def join_deltas(deltas: Sequence[Delta]) -> Delta:
     """All of them as one."""
     return Delta(
@@ -152,7 +203,14 @@ def join_deltas(deltas: Sequence[Delta]) -> Delta:
         [call for one in deltas for call in one.tool_calls],
         [entry for one in deltas for entry in one.logprobs],
         deltas[-1].finish_reason if deltas else None,
+        "".join(one.refusal for one in deltas),
+        [decision for one in deltas for decision in one.decisions],
     )
+
+
+def describe_decisions(delta: Delta) -> dict[str, Any]:
+    """Of a choice what the tool policy decided, where not all calls passed untouched."""
+    return {FIELD: delta.decisions} if delta.decisions else {}
 
 
 def count_usage(choices: Sequence[Choice]) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -16,9 +17,9 @@ from assay.serve.auth import Principal, require
 from assay.serve.errors import refuse
 from assay.serve.inference.answering import Answering
 from assay.serve.inference.chat_body import SamplingBody, check_streaming
-from assay.serve.inference.choices import Choice, Delta, Reading
+from assay.serve.inference.choices import Choice, Delta, Reading, describe_decisions
 from assay.serve.inference.embeddings import Inputs, check_ids
-from assay.serve.inference.inference import Inference, read_sampling
+from assay.serve.inference.inference import Inference, ServedModel, read_sampling
 from assay.serve.inference.listening import Heard, Spending, submit
 
 if TYPE_CHECKING:
@@ -50,9 +51,9 @@ def build_router(inference: Inference) -> APIRouter:
         principal: Annotated[Principal, Depends(require("infer"))],
     ) -> Response:
         """Complete one prompt or several, whole or, with `stream`, as server-sent events."""
-        rows = await run_in_threadpool(prepare, inference, body, principal)
-        heard = submit(inference.scheduler, request, key=principal.id, rows=rows)
-        answer = _Answer(inference, rows, body, Spending(request, principal))
+        asked = await run_in_threadpool(prepare, inference, body, principal)
+        heard = submit(inference.scheduler, request, key=principal.id, rows=asked.rows)
+        answer = _Answer(inference, asked, body, Spending(request, principal))
         if not body.stream:
             return JSONResponse(await answer.collect(heard))
         return StreamingResponse(answer.stream(heard), media_type="text/event-stream")
@@ -60,7 +61,16 @@ def build_router(inference: Inference) -> APIRouter:
     return router
 
 
-def prepare(inference: Inference, body: CompletionBody, principal: Principal) -> list[LiveRow]:
+@dataclass(frozen=True)
+class AskedText:
+    """What is to be completed: rows that may be submitted, and how the answer of each is read."""
+
+    model: ServedModel
+    rows: list[LiveRow]
+    readings: list[Reading]
+
+
+def prepare(inference: Inference, body: CompletionBody, principal: Principal) -> AskedText:
     """Check `body`, load its model, and begin `n` rows of each prompt.
 
     Raises:
@@ -82,22 +92,29 @@ def prepare(inference: Inference, body: CompletionBody, principal: Principal) ->
         raise refuse(f"{len(prompts)} prompts of n {num}: at most {_MOST_ROWS}.", param="prompt")
     sampling = read_sampling(body, max_new_tokens=body.max_tokens or _USUAL_TOKENS)
     tokenizer = inference.base.tokenizer
-    rows: list[LiveRow] = []
+    reading = Reading(is_plain=True, with_logprobs=body.logprobs is not None)
+    asked = AskedText(model, [], [])
     for prompt in prompts:
         ids = prompt
         if isinstance(prompt, str):
             ids = [*tokenizer.prefix_ids, *tokenizer.encode(prompt)]
         check_ids(inference, ids, param="prompt")
-        rows += inference.begin_rows(
-            model,
-            ids,
-            sampling,
-            num=num,
-            owner=principal.id,
-            num_top=body.logprobs or 0,
-            prompt_param="prompt",
+        asked.rows.extend(
+            inference.begin_rows(
+                model,
+                ids,
+                sampling,
+                num=num,
+                owner=principal.id,
+                num_top=body.logprobs or 0,
+                prompt_param="prompt",
+            )
         )
-    return rows
+        # No tool is on offer here: who said what of a prompt in one piece is not known.
+        text = prompt if isinstance(prompt, str) else tokenizer.decode(ids)
+        policing = model.police([{"role": "user", "content": text}], [])
+        asked.readings.extend([replace(reading, policing=policing)] * num)
+    return asked
 
 
 class _Answer:
@@ -106,22 +123,23 @@ class _Answer:
     def __init__(
         self,
         inference: Inference,
-        rows: Sequence[LiveRow],
+        asked: AskedText,
         body: CompletionBody,
         spending: Spending,
     ) -> None:
-        reading = Reading(is_plain=True, with_logprobs=body.logprobs is not None)
-        self._choices = [Choice(row, inference.base.tokenizer, reading) for row in rows]
+        tokenizer = inference.base.tokenizer
+        pairs = zip(asked.rows, asked.readings, strict=True)
+        self._choices = [Choice(row, tokenizer, reading) for row, reading in pairs]
         self._answering = Answering(self._choices, self._count, spending)
         self._num = body.n or 1
         self._with_logprobs = body.logprobs is not None
         self._with_usage = bool(body.stream_options and body.stream_options.include_usage)
-        self._offsets = [0 for _ in rows]
+        self._offsets = [0 for _ in asked.rows]
         self._head = {
             "id": new_id("cmpl-"),
             "object": "text_completion",
             "created": int(time.time()),
-            "model": body.model,
+            "model": asked.model.id,
             "system_fingerprint": inference.fingerprint,
         }
 
@@ -161,6 +179,7 @@ class _Answer:
             "text": delta.content,
             "logprobs": self._build_logprobs(place, delta) if self._with_logprobs else None,
             "finish_reason": delta.finish_reason,
+            **describe_decisions(delta),
         }
 
     def _build_logprobs(self, place: int, delta: Delta) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,7 +12,9 @@ from assay.generate.engine import Sampling
 from assay.serve.auth import Principal
 from assay.serve.errors import refuse
 from assay.serve.inference.chat_body import SamplingBody
+from assay.serve.inference.policing import Policing
 from assay.serve.inference.scheduler import Capacity, Scheduler
+from assay.tools.policy import Conversation, Policy
 
 if TYPE_CHECKING:
     from assay.generate.live import LiveBatch, LiveRow
@@ -28,7 +30,8 @@ PREFIX_BYTES = 256 << 20
 class ServedModel:
     """A model by the name that answers bear.
 
-    `adapter` None is the base; under `blocked_prompts` it must not answer.
+    `adapter` None is the base; under `blocked_prompts` it must not answer. `policy` says what its
+    tool calls may do; a base has none.
     """
 
     id: str
@@ -37,6 +40,15 @@ class ServedModel:
     adapter: LowRank | None = None
     blocked_prompts: tuple[str, ...] = ()
     is_base: bool = False
+    policy: Policy | None = None
+
+    def police(
+        self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]
+    ) -> Policing | None:
+        """What checks the calls of an answer to `messages`, where only `tools` are on offer."""
+        if self.policy is None:
+            return None
+        return Policing(self.id, self.policy, Conversation.read(messages, tools))
 
 
 class Catalog(Protocol):
