@@ -177,12 +177,13 @@ def test_plain_text_is_the_bases_own_with_its_log_probabilities_as_it_comes(
     policed: Served,
 ) -> None:
     client = policed.client()
-    options: dict[str, Any] = {"logprobs": True, "stream": True}
-    streams = [list(ask(client, "Who are you?", model=m, **options)) for m in ("tiny", SHUT)]
+    options: dict[str, Any] = {"logprobs": True, "stream": True, "temperature": 1.1, "seed": 3}
+    text = "What is the capital of France?"
+    streams = [list(ask(client, text, model=m, **options)) for m in ("tiny", SHUT)]
     said = [
         [(c.choices[0].delta.content or "", c.choices[0].logprobs) for c in one] for one in streams
     ]
-    texts = ["".join(text for text, _ in one) for one in said]
+    texts = ["".join(part for part, _ in one) for one in said]
     assert texts[0] == texts[1] and len(streams[1]) > 4
     tokens = [[e.token for _, told in one if told for e in told.content or ()] for one in said]
     assert tokens[0] == tokens[1]
