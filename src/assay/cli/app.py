@@ -50,6 +50,7 @@ _ORDER = [
     "serve",
     "worker",
     "keys",
+    "completions",
     "router",
     "guard",
     "runs",

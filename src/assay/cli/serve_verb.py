@@ -21,6 +21,7 @@ DatabaseOption = Annotated[
     ),
 ]
 DEFAULT_STORE = "assay-store"
+_DAY_S = 86_400.0
 
 
 def register(app: typer.Typer) -> None:
@@ -56,6 +57,14 @@ def serve(
             help="Let requests of the server's own (webhooks) go to loopback and private networks.",
         ),
     ] = False,
+    keep_completions: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=3650,
+            help="Days for which completions with `store: true` are kept; 0 refuses it.",
+        ),
+    ] = 30.0,
     as_json: JsonFlag = False,
 ) -> int:
     """Serve OpenAI's interface: point a client's base_url at it.
@@ -66,6 +75,7 @@ def serve(
     from assay.serve.assemble import assembled
     from assay.serve.bases import read_bases
     from assay.serve.jobs.start import worker_beside
+    from assay.serve.limits import Limits
     from assay.serve.run import Address, serve, settle_keys
 
     address, bases = Address(host, port), read_bases(models)
@@ -74,7 +84,11 @@ def serve(
         shown_key = settle_keys(opened, address)
         beside = worker_beside(opened) if worker else nullcontext()
         answering = assembled(
-            opened, bases, served=served if inference else "", allow_private=allow_private
+            opened,
+            bases,
+            served=served if inference else "",
+            limits=Limits(retention_s=keep_completions * _DAY_S),
+            allow_private=allow_private,
         )
         with answering as app, beside:
             serve(app, address, shown_key=shown_key, as_json=as_json)

@@ -18,6 +18,7 @@ from assay.runs.store import Store
 from assay.runs.store.jobs import count_by_status
 from assay.serve.auth import Principal, RateLimits, require
 from assay.serve.bases import Bases, read_bases
+from assay.serve.completions.routes import build_router as build_completions_router
 from assay.serve.errors import ApiError, add_error_responses
 from assay.serve.files.routes import build_router as build_files_router
 from assay.serve.graders.routes import build_router as build_graders_router
@@ -69,6 +70,7 @@ def build_app(
     own = (
         build_files_router(),
         build_uploads_router(),
+        build_completions_router(),
         build_jobs_router(),
         build_permissions_router(),
         build_graders_router(),

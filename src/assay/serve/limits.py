@@ -26,13 +26,16 @@ _CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 @dataclass(frozen=True)
 class Limits:
     """Of a request: bytes of its body, of an uploaded file, of one uploaded in parts, of such a
-    part, and seconds between two pieces of a body."""
+    part, and seconds between two pieces of a body; and seconds that a stored completion is kept,
+    0 to store none.
+    """
 
     body_bytes: int = 16 * 1024**2
     file_bytes: int = 512 * 1024**2
     upload_bytes: int = 8 * 1024**3
     part_bytes: int = 64 * 1024**2
     idle_s: float = 60.0
+    retention_s: float = 30 * 86_400.0
 
 
 Observe = Callable[[Scope, int, float], None]

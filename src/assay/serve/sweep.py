@@ -12,6 +12,7 @@ from fastapi.concurrency import run_in_threadpool
 from sqlalchemy.exc import SQLAlchemyError
 
 from assay.runs.store import Store
+from assay.runs.store.completions import sweep_completions
 from assay.runs.store.files import sweep_files
 from assay.runs.store.uploads import sweep_uploads
 
@@ -20,9 +21,10 @@ EVERY_S = 60.0
 
 
 def sweep_store(store: Store) -> None:
-    """Remove files and uploads whose time is over, and bytes that belong to nothing."""
+    """Remove files, uploads and completions whose time is over, and bytes that are of nothing."""
     sweep_files(store)
     sweep_uploads(store)
+    sweep_completions(store)
 
 
 @asynccontextmanager

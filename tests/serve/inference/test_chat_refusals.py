@@ -39,7 +39,7 @@ BAD_SCHEMA = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"ty
         ({"tools": [{"type": "web_search"}]}, "tools.0.type"),
         ({"response_format": BAD_SCHEMA}, "response_format"),
         ({"extra_body": {"temperatur": 1}}, "temperatur"),
-        ({"extra_body": {"store": True}}, "store"),
+        ({"extra_body": {"store": "yes"}}, "store"),
     ],
 )
 def test_a_bad_parameter_is_refused_by_its_name(

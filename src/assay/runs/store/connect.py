@@ -123,6 +123,8 @@ def _prepare_sqlite(engine: Engine) -> None:
             "journal_mode = WAL",
             "synchronous = FULL",
             "foreign_keys = ON",
+            # What a user deletes is overwritten, and not left in free pages of the file.
+            "secure_delete = ON",
         ):
             connection.execute(f"PRAGMA {pragma}")
 

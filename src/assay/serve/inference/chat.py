@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated, Any
 
@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from assay.runs.store.ids import new_id
 from assay.serve.auth import Principal, require
+from assay.serve.completions.keep import begin_keeping
 from assay.serve.inference.answering import Answering, render_event
 from assay.serve.inference.asked import Asked, prepare_chat
 from assay.serve.inference.chat_body import ChatBody
@@ -30,12 +31,16 @@ def build_router(inference: Inference) -> APIRouter:
         body: ChatBody, request: Request, principal: Annotated[Principal, Depends(require("infer"))]
     ) -> Response:
         """Answer a conversation, whole or, with `stream`, as server-sent events."""
+        keeping = begin_keeping(request, principal, body)
         asked = await run_in_threadpool(prepare_chat, inference, body, principal)
         heard = submit(inference.scheduler, request, key=principal.id, rows=asked.rows)
         answer = _Answer(inference, asked, body, Spending(request, principal))
         if not body.stream:
-            return JSONResponse(await answer.collect(heard))
-        return StreamingResponse(answer.stream(heard), media_type="text/event-stream")
+            whole = await answer.collect(heard)
+            return JSONResponse(await keeping.keep(whole) if keeping else whole)
+        events = answer.stream(heard)
+        shown = keeping.watch(events) if keeping else events
+        return StreamingResponse(shown, media_type="text/event-stream")
 
     return router
 
@@ -87,7 +92,7 @@ class _Answer:
             **describe_decisions(whole),
         }
 
-    async def stream(self, heard: Heard) -> AsyncIterator[bytes]:
+    async def stream(self, heard: Heard) -> AsyncGenerator[bytes, None]:
         """The answer as server-sent events; a failure is the last of them."""
         for index in range(len(self._choices)):
             first = {"role": "assistant", "content": "", "refusal": None}

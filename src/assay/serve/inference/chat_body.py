@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from assay.serve.errors import refuse
+from assay.serve.metadata import Metadata
 
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")]
 Stop = Annotated[str, Field(min_length=1, max_length=1024)]
@@ -134,14 +135,14 @@ class ChatBody(SamplingBody):
     messages: Annotated[list[MessageBody], Field(min_length=1)]
     logprobs: bool | None = None
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
-    metadata: dict[str, str] | None = None
+    metadata: Metadata = None
     modalities: list[Literal["text"]] | None = None
     parallel_tool_calls: bool | None = None
     prompt_cache_key: str | None = None
     response_format: ResponseFormat | None = None
     safety_identifier: str | None = None
     service_tier: Literal["auto", "default"] | None = None
-    store: Literal[False] | None = None
+    store: bool | None = None
     tool_choice: Literal["none", "auto", "required"] | NamedChoice | None = None
     tools: Annotated[list[ToolBody], Field(max_length=128)] | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None

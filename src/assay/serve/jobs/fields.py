@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from assay.serve.metadata import Metadata
+
 MAX_SEED = 2**31 - 1
 AUTO = "auto"
 
@@ -126,16 +128,6 @@ class Extensions(Closed):
     priority: int = Field(default=0, ge=-100, le=100)
 
 
-def _check_metadata(value: dict[str, str] | None) -> dict[str, str] | None:
-    if value is None:
-        return None
-    if len(value) > 16:
-        raise ValueError(f"{len(value)} pairs, where at most 16 are allowed")
-    if any(len(key) > 64 or len(text) > 512 for key, text in value.items()):
-        raise ValueError("keys of at most 64 characters, values of at most 512")
-    return value
-
-
 class CreateJob(Closed):
     """What `fine_tuning.jobs.create` sends."""
 
@@ -146,7 +138,7 @@ class CreateJob(Closed):
     hyperparameters: Hyperparameters | None = None
     seed: int | None = Field(default=None, ge=0, le=MAX_SEED)
     suffix: str | None = Field(default=None, max_length=64)
-    metadata: Annotated[dict[str, str] | None, AfterValidator(_check_metadata)] = None
+    metadata: Metadata = None
     integrations: list[Integration] | None = Field(default=None, max_length=5)
     x_assay: Extensions | None = None
 

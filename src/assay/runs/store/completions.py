@@ -1,0 +1,251 @@
+"""Stored completions: what was asked and answered, with metadata, until their time is over.
+
+Who they are of (the end user that a request named) stands in a table of its own, so that all of a
+person's go at once; ratings and corrections go with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    Float,
+    ForeignKey,
+    Integer,
+    Row,
+    Table,
+    Text,
+    delete,
+    exists,
+    insert,
+    or_,
+    select,
+    update,
+)
+
+from assay.runs.store.connect import Store
+from assay.runs.store.pages import Page, read_page
+from assay.runs.store.tables import _id, _json, _seq, metadata
+
+CompletionRow = Row[Any]
+"""A row of `completions`."""
+PERSON_KEYS = ("user", "safety_identifier")
+"""Where a request, or its metadata, names the end user."""
+
+completions = Table(
+    "stored_completions",
+    metadata,
+    _seq(),
+    _id(),
+    Column("project", Text, nullable=False, index=True),
+    Column("key_id", Text, nullable=False, index=True),
+    Column("model", Text, nullable=False),
+    Column("asked_model", Text, nullable=False),
+    _json("metadata"),
+    _json("request"),
+    _json("response"),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False, index=True),
+    sqlite_autoincrement=True,
+)
+
+pairs = Table(
+    "completion_metadata",
+    metadata,
+    Column("completion_id", Text, ForeignKey("stored_completions.id"), primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+persons = Table(
+    "completion_persons",
+    metadata,
+    Column("completion_id", Text, ForeignKey("stored_completions.id"), primary_key=True),
+    Column("person", Text, primary_key=True, index=True),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    _seq(),
+    _id(),
+    Column("completion_id", Text, ForeignKey("stored_completions.id"), nullable=False, index=True),
+    Column("project", Text, nullable=False, index=True),
+    Column("key_id", Text, nullable=False),
+    Column("choice", Integer, nullable=False, default=0),
+    Column("score", Float),
+    _json("correction"),
+    Column("comment", Text),
+    Column("created_at", Float, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+
+def insert_completion(store: Store, *, retention_s: float, **values: Any) -> None:
+    """Keep a completion for `retention_s`; see `completions` for the columns."""
+    with store.write() as connection:
+        now_s = store.now(connection)
+        times = {"created_at": now_s, "expires_at": now_s + retention_s}
+        connection.execute(insert(completions).values(**values, **times))
+        _write_pairs(connection, values["id"], values["metadata"], values["request"])
+
+
+def update_metadata(
+    store: Store, completion_id: str, project: str, given: Mapping[str, str] | None
+) -> CompletionRow | None:
+    """Replace the metadata of a completion; None where the project has none of that id."""
+    with store.write() as connection:
+        query = _query(store, connection, project).where(completions.c.id == completion_id)
+        row = connection.execute(query.with_for_update()).first()
+        if row is None:
+            return None
+        _delete_pairs(connection, [completion_id])
+        connection.execute(
+            update(completions).where(completions.c.id == completion_id).values(metadata=given)
+        )
+        _write_pairs(connection, completion_id, given, row.request)
+        return connection.execute(query).one()
+
+
+def find_completion(store: Store, completion_id: str, project: str) -> CompletionRow | None:
+    """A completion that has not expired; None where the project has none of that id."""
+    with store.read() as connection:
+        return find_in(store, connection, completion_id, project)
+
+
+def find_in(
+    store: Store, connection: Connection, completion_id: str, project: str
+) -> CompletionRow | None:
+    """The same within a transaction."""
+    query = _query(store, connection, project).where(completions.c.id == completion_id)
+    return connection.execute(query).first()
+
+
+def list_completions(
+    store: Store,
+    project: str,
+    *,
+    after: str | None,
+    limit: int,
+    newest_first: bool,
+    model: str | None = None,
+    having: Mapping[str, str] | None = None,
+) -> Page[CompletionRow] | None:
+    """A page of a project's completions; None where `after` is none.
+
+    `having` has pairs that their metadata must have.
+    """
+    with store.read() as connection:
+        query = _query(store, connection, project)
+        if model is not None:
+            query = query.where(
+                or_(completions.c.model == model, completions.c.asked_model == model)
+            )
+        for key, value in (having or {}).items():
+            own = pairs.c.completion_id == completions.c.id
+            query = query.where(exists().where(own, pairs.c.key == key, pairs.c.value == value))
+        return read_page(
+            connection, query, completions, after=after, limit=limit, newest_first=newest_first
+        )
+
+
+def iterate_completions(
+    store: Store, project: str, *, page: int = 200
+) -> Iterable[tuple[CompletionRow, Sequence[Row[Any]]]]:
+    """Every completion of a project with what was said of it, the oldest first."""
+    after = None
+    while True:
+        with store.read() as connection:
+            query = _query(store, connection, project)
+            found = read_page(
+                connection, query, completions, after=after, limit=page, newest_first=False
+            )
+            if found is None:
+                return
+            ids = [row.id for row in found.rows]
+            said = connection.execute(
+                select(feedback).where(feedback.c.completion_id.in_(ids)).order_by(feedback.c.seq)
+            ).all()
+        for row in found.rows:
+            yield row, [one for one in said if one.completion_id == row.id]
+        if not found.has_more:
+            return
+        after = found.rows[-1].id
+
+
+def delete_completions(
+    store: Store,
+    *,
+    project: str | None = None,
+    completion_id: str | None = None,
+    key_id: str | None = None,
+    person: str | None = None,
+    older_than_s: float | None = None,
+) -> int:
+    """Remove what fits all that is given, with its feedback, for good; how many.
+
+    Raises:
+        ValueError: nothing but a project was given.
+    """
+    if all(one is None for one in (completion_id, key_id, person, older_than_s)):
+        raise ValueError("name a completion, a key, a person or an age")
+    query = select(completions.c.id)
+    if project is not None:
+        query = query.where(completions.c.project == project)
+    if completion_id is not None:
+        query = query.where(completions.c.id == completion_id)
+    if key_id is not None:
+        query = query.where(completions.c.key_id == key_id)
+    if person is not None:
+        own = persons.c.completion_id == completions.c.id
+        query = query.where(exists().where(own, persons.c.person == person))
+    with store.write() as connection:
+        if older_than_s is not None:
+            earliest = store.now(connection) - older_than_s
+            query = query.where(completions.c.created_at < earliest)
+        return _delete(connection, query)
+
+
+def sweep_completions(store: Store) -> int:
+    """Remove those whose time is over; how many."""
+    with store.write() as connection:
+        is_over = completions.c.expires_at <= store.now(connection)
+        return _delete(connection, select(completions.c.id).where(is_over))
+
+
+def _delete(connection: Connection, query: Any) -> int:
+    ids = list(connection.scalars(query))
+    for begin in range(0, len(ids), 500):
+        some = ids[begin : begin + 500]
+        _delete_pairs(connection, some)
+        connection.execute(delete(feedback).where(feedback.c.completion_id.in_(some)))
+        connection.execute(delete(completions).where(completions.c.id.in_(some)))
+    return len(ids)
+
+
+def _delete_pairs(connection: Connection, ids: Sequence[str]) -> None:
+    for table in (pairs, persons):
+        connection.execute(delete(table).where(table.c.completion_id.in_(ids)))
+
+
+def _write_pairs(
+    connection: Connection,
+    completion_id: str,
+    given: Mapping[str, str] | None,
+    request: Mapping[str, Any],
+) -> None:
+    own = {"completion_id": completion_id}
+    rows = [{**own, "key": key, "value": value} for key, value in (given or {}).items()]
+    named = [source.get(key) for source in (request, given or {}) for key in PERSON_KEYS]
+    people = [{**own, "person": one} for one in dict.fromkeys(named) if one]
+    for table, values in ((pairs, rows), (persons, people)):
+        if values:
+            connection.execute(insert(table), values)
+
+
+def _query(store: Store, connection: Connection, project: str) -> Any:
+    is_valid = completions.c.expires_at > store.now(connection)
+    return select(completions).where(completions.c.project == project, is_valid)
