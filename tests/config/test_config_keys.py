@@ -130,6 +130,9 @@ OF_ROLLOUTS = [
     "validation_samples",
     "environment",
     "max_turns",
+    "engine",
+    *(f"engine.{name}" for name in ("type", "url", "model", "folder", "logprobs_mode")),
+    *(f"engine.{name}" for name in ("max_requests", "key_env", "hosts")),
     "on_hacking",
 ]
 OF_POLICY = [

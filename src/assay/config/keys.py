@@ -22,7 +22,9 @@ from assay.config.tree import Path
 VARIANTS: dict[str, dict[str, type[Section]]] = {"method": METHODS, "objective": OBJECTIVES}
 """The sections whose keys depend on their `type`; the first type is the default."""
 
-COUNTED_ONCE = frozenset({"defend", "gates.thresholds", "objective", "train.checkpoints"})
+COUNTED_ONCE = frozenset(
+    {"defend", "gates.thresholds", "objective", "objective.engine", "train.checkpoints"}
+)
 """Blocks that are maps of named numbers, and so one key of a recipe."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from assay.config.engine_rules import ENGINE_RULES
 from assay.config.recipe import Recipe
 from assay.config.rollout_rules import ROLLOUT_RULES
 from assay.config.rule import Rule
@@ -193,4 +194,5 @@ OBJECTIVE_RULES = (
         "remove it, and start a run for each setting",
     ),
     *ROLLOUT_RULES,
+    *ENGINE_RULES,
 )

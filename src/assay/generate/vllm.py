@@ -52,6 +52,7 @@ class VllmEngine:
         context_len: tokens that prompt and completion may take together; None for no limit.
         max_requests: under way at a time.
         logprobs_mode: as the server was started.
+        names: what the names of its adapters there begin with; others may ask the same server.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class VllmEngine:
         context_len: int | None = None,
         max_requests: int = 64,
         logprobs_mode: LogprobsMode = "raw_logprobs",
+        names: str = "assay",
     ) -> None:
         self.tokenizer = tokenizer
         self.context_len = context_len
@@ -69,7 +71,7 @@ class VllmEngine:
         self._max_requests = max_requests
         self._logprobs_mode = logprobs_mode
         self._adapter: str | None = None
-        self._numbers = count(1)
+        self._names = (f"{names}-{number}" for number in count(1))
 
     def generate(
         self,
@@ -116,7 +118,7 @@ class VllmEngine:
         Raises:
             GenerationError: the server does not take it.
         """
-        name = f"assay-{next(self._numbers)}"
+        name = next(self._names)
         try:
             self._remote.send("load_lora_adapter", {"lora_name": name, "lora_path": str(folder)})
         except GenerationError as error:
@@ -125,6 +127,16 @@ class VllmEngine:
                 " VLLM_ALLOW_RUNTIME_LORA_UPDATING=True that sees the same folder"
             ) from error
         before, self._adapter = self._adapter, name
+        if before is not None:
+            self._remote.send("unload_lora_adapter", {"lora_name": before})
+
+    def unload_adapter(self) -> None:
+        """Complete and score with the base, and let the server forget the adapter, if any.
+
+        Raises:
+            GenerationError: the server does not.
+        """
+        before, self._adapter = self._adapter, None
         if before is not None:
             self._remote.send("unload_lora_adapter", {"lora_name": before})
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from assay.errors import DataError, Problem
 from assay.evaluate.choose import MIXED, assign_metrics, plan_metrics
@@ -18,7 +19,6 @@ from assay.evaluate.items import Item, Kind, name_shots
 from assay.evaluate.prompting import PromptChoice, choose_prompting
 from assay.evaluate.scorers import check_metrics
 from assay.evaluate.suites import Suite, build_suite
-from assay.generate import Engine
 from assay.models.base import TINY
 from assay.pipeline.best_of import BestOf, sample_base
 from assay.pipeline.gate import load_gate_policy
@@ -37,6 +37,9 @@ from assay.pipeline.questions import (
     usual_system_prompt,
 )
 from assay.pipeline.rewards import choose_metric, list_not_asked
+
+if TYPE_CHECKING:
+    from assay.generate.local import LocalEngine
 
 VALIDATION_NAME = "validation"
 
@@ -77,7 +80,7 @@ class Baseline:
     best_of: BestOf | None = None
 
 
-def measure_baseline(job: Job, prepared: Prepared, engine: Engine) -> Baseline:
+def measure_baseline(job: Job, prepared: Prepared, engine: LocalEngine) -> Baseline:
     """Measure the base on the task, zero-shot and with every number of shots, and on the suites.
 
     Raises:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from assay.chat import ChatTokenizer
     from assay.models.base import BaseFiles
     from assay.pipeline.monitor import MonitorSettings
+    from assay.pipeline.served import Server
     from assay.pipeline.teacher import Teacher
 
 
@@ -23,7 +24,7 @@ class Job:
     """One run. Relative paths of the recipe start at `base_dir`.
 
     Without `monitor` drift is not watched. `teacher` is what a distillation learns from, while it
-    does.
+    does. `server` writes completions in this process's place, where the recipe names one.
     """
 
     recipe: Recipe
@@ -34,6 +35,7 @@ class Job:
     phases: Phases = NO_PHASES
     monitor: MonitorSettings | None = None
     teacher: Teacher | None = None
+    server: Server | None = None
 
     @property
     def tokenizer(self) -> ChatTokenizer:

@@ -27,8 +27,10 @@ from assay.pipeline.perplexity import score_golds
 from assay.pipeline.playing import build_playing
 from assay.pipeline.prompts import Question, build_gold, build_prompt
 from assay.pipeline.rewards import build_rewards
+from assay.pipeline.served import choose_writer
 
 if TYPE_CHECKING:
+    from assay.generate.local import LocalEngine
     from assay.graders import Grader
     from assay.graders.play import Playing
     from assay.models.base import BaseFiles
@@ -76,6 +78,7 @@ class Examiner:
         playing: such items are episodes in an environment, and not asked once.
         on_count: is told what is asked, how many answers are there, and of how many.
         rewards: of a reward model, what it scores sequences; it is asked for nothing else.
+        writer: answers items of the grader's metric in the engine's place, with the same model.
     """
 
     engine: Engine
@@ -91,6 +94,7 @@ class Examiner:
     playing: Playing | None = None
     on_count: Callable[[str, int, int], None] = lambda what, done, total: None
     rewards: Rewards | None = None
+    writer: Engine | None = None
 
     def measure(
         self,
@@ -160,9 +164,10 @@ class Examiner:
         self, items: Sequence[Item], questions: Sequence[Question], sampling: Sampling, name: str
     ) -> dict[str, Answer]:
         """The answer by item id to every question that leaves room for one."""
+        is_graded = all(item.metric == GRADED for item in items)
         pairs = [pair for pair in zip(items, questions, strict=True) if self._has_room(pair[1])]
         answers = ask(
-            self.engine,
+            (self.writer if is_graded else None) or self.engine,
             [question.input_ids for _, question in pairs],
             sampling,
             log=self.log_folder and self.log_folder / f"{self.variant}-{name}.jsonl",
@@ -181,7 +186,7 @@ class Examiner:
         assert self.playing is not None and self.grader is not None
         return play_items(
             self.playing,
-            self.engine,
+            self.writer or self.engine,
             self.grader,
             items,
             sampling,
@@ -232,7 +237,7 @@ def _lay_out(items: Sequence[Item], build: Callable[[Item], Question]) -> list[Q
     return questions
 
 
-def build_examiner(job: Job, engine: Engine, variant: str) -> Examiner:
+def build_examiner(job: Job, engine: LocalEngine, variant: str) -> Examiner:
     """The examiner of a run's model, as the recipe's `evaluate` says."""
     config = job.recipe.evaluate
     return Examiner(
@@ -253,4 +258,5 @@ def build_examiner(job: Job, engine: Engine, variant: str) -> Examiner:
         playing=build_playing(job.recipe, job.base, job.base_dir, context_len=job.base.context_len),
         on_count=job.progress.count,
         rewards=build_rewards(job, engine) if variant == "tuned" else None,
+        writer=choose_writer(job, engine, engine.model if variant == "tuned" else None),
     )

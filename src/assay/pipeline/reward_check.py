@@ -23,10 +23,11 @@ from assay.pipeline.progress import PlainProgress, Progress
 from assay.pipeline.reward_samples import (
     Written,
     choose_prompts,
-    load_start,
     open_scratch_job,
+    open_start,
     sample_groups,
 )
+from assay.pipeline.served import check_server
 
 NUM_PROMPTS = 16
 NUM_EXAMPLES = 3
@@ -103,11 +104,12 @@ def check_reward(
     """
     objective = _get_objective(loaded)
     progress = progress or PlainProgress()
+    check_server(loaded)
     grader = check_grader(loaded)
     assert grader is not None, "objectives of prompts have a grader"
     with open_scratch_job(loaded, progress) as job:
         sequences = choose_prompts(job, num_prompts)
-        engine = load_start(job)
+        engine = open_start(job)
         progress.stage("sample", f"{len(sequences)} prompts, {objective.group_size} times each")
         start = time.monotonic()
         written = sample_groups(engine, sequences, job, objective)

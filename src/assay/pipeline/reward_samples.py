@@ -16,12 +16,13 @@ from assay.config.start import list_start
 from assay.data import TokenSequence, prepare_data, tokenize
 from assay.data.asked import Asked
 from assay.errors import DataError, Problem
-from assay.generate import Generation, Sampling
+from assay.generate import Engine, Generation, Sampling
 from assay.graders import Item, Sample
 from assay.pipeline.job import Job
 from assay.pipeline.method import add_method
 from assay.pipeline.playing import build_playing
 from assay.pipeline.progress import Progress
+from assay.pipeline.served import serving
 from assay.pipeline.subject import find_recipe_base
 from assay.runs import RunFolder
 
@@ -36,7 +37,8 @@ def open_scratch_job(loaded: Loaded, progress: Progress) -> Iterator[Job]:
     with TemporaryDirectory(prefix="assay-reward-") as folder:
         run = RunFolder.create(Path(folder), "check", dump(loaded.recipe))
         base = find_recipe_base(loaded, run)
-        yield Job(loaded.recipe, loaded.base_dir, run, base, progress)
+        with serving(Job(loaded.recipe, loaded.base_dir, run, base, progress)) as job:
+            yield job
 
 
 def choose_prompts(job: Job, num_prompts: int) -> list[TokenSequence]:
@@ -63,6 +65,18 @@ def choose_prompts(job: Job, num_prompts: int) -> list[TokenSequence]:
         got = "no prompt that leaves room for objective.max_new_tokens"
         raise DataError(Problem(got, do="lower it, or take shorter prompts", key="data.train"))
     return tokenized.sequences
+
+
+def open_start(job: Job) -> Engine:
+    """What completes as the model before the first step: a server where the recipe names one.
+
+    Nothing is loaded here where that server holds all of it.
+    """
+    if job.server is None:
+        return load_start(job)
+    if not list_start(getattr(job.recipe.method, "start_from", None)):
+        return job.server.engine
+    return job.server.complete_as(load_start(job).model)
 
 
 def load_start(job: Job) -> LocalEngine:
@@ -98,7 +112,7 @@ class Written:
 
 
 def sample_groups(
-    engine: LocalEngine, sequences: Sequence[TokenSequence], job: Job, objective: RolloutSection
+    engine: Engine, sequences: Sequence[TokenSequence], job: Job, objective: RolloutSection
 ) -> list[Written]:
     """`group_size` completions of each prompt, group by group, as the objective samples them.
 
@@ -137,7 +151,7 @@ def _write(generation: Generation, asked: Asked) -> Written:
 
 
 def _play(
-    playing: Playing, engine: LocalEngine, asked: Sequence[Asked], sampling: Sampling
+    playing: Playing, engine: Engine, asked: Sequence[Asked], sampling: Sampling
 ) -> list[Written]:
     from assay.train.completions import build_row
 

@@ -16,6 +16,7 @@ from assay.pipeline.job import Job
 from assay.pipeline.playing import build_playing
 from assay.pipeline.policy import build_credit, choose_average, list_parts
 from assay.pipeline.precision import choose_precision
+from assay.pipeline.served import choose_writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,14 +82,15 @@ def build_rollouts(
     assert isinstance(objective, RolloutSection) and grader is not None
     settings = build_settings(job)
     needs_reference = settings.needs_reference
+    local = LocalEngine(
+        model,
+        job.tokenizer,
+        batch_size=max(ROWS_DECODED, job.recipe.evaluate.batch_size),
+        context_len=job.base.context_len,
+    )
     return Rollouts(
         model,
-        LocalEngine(
-            model,
-            job.tokenizer,
-            batch_size=max(ROWS_DECODED, job.recipe.evaluate.batch_size),
-            context_len=job.base.context_len,
-        ),
+        choose_writer(job, local, model),
         grader,
         rows.sequences,
         build_credit(objective),

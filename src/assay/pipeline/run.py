@@ -30,6 +30,7 @@ from assay.pipeline.monitor import choose_monitor
 from assay.pipeline.playing import check_environment
 from assay.pipeline.progress import PlainProgress, Progress
 from assay.pipeline.publish import is_published, is_released, publish
+from assay.pipeline.served import check_server, serving
 from assay.pipeline.subject import check_packages, describe_base, find_recipe_base
 from assay.pipeline.trackers import check_trackers
 from assay.release import default_key_path, load_or_make_key
@@ -168,6 +169,7 @@ def check_before(loaded: Loaded) -> Policy:
     check_judge(loaded)
     check_grader(loaded)
     check_environment(loaded)
+    check_server(loaded)
     if default_key_path().exists():
         load_or_make_key()
     return load_gate_policy(loaded)
@@ -178,7 +180,7 @@ def go_through(
 ) -> RunOutcome:
     """Every stage of a run to its verdict; with `resume` what is stored already is not redone."""
     verb = "sweep" if loaded.recipe.sweep else "run"
-    with opened_run(loaded, run, progress, verb=verb) as (job, prepared):
+    with opened_run(loaded, run, progress, verb=verb) as (opened, prepared), serving(opened) as job:
         from assay.pipeline.stages import finish, train_and_measure
 
         measured = train_and_measure(job, prepared, resume=resume)

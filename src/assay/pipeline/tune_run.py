@@ -22,6 +22,7 @@ from assay.pipeline.precision import choose_precision
 from assay.pipeline.profile import PhaseMeter
 from assay.pipeline.progress import PlainProgress, Progress
 from assay.pipeline.run import begin_run, check_before, opened_run
+from assay.pipeline.served import serving
 from assay.pipeline.tune import Training, fit_settings
 from assay.runs import RunFolder, read_json
 from assay.train.phases import NO_PHASES
@@ -106,7 +107,8 @@ def _tune(
 
     meter = PhaseMeter(trace=run.path / "trace.json.gz") if profile else None
     phases = meter or NO_PHASES
-    with opened_run(loaded, run, progress, verb="tune", phases=phases) as (job, prepared):
+    opening = opened_run(loaded, run, progress, verb="tune", phases=phases)
+    with opening as (opened, prepared), serving(opened) as job:
         # Only the engine holds the model: for a tuning on several processes it lets go of it.
         engine = LocalEngine(
             load_model(job.base, dtype=choose_precision(job.recipe).weights),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
+from assay.config.sections.engine import EngineConfig
 from assay.config.sections.learned import ObjectiveSection, RowKind
 from assay.config.setting import REQUIRED, setting
 
@@ -107,6 +108,12 @@ class RolloutSection(ObjectiveSection):
         reason="a call, its result, another, and an answer",
         ge=1,
         le=1000,
+    )
+    engine: EngineConfig | None = setting(
+        None,
+        "What writes completions in place of this process: a vLLM server, which is given the "
+        "adapters before each rollout. It also answers held-out prompts and `assay reward check`.",
+        reason="this process",
     )
     on_hacking: Literal["warn", "stop", "off"] = setting(
         "warn",
