@@ -131,7 +131,7 @@ OF_ROLLOUTS = [
     "environment",
     "max_turns",
     "engine",
-    *(f"engine.{name}" for name in ("type", "url", "model", "folder", "logprobs_mode")),
+    *(f"engine.{name}" for name in ("type", "url", "name", "folder", "logprobs_mode")),
     *(f"engine.{name}" for name in ("max_requests", "key_env", "hosts")),
     "on_hacking",
 ]

@@ -56,7 +56,7 @@ def fake(small_base: Path) -> Iterator[FakeVllm]:
 
 
 def name(fake: FakeVllm, **more: str) -> str:
-    told = {"type": "vllm", "url": fake.url, "model": "base", **more}
+    told = {"type": "vllm", "url": fake.url, "name": "base", **more}
     return f"objective.engine={json.dumps(told)}"
 
 
@@ -102,7 +102,7 @@ def test_a_reward_is_checked_by_what_the_server_writes(prompts: Path, fake: Fake
 
 
 def test_a_server_that_does_not_answer_ends_a_run_before_it_measures(prompts: Path) -> None:
-    told = "{type: vllm, url: 'http://127.0.0.1:9/v1', model: base}"
+    told = "{type: vllm, url: 'http://127.0.0.1:9/v1', name: base}"
     from assay.generate import remote
 
     with pytest.MonkeyPatch.context() as patch:
@@ -124,7 +124,7 @@ def test_a_server_that_does_not_answer_ends_a_run_before_it_measures(prompts: Pa
     ],
 )
 def test_what_a_server_cannot_do_is_refused(prompts: Path, more: str, key: str, got: str) -> None:
-    engine = "engine: {type: vllm, url: 'http://localhost:1/v1', model: base},"
+    engine = "engine: {type: vllm, url: 'http://localhost:1/v1', name: base},"
     text = prompts.read_text("utf-8").replace("{type: grpo,", f"{{type: grpo, {engine}")
     prompts.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError) as caught:

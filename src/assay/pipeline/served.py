@@ -102,7 +102,7 @@ def serving(job: Job) -> Iterator[Job]:
         names=name,
     )
     engine.generate([[*job.tokenizer.encode("Hello")]], Sampling(max_new_tokens=1))
-    job.progress.note(f"completions are written by {config.model} at {config.url}")
+    job.progress.note(f"completions are written by {config.name} at {config.url}")
     folder = job.run.path.resolve() / FOLDER if config.folder is None else Path(config.folder)
     server = Server(engine, folder / name)
     try:
@@ -123,5 +123,5 @@ def choose_writer(job: Job, engine: Engine, model: Any = None) -> Engine:
 
 def _connect(config: EngineConfig) -> RemoteModel:
     hosts = tuple(config.hosts)
-    endpoint = Endpoint(config.url, config.model, config.key_env, hosts, timeout_s=TIMEOUT_S)
+    endpoint = Endpoint(config.url, config.name, config.key_env, hosts, timeout_s=TIMEOUT_S)
     return RemoteModel(endpoint)

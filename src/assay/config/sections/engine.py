@@ -15,13 +15,13 @@ class EngineConfig(Section):
         REQUIRED,
         "Address of the server, up to and with /v1. It was started with --enable-lora, a "
         "--max-lora-rank of method.rank or more, and VLLM_ALLOW_RUNTIME_LORA_UPDATING=True.",
-        example="engine: {type: vllm, url: http://localhost:8000/v1, model: Qwen/Qwen3-8B}",
+        example="engine: {type: vllm, url: http://localhost:8000/v1, name: Qwen/Qwen3-8B}",
         min_length=1,
     )
-    model: str = setting(
+    name: str = setting(
         REQUIRED,
         "The base's name there; it is the recipe's base.",
-        example="engine: {type: vllm, url: http://localhost:8000/v1, model: Qwen/Qwen3-8B}",
+        example="engine: {type: vllm, url: http://localhost:8000/v1, name: Qwen/Qwen3-8B}",
         min_length=1,
     )
     folder: str | None = setting(
