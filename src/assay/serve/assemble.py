@@ -46,6 +46,7 @@ def assembled(
     from assay.serve.inference import chat, completions, embeddings, models
     from assay.serve.inference.catalog import ReleaseCatalog
     from assay.serve.inference.inference import build_inference
+    from assay.serve.responses import routes as responses
 
     local = bases.find(served)
     if local is None:
@@ -57,7 +58,9 @@ def assembled(
         base, list(dict.fromkeys(names)), int(time.time()), StoredRecords(store)
     )
     inference = build_inference(base, catalog)
-    routers = [one.build_router(inference) for one in (chat, completions, embeddings, models)]
+    routers = [
+        one.build_router(inference) for one in (chat, completions, embeddings, models, responses)
+    ]
     try:
         with delivering(store, allow_private=allow_private):
             yield build_app(

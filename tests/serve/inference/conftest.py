@@ -15,6 +15,7 @@ from assay.serve.inference.catalog import ReleaseCatalog
 from assay.serve.inference.inference import Inference, build_inference
 from assay.serve.inference.records import NoRecords
 from assay.serve.inference.scheduler import Capacity
+from assay.serve.responses import routes as responses
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +40,7 @@ def inference(tiny: BaseFiles) -> Iterator[Inference]:
 def asked(inference: Inference, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     store: Store = open_store(tmp_path_factory.mktemp("asked"))
     _, secret = add_key(store, "tests", ["infer"])
-    routers = [part.build_router(inference) for part in (chat, completions, embeddings)]
+    routers = [part.build_router(inference) for part in (chat, completions, embeddings, responses)]
     with serving(build_app(store, routers=routers)) as url:
         yield Served(store, url, secret)
     store.close()

@@ -22,6 +22,7 @@ from assay.serve.app import build_app
 from assay.serve.inference import chat, completions
 from assay.serve.inference.catalog import ReleaseCatalog
 from assay.serve.inference.inference import Inference
+from assay.serve.responses import routes as responses
 from assay.tools.policy import Policy, ToolRule
 
 QUESTION = "What is the weather in Oslo?"
@@ -57,7 +58,7 @@ def policed(
     own = replace(inference, catalog=catalog)
     store = open_store(tmp_path_factory.mktemp("store"))
     _, secret = add_key(store, "tests", ["train", "infer"])
-    routers = [chat.build_router(own), completions.build_router(own)]
+    routers = [one.build_router(own) for one in (chat, completions, responses)]
     with serving(build_app(store, routers=routers)) as url:
         yield Served(store, url, secret)
     store.close()
@@ -199,3 +200,22 @@ def test_a_checkpoint_stands_under_the_policy_that_its_run_would_freeze(
     found = json.loads(post(policed, "chat/completions", build_body(name)))["choices"][0]
     assert found["finish_reason"] == "stop" and "tool_calls" not in found["message"]
     assert not (made.run / "tool-policy.yaml").exists()
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+def test_a_response_has_no_part_of_a_denied_call(policed: Served, streamed: bool) -> None:
+    tool = {"type": "function", **WEATHER["function"]}
+    body = {"input": QUESTION, "tools": [tool], "temperature": 0, "max_output_tokens": 64}
+    told = {}
+    for model in (OPEN, SHUT):
+        asked = {**body, "model": model, "stream": streamed, "store": False}
+        told[model] = post(policed, "responses", asked)
+    assert "Oslo" in told[OPEN]
+    # The answer echoes the tools that were offered.
+    left = told[SHUT].replace(json.dumps(tool["parameters"], separators=(",", ":")), "")
+    assert not any(part in left for part in ("Oslo", "tool_call_id", "<tool", "call_id"))
+    last = told[SHUT].strip().rpartition("data: ")[2]
+    whole = json.loads(last)["response"] if streamed else json.loads(last)
+    assert [item["type"] for item in whole["output"]] == ["message"]
+    assert whole["output"][-1]["content"][0]["type"] == "refusal"
+    assert whole["tool_policy"][0]["outcome"] == "block"

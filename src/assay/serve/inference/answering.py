@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from assay.serve.errors import ApiError, describe_error
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from assay.generate.live import Extended
 
 KEEP_ALIVE_S = 15.0
+KEEP_ALIVE = b": still waiting\n\n"
 _DONE = b"data: [DONE]\n\n"
 Usage = Callable[[], dict[str, Any]]
 """Counts what a request has used so far, by OpenAI's names."""
@@ -31,6 +33,20 @@ class Answering:
         self._places = {id(choice.live): place for place, choice in enumerate(choices)}
         self._record = Record.begin([choice.policing for choice in choices], spending)
 
+    async def iterate(
+        self, heard: Heard, *, idle_s: float | None = None
+    ) -> AsyncGenerator[list[tuple[int, Delta]], None]:
+        """What came, by place of the choice, as it comes; nothing after `idle_s` without any.
+
+        Raises:
+            ApiError: 500 where a choice failed.
+        """
+        try:
+            async for told in heard.iterate(idle_s=idle_s):
+                yield self._take(told)
+        finally:
+            self._settle()
+
     async def collect(self, heard: Heard) -> list[Delta]:
         """All of each choice.
 
@@ -38,12 +54,10 @@ class Answering:
             ApiError: 500 where one of them failed; or the client has gone.
         """
         deltas: list[list[Delta]] = [[] for _ in self._choices]
-        try:
-            async for told in heard.iterate():
-                for place, delta in self._take(told):
+        async with aclosing(self.iterate(heard)) as parts:
+            async for part in parts:
+                for place, delta in part:
                     deltas[place].append(delta)
-        finally:
-            self._settle()
         if heard.is_gone:
             raise gone()
         return [join_deltas(own) for own in deltas]
@@ -60,17 +74,16 @@ class Answering:
         A failure is the last event; to a client that has gone nothing more is said.
         """
         try:
-            async for told in heard.iterate(idle_s=KEEP_ALIVE_S):
-                for place, delta in self._take(told):
-                    for chunk in describe(place, delta):
-                        yield render_event(chunk)
-                if not told:
-                    yield b": still waiting\n\n"
+            async with aclosing(self.iterate(heard, idle_s=KEEP_ALIVE_S)) as parts:
+                async for part in parts:
+                    for place, delta in part:
+                        for chunk in describe(place, delta):
+                            yield render_event(chunk)
+                    if not part:
+                        yield KEEP_ALIVE
         except ApiError as error:
             yield render_event(describe_error(error))
             return
-        finally:
-            self._settle()
         if heard.is_gone:
             return
         if last is not None:
@@ -96,7 +109,8 @@ class Answering:
         self._record.keep()
 
 
-def render_event(value: dict[str, Any]) -> bytes:
-    """A server-sent event of one JSON value."""
+def render_event(value: dict[str, Any], *, name: str = "") -> bytes:
+    """A server-sent event of one JSON value, under a `name` where the interface has them."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return b"data: " + text.encode() + b"\n\n"
+    head = f"event: {name}\n" if name else ""
+    return f"{head}data: {text}\n\n".encode()
