@@ -45,6 +45,7 @@ _ORDER = [
     "release",
     "promote",
     "rollback",
+    "alias",
     "export",
     "chat",
     "serve",

@@ -24,6 +24,7 @@ from assay.serve.files.routes import build_router as build_files_router
 from assay.serve.graders.routes import build_router as build_graders_router
 from assay.serve.jobs.permissions import build_router as build_permissions_router
 from assay.serve.jobs.routes import build_router as build_jobs_router
+from assay.serve.lifecycle.routes import build_router as build_aliases_router
 from assay.serve.limits import Limits, Observe, Surrounded
 from assay.serve.metrics import CONTENT_TYPE, Metrics
 from assay.serve.sweep import sweeping
@@ -74,6 +75,7 @@ def build_app(
         build_jobs_router(),
         build_permissions_router(),
         build_graders_router(),
+        build_aliases_router(),
         build_webhooks_router(),
     )
     for router in (*own, *routers):

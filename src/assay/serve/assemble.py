@@ -12,6 +12,7 @@ from assay.errors import ConfigError, Problem
 from assay.runs.store import Store
 from assay.serve.app import build_app
 from assay.serve.bases import EMBEDDED, Bases
+from assay.serve.lifecycle.stored_aliases import StoredAliases
 from assay.serve.limits import Limits
 from assay.serve.stored_records import StoredRecords
 from assay.serve.sweep import sweep_store
@@ -55,7 +56,11 @@ def assembled(
     base = find_base(local)
     names = [served, *(name for name in bases.by_name if bases.find(name) == local)]
     catalog = ReleaseCatalog(
-        base, list(dict.fromkeys(names)), int(time.time()), StoredRecords(store)
+        base,
+        list(dict.fromkeys(names)),
+        int(time.time()),
+        StoredRecords(store),
+        aliases=StoredAliases(store),
     )
     inference = build_inference(base, catalog)
     routers = [

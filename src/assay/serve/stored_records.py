@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from assay.runs.store import Store
+from assay.runs.store.aliases import list_pointing
 from assay.runs.store.models import (
     SERVED,
     ModelRow,
@@ -14,6 +15,7 @@ from assay.runs.store.models import (
     list_models,
     locate_model,
 )
+from assay.serve.errors import refuse
 from assay.serve.inference.records import TunedRecord
 
 
@@ -31,6 +33,11 @@ class StoredRecords:
         return [self._to_record(row) for row in list_models(self.store)]
 
     def delete(self, name: str) -> bool:
+        with self.store.read() as connection:
+            pointing = [move.alias for move in list_pointing(connection, name)]
+        if pointing:
+            told = f"{', '.join(pointing)} points at {name}; move or remove it first."
+            raise refuse(told, param="model", code="model_in_use")
         return delete_model(self.store, name)
 
     def _to_record(self, row: ModelRow) -> TunedRecord:
@@ -41,4 +48,5 @@ class StoredRecords:
             run=self.store.folder / row.run,
             is_released=row.state in SERVED,
             is_checkpoint=row.checkpoint_id is not None,
+            state=row.state,
         )

@@ -4,7 +4,7 @@
 is for `assay.serve` to say.
 """
 
-from assay.runs.store import completions, uploads, webhooks
+from assay.runs.store import aliases, completions, uploads, webhooks
 from assay.runs.store.connect import Store, open_store
 from assay.runs.store.keys import (
     DEFAULT_PROJECT,
@@ -25,6 +25,7 @@ __all__ = [
     "Store",
     "add_key",
     "add_tallies",
+    "aliases",
     "completions",
     "find_key",
     "list_keys",

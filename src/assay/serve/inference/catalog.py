@@ -11,7 +11,7 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ from assay.runs.find import read_or_empty
 from assay.runs.values import dig
 from assay.serve.auth import Principal
 from assay.serve.errors import ApiError, not_found
+from assay.serve.inference.alias import Aliases, NoAliases
 from assay.serve.inference.inference import ServedModel
 from assay.serve.inference.records import Records, TunedRecord
 from assay.tools.policy import Policy
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("assay.serve")
 OWNER = "assay"
+NOT_SERVABLE, NOT_RELEASED = "model_not_servable", "model_not_released"
 
 
 @dataclass
@@ -43,6 +45,7 @@ class ReleaseCatalog:
         names: those under which the base itself answers, its own first.
         created: when the base is said to be from, in seconds since 1970.
         records: the tuned models.
+        aliases: names that point at some of them.
         most_adapters: in memory at a time, beside those that answers still use.
         key_file: whose signature alone is accepted; without it any signer's, if it fits.
     """
@@ -53,17 +56,30 @@ class ReleaseCatalog:
     records: Records
     most_adapters: int = 64
     key_file: Path | None = None
+    aliases: Aliases = field(default_factory=NoAliases)
     _loaded: OrderedDict[str, ServedModel] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def open(self, name: str, principal: Principal) -> ServedModel:
-        """See `Catalog`; an answer bears the name that was asked for."""
+        """See `Catalog`; a base's answer bears the name that was asked for."""
         if name in self.names:
             return ServedModel(name, self.created, OWNER, is_base=True)
+        alias = self.aliases.find(name)
+        if alias is None:
+            return self._open(name, principal)
+        try:
+            found = self._open(alias.model, principal)
+        except ApiError as error:
+            if error.code in (NOT_SERVABLE, NOT_RELEASED):
+                self.aliases.fail(alias)
+            raise
+        return replace(found, alias=alias)
+
+    def _open(self, name: str, principal: Principal) -> ServedModel:
         record = self._find(name, principal)
         if not record.is_released and not record.is_checkpoint:
             told = f"{name} is held by its gates, and not served; its job says which."
-            raise ApiError(403, told, code="model_not_released", param="model")
+            raise ApiError(403, told, code=NOT_RELEASED, param="model")
         with self._lock:
             found = self._loaded.get(name)
             if found is None:
@@ -72,21 +88,27 @@ class ReleaseCatalog:
                 while len(self._loaded) > self.most_adapters:
                     self._loaded.popitem(last=False)
             self._loaded.move_to_end(name)
-        return found
+        return replace(found, state=record.state)
 
     def describe(self, name: str, principal: Principal) -> ServedModel:
         """See `Catalog`; loads nothing."""
         if name in self.names:
             return ServedModel(name, self.created, OWNER, is_base=True)
-        record = self._find(name, principal)
-        return ServedModel(name, record.created, OWNER)
+        alias = self.aliases.find(name)
+        record = self._find(name if alias is None else alias.model, principal)
+        return ServedModel(record.id, record.created, OWNER, state=record.state, alias=alias)
 
     def list_models(self) -> list[ServedModel]:
         """See `Catalog`."""
         tuned = sorted(self.records.list_released(), key=lambda one: one.created, reverse=True)
-        return [ServedModel(one.id, one.created, OWNER) for one in tuned] + [
-            ServedModel(name, self.created, OWNER, is_base=True) for name in self.names
+        by_name = {one.id: one for one in tuned}
+        aliased = [(one, by_name.get(one.model)) for one in self.aliases.list_all()]
+        found = [
+            ServedModel(one.id, one.created, OWNER, state=one.state, alias=alias)
+            for alias, one in [*aliased, *((None, one) for one in tuned)]
+            if one is not None
         ]
+        return found + [ServedModel(name, self.created, OWNER, is_base=True) for name in self.names]
 
     def delete(self, name: str) -> None:
         """See `Catalog`; answers under way end as they began."""
@@ -124,7 +146,7 @@ class ReleaseCatalog:
             # Where it lies is the operator's to know.
             log.error("not served", extra={"model": record.id, "reason": str(error)})
             told = f"{record.id} cannot be served: {_hide_folders(str(error), record)}"
-            raise ApiError(403, told, code="model_not_servable", param="model") from error
+            raise ApiError(403, told, code=NOT_SERVABLE, param="model") from error
         blocked = tuple(read_blocked(run))
         return ServedModel(record.id, record.created, OWNER, adapter, blocked, policy=policy)
 

@@ -37,10 +37,11 @@ def build_router(inference: Inference) -> APIRouter:
         answer = _Answer(inference, asked, body, Spending(request, principal))
         if not body.stream:
             whole = await answer.collect(heard)
-            return JSONResponse(await keeping.keep(whole) if keeping else whole)
+            kept = await keeping.keep(whole) if keeping else whole
+            return JSONResponse(kept, headers=asked.model.headers)
         events = answer.stream(heard)
         shown = keeping.watch(events) if keeping else events
-        return StreamingResponse(shown, media_type="text/event-stream")
+        return StreamingResponse(shown, media_type="text/event-stream", headers=asked.model.headers)
 
     return router
 
@@ -61,6 +62,7 @@ class _Answer:
             "created": int(time.time()),
             "model": asked.model.id,
             "system_fingerprint": inference.fingerprint,
+            **asked.model.fields,
         }
 
     async def collect(self, heard: Heard) -> dict[str, Any]:

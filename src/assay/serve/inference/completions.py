@@ -55,8 +55,10 @@ def build_router(inference: Inference) -> APIRouter:
         heard = submit(inference.scheduler, request, key=principal.id, rows=asked.rows)
         answer = _Answer(inference, asked, body, Spending(request, principal))
         if not body.stream:
-            return JSONResponse(await answer.collect(heard))
-        return StreamingResponse(answer.stream(heard), media_type="text/event-stream")
+            return JSONResponse(await answer.collect(heard), headers=asked.model.headers)
+        return StreamingResponse(
+            answer.stream(heard), media_type="text/event-stream", headers=asked.model.headers
+        )
 
     return router
 
@@ -141,6 +143,7 @@ class _Answer:
             "created": int(time.time()),
             "model": asked.model.id,
             "system_fingerprint": inference.fingerprint,
+            **asked.model.fields,
         }
 
     async def collect(self, heard: Heard) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from assay.errors import GenerationError
 from assay.generate.engine import Sampling
 from assay.serve.auth import Principal
 from assay.serve.errors import refuse
+from assay.serve.inference.alias import Alias
 from assay.serve.inference.chat_body import SamplingBody
 from assay.serve.inference.policing import Policing
 from assay.serve.inference.scheduler import Capacity, Scheduler
@@ -31,7 +32,7 @@ class ServedModel:
     """A model by the name that answers bear.
 
     `adapter` None is the base; under `blocked_prompts` it must not answer. `policy` says what its
-    tool calls may do; a base has none.
+    tool calls may do; a base has none. `alias` is the name by which it was asked for, if by one.
     """
 
     id: str
@@ -41,6 +42,24 @@ class ServedModel:
     blocked_prompts: tuple[str, ...] = ()
     is_base: bool = False
     policy: Policy | None = None
+    state: str = "released"
+    alias: Alias | None = None
+
+    @property
+    def marks(self) -> dict[str, str]:
+        """What an answer says of the model beside its name, where there is anything to say."""
+        told = {} if self.state == "released" else {"state": self.state}
+        return told if self.alias is None else {"alias": self.alias.name, "model": self.id, **told}
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The same as headers of an answer."""
+        return {f"x-assay-{name}": value for name, value in self.marks.items()}
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The same as fields of an answer's object."""
+        return {"x_assay": self.marks} if self.marks else {}
 
     def police(
         self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]
@@ -48,7 +67,7 @@ class ServedModel:
         """What checks the calls of an answer to `messages`, where only `tools` are on offer."""
         if self.policy is None:
             return None
-        return Policing(self.id, self.policy, Conversation.read(messages, tools))
+        return Policing(self.id, self.policy, Conversation.read(messages, tools), self.alias)
 
 
 class Catalog(Protocol):

@@ -17,7 +17,7 @@ def build_router(inference: Inference) -> APIRouter:
 
     @router.get("/models")
     def list_models(principal: Annotated[Principal, Depends(require("infer"))]) -> dict[str, Any]:
-        """The base under all its names, and every released model."""
+        """The base under all its names, every released model, and aliases."""
         return {"object": "list", "data": [_describe(one) for one in catalog.list_models()]}
 
     @router.get("/models/{model:path}")
@@ -40,8 +40,9 @@ def build_router(inference: Inference) -> APIRouter:
 
 def _describe(model: ServedModel) -> dict[str, Any]:
     return {
-        "id": model.id,
+        "id": model.id if model.alias is None else model.alias.name,
         "object": "model",
         "created": model.created,
         "owned_by": model.owned_by,
+        **model.fields,
     }

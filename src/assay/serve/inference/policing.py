@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from assay.serve.inference.alias import Alias
 from assay.serve.tool_policy import Enforcement
 from assay.tools.policy import Conversation, Policy
 
@@ -15,11 +16,13 @@ class Policing:
     Attributes:
         model: whose policy it is, by its own name.
         conversation: what was asked, with the tools on offer.
+        alias: by which the model was asked for, if by one.
     """
 
     model: str
     policy: Policy
     conversation: Conversation
+    alias: Alias | None = None
 
     def begin(self) -> Enforcement:
         """A check of one answer."""

@@ -12,22 +12,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from assay.runs.store import add_tallies
+from assay.runs.store.alias_rules import ANSWERS, BREACHED, ERRORS
+from assay.serve.inference.alias import Alias
 from assay.serve.inference.listening import Spending
 from assay.serve.inference.policing import Policing
+from assay.serve.lifecycle.watching import count_outcomes
 
 log = logging.getLogger("assay.serve")
-ANSWERS, ERRORS, BREACHED = "answers", "errors", "breached"
-"""Answers that ended; requests that failed by no fault of the client's; answers of which a call was
-denied. Calls are counted by what became of them (``call:block``), breaches by rule
-(``rule:destination``)."""
 
 
 @dataclass
 class Record:
-    """Of one request; `model` None is a base, of which nothing is kept."""
+    """Of one request; `model` None is a base, of which nothing is kept.
+
+    Beside answers, errors and answers with a denied call, calls are counted by what became of them
+    (``call:block``) and breaches by rule (``rule:destination``).
+    """
 
     model: str | None
+    alias: Alias | None
+    num: int
     spending: Spending
     counts: Counter[str] = field(default_factory=Counter)
 
@@ -35,7 +39,8 @@ class Record:
     def begin(cls, policing: Sequence[Policing | None], spending: Spending) -> Record:
         """The record of a request whose choices stand under `policing`."""
         own = next((one for one in policing if one is not None), None)
-        return cls(own.model if own is not None else None, spending)
+        model, alias = (None, None) if own is None else (own.model, own.alias)
+        return cls(model, alias, len(policing), spending)
 
     def end(self, place: int, decisions: Sequence[Mapping[str, Any]]) -> None:
         """An answer has ended; `decisions` are those that are no plain pass."""
@@ -56,12 +61,14 @@ class Record:
             )
 
     def fail(self) -> None:
-        """The server could not answer."""
-        self.counts[ERRORS] += 1
+        """What has not ended yet was not answered, by no fault of the client's."""
+        self.counts[ERRORS] += self.num - self.counts[ANSWERS]
 
     def keep(self) -> None:
         """Write the counts, without anybody waiting for it; once."""
         counts, self.counts = dict(self.counts), Counter()
         if self.model is not None and counts:
             store = self.spending.request.app.state.store
-            asyncio.get_running_loop().run_in_executor(None, add_tallies, store, self.model, counts)
+            asyncio.get_running_loop().run_in_executor(
+                None, count_outcomes, store, self.model, self.alias, counts
+            )

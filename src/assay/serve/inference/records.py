@@ -19,6 +19,7 @@ class TunedRecord:
         run: the folder of the run that made it; of a release the signed one.
         is_released: whether it may be served to all; a checkpoint is not.
         is_checkpoint: of a job, released or not.
+        state: in the store's words: released, held, overridden or unreleased.
     """
 
     id: str
@@ -27,6 +28,7 @@ class TunedRecord:
     run: Path
     is_released: bool
     is_checkpoint: bool = False
+    state: str = "released"
 
 
 class Records(Protocol):

@@ -1,0 +1,1 @@
+"""What becomes of models after their release: aliases, going back, overrides."""
