@@ -88,7 +88,7 @@ class ReleaseCatalog:
                 while len(self._loaded) > self.most_adapters:
                     self._loaded.popitem(last=False)
             self._loaded.move_to_end(name)
-        return replace(found, state=record.state)
+        return found if found.state == record.state else replace(found, state=record.state)
 
     def describe(self, name: str, principal: Principal) -> ServedModel:
         """See `Catalog`; loads nothing."""
