@@ -64,22 +64,21 @@ def delete(
     database: DatabaseOption = "",
     as_json: JsonFlag = False,
 ) -> int:
-    """Delete what fits all options, with its ratings and corrections, for good."""
+    """Delete what fits all options, with its ratings and corrections, for good; responses, too."""
     from assay.errors import Problem, UsageError
     from assay.runs.store import open_store
     from assay.runs.store.completions import delete_completions
+    from assay.runs.store.responses import delete_responses
 
     if all(one is None for one in (completion_id, key, person, older_than)):
         allowed = "--id, --key, --person or --older-than"
         raise UsageError(Problem("nothing to delete", allowed, key="command line"))
-    num = delete_completions(
-        open_store(store, database),
-        project=project,
-        completion_id=completion_id,
-        key_id=key,
-        person=person,
-        older_than_s=None if older_than is None else older_than * _DAY_S,
-    )
+    opened, age_s = open_store(store, database), None
+    if older_than is not None:
+        age_s = older_than * _DAY_S
+    whose: Any = {"project": project, "key_id": key, "person": person, "older_than_s": age_s}
+    num = delete_completions(opened, completion_id=completion_id, **whose)
+    num += delete_responses(opened, response_id=completion_id, **whose)
     print_result({"num_deleted": num}, text=f"{num:,} deleted", as_json=as_json)
     return 0
 

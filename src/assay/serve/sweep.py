@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from assay.runs.store import Store
 from assay.runs.store.completions import sweep_completions
 from assay.runs.store.files import sweep_files
+from assay.runs.store.responses import sweep_responses
 from assay.runs.store.tallies import fold_tallies
 from assay.runs.store.uploads import sweep_uploads
 
@@ -22,11 +23,11 @@ EVERY_S = 60.0
 
 
 def sweep_store(store: Store) -> None:
-    """Remove files, uploads and completions whose time is over, and bytes that are of nothing; add
-    old counts up."""
+    """Remove what is kept beyond its time, and bytes that are of nothing; add old counts up."""
     sweep_files(store)
     sweep_uploads(store)
     sweep_completions(store)
+    sweep_responses(store)
     fold_tallies(store)
 
 

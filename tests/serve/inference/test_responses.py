@@ -10,12 +10,15 @@ import openai
 import pytest
 from asking import WEATHER, ask
 from pydantic import BaseModel
-from sockets import Served
+from sockets import Served, serving
 from sqlalchemy import update
 
 from assay.runs.store import add_key
-from assay.runs.store.responses import responses
+from assay.runs.store.responses import responses, sweep_responses
+from assay.serve.app import build_app
 from assay.serve.inference.inference import Inference
+from assay.serve.limits import Limits
+from assay.serve.responses import routes as response_routes
 
 QUESTION = "What is the capital of France?"
 TOOL: Any = {"type": "function", **WEATHER["function"]}
@@ -265,11 +268,45 @@ def test_responses_are_their_projects_and_expire(asked: Served) -> None:
         connection.execute(past)
     with pytest.raises(openai.NotFoundError):
         client.responses.retrieve(made.id)
-    answer(client, "Hi again.")
+    sweep_responses(asked.store)
     with asked.store.read() as connection:
         assert (
             connection.execute(responses.select().where(responses.c.id == made.id)).first() is None
         )
+
+
+def test_all_of_a_person_go_at_once(asked: Served) -> None:
+    _, secret = add_key(asked.store, "admin", ["admin"])
+    client = asked.client(api_key=secret)
+    options: Any = {"max_output_tokens": 2, "temperature": 0}
+    named = [{"user": "ann"}, {"safety_identifier": "ann"}, {"metadata": {"user": "ann"}}]
+    gone = [answer(client, "Hi.", **one, **options).id for one in named]
+    left = answer(client, "Hi.", user="ben", **options).id
+    deleted = client.delete(
+        "/chat/completions", cast_to=httpx.Response, options={"params": {"person": "ann"}}
+    )
+    assert deleted.json()["num_deleted"] == 3
+    for one in gone:
+        with pytest.raises(openai.NotFoundError):
+            client.responses.retrieve(one)
+    assert client.responses.retrieve(left).id == left
+
+
+def test_a_server_that_keeps_nothing_keeps_no_response(asked: Served, inference: Inference) -> None:
+    app = build_app(
+        asked.store,
+        routers=[response_routes.build_router(inference)],
+        limits=Limits(retention_s=0),
+    )
+    with serving(app) as url:
+        client = asked.client(base_url=url)
+        made = answer(client, "Hi.", max_output_tokens=2)
+        assert made.store is False
+        with pytest.raises(openai.NotFoundError):
+            client.responses.retrieve(made.id)
+        with pytest.raises(openai.BadRequestError) as refused:
+            answer(client, "Hi.", store=True)
+        assert refused.value.param == "store"
 
 
 def test_a_failure_amid_the_stream_is_told_as_its_end(

@@ -15,6 +15,7 @@ from assay.runs.store.completions import (
     update_metadata,
 )
 from assay.runs.store.pages import Page
+from assay.runs.store.responses import delete_responses
 from assay.serve.auth import Principal, require
 from assay.serve.errors import not_found, refuse
 from assay.serve.lists import render_list
@@ -106,15 +107,13 @@ def remove(request: Request, user: User, completion_id: str) -> dict[str, Any]:
 def remove_many(
     request: Request, user: Admin, key_id: str | None = None, person: str | None = None
 ) -> dict[str, Any]:
-    """Delete all of a key, or all of a person that requests named, for good."""
+    """Delete all of a key, or all of a person that requests named, for good; responses, too."""
     if (not key_id) == (not person):
         raise refuse("Name either a key_id or a person.", param="person" if key_id else "key_id")
-    num = delete_completions(
-        request.app.state.store,
-        project=user.project,
-        key_id=key_id or None,
-        person=person or None,
-    )
+    store = request.app.state.store
+    whose: Any = {"key_id": key_id or None, "person": person or None}
+    num = delete_completions(store, project=user.project, **whose)
+    num += delete_responses(store, project=user.project, **whose)
     return {"object": "chat.completions.deleted", "num_deleted": num}
 
 

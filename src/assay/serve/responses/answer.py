@@ -10,6 +10,7 @@ from typing import Any
 from fastapi.concurrency import run_in_threadpool
 
 from assay.runs.store import Store
+from assay.runs.store.completions import PERSON_KEYS
 from assay.runs.store.ids import new_id
 from assay.runs.store.responses import keep_response
 from assay.serve.auth import Principal
@@ -108,6 +109,8 @@ class ResponseAnswer:
             await run_in_threadpool(
                 keep_response,
                 store,
+                retention_s=self._spending.request.app.state.limits.retention_s,
+                people=_list_people(self._body),
                 id=whole["id"],
                 project=principal.project,
                 key_id=principal.id,
@@ -156,6 +159,12 @@ def _count(choices: list[Choice]) -> dict[str, Any]:
 
 def _describe(error: ApiError) -> dict[str, Any]:
     return {"code": "server_error", "message": error.message}
+
+
+def _list_people(body: ResponseBody) -> list[str]:
+    """Whom the request named, where stored completions look for them, too."""
+    sources = (body.model_dump(include=set(PERSON_KEYS)), body.metadata or {})
+    return [source[key] for source in sources for key in PERSON_KEYS if source.get(key)]
 
 
 def _echo(body: ResponseBody, *, model: str, is_kept: bool) -> dict[str, Any]:

@@ -31,10 +31,11 @@ def build_router(inference: Inference) -> APIRouter:
     async def create(body: ResponseBody, request: Request, principal: User) -> Response:
         """Answer items, whole or, with `stream`, as named events."""
         store: Store = request.app.state.store
+        is_kept = _is_kept(request, body)
         asked, items = await run_in_threadpool(_prepare, store, inference, body, principal)
         heard = submit(inference.scheduler, request, key=principal.id, rows=asked.rows)
-        kept = None if body.store is False else items
-        answer = ResponseAnswer(inference, asked, body, Spending(request, principal), kept=kept)
+        spending, kept = Spending(request, principal), items if is_kept else None
+        answer = ResponseAnswer(inference, asked, body, spending, kept=kept)
         if not body.stream:
             return JSONResponse(await answer.collect(heard))
         return StreamingResponse(answer.stream(heard), media_type="text/event-stream")
@@ -89,6 +90,19 @@ def remove(request: Request, user: User, response_id: str) -> dict[str, Any]:
     if not delete_response(request.app.state.store, response_id, user.project):
         raise _missing(response_id)
     return {"id": response_id, "object": "response", "deleted": True}
+
+
+def _is_kept(request: Request, body: ResponseBody) -> bool:
+    """Whether the response is kept; as with OpenAI it is, unless somebody says otherwise.
+
+    Raises:
+        ApiError: 400 where it is to be kept by a server that keeps nothing.
+    """
+    keeps = request.app.state.limits.retention_s > 0
+    if body.store and not keeps:
+        told = "This server keeps no conversations; leave store out."
+        raise refuse(told, param="store", code="storage_disabled")
+    return keeps and body.store is not False
 
 
 def _prepare(
