@@ -11,6 +11,7 @@ from assay.cli.data_curating import register_curating
 from assay.cli.data_curve import curve
 from assay.cli.data_defend import register_defending
 from assay.cli.data_distil import register_distilling
+from assay.cli.data_feedback import register_feedback
 from assay.cli.data_fingerprint import fingerprint
 from assay.cli.data_formats import formats
 from assay.cli.data_options import (
@@ -49,6 +50,7 @@ def register(app: typer.Typer) -> None:
     register_distilling(data)
     register_versions(data)
     register_private(data)
+    register_feedback(data)
     app.add_typer(data, name="data")
 
 

@@ -20,6 +20,7 @@ from assay.serve.auth import Principal, RateLimits, require
 from assay.serve.bases import Bases, read_bases
 from assay.serve.completions.routes import build_router as build_completions_router
 from assay.serve.errors import ApiError, add_error_responses
+from assay.serve.feedback.routes import build_router as build_feedback_router
 from assay.serve.files.routes import build_router as build_files_router
 from assay.serve.graders.routes import build_router as build_graders_router
 from assay.serve.jobs.permissions import build_router as build_permissions_router
@@ -72,6 +73,7 @@ def build_app(
         build_files_router(),
         build_uploads_router(),
         build_completions_router(),
+        build_feedback_router(),
         build_jobs_router(),
         build_permissions_router(),
         build_graders_router(),
