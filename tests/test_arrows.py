@@ -37,6 +37,7 @@ UNITS = [
 ]
 MAY_IMPORT_TORCH = {"models", "losses", "generate", "defend", "train", "evaluate", "lab"}
 HEAVY = {"torch", "transformers", "peft", "datasets", "pyarrow"}
+OWN_CHECKS = ("serve", "conformance")
 
 
 def list_modules() -> Iterator[tuple[str, Path, ast.Module]]:
@@ -96,8 +97,10 @@ def test_only_the_named_units_import_torch_when_imported() -> None:
     assert wrong == []
 
 
-def test_the_stand_alone_conformance_check_imports_nothing_of_ours() -> None:
-    for _, relative, tree in list_modules():
-        if relative.parts == ("serve", "conformance.py"):
-            targets = [name for node in ast.walk(tree) for name in list_targets(node, ("assay",))]
-            assert [name for name in targets if name.startswith("assay")] == []
+def test_the_stand_alone_conformance_checks_import_nothing_else_of_ours() -> None:
+    own = "assay.serve.conformance"
+    found = [tree for _, relative, tree in list_modules() if relative.parts[:2] == OWN_CHECKS]
+    assert found
+    for tree in found:
+        targets = [name for node in ast.walk(tree) for name in list_targets(node, ("assay",))]
+        assert [name for name in targets if name.startswith("assay") and own not in name] == []

@@ -128,6 +128,15 @@ def test_a_recipe_is_what_was_asked(create: Callable[..., Any], store: Store) ->
     assert usual.gates.policy == "small.yaml"
 
 
+def test_steps_that_are_bounded_are_told_as_the_epochs_that_they_begin(
+    create: Callable[..., Any],
+) -> None:
+    train = {"max_steps": 6, "batch_size": 4}
+    data = {"validation_ratio": 0.25, "test_ratio": 0.25}
+    job = create(extra_body={"x_assay": {"train": train, "data": data}})
+    assert job.hyperparameters.n_epochs == 4, "24 rows of 6"
+
+
 def test_legacy_hyperparameters_are_taken_and_both_are_refused(
     create: Callable[..., Any],
 ) -> None:

@@ -6,6 +6,7 @@ can), the recipe, and the policy where there are too few rows for the usual one.
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 from collections.abc import Mapping
@@ -80,7 +81,7 @@ def write_recipe(
     if multiplier not in (AUTO, 1.0):
         tree["train"]["learning_rate"] = (loaded.recipe.train.learning_rate or 0.0) * multiplier
         loaded = _load(folder, tree)
-    return Written(loaded, _resolve(asked, loaded))
+    return Written(loaded, _resolve(asked, loaded, inputs))
 
 
 def _build(
@@ -219,11 +220,11 @@ def _hyperparameters(asked: CreateJob) -> Hyperparameters:
     return asked.hyperparameters or Hyperparameters()
 
 
-def _resolve(asked: CreateJob, loaded: Loaded) -> dict[str, Any]:
+def _resolve(asked: CreateJob, loaded: Loaded, inputs: Inputs) -> dict[str, Any]:
     """The hyperparameters with numbers in place of ``auto``."""
     recipe, given = loaded.recipe, _hyperparameters(asked).model_dump()
     known: dict[str, Any] = {
-        "n_epochs": max(1, round(recipe.train.epochs)) if recipe.train.epochs else None,
+        "n_epochs": _count_epochs(loaded, inputs),
         "batch_size": recipe.train.batch_size,
         "learning_rate_multiplier": 1.0,
         "beta": getattr(recipe.objective, "beta", None),
@@ -235,6 +236,18 @@ def _resolve(asked: CreateJob, loaded: Loaded) -> dict[str, Any]:
         name: value if value != AUTO else (AUTO if known.get(name) is None else known[name])
         for name, value in given.items()
     }
+
+
+def _count_epochs(loaded: Loaded, inputs: Inputs) -> int | None:
+    """Epochs of a recipe; where it bounds steps instead, as many as its steps begin."""
+    train, data = loaded.recipe.train, loaded.recipe.data
+    if train.epochs:
+        return max(1, round(train.epochs))
+    if not train.max_steps or not train.batch_size:
+        return None
+    held = 0.0 if inputs.validation is not None else data.validation_ratio
+    num_rows = max(1, round(inputs.num_rows * (1 - held - data.test_ratio)))
+    return math.ceil(train.max_steps * train.batch_size / num_rows)
 
 
 def _link(source: Path, target: Path) -> None:
