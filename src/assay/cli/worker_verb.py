@@ -29,7 +29,7 @@ def worker(
     database.
     """
     from assay.runs.store import open_store
-    from assay.serve.jobs.execute import end_with_parent
+    from assay.serve.jobs.parent import end_with_parent
     from assay.serve.jobs.worker import work
     from assay.serve.logs import log_to_stderr
 

@@ -19,7 +19,7 @@ from assay.runs.store.jobs import count_by_status
 from assay.serve.auth import Principal, RateLimits, require
 from assay.serve.bases import Bases, read_bases
 from assay.serve.completions.routes import build_router as build_completions_router
-from assay.serve.errors import ApiError, add_error_responses
+from assay.serve.errors import DATABASE_UNAVAILABLE, ApiError, add_error_responses
 from assay.serve.feedback.routes import build_router as build_feedback_router
 from assay.serve.files.routes import build_router as build_files_router
 from assay.serve.graders.routes import build_router as build_graders_router
@@ -108,7 +108,7 @@ def _build_own_router() -> APIRouter:
                 connection.execute(text("select 1"))
         except SQLAlchemyError as error:
             message = "The server's database does not answer."
-            raise ApiError(503, message, code="database_unavailable") from error
+            raise ApiError(503, message, code=DATABASE_UNAVAILABLE) from error
         return {"status": "ok", "version": assay.__version__}
 
     @router.get("/metrics")

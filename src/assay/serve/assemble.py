@@ -32,7 +32,7 @@ def assembled(
 
     The base answers under every name that the table has for it, and so does what was tuned from it.
     Without `served` nothing answers: files, jobs and graders alone. Files that have expired, and
-    what a crash left of uploads, are removed first; webhooks are told meanwhile.
+    what a crash left of uploads and of jobs, are removed first; webhooks are told meanwhile.
 
     Raises:
         ConfigError: the table has no such name.

@@ -5,15 +5,17 @@ Whatever goes wrong ends here, unknown paths, unreadable bodies and bugs of ours
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 
-from assay.errors import AssayError, Problem, UsageError, render_grouped
+from assay.errors import AssayError, Problem, ResourceError, UsageError, render_grouped
 
 _TYPES = {
     401: "authentication_error",
@@ -26,6 +28,8 @@ _CODES = {
     413: "request_too_large",
     415: "unsupported_media_type",
 }
+DATABASE_UNAVAILABLE = "database_unavailable"
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FIX_FIRST = ("body", "query", "path", "header")
 
 
@@ -86,8 +90,18 @@ def describe_error(error: ApiError) -> dict[str, Any]:
     }
 
 
-def build_bug_response() -> JSONResponse:
-    """What is said of a bug of ours; what it was is in the log alone."""
+def build_failure_response(error: Exception) -> JSONResponse:
+    """What is said of an error that nobody raised on purpose; what it was is in the log alone.
+
+    A database that does not answer is asked again by clients; a disk that is full is not.
+    """
+    said = str(error.orig) if isinstance(error, OperationalError) else ""
+    if (isinstance(error, OSError) and error.errno in _DISK_FULL) or "is full" in said:
+        return build_response(_name_full_disk())
+    if isinstance(error, OperationalError):
+        message = "The server's database does not answer."
+        later = {"retry-after": "1"}
+        return build_response(ApiError(503, message, code=DATABASE_UNAVAILABLE, headers=later))
     message = "The server failed on this request; its log says why, under the request's id."
     return build_response(ApiError(500, message, code="internal_error", kind="server_error"))
 
@@ -113,7 +127,14 @@ def _to_api_error(error: Exception) -> ApiError:
         return ApiError(error.status_code, message, code=code, headers=error.headers)
     if isinstance(error, UsageError):
         return refuse_problems(error.problems)
+    if isinstance(error, ResourceError):
+        return _name_full_disk()
     return ApiError(500, str(error), code="internal_error", kind="server_error")
+
+
+def _name_full_disk() -> ApiError:
+    message = "The server has no room left on its disk; nothing of this request was kept."
+    return ApiError(507, message, code="disk_full", headers={"x-should-retry": "false"})
 
 
 def _describe_http(error: HTTPException) -> str:

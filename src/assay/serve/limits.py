@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from assay.runs.store.ids import new_id
-from assay.serve.errors import ApiError, build_bug_response, build_response
+from assay.serve.errors import ApiError, build_failure_response, build_response
 
 log = logging.getLogger("assay.serve")
 _PARTS = re.compile(r"/v1/uploads/[^/]+/parts")
@@ -76,10 +76,11 @@ class Surrounded:
         except ApiError as error:
             if not status:
                 await build_response(error)(scope, receive, send_named)
-        except Exception:  # whatever it is, the client gets the envelope and the log the traceback
+        except Exception as error:
+            # Whatever it is, the client gets the envelope, and the log the traceback.
             log.exception("request failed", extra={"request_id": request_id})
             if not status:
-                await build_bug_response()(scope, receive, send_named)
+                await build_failure_response(error)(scope, receive, send_named)
         finally:
             self.observe(scope, status, time.monotonic() - began)
 

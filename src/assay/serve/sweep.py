@@ -17,6 +17,7 @@ from assay.runs.store.files import sweep_files
 from assay.runs.store.responses import sweep_responses
 from assay.runs.store.tallies import fold_tallies
 from assay.runs.store.uploads import sweep_uploads
+from assay.serve.jobs.places import sweep_jobs
 
 log = logging.getLogger("assay.serve")
 EVERY_S = 60.0
@@ -27,6 +28,7 @@ def sweep_store(store: Store) -> None:
     sweep_files(store)
     sweep_uploads(store)
     sweep_completions(store)
+    sweep_jobs(store)
     sweep_responses(store)
     fold_tallies(store)
 

@@ -79,7 +79,8 @@ def open_store(folder: Path | str, database: str = "") -> Store:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     url = _read_url(database or f"sqlite:///{folder / DATABASE_NAME}")
     try:
-        engine = create_engine(url, pool_pre_ping=True)
+        # Values of a statement that fails would be in the log otherwise.
+        engine = create_engine(url, pool_pre_ping=True, hide_parameters=True)
         if engine.dialect.name == "sqlite":
             _prepare_sqlite(engine)
         store = Store(engine, folder)

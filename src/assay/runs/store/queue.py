@@ -2,7 +2,8 @@
 
 A lease is a token with an end. Whatever a worker writes of a job it writes under its token, and a
 worker whose token is no longer the job's has lost it: it stops, and what it writes is dropped. A
-job whose lease ran out is taken by another, which goes on from the newest checkpoint.
+job whose lease ran out is taken by another, which goes on from the newest checkpoint. Where the
+clock jumps a lease may end too early; then a job is begun twice, and one of the two is dropped.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ LEASE_S = 30.0
 MAX_ATTEMPTS = 3
 """Times that a job is begun or gone on with after workers that did not say why they ended."""
 LOST_CODE = "worker_lost"
+FAR_S = 600.0
+"""No lease and no delay lasts as long: one that ends later was written before the clock was put
+back, and is over."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +160,8 @@ _NO_LEASE: dict[str, Any] = {"lease_owner": None, "lease_token": None, "lease_un
 
 def _find_next(store: Store, connection: Connection) -> JobRow | None:
     now_s = store.now(connection)
-    waits = and_(jobs.c.status == "queued", jobs.c.not_before <= now_s)
+    is_ready = or_(jobs.c.not_before <= now_s, jobs.c.not_before > now_s + FAR_S)
+    waits = and_(jobs.c.status == "queued", is_ready)
     was_left = and_(jobs.c.status == "running", jobs.c.lease_until.is_not(None))
     return connection.execute(
         select(jobs)
@@ -213,7 +218,8 @@ def _fail_lost(store: Store, connection: Connection, row: JobRow, attempts: int)
 
 
 def _is_free(now_s: float) -> Any:
-    return or_(jobs.c.lease_until.is_(None), jobs.c.lease_until < now_s)
+    ends = jobs.c.lease_until
+    return or_(ends.is_(None), ends < now_s, ends > now_s + FAR_S)
 
 
 def _is_held(lease: Lease) -> Any:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from sqlalchemy import Connection
+
 from assay.errors import ResourceError
 from assay.runs.atomic import disk_full_named
 from assay.runs.store import Store
@@ -85,29 +87,65 @@ def keep_upload(
 
 
 def write_result(store: Store, filename: str, purpose: str, content: bytes) -> str:
-    """Keep a file that the server itself made; its id."""
+    """Keep a file that the server itself made, and that nothing else must name at once; its id."""
+    kept = keep_bytes(store, content)
+    with store.write() as connection:
+        insert_kept(store, connection, kept, name=filename, purpose=purpose)
+    return kept.id
+
+
+@dataclass(frozen=True)
+class KeptBytes:
+    """A file of the server's own whose bytes are on disk, and which has no row yet."""
+
+    id: str
+    num_bytes: int
+    sha256: str
+
+
+def keep_bytes(store: Store, content: bytes) -> KeptBytes:
+    """Write the bytes of a file that the server itself makes; `insert_kept` makes it one.
+
+    Raises:
+        ResourceError: the disk is full; nothing is left then.
+    """
     file_id = new_id("file-")
     path = locate_file(store, file_id)
     get_folder(store).mkdir(parents=True, exist_ok=True)
-    with disk_full_named(path), open(path, "wb") as file:
-        file.write(content)
-        os.fsync(file.fileno())
-    with store.write() as connection:
-        insert_file(
-            connection,
-            id=file_id,
-            filename=filename,
-            purpose=purpose,
-            bytes=len(content),
-            sha256=hashlib.sha256(content).hexdigest(),
-            status="processed",
-            created_at=store.now(connection),
-        )
-    return file_id
+    try:
+        with disk_full_named(path), open(path, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    return KeptBytes(file_id, len(content), hashlib.sha256(content).hexdigest())
+
+
+def insert_kept(
+    store: Store, connection: Connection, kept: KeptBytes, *, name: str, purpose: str
+) -> None:
+    """Give it its row, in the transaction that makes whatever names it."""
+    insert_file(
+        connection,
+        id=kept.id,
+        filename=name,
+        purpose=purpose,
+        bytes=kept.num_bytes,
+        sha256=kept.sha256,
+        status="processed",
+        created_at=store.now(connection),
+    )
+
+
+def drop_kept(store: Store, kept: KeptBytes) -> None:
+    """Remove bytes that were given no row."""
+    locate_file(store, kept.id).unlink(missing_ok=True)
 
 
 def _copy(stream: BinaryIO, path: Path, limit_bytes: int) -> tuple[int, str]:
-    """Bytes and SHA-256 of what was written."""
+    """Bytes and SHA-256 of what was kept."""
     path.parent.mkdir(parents=True, exist_ok=True)
     digest, size = hashlib.sha256(), 0
     with disk_full_named(path), open(path, "xb") as file:

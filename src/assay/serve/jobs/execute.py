@@ -9,8 +9,7 @@ anything else where it is not known why it ended.
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
+import errno
 import os
 import shutil
 import signal
@@ -33,10 +32,11 @@ from assay.runs import RunFolder
 from assay.runs.store import Store, open_store
 from assay.runs.store.events import insert_event
 from assay.runs.store.jobs import JobRow, find_job
-from assay.runs.store.queue import Lease, finish
+from assay.runs.store.queue import Lease, finish_in
 from assay.serve.jobs.check_rows import build_error
 from assay.serve.jobs.outcome import add_checkpoint, end_job
-from assay.serve.jobs.places import find_job_run, locate_job
+from assay.serve.jobs.parent import end_with_parent
+from assay.serve.jobs.places import find_job_run, list_saved_steps, locate_job
 from assay.serve.jobs.watch import JobProgress
 
 if TYPE_CHECKING:
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 LEASE_VARIABLE, DATABASE_VARIABLE = "ASSAY_LEASE", "ASSAY_DATABASE"
 EXIT_BUSY = 75
 """Another process writes the run: it was given up for lost, and lives."""
-_PR_SET_PDEATHSIG = 1
 _CODES: tuple[tuple[type[Exception], str, str | None], ...] = (
     (DataError, "invalid_training_data", "training_file"),
     (UsageError, "invalid_request", None),
@@ -82,7 +81,12 @@ def execute(store: Store, lease: Lease, job: JobRow) -> int:
         _export(store, lease, job, progress)
         return EXIT_CANCELLED
     except AssayError as error:
-        _fail(store, lease, error, progress)
+        _fail(store, lease, error)
+    except (MemoryError, RuntimeError, OSError) as error:
+        shortage = _name_shortage(error)
+        if shortage is None:
+            raise
+        _fail(store, lease, shortage)
     return EXIT_OK
 
 
@@ -100,8 +104,7 @@ def _run(
         progress.tell(f"Going on, attempt {job.num_attempts + 1}")
         outcome = resume_run(run, progress=progress)
     _export(store, lease, job, progress)
-    if end_job(store, lease, job, outcome, progress):
-        _tell_end(store, job)
+    end_job(store, lease, job, outcome, progress)
 
 
 def _is_whole(run: RunFolder) -> bool:
@@ -118,37 +121,46 @@ def _read_outcome(run: RunFolder) -> RunOutcome:
 
 
 def _export(store: Store, lease: Lease, job: JobRow, progress: JobProgress) -> None:
-    """Weights of every checkpoint that the run keeps, in a layout that loads by itself."""
+    """Weights of every checkpoint that the run keeps, in a layout that loads by itself.
+
+    One whose weights an earlier attempt saved is listed too, though the run may keep it no more.
+    """
     from assay.pipeline.checkpoint_adapter import list_steps, save_checkpoint
 
     run = find_job_run(locate_job(store, job.id))
-    for step in list_steps(run) if run is not None else []:
-        assert run is not None
-        target = locate_job(store, job.id) / "checkpoints" / f"step-{step}"
+    if run is None:
+        return
+    folder = locate_job(store, job.id) / "checkpoints"
+    for draft in folder.glob(".*.draft"):
+        shutil.rmtree(draft, ignore_errors=True)
+    for step in sorted({*list_steps(run), *list_saved_steps(folder)}):
+        target = folder / f"step-{step}"
         if not target.exists():
             draft = target.with_name(f".{target.name}.draft")
-            shutil.rmtree(draft, ignore_errors=True)
             save_checkpoint(run, step, draft, progress=progress)
             draft.rename(target)
         add_checkpoint(store, lease, job, run, step)
         progress.tell(f"Checkpoint created at step {step}", once=f"checkpoint {step}")
 
 
-def _tell_end(store: Store, job: JobRow) -> None:
-    ended = find_job(store, job.id)
-    assert ended is not None
-    with store.write() as connection:
-        if ended.fine_tuned_model:
-            made = f"New fine-tuned model created: {ended.fine_tuned_model}"
-            insert_event(store, connection, job.id, made, once="model")
-            done = "The job has successfully completed"
-            insert_event(store, connection, job.id, done, once="ended")
-        else:
-            message = ended.error["message"]
-            insert_event(store, connection, job.id, message, level="error", once="ended")
+def _name_shortage(error: MemoryError | RuntimeError | OSError) -> ResourceError | None:
+    """What ran out, where the error says so; None for any other error."""
+    if isinstance(error, OSError):
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        return ResourceError(f"The server's disk is full: {error.strerror}") if full else None
+    if isinstance(error, RuntimeError):
+        # What PyTorch says lies in a module that loads it; without it nothing has said so.
+        if "torch" not in sys.modules:
+            return None
+        from assay.train.memory import is_out_of_memory
+
+        if not is_out_of_memory(error):
+            return None
+    said = (str(error).splitlines() or [""])[0]
+    return ResourceError(f"The job ran out of memory{': ' if said else '.'}{said}")
 
 
-def _fail(store: Store, lease: Lease, error: AssayError, progress: JobProgress) -> None:
+def _fail(store: Store, lease: Lease, error: AssayError) -> None:
     code, param = next(
         ((code, param) for kind, code, param in _CODES if isinstance(error, kind)),
         ("run_failed", None),
@@ -156,20 +168,14 @@ def _fail(store: Store, lease: Lease, error: AssayError, progress: JobProgress) 
     problems = getattr(error, "problems", None)
     message = "\n".join(render_grouped(problems)) if problems else str(error)
     message = _hide_folder(message, store.folder)
-    progress.tell(message, level="error", once="ended")
-    finish(store, lease, "failed", error=build_error(code, message, param))
+    with store.write() as connection:
+        if finish_in(store, connection, lease, "failed", error=build_error(code, message, param)):
+            insert_event(store, connection, lease.job_id, message, level="error", once="ended")
 
 
 def _hide_folder(text: str, folder: Path) -> str:
     """Without the place of the store, which is no concern of a client's."""
     return text.replace(f"{folder}{os.sep}", "")
-
-
-def end_with_parent() -> None:
-    """Die with the process that started this one: nobody trains on a job that others may take."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError):
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 if __name__ == "__main__":

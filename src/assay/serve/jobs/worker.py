@@ -10,11 +10,13 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from assay.errors import EXIT_CANCELLED, EXIT_OK
 from assay.runs.store import Store
@@ -32,9 +34,11 @@ from assay.runs.store.queue import (
     renew,
 )
 from assay.serve.jobs.check_rows import find_fault
-from assay.serve.jobs.execute import DATABASE_VARIABLE, EXIT_BUSY, LEASE_VARIABLE
+from assay.serve.jobs.execute import EXIT_BUSY
+from assay.serve.jobs.process import start_job
 
 log = logging.getLogger("assay.serve")
+Start = Callable[[Store, Lease], "subprocess.Popen[bytes]"]
 _STOP_S = 60.0
 """How long a process may take to save its checkpoint before it is ended."""
 
@@ -52,12 +56,17 @@ class Worker:
     """Takes and runs jobs of one store until it is told to stop.
 
     `stop` may be called from any thread: the running job saves a checkpoint, and is queued again.
+    A database that does not answer, or a disk that is full, is waited for.
+
+    Args:
+        start: starts the process of a job that is held.
     """
 
-    def __init__(self, store: Store, *, pace: Pace | None = None) -> None:
-        self.store, self.pace = store, pace or Pace()
+    def __init__(self, store: Store, *, pace: Pace | None = None, start: Start = start_job) -> None:
+        self.store, self.pace, self._start = store, pace or Pace(), start
         self.name = f"{socket.gethostname()}-{os.getpid()}-{new_id('', 6)}"
         self._stopping = threading.Event()
+        self._broke: list[BaseException] = []
 
     def stop(self) -> None:
         """Take no further job, and let go of this one."""
@@ -67,25 +76,50 @@ class Worker:
         """Work until `stop`; must be called where the process's children may be started."""
         checking = threading.Thread(target=self._check_files, name="checks", daemon=True)
         checking.start()
-        while not self._stopping.is_set():
-            lease = claim_run(self.store, self.name, lease_s=self.pace.lease_s)
-            if lease is None:
-                self._stopping.wait(self.pace.idle_s)
-            else:
-                self._run_job(lease)
-        checking.join()
+        try:
+            while not self._stopping.is_set():
+                lease = self._claim(claim_run)
+                if lease is not None:
+                    self._run_job(lease)
+        finally:
+            self.stop()
+            checking.join()
+        if self._broke:
+            # Half a worker would leave jobs unchecked for ever; whoever started it starts anew.
+            raise self._broke[0]
+
+    def _claim(self, claim: Callable[..., Lease | None]) -> Lease | None:
+        """The next job of a kind, after a pause where there is none."""
+        try:
+            lease = claim(self.store, self.name, lease_s=self.pace.lease_s)
+        except SQLAlchemyError as error:
+            log.warning(f"the store does not answer: {_name(error)}")
+            lease = None
+        if lease is None:
+            self._stopping.wait(self.pace.idle_s)
+        return lease
 
     def _check_files(self) -> None:
-        while not self._stopping.is_set():
-            lease = claim_check(self.store, self.name, lease_s=self.pace.lease_s)
-            if lease is None:
-                self._stopping.wait(self.pace.idle_s)
-            else:
-                check_job(self.store, lease)
+        try:
+            while not self._stopping.is_set():
+                lease = self._claim(claim_check)
+                if lease is not None:
+                    self._check(lease)
+        except BaseException as error:
+            self._broke.append(error)
+            self.stop()
+
+    def _check(self, lease: Lease) -> None:
+        try:
+            check_job(self.store, lease)
+        except SQLAlchemyError as error:
+            # The lease runs out, and the check is begun again.
+            log.warning(f"files not checked: {_name(error)}", extra={"job_id": lease.job_id})
+            self._stopping.wait(self.pace.idle_s)
 
     def _run_job(self, lease: Lease) -> None:
         log.info("job begins", extra={"job_id": lease.job_id})
-        process = _start(self.store, lease)
+        process = self._start(self.store, lease)
         try:
             code = self._watch(process, lease)
         except BaseException:
@@ -97,13 +131,14 @@ class Worker:
     def _watch(self, process: subprocess.Popen[bytes], lease: Lease) -> int | None:
         """Renew the lease while the process runs; its exit code, None where the job was lost."""
         asked_at: float | None = None
-        renewed = float("-inf")
+        looked, renewed = float("-inf"), time.monotonic()
         while process.poll() is None:
             now = time.monotonic()
             # A cancelled job is noticed as soon as a lease would be renewed, which is often.
-            if now - renewed >= self.pace.look_s:
-                wanted, renewed = self._renew(lease), now
-                if wanted is Wanted.LOST:
+            if now - looked >= self.pace.look_s:
+                wanted, looked = self._renew(lease), now
+                renewed = renewed if wanted is None else now
+                if wanted is Wanted.LOST or now - renewed > self.pace.lease_s:
                     process.kill()
                     process.wait()
                     return None
@@ -114,22 +149,39 @@ class Worker:
             if asked_at is not None and now - asked_at > _STOP_S:
                 process.kill()
             time.sleep(min(0.05, self.pace.look_s))
-        return process.returncode
+        # One that was told to stop before it could say how is no crash.
+        was_stopped = asked_at is not None and process.returncode == -signal.SIGINT
+        return EXIT_CANCELLED if was_stopped else process.returncode
 
-    def _renew(self, lease: Lease) -> Wanted:
-        return renew(self.store, lease, lease_s=self.pace.lease_s)
+    def _renew(self, lease: Lease) -> Wanted | None:
+        """What is wanted of the job; None where the store does not answer."""
+        try:
+            return renew(self.store, lease, lease_s=self.pace.lease_s)
+        except SQLAlchemyError as error:
+            log.warning(f"lease not renewed: {_name(error)}", extra={"job_id": lease.job_id})
+            return None
 
     def _settle(self, lease: Lease, code: int | None) -> None:
         """Give the job back where its process did not write how it ended."""
-        if code is None:
-            log.info("job was cancelled, or taken by another", extra={"job_id": lease.job_id})
-        elif code in (EXIT_OK, EXIT_CANCELLED):
-            let_go(self.store, lease, "queued")
-        elif code == EXIT_BUSY:
-            let_go(self.store, lease, "queued", delay_s=self.pace.lease_s)
-        else:
-            log.warning(f"job's process ended with {code}", extra={"job_id": lease.job_id})
-            let_go(self.store, lease, "queued", delay_s=self.pace.look_s, crashed=True)
+        try:
+            if code is None:
+                log.info("job was cancelled, or taken by another", extra={"job_id": lease.job_id})
+            elif code in (EXIT_OK, EXIT_CANCELLED):
+                let_go(self.store, lease, "queued")
+            elif code == EXIT_BUSY:
+                let_go(self.store, lease, "queued", delay_s=self.pace.lease_s)
+            else:
+                log.warning(f"job's process ended with {code}", extra={"job_id": lease.job_id})
+                let_go(self.store, lease, "queued", delay_s=self.pace.look_s, crashed=True)
+        except SQLAlchemyError as error:
+            # The lease runs out, and the job is taken again.
+            log.warning(f"job not given back: {_name(error)}", extra={"job_id": lease.job_id})
+
+
+def _name(error: SQLAlchemyError) -> str:
+    """What a database says, without the statement and its values."""
+    said = str(getattr(error, "orig", None) or type(error).__name__).strip()
+    return said.splitlines()[0] if said else type(error).__name__
 
 
 def check_job(store: Store, lease: Lease) -> None:
@@ -152,31 +204,6 @@ def tell(store: Store, job_id: str, message: str, **options: Any) -> None:
     """Add an event to a job."""
     with store.write() as connection:
         insert_event(store, connection, job_id, message, **options)
-
-
-def _start(store: Store, lease: Lease) -> subprocess.Popen[bytes]:
-    """The process that runs the job; its lease and the database's password are no arguments."""
-    environment = {**os.environ, LEASE_VARIABLE: lease.token}
-    if not store.is_sqlite:
-        environment[DATABASE_VARIABLE] = store.engine.url.render_as_string(hide_password=False)
-    job = find_job(store, lease.job_id)
-    for integration in (job.integrations if job else None) or []:
-        environment |= _describe_wandb(integration["wandb"], lease.job_id)
-    command = [sys.executable, "-m", "assay.serve.jobs.execute", str(store.folder), lease.job_id]
-    # A group of its own: Ctrl-C in the terminal reaches the worker alone, which passes it on.
-    return subprocess.Popen(
-        command, env=environment, start_new_session=True, stdin=subprocess.DEVNULL
-    )
-
-
-def _describe_wandb(given: dict[str, Any], job_id: str) -> dict[str, str]:
-    named = {
-        "WANDB_PROJECT": given["project"],
-        "WANDB_ENTITY": given.get("entity"),
-        "WANDB_NAME": given.get("name") or job_id,
-        "WANDB_TAGS": ",".join(given.get("tags") or [job_id]),
-    }
-    return {key: value for key, value in named.items() if value}
 
 
 def work(store: Store) -> None:
