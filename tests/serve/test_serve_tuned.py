@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import httpx
 import openai
 import pytest
 from tests.serve.conftest import Served, serving
@@ -60,3 +61,13 @@ def test_a_released_model_and_its_checkpoint_answer_and_a_held_one_does_not(
         extra = client.fine_tuning.jobs.retrieve(held.id).model_extra["x_assay"]  # type: ignore[index]
         with pytest.raises(openai.PermissionDeniedError):
             ask(client, extra["held_model"])
+        name = extra["held_model"]
+        headers = {"authorization": f"Bearer {secret}"}
+        body = {"model": name, "reason": "a test"}
+        assert httpx.post(f"{url}/overrides", json=body, headers=headers).status_code == 200
+        ask(client, name)  # which asserts whose answer it is
+        shown = client.models.retrieve(name).model_extra
+        assert shown == {"x_assay": {"state": "overridden", "override": "a test"}}
+        assert httpx.delete(f"{url}/overrides/{name}", headers=headers).status_code == 200
+        with pytest.raises(openai.PermissionDeniedError):
+            ask(client, name)

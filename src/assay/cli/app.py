@@ -46,6 +46,7 @@ _ORDER = [
     "promote",
     "rollback",
     "alias",
+    "override",
     "export",
     "chat",
     "serve",

@@ -65,6 +65,14 @@ def serve(
             help="Days for which completions with `store: true` are kept; 0 refuses it.",
         ),
     ] = 30.0,
+    trust: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE",
+            help="PEM file of a further key whose releases are served, beside this user's own;"
+            " repeatable.",
+        ),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> int:
     """Serve OpenAI's interface: point a client's base_url at it.
@@ -74,11 +82,12 @@ def serve(
     from assay.runs.store import open_store
     from assay.serve.assemble import assembled
     from assay.serve.bases import read_bases
+    from assay.serve.inference.trust import read_trust
     from assay.serve.jobs.start import worker_beside
     from assay.serve.limits import Limits
     from assay.serve.run import Address, serve, settle_keys
 
-    address, bases = Address(host, port), read_bases(models)
+    address, bases, trusted = Address(host, port), read_bases(models), read_trust(trust or [])
     opened = open_store(store, database)
     try:
         shown_key = settle_keys(opened, address)
@@ -89,6 +98,7 @@ def serve(
             served=served if inference else "",
             limits=Limits(retention_s=keep_completions * _DAY_S),
             allow_private=allow_private,
+            trust=trusted,
         )
         with answering as app, beside:
             serve(app, address, shown_key=shown_key, as_json=as_json)

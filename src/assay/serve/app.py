@@ -23,8 +23,10 @@ from assay.serve.errors import DATABASE_UNAVAILABLE, ApiError, add_error_respons
 from assay.serve.feedback.routes import build_router as build_feedback_router
 from assay.serve.files.routes import build_router as build_files_router
 from assay.serve.graders.routes import build_router as build_graders_router
+from assay.serve.inference.trust import Trust
 from assay.serve.jobs.permissions import build_router as build_permissions_router
 from assay.serve.jobs.routes import build_router as build_jobs_router
+from assay.serve.lifecycle.override_routes import build_router as build_overrides_router
 from assay.serve.lifecycle.routes import build_router as build_aliases_router
 from assay.serve.limits import Limits, Observe, Surrounded
 from assay.serve.metrics import CONTENT_TYPE, Metrics
@@ -45,6 +47,7 @@ def build_app(
     routers: Sequence[APIRouter] = (),
     limits: Limits | None = None,
     allow_private: bool = False,
+    trust: Trust | None = None,
     services: Sequence[Service] = (),
 ) -> FastAPI:
     """The application over `store`; `routers` are mounted under /v1 beside its own.
@@ -66,6 +69,7 @@ def build_app(
     )
     app.state.store, app.state.limits, app.state.bases = store, limits, bases or read_bases()
     app.state.allow_private = allow_private
+    app.state.trust = trust
     app.state.rate_limits, app.state.metrics = RateLimits(), Metrics()
     add_error_responses(app)
     app.include_router(_build_own_router())
@@ -78,6 +82,7 @@ def build_app(
         build_permissions_router(),
         build_graders_router(),
         build_aliases_router(),
+        build_overrides_router(),
         build_webhooks_router(),
     )
     for router in (*own, *routers):

@@ -12,6 +12,7 @@ from assay.errors import ConfigError, Problem
 from assay.runs.store import Store
 from assay.serve.app import build_app
 from assay.serve.bases import EMBEDDED, Bases
+from assay.serve.inference.trust import Trust
 from assay.serve.lifecycle.stored_aliases import StoredAliases
 from assay.serve.limits import Limits
 from assay.serve.stored_records import StoredRecords
@@ -27,21 +28,26 @@ def assembled(
     served: str = EMBEDDED,
     limits: Limits | None = None,
     allow_private: bool = False,
+    trust: Trust | None = None,
 ) -> Iterator[FastAPI]:
     """The application with inference over the base that `served` names, while the block lasts.
 
     The base answers under every name that the table has for it, and so does what was tuned from it.
     Without `served` nothing answers: files, jobs and graders alone. Files that have expired, and
     what a crash left of uploads and of jobs, are removed first; webhooks are told meanwhile.
+    Releases are served whose signer is of `trust`: this user's own key, if nothing else is said.
 
     Raises:
         ConfigError: the table has no such name.
         GenerationError: the base cannot be served token by token.
     """
     sweep_store(store)
+    trust = trust or Trust()
     if not served:
         with delivering(store, allow_private=allow_private):
-            yield build_app(store, bases=bases, limits=limits, allow_private=allow_private)
+            yield build_app(
+                store, bases=bases, limits=limits, allow_private=allow_private, trust=trust
+            )
         return
     from assay.models.base import find_base
     from assay.serve.inference import chat, completions, embeddings, models
@@ -60,6 +66,7 @@ def assembled(
         list(dict.fromkeys(names)),
         int(time.time()),
         StoredRecords(store),
+        trust=trust,
         aliases=StoredAliases(store),
     )
     inference = build_inference(base, catalog)
@@ -69,7 +76,12 @@ def assembled(
     try:
         with delivering(store, allow_private=allow_private):
             yield build_app(
-                store, bases=bases, routers=routers, limits=limits, allow_private=allow_private
+                store,
+                bases=bases,
+                routers=routers,
+                limits=limits,
+                allow_private=allow_private,
+                trust=trust,
             )
     finally:
         inference.close()

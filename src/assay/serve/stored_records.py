@@ -15,8 +15,10 @@ from assay.runs.store.models import (
     list_models,
     locate_model,
 )
+from assay.runs.store.overrides import OVERRIDDEN
 from assay.serve.errors import refuse
 from assay.serve.inference.records import TunedRecord
+from assay.serve.lifecycle.overriding import find_standing_reason
 
 
 @dataclass(frozen=True)
@@ -49,4 +51,5 @@ class StoredRecords:
             is_released=row.state in SERVED,
             is_checkpoint=row.checkpoint_id is not None,
             state=row.state,
+            reason=find_standing_reason(self.store, row.id) if row.state == OVERRIDDEN else "",
         )

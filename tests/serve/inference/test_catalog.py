@@ -1,6 +1,7 @@
 """Which models are served: only what was released and is what was signed; and who leaves."""
 
 import json
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -15,16 +16,19 @@ from releases import Known, make_adapter, make_release
 from sockets import Served, serving
 
 from assay.chat import render_prompt
+from assay.errors import UsageError
 from assay.generate import Sampling
 from assay.generate.local import LocalEngine
 from assay.models.base import BaseFiles, find_base, load_model
 from assay.release import SigningKey, load_or_make_key
 from assay.runs.store import add_key, open_store
 from assay.serve.app import build_app
+from assay.serve.errors import ApiError
 from assay.serve.inference import chat, models
 from assay.serve.inference.catalog import ReleaseCatalog
 from assay.serve.inference.inference import Inference, build_inference
 from assay.serve.inference.records import TunedRecord
+from assay.serve.inference.trust import Trust, read_trust
 
 NAMES = ["ft:small:assay:one:a", "ft:small:assay:two:b", "ft:small:assay::c"]
 
@@ -257,16 +261,29 @@ def test_the_least_recently_used_adapter_leaves_and_comes_back(
     assert again.adapter is not None and catalog.loaded_names == [NAMES[2], NAMES[1]]
 
 
-def test_only_the_signer_that_is_accepted_is(
-    base: BaseFiles, known: Known, key: SigningKey, tmp_path: Path
+def test_only_signers_that_are_trusted_are_served(
+    base: BaseFiles,
+    known: Known,
+    key: SigningKey,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("ASSAY_HOME", str(tmp_path / "home"))
     who: Any = Trainer()
-    own = ReleaseCatalog(base, ("small",), 1, known, key_file=key.path)
-    assert own.open(NAMES[0], who).adapter is not None
-    other = load_or_make_key(tmp_path / "other" / "key.pem")
-    strict = ReleaseCatalog(base, ("small",), 1, known, key_file=other.path)
-    with pytest.raises(Exception, match="is accepted"):
-        strict.open(NAMES[0], who)
+    named = ReleaseCatalog(base, ("small",), 1, known, trust=read_trust([str(key.path)]))
+    assert named.open(NAMES[0], who).adapter is not None
+    strict = ReleaseCatalog(base, ("small",), 1, known, trust=Trust())
+    told = re.escape(key.public.fingerprint)
+    for _ in ("without a key of its own", "with another"):
+        with pytest.raises(ApiError, match=f"signed by {told}, whom") as refused:
+            strict.open(NAMES[0], who)
+        assert (refused.value.status_code, refused.value.code) == (403, "model_not_servable")
+        load_or_make_key()
+    own = make_release(base, tmp_path, "ft:small:assay::own", key=load_or_make_key())
+    known.add(own)
+    assert strict.open(own.id, who).adapter is not None
+    with pytest.raises(UsageError, match="no Ed25519 key"):
+        read_trust([str(tmp_path / "none.pem")])
 
 
 def test_an_adapter_that_is_no_update_of_low_rank_is_refused_by_what_it_is(

@@ -4,7 +4,7 @@
 is for `assay.serve` to say.
 """
 
-from assay.runs.store import aliases, completions, uploads, webhooks
+from assay.runs.store import aliases, completions, overrides, uploads, webhooks
 from assay.runs.store.connect import Store, open_store
 from assay.runs.store.keys import (
     DEFAULT_PROJECT,
@@ -30,6 +30,7 @@ __all__ = [
     "find_key",
     "list_keys",
     "open_store",
+    "overrides",
     "read_tallies",
     "revoke_key",
     "spend_tokens",

@@ -208,16 +208,23 @@ def remove_alias(store: Store, name: str, *, actor: str) -> bool:
         last = find_standing(connection, name)
         if last is None:
             return False
-        _insert(
-            store,
-            connection,
-            alias=name,
-            kind=REMOVE,
-            previous=last.model,
-            reason="",
-            actor=actor,
-        )
+        remove_in(store, connection, last, actor=actor, reason="")
         return True
+
+
+def remove_in(
+    store: Store, connection: Connection, move: MoveRow, *, actor: str, reason: str
+) -> None:
+    """The same within a transaction that holds `LOCK`; `move` is the standing one."""
+    _insert(
+        store,
+        connection,
+        alias=move.alias,
+        kind=REMOVE,
+        previous=move.model,
+        reason=reason,
+        actor=actor,
+    )
 
 
 def _find_below(connection: Connection, move: MoveRow) -> MoveRow | None:

@@ -12,7 +12,6 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assay.errors import AssayError, ReleaseError
@@ -26,6 +25,7 @@ from assay.serve.errors import ApiError, not_found
 from assay.serve.inference.alias import Aliases, NoAliases
 from assay.serve.inference.inference import ServedModel
 from assay.serve.inference.records import Records, TunedRecord
+from assay.serve.inference.trust import Trust
 from assay.tools.policy import Policy
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class ReleaseCatalog:
         records: the tuned models.
         aliases: names that point at some of them.
         most_adapters: in memory at a time, beside those that answers still use.
-        key_file: whose signature alone is accepted; without it any signer's, if it fits.
+        trust: whose signatures alone are accepted; without it any signer's, if it fits.
     """
 
     base: BaseFiles
@@ -55,7 +55,7 @@ class ReleaseCatalog:
     created: int
     records: Records
     most_adapters: int = 64
-    key_file: Path | None = None
+    trust: Trust | None = None
     aliases: Aliases = field(default_factory=NoAliases)
     _loaded: OrderedDict[str, ServedModel] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -96,7 +96,14 @@ class ReleaseCatalog:
             return ServedModel(name, self.created, OWNER, is_base=True)
         alias = self.aliases.find(name)
         record = self._find(name if alias is None else alias.model, principal)
-        return ServedModel(record.id, record.created, OWNER, state=record.state, alias=alias)
+        return ServedModel(
+            record.id,
+            record.created,
+            OWNER,
+            state=record.state,
+            alias=alias,
+            reason=record.reason,
+        )
 
     def list_models(self) -> list[ServedModel]:
         """See `Catalog`."""
@@ -139,7 +146,7 @@ class ReleaseCatalog:
         try:
             _check_origin(self.base, run)
             if not record.is_checkpoint:
-                _check_signature(run, self.key_file)
+                _check_signature(run, self.trust)
             policy = _read_policy(run, record)
             adapter = load_low_rank(record.folder, record.id)
         except AssayError as error:
@@ -170,11 +177,13 @@ def _check_origin(base: BaseFiles, run: RunFolder) -> None:
         raise ReleaseError(f"it was tuned with another: {' and '.join(other)}")
 
 
-def _check_signature(run: RunFolder, key_file: Path | None) -> None:
-    found = verify_release(run.path, key_file=key_file)
+def _check_signature(run: RunFolder, trust: Trust | None) -> None:
+    found = verify_release(run.path)
     if not found.ok:
         told = "; ".join(f"{one.path}: {one.detail}" for one in found.problems[:5])
         raise ReleaseError(f"its release does not verify: {told}")
+    if trust is not None and (fault := trust.find_fault(found)):
+        raise ReleaseError(fault)
 
 
 def _read_policy(run: RunFolder, record: TunedRecord) -> Policy:

@@ -32,7 +32,8 @@ class ServedModel:
     """A model by the name that answers bear.
 
     `adapter` None is the base; under `blocked_prompts` it must not answer. `policy` says what its
-    tool calls may do; a base has none. `alias` is the name by which it was asked for, if by one.
+    tool calls may do; a base has none. `alias` is the name by which it was asked for, if by one,
+    and `reason` why a held one is served.
     """
 
     id: str
@@ -44,6 +45,7 @@ class ServedModel:
     policy: Policy | None = None
     state: str = "released"
     alias: Alias | None = None
+    reason: str = ""
 
     @property
     def marks(self) -> dict[str, str]:

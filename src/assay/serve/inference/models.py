@@ -39,10 +39,11 @@ def build_router(inference: Inference) -> APIRouter:
 
 
 def _describe(model: ServedModel) -> dict[str, Any]:
+    marks = {**model.marks, **({"override": model.reason} if model.reason else {})}
     return {
         "id": model.id if model.alias is None else model.alias.name,
         "object": "model",
         "created": model.created,
         "owned_by": model.owned_by,
-        **model.fields,
+        **({"x_assay": marks} if marks else {}),
     }

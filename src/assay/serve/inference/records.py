@@ -20,6 +20,7 @@ class TunedRecord:
         is_released: whether it may be served to all; a checkpoint is not.
         is_checkpoint: of a job, released or not.
         state: in the store's words: released, held, overridden or unreleased.
+        reason: why an overridden one is served.
     """
 
     id: str
@@ -29,6 +30,7 @@ class TunedRecord:
     is_released: bool
     is_checkpoint: bool = False
     state: str = "released"
+    reason: str = ""
 
 
 class Records(Protocol):

@@ -8,7 +8,9 @@ from assay.runs.store import Store
 from assay.runs.store.events import EventRow
 from assay.runs.store.jobs import JobRow
 from assay.runs.store.models import ModelRow, find_model
+from assay.runs.store.overrides import find_override
 from assay.serve.jobs.names import name_model
+from assay.serve.lifecycle.overriding import describe_override
 
 _SUPERVISED = ("n_epochs", "batch_size", "learning_rate_multiplier")
 
@@ -71,6 +73,8 @@ def _describe(store: Store, row: JobRow) -> dict[str, Any]:
     asked = (row.request or {}).get("x_assay") or {}
     name = name_model(row.model, row.suffix, row.id)
     made = find_model(store, name)
+    overridden = find_override(store, name)
+    more = {"override": describe_override(overridden)} if overridden is not None else {}
     return {
         **asked,
         "base": row.base,
@@ -78,6 +82,7 @@ def _describe(store: Store, row: JobRow) -> dict[str, Any]:
         "attempts": row.num_attempts,
         "model_state": made.state if made is not None else None,
         "held_model": name if made is not None and made.state == "held" else None,
+        **more,
         **(row.details or {}),
     }
 

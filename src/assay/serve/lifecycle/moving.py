@@ -13,6 +13,7 @@ from assay.runs.store import Store, read_tallies
 from assay.runs.store.alias_rules import RollbackRule, read_rule
 from assay.runs.store.aliases import MoveRow, find_standing, promote, roll_back
 from assay.runs.store.models import find_model
+from assay.serve.inference.trust import Trust
 from assay.serve.lifecycle.watching import move_back
 
 
@@ -24,15 +25,17 @@ def promote_model(
     actor: str,
     reason: str = "",
     rule: Mapping[str, Any] | None = None,
+    trust: Trust | None = None,
 ) -> MoveRow:
     """Point `alias` at `model`, whose release is verified first.
 
-    What `rule` gives of `RollbackRule` takes the place of what stood before.
+    What `rule` gives of `RollbackRule` takes the place of what stood before. With `trust` its
+    signer must be of that.
 
     Raises:
         UsageError: what is wrong with the name, the model, its release or the rule.
     """
-    _check_release(store, model)
+    _check_release(store, model, trust)
 
     def choose(before: dict[str, Any] | None) -> dict[str, Any]:
         return read_rule(rule, RollbackRule(**before) if before else None).to_json()
@@ -40,7 +43,7 @@ def promote_model(
     return promote(store, alias, model, actor=actor, reason=reason, choose_rule=choose)
 
 
-def _check_release(store: Store, model: str) -> None:
+def _check_release(store: Store, model: str, trust: Trust | None) -> None:
     row = find_model(store, model)
     if row is None or row.checkpoint_id is not None:
         return  # told by `promote`, with the rest
@@ -48,8 +51,10 @@ def _check_release(store: Store, model: str) -> None:
         found = verify_release(store.folder / str(row.run))
     except AssayError:
         return
-    if not found.ok:
-        told = "; ".join(f"{one.path}: {one.detail}" for one in found.problems[:5])
+    told = "; ".join(f"{one.path}: {one.detail}" for one in found.problems[:5])
+    if not told and trust is not None:
+        told = trust.find_fault(found)
+    if told:
         got = f"{model}, whose release does not verify ({told})"
         raise UsageError(Problem(got, "a release as it was signed", key="model"))
 

@@ -112,6 +112,7 @@ def point(request: Request, user: Admin, alias: str, asked: PromoteBody) -> dict
         actor=user.id,
         reason=asked.reason,
         rule=asked.rule.model_dump() if asked.rule is not None else None,
+        trust=request.app.state.trust,
     )
     return describe_alias(store, row)
 
