@@ -51,3 +51,38 @@ def test_every_objective_is_in_the_index_of_methods_and_its_files_exist() -> Non
     losses = get_args(KtoConfig.model_fields["loss"].annotation)
     for name in {*OBJECTIVES, *get_args(PairLoss), *get_args(GrpoVariant), *losses}:
         assert f"`{name}`" in index, name
+
+
+def test_every_example_that_is_named_is_there_and_its_recipe_loads() -> None:
+    from assay.config import load
+    from assay.errors import ConfigError
+
+    texts = "".join(path.read_text("utf-8") for path in (ROOT / "docs").glob("*.md"))
+    for name in set(re.findall(r"examples/[a-z-]+", texts)):
+        assert (ROOT / name).is_dir(), name
+    for recipe in sorted((ROOT / "examples").glob("*/recipe*.yaml")):
+        try:
+            load(recipe)
+        except ConfigError as error:
+            # Of some the data is made or fetched first, as their README says; all else holds.
+            assert all("where no file is" in one.got for one in error.problems), recipe
+
+
+def test_every_key_that_the_methods_name_is_one_of_a_recipe() -> None:
+    """Keys by their dotted names, and those of blocks that are written out."""
+    import yaml
+
+    from assay.config.keys import walk_keys
+
+    known = {key.name.replace(".*", "") for key in walk_keys()}
+    blocks = {name.split(".")[0] for name in known}
+    text = (ROOT / "docs" / "methods.md").read_text("utf-8")
+    for name in re.findall(r"`([a-z]+(?:\.[a-z_]+)+)(?:: [^`]*)?`", text):
+        assert name in known or name.split(".")[0] not in blocks, name
+    shown = re.findall(r"`((?:method|objective): \{[^`]*\})`", text)
+    shown += re.findall(r"```yaml\n(objective:.*?)```", text, flags=re.S)
+    assert len(shown) > 5
+    for one in shown:
+        (block, values), *_ = yaml.safe_load(one.replace("…", "x: 1")).items()
+        keys = {f"{block}.{name}" for name in values} - {f"{block}.x"}
+        assert keys <= known, one

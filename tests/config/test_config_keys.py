@@ -154,6 +154,7 @@ OF_OBJECTIVE = {
     "cpo": ["type", "sft_weight", "beta", "label_smoothing"],
     "kto": ["type", "loss", "beta", "wanted_weight", "unwanted_weight"],
     "reward": ["type", "centring"],
+    "process_reward": ["type"],
     "grpo": [*OF_ROLLOUTS, *OF_POLICY, "variant"],
     "rloo": [*OF_ROLLOUTS, *OF_POLICY],
     "reinforce": [*OF_ROLLOUTS, *OF_POLICY, "baseline"],

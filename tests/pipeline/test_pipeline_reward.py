@@ -162,7 +162,7 @@ def test_a_margin_that_is_no_number_stops_the_run(write: Any) -> None:
     ("setting", "got"),
     [
         ("method={type: peft, config: {peft_type: IA3}}", "a method of PEFT's own"),
-        ("base.new_tokens=[<call>]", "new tokens with objective reward"),
+        ("base.new_tokens=[<call>]", "new tokens with a reward model"),
         ("defend={stop_on_drift: true}", "defences of what a model answers"),
         ("evaluate.suites=[{path: own.jsonl, kind: retention}]", "suites of questions for a"),
         ("evaluate.metric=exact", "a metric of written answers"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from assay.cli.swept import render_sweep
-from assay.evaluate.scorers import PAIR_ACCURACY
+from assay.evaluate.scorers import PAIR_ACCURACY, STEP_ACCURACY
 from assay.release import read_gates, wording
 from assay.release.measured import read_suites
 from assay.release.swept import read_sweep
@@ -80,6 +80,6 @@ def _where(outcome: RunOutcome) -> str:
             f"verify   assay release verify {outcome.run.path}",
         ]
         task = outcome.evaluation.get("suites", {}).get("task", {})
-        if task.get("metric") != PAIR_ACCURACY:
+        if task.get("metric") not in (PAIR_ACCURACY, STEP_ACCURACY):
             lines.append(f"talk     assay chat {outcome.run.path}")
     return "\n".join(lines)

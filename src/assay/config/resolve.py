@@ -33,6 +33,7 @@ LION_DIVISOR = 5.0
 """Lion moves every weight by the whole rate: Chen et al. 2023 find 3 to 10 times less to fit."""
 OBJECTIVE_DIVISORS = {
     **{"dpo": 20.0, "cpo": 20.0, "simpo": 20.0, "kto": 20.0, "orpo": 4.0, "reward": 2.0},
+    "process_reward": 2.0,
     **dict.fromkeys(("grpo", "rloo", "reinforce", "ppo"), 4.0),
 }
 """Preferences are published with rates far below those of answers: a margin grows without end. Of

@@ -50,13 +50,14 @@ class AnswerRow:
     """What a loss of whole answers is given of one row.
 
     Attributes:
-        answers: the chosen and the rejected one of a pair, the one that is rated, or completions
-            that the model wrote of one prompt.
+        answers: the chosen and the rejected one of a pair, the one that is rated, completions that
+            the model wrote of one prompt, or one answer up to the end of each of its steps.
         is_wanted: how a rated answer is rated; of a pair it says nothing.
         weight: what the row adds to the divisor of a step's loss.
         mismatched: the prompt with another row's answer, by which the divergence from the reference
             is estimated; None where no loss asks for it.
         margin: by how much the reward of a pair's chosen answer is to be the greater, at least.
+        step_labels: of each answer, which ends with a step, whether that step is right.
     """
 
     answers: tuple[Answer, ...]
@@ -64,10 +65,11 @@ class AnswerRow:
     weight: float = 1.0
     mismatched: Answer | None = None
     margin: float = 0.0
+    step_labels: tuple[bool, ...] = ()
 
     @property
     def is_pair(self) -> bool:
-        return len(self.answers) == 2 and not self.is_sampled
+        return len(self.answers) == 2 and not (self.is_sampled or self.step_labels)
 
     @property
     def is_sampled(self) -> bool:

@@ -20,6 +20,7 @@ from assay.data.prompt_rows import check_prompt, read_prompt
 from assay.data.records import Kind, Message, Record, Role, RowCheck, is_trained, to_json_value
 from assay.data.shapes import COMPARED, SHAPES, STORED, rename_columns
 from assay.data.sharegpt_rows import read_conversations
+from assay.data.step_rows import read_steps
 from assay.data.stored import restore_record
 from assay.data.tool_rows import Tool, parse_if_text, read_tools
 
@@ -60,7 +61,7 @@ def convert_row(
     if missing:
         return None
     read = _read_compared if shape in COMPARED else _read_shape
-    kind, messages, tools, rejected, is_wanted = read(shape, fields, check, system)
+    found = read(shape, fields, check, system)
     used = {columns.get(name, name) for name in SHAPES[shape].columns}
     extra = _read_extra({n: cell for n, cell in row.fields.items() if n not in used}, check)
     if check.problems:
@@ -69,9 +70,9 @@ def convert_row(
         extra["provenance"] = dict(provenance)
     return Record(
         id="",
-        messages=messages,
-        tools=tools,
-        kind=kind,
+        messages=found.messages,
+        tools=found.tools,
+        kind=found.kind,
         group=group,
         file=row.file,
         line=row.line,
@@ -80,8 +81,9 @@ def convert_row(
         extra=extra,
         role=role,
         index=row.index,
-        rejected=rejected,
-        is_wanted=is_wanted,
+        rejected=found.rejected,
+        is_wanted=found.is_wanted,
+        step_labels=found.step_labels,
     )
 
 
@@ -122,12 +124,14 @@ class _Read(NamedTuple):
     tools: list[Tool] | None
     rejected: list[Message] | None = None
     is_wanted: bool | None = None
+    step_labels: list[bool] | None = None
 
 
 _CONVERSATIONS = {
     "preference": ("prompt+chosen", "prompt+rejected"),
     "openai_preference": ("input+preferred_output", "input+non_preferred_output"),
     "rated": ("messages",),
+    "stepwise": ("prompt+completions",),
 }
 
 
@@ -139,17 +143,19 @@ def _read_compared(
     offered = holder.get("tools") if isinstance(holder, dict) else None
     tools = read_tools(offered or fields.get("functions"), check)
     rejected: list[Message] | None = None
-    is_wanted = None
+    is_wanted, step_labels = None, None
     if shape == "prompt":
         kind, messages = read_prompt(fields, check)
     elif shape == "rated":
         kind, messages = read_rated(fields, check)
         is_wanted = read_label(fields["label"], check, "label")
+    elif shape == "stepwise":
+        kind, messages, step_labels = read_steps(fields, check)
     else:
         read = read_openai_pair if shape == "openai_preference" else read_pair
         kind, messages, rejected = read(fields, check)
     if kind == "completion":
-        return _Read(kind, messages, None, rejected, is_wanted)
+        return _Read(kind, messages, None, rejected, is_wanted, step_labels)
     own_system = read_string(fields, "system", check)
     if check.problems:
         return _Read(kind, [], tools)
@@ -159,7 +165,8 @@ def _read_compared(
     whole = [messages] if rejected is None else [messages, _exchange(messages, rejected)]
     for conversation, key in zip(whole, _CONVERSATIONS[shape], strict=False):
         check_conversation(conversation, tools, check, key=key)
-    return _Read(kind, add_system(messages, own_system or system), tools, rejected, is_wanted)
+    spoken = add_system(messages, own_system or system)
+    return _Read(kind, spoken, tools, rejected, is_wanted, step_labels)
 
 
 def _exchange(messages: list[Message], rejected: list[Message]) -> list[Message]:

@@ -24,9 +24,9 @@ from assay.errors import Problem
 Message = dict[str, Any]
 Kind = Literal["chat", "completion", "text"]
 Role = Literal["task", "extra", "anchor"]
-RowObjective = Literal["answers", "preference", "rated", "prompts"]
-"""What of a row is learned: its answers, which of two answers is better, how one was rated, or what
-the model makes of a prompt."""
+RowObjective = Literal["answers", "preference", "rated", "prompts", "stepwise"]
+"""What of a row is learned: its answers, which of two answers is better, how one was rated, what
+the model makes of a prompt, or which steps of an answer are right."""
 
 ID_LENGTH = 16
 _CANONICAL = json.JSONEncoder(
@@ -67,7 +67,8 @@ class Record:
     In a row of preference the messages end with the chosen answer, and `rejected` are the messages
     that stand in its place otherwise; earlier answers are not trained (weight 0). In a rated row
     `is_wanted` says how the answer was rated. A row of prompts has no answer, and `extra` is what
-    its grader reads.
+    its grader reads. `step_labels` says of each step of the answer (`assay.data.step_rows`) whether
+    it is right.
     """
 
     id: str
@@ -84,6 +85,7 @@ class Record:
     index: int | None = None
     rejected: list[Message] | None = None
     is_wanted: bool | None = None
+    step_labels: list[bool] | None = None
 
     @property
     def answers_from(self) -> int:
@@ -103,6 +105,8 @@ class Record:
             return "prompts"
         if self.rejected is not None:
             return "preference"
+        if self.step_labels is not None:
+            return "stepwise"
         return "answers" if self.is_wanted is None else "rated"
 
     @property
@@ -190,11 +194,12 @@ def to_json_value(value: Any) -> Any:
 def build_content(record: Record) -> str:
     """What is trained on as canonical JSON: kind, messages and tools, not where they came from.
 
-    So are the rejected answer and the rating, where the row has them, and what the grader of a
-    prompt reads.
+    So are the rejected answer, the rating and the labels of steps, where the row has them, and what
+    the grader of a prompt reads.
     """
     content = {"kind": record.kind, "messages": record.messages, "tools": record.tools}
     compared: dict[str, Any] = {"rejected": record.rejected, "is_wanted": record.is_wanted}
+    compared["step_labels"] = record.step_labels
     compared["item"] = record.extra if record.is_prompt else None
     return canonical_json(content | {k: one for k, one in compared.items() if one is not None})
 

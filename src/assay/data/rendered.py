@@ -7,7 +7,7 @@ in another process, and kept from one run to the next.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -25,6 +25,7 @@ from assay.chat import (
 )
 from assay.data.arrows import build_table
 from assay.data.records import Kind, Message, Record
+from assay.data.step_rows import list_prefixes
 from assay.errors import DataError, Problem
 
 
@@ -35,11 +36,13 @@ class Content(NamedTuple):
     messages: list[Message]
     tools: list[dict[str, Any]] | None
     rejected_messages: list[Message] | None = None
+    num_labels: int = 0
 
     @classmethod
     def of(cls, record: Record) -> Content:
         other = record.rejected_messages or None
-        return cls(record.kind, record.messages, record.tools, other)
+        labels = len(record.step_labels or ())
+        return cls(record.kind, record.messages, record.tools, other, labels)
 
     @property
     def is_prompt(self) -> bool:
@@ -68,7 +71,8 @@ class RowExample:
 class RenderedRow:
     """The sequences of a row, or why the template refuses it (problems without a place).
 
-    Of a row of preference they are two: prompt and chosen answer, prompt and rejected answer.
+    Of a row of preference they are two: prompt and chosen answer, prompt and rejected answer. Of
+    one whose steps are judged they are one for each: prompt, and answer up to the step's end.
     `control_texts` are control tokens spelled out in its messages; `lost_roles` the roles of the
     messages, and `are_tools_lost` whether the tools, that the template leaves out.
     """
@@ -88,13 +92,15 @@ def render_row(content: Content, tokenizer: ChatTokenizer) -> RenderedRow:
     """
     if content.rejected is not None:
         return _render_pair(content, content.rejected, tokenizer)
+    if content.num_labels:
+        return _render_steps(content, tokenizer)
     if content.is_prompt:
         return _render_prompt(content, tokenizer)
     try:
         rendered = render_content(content, tokenizer)
     except DataError as error:
         return RenderedRow([], [], [], False, error.problems)
-    kind, messages, tools, _ = content
+    kind, messages, tools = content[:3]
     is_chat = kind == "chat"
     lost = find_lost_messages(messages, rendered.text) if is_chat else []
     return RenderedRow(
@@ -116,7 +122,7 @@ def render_row(content: Content, tokenizer: ChatTokenizer) -> RenderedRow:
 
 def _render_prompt(content: Content, tokenizer: ChatTokenizer) -> RenderedRow:
     """A prompt up to where the model goes on, of which no token is trained."""
-    kind, messages, tools, _ = content
+    kind, messages, tools = content[:3]
     lost: list[int] = []
     lost_tools = False
     try:
@@ -163,9 +169,32 @@ def _render_pair(chosen: Content, rejected: Content, tokenizer: ChatTokenizer) -
     )
 
 
+def _render_steps(content: Content, tokenizer: ChatTokenizer) -> RenderedRow:
+    """The answer up to each step's end, each as if it ended there, after the same prompt."""
+    *before, answer = content.messages
+    prefixes = list_prefixes(answer["content"])
+    rows = [
+        render_row(
+            content._replace(messages=[*before, {**answer, "content": one}], num_labels=0),
+            tokenizer,
+        )
+        for one in prefixes
+    ]
+    refusals = [problem for row in rows for problem in row.refusals]
+    if not refusals and len(rows) != content.num_labels:
+        got = f"{content.num_labels} labels for {len(rows)} steps"
+        refusals.append(Problem(got, "a label for each step", "label its steps anew"))
+    if not refusals and any(len(row.examples) > 1 for row in rows):
+        got = "a conversation of which the template renders earlier answers otherwise later on"
+        refusals.append(Problem(got, "a prompt without answers", "leave earlier answers out"))
+    if refusals:
+        return RenderedRow([], [], [], False, list(dict.fromkeys(refusals)))
+    return replace(rows[-1], examples=[row.examples[0] for row in rows])
+
+
 def render_content(content: Content, tokenizer: ChatTokenizer) -> RenderedConversation:
     """A row's text and examples by its kind. Raises what `assay.chat` does, without a place."""
-    kind, messages, tools, _ = content
+    kind, messages, tools = content[:3]
     if kind == "chat":
         return render_conversation(tokenizer, messages, tools=tools)
     if kind == "text":

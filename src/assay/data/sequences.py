@@ -33,6 +33,8 @@ class TokenSequence:
         ref_logprob: the sum of its trained tokens' log-probabilities under the reference, nats.
         asked: of a row of prompts what its grader is told; the sequence is the prompt alone.
         margin: of a pair, by how much the chosen answer's reward is to be the greater.
+        step_labels: of an answer whose steps are judged, whether each is right.
+        steps: the prompt with that answer up to the end of each step but the last one.
     """
 
     input_ids: list[int]
@@ -52,21 +54,25 @@ class TokenSequence:
     ref_logprob: float = 0.0
     asked: Asked | None = None
     margin: float = 0.0
+    step_labels: tuple[bool, ...] = ()
+    steps: tuple[TokenSequence, ...] = ()
 
     @property
     def is_compared(self) -> bool:
-        """Whether whole answers of it are compared, and not its tokens learned."""
-        return self.rejected is not None or self.is_wanted is not None
+        """Whether whole answers of it are compared or judged, and not its tokens learned."""
+        return self.rejected is not None or self.is_wanted is not None or bool(self.step_labels)
 
     @cached_property
     def row(self) -> AnswerRow:
         """What losses of whole answers are given of it."""
-        sides = (self,) if self.rejected is None else (self, self.rejected)
+        sides = (*self.steps, self) if self.rejected is None else (self, self.rejected)
         return AnswerRow(
             tuple(one.answer for one in sides),
             is_wanted=self.is_wanted is not False,
             mismatched=None if self.mismatched is None else self.mismatched.answer,
+            weight=float(len(self.step_labels) or 1),
             margin=self.margin,
+            step_labels=self.step_labels,
         )
 
     @property

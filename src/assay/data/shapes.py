@@ -8,11 +8,12 @@ text        text
 preference  chosen, rejected [prompt, instruction, tools, system]
 openai_preference  input, preferred_output, non_preferred_output
 rated       label, and prompt, completion or messages [tools, system]
+stepwise    completions, labels, and prompt or instruction [tools, system]
 prompt      messages, prompt or instruction [tools, system], and what its grader reads
 
-The three before the last are of objectives that compare whole answers, the last of those whose
-model writes the answers itself. Each objective takes its own shapes, and refuses those of the
-others by name.
+The three from preference on are of objectives that compare whole answers, stepwise of those that
+judge their steps, the last of those whose model writes the answers itself. Each objective takes its
+own shapes, and refuses those of the others by name.
 """
 
 from __future__ import annotations
@@ -75,6 +76,12 @@ SHAPES: dict[str, Shape] = {
         Shape("preference", ("chosen", "rejected"), ("prompt", "instruction", "tools", "system")),
         Shape("openai_preference", ("input", "preferred_output", "non_preferred_output")),
         Shape("rated", ("label",), ("prompt", "completion", "messages", "tools", "system")),
+        Shape(
+            "stepwise",
+            ("completions", "labels"),
+            ("prompt", "instruction", "tools", "system"),
+            frozenset({"completions", "labels"}),
+        ),
         Shape("prompt", (), (*PROMPT_FIELDS, "tools", "system")),
     )
 }
@@ -82,6 +89,7 @@ COMPARED: dict[str, RowObjective] = {
     "preference": "preference",
     "openai_preference": "preference",
     "rated": "rated",
+    "stepwise": "stepwise",
     "prompt": "prompts",
 }
 """The shapes that are not of answers to be learned, and by which objectives they are taken."""
@@ -91,6 +99,7 @@ PURPOSES: dict[str, str] = {
     "answers": "sft",
     "preference": "dpo and other preference objectives",
     "rated": "kto, which learns from thumbs up and down",
+    "stepwise": "process_reward, which learns which steps of an answer are right",
     "prompt": "reinforcement objectives such as grpo, which write the answers themselves",
 }
 """What each kind of row is for."""
@@ -99,6 +108,7 @@ _OBJECTIVES: dict[RowObjective, str] = {
     "preference": "dpo",
     "rated": "kto",
     "prompts": "grpo",
+    "stepwise": "process_reward",
 }
 
 # Usual names of the two columns of a question-answer table.
@@ -177,7 +187,7 @@ def _match(fields: Mapping[str, Any], wanted: RowObjective | None) -> list[str]:
         return ["prompt"]
     if wanted is None and _ends_asking(fields.get("messages")):
         return ["prompt"]
-    for name in ("preference", "openai_preference"):
+    for name in ("preference", "openai_preference", "stepwise"):
         if SHAPES[name].fits(fields):
             return [name]
     answers = [n for n, shape in SHAPES.items() if n not in COMPARED and shape.fits(fields)]

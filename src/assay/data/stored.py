@@ -159,6 +159,7 @@ def _schema() -> Any:
             ("extra", pa.string()),
             ("rejected", pa.list_(message)),
             ("is_wanted", pa.int8()),
+            ("step_labels", pa.list_(pa.int8())),
         ]
     )
 
@@ -178,6 +179,7 @@ def _to_row(record: Record) -> dict[str, Any]:
         "extra": canonical_json(record.extra),
         "rejected": record.rejected,
         "is_wanted": None if record.is_wanted is None else int(record.is_wanted),
+        "step_labels": None if record.step_labels is None else list(map(int, record.step_labels)),
     }
 
 
@@ -196,7 +198,12 @@ def _from_row(row: Mapping[str, Any]) -> Record:
         extra=json.loads(row["extra"]),
         rejected=_read_messages(row.get("rejected")),
         is_wanted=None if row.get("is_wanted") is None else bool(row["is_wanted"]),
+        step_labels=_read_flags(row.get("step_labels")),
     )
+
+
+def _read_flags(flags: list[int] | None) -> list[bool] | None:
+    return None if flags is None else list(map(bool, flags))
 
 
 def _read_messages(structs: list[dict[str, Any]] | None) -> list[Message] | None:

@@ -175,6 +175,10 @@ class _Run:
         if record.rejected is not None:
             self._add_example(record, place, row.examples[0], 0, rejected=row.examples[1])
             return
+        if record.step_labels is not None:
+            *steps, whole = row.examples
+            self._add_example(record, place, whole, 0, steps=steps)
+            return
         for number, example in enumerate(row.examples):
             self._add_example(record, place, example, number)
 
@@ -185,8 +189,12 @@ class _Run:
         example: RowExample,
         number: int,
         rejected: RowExample | None = None,
+        steps: Sequence[RowExample] = (),
     ) -> None:
         whole = build_sequence(record, place, example)
+        if record.step_labels is not None:
+            own = tuple(build_sequence(record, place, one) for one in steps)
+            whole = replace(whole, steps=own, step_labels=tuple(record.step_labels))
         if rejected is not None:
             whole = replace(whole, rejected=build_sequence(record, place, rejected))
         num_tokens = _count_longest(whole)
@@ -219,6 +227,8 @@ class _Run:
             self.too_long.append(record.locate(problem))
         if self.on_too_long != "keep_end":
             return None
+        if sequence.step_labels:
+            return _keep_steps(sequence, max_seq_len=self.max_seq_len)
         if sequence.rejected is None:
             return keep_end(sequence, max_seq_len=self.max_seq_len)
         return _keep_ends(sequence, sequence.rejected, max_seq_len=self.max_seq_len)
@@ -227,6 +237,14 @@ class _Run:
 def _count_longest(sequence: TokenSequence) -> int:
     sides = (sequence, sequence.rejected)
     return max(len(one.input_ids) for one in sides if one is not None)
+
+
+def _keep_steps(whole: TokenSequence, *, max_seq_len: int) -> TokenSequence | None:
+    """Every step's end after the same end of the prompt; None where the answer would be cut."""
+    num_tokens = len(whole.input_ids) - max_seq_len
+    cut = [cut_start(one, num_tokens=num_tokens) for one in (*whole.steps, whole)]
+    kept = [one for one in cut if one is not None]
+    return replace(kept[-1], steps=tuple(kept[:-1])) if len(kept) == len(cut) else None
 
 
 def _keep_ends(

@@ -114,6 +114,7 @@ def _reason(counts: Counter[str], labels: frozenset[str], prose: Sequence[str]) 
         "exact": f"answers have a median of {words} words, at most {MAX_EXACT_WORDS}",
         "choice": "the item has choices",
         "pair_accuracy": "a reward model tells the better of two answers",
+        "step_accuracy": "a process reward model tells which steps are right",
         "token_f1": f"answers have a median of {words} words, more than {MAX_EXACT_WORDS}",
     }
     return "; ".join(

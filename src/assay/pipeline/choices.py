@@ -21,11 +21,13 @@ from assay.evaluate.scorers import (
     AGREEMENT,
     PAIR_ACCURACY,
     RANKED,
+    STEP_ACCURACY,
     ChoiceLogprob,
     score_choice_agreement,
     score_choices,
     score_pair,
     score_ranking,
+    score_steps,
 )
 from assay.generate import Engine
 from assay.pipeline.prompts import build_messages
@@ -84,30 +86,41 @@ def score_by_choice(
 def score_by_likelihood(
     engine: Engine, items: Sequence[Item], tokenizer: ChatTokenizer, **layout: Any
 ) -> dict[str, Score]:
-    """Which answer of a pair a model without a head prefers; see `score_by_choice`."""
-    weighed = [with_metric(item, BY_LIKELIHOOD) for item in items]
+    """Which answer of a pair a model without a head prefers; see `score_by_choice`.
+
+    Of steps it tells nothing.
+    """
+    steps = {one.id: score_steps(one, None) for one in items if one.metric == STEP_ACCURACY}
+    weighed = [with_metric(item, BY_LIKELIHOOD) for item in items if item.id not in steps]
     found = score_by_choice(engine, weighed, tokenizer, **layout)
-    return {key: replace(score, metric=PAIR_ACCURACY) for key, score in found.items()}
+    return steps | {key: replace(score, metric=PAIR_ACCURACY) for key, score in found.items()}
 
 
 def score_by_reward(
     rewards: Rewards, items: Sequence[Item], tokenizer: ChatTokenizer, *, context_len: int
 ) -> dict[str, Score]:
-    """Which answer of a pair a reward model prefers; a pair beyond the context is unscored."""
+    """Which answer of a pair a reward model prefers, or which steps it takes for right.
+
+    What goes beyond the context is unscored.
+    """
     scores: dict[str, Score] = {}
     sequences: list[list[int]] = []
     asked: list[Item] = []
     for item in items:
         found = [_render_whole(item, tokenizer, choice) for choice in item.choices]
         longest = max(map(len, found), default=0)
-        if longest > context_len or len(found) != 2:
+        is_whole = item.metric == STEP_ACCURACY or len(found) == 2
+        if longest > context_len or not is_whole:
             reason = f"prompt and answer have {longest} tokens, more than the context"
             scores[item.id] = unscored(item.metric, f"{reason} of {context_len}")
             continue
         sequences += found
         asked.append(item)
     told = iter(rewards(sequences))
-    return scores | {item.id: score_pair(item, [next(told), next(told)]) for item in asked}
+    for item in asked:
+        score = score_steps if item.metric == STEP_ACCURACY else score_pair
+        scores[item.id] = score(item, [next(told) for _ in item.choices])
+    return scores
 
 
 def _render_whole(item: Item, tokenizer: ChatTokenizer, choice: str) -> list[int]:

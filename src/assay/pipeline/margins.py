@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from assay.config.sections.objective import RewardConfig
 from assay.data import Record, TokenSequence
 from assay.errors import Problem
 from assay.pipeline.job import Job
@@ -19,7 +20,7 @@ def find_margin_problems(job: Job, parts: dict[str, list[Record]]) -> list[Probl
 
     A row without one has the margin 0.
     """
-    if not job.recipe.objective.gives_scores:
+    if not isinstance(job.recipe.objective, RewardConfig):
         return []
     return [
         record.locate(
@@ -45,7 +46,7 @@ def add_margins(
         for record in records
         if record.extra.get(MARGIN) is not None
     }
-    if not (known and job.recipe.objective.gives_scores):
+    if not (known and isinstance(job.recipe.objective, RewardConfig)):
         return list(sequences)
     return [replace(one, margin=known.get(one.record_id, 0.0)) for one in sequences]
 

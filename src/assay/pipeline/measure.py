@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 from assay.data import Record
 from assay.errors import DataError
 from assay.evaluate.items import Item, Score, unscored
-from assay.evaluate.scorers import GRADED, LIKELIHOOD_METRICS, PAIR_ACCURACY, score_outputs
+from assay.evaluate.scorers import (
+    GRADED,
+    LIKELIHOOD_METRICS,
+    PAIR_ACCURACY,
+    STEP_ACCURACY,
+    score_outputs,
+)
 from assay.generate import Engine, Sampling
 from assay.pipeline.answers import Answer, ask
 from assay.pipeline.choices import (
@@ -34,6 +40,10 @@ if TYPE_CHECKING:
     from assay.graders import Grader
     from assay.graders.play import Playing
     from assay.models.base import BaseFiles
+
+
+SCORED = (PAIR_ACCURACY, STEP_ACCURACY)
+"""Metrics of reward models."""
 
 
 @dataclass(frozen=True)
@@ -120,11 +130,11 @@ class Examiner:
             self.sampling, max_new_tokens=max_new_tokens or self.sampling.max_new_tokens
         )
         golds = [item for item in items if item.metric == "perplexity"]
-        pairs = [item for item in items if item.metric == PAIR_ACCURACY]
+        pairs = [item for item in items if item.metric in SCORED]
         weighed = [
             item
             for item in items
-            if (item.choices or item.metric in LIKELIHOOD_METRICS) and item.metric != PAIR_ACCURACY
+            if (item.choices or item.metric in LIKELIHOOD_METRICS) and item.metric not in SCORED
         ]
         played = [item for item in items if item.metric == GRADED] if self.playing else []
         own = {item.id for item in (*golds, *weighed, *pairs, *played)}

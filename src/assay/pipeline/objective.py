@@ -6,7 +6,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from assay.config.sections.distil import DistilConfig
-from assay.config.sections.objective import KtoConfig, RewardConfig, SftConfig
+from assay.config.sections.objective import (
+    KtoConfig,
+    ProcessRewardConfig,
+    RewardConfig,
+    SftConfig,
+)
 from assay.config.sections.pairs import CpoConfig, DpoConfig, OrpoConfig, SimpoConfig
 from assay.config.sections.reinforcement import PpoConfig
 from assay.config.sections.rollouts import RolloutSection
@@ -36,6 +41,8 @@ def build_loss(
         return _build_rated(job.recipe.objective, meter)
     if isinstance(job.recipe.objective, RewardConfig):
         return GatheredLoss(_build_reward(job.recipe.objective, meter))
+    if isinstance(job.recipe.objective, ProcessRewardConfig):
+        return GatheredLoss(_build_process_reward(meter))
     if isinstance(job.recipe.objective, RolloutSection):
         return _build_policy(job.recipe.objective, meter, tell)
     sorted_by = getattr(job.recipe.objective, "loss", "")
@@ -53,10 +60,13 @@ def build_meter(job: Job) -> Meter:
     from assay.train.meter import Meter
     from assay.train.policy import POLICY_METRICS
     from assay.train.preference import PAIR_METRICS
+    from assay.train.process_reward import STEP_METRICS
     from assay.train.rated import RATED_METRICS
     from assay.train.reward import REWARD_METRICS
     from assay.train.rollout_stats import ROLLOUT_METRICS, name_parts
 
+    if isinstance(job.recipe.objective, ProcessRewardConfig):
+        return Meter(STEP_METRICS)
     if job.recipe.objective.gives_scores:
         return Meter(REWARD_METRICS)
     if isinstance(job.recipe.objective, DistilConfig):
@@ -112,6 +122,13 @@ def _build_reward(objective: RewardConfig, meter: Meter | None) -> LossFunction:
     return RewardLoss(centring=objective.centring, meter=meter or NO_METER)
 
 
+def _build_process_reward(meter: Meter | None) -> LossFunction:
+    from assay.train.meter import NO_METER
+    from assay.train.process_reward import ProcessRewardLoss
+
+    return ProcessRewardLoss(meter=meter or NO_METER)
+
+
 def _build_learned(job: Job, meter: Meter | None) -> Any:
     from assay.defend.constrained import ConstrainedLoss
     from assay.train.meter import NO_METER
@@ -119,7 +136,9 @@ def _build_learned(job: Job, meter: Meter | None) -> Any:
     from assay.train.sft import SftLoss
 
     objective = job.recipe.objective
-    assert not isinstance(objective, KtoConfig | RewardConfig), "these have losses of their own"
+    assert not isinstance(objective, KtoConfig | RewardConfig | ProcessRewardConfig), (
+        "these have losses of their own"
+    )
     if isinstance(objective, SftConfig):
         betas = job.recipe.defend.token_betas
         smoothing = objective.label_smoothing

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from assay.data import Record, to_prompt
+from assay.data.step_rows import list_prefixes
 from assay.evaluate.items import Item, draw_sample
-from assay.evaluate.scorers import GRADED, RANKED
+from assay.evaluate.scorers import GRADED, RANKED, STEP_ACCURACY
 
 SUITE_NAME = "task"
 CHOICES_ARE_MESSAGES = "choices_are_messages"
@@ -29,6 +30,8 @@ def build_items(records: Sequence[Record], *, max_items: int, seed: int, metric:
 def _build_item(record: Record, metric: str) -> Item:
     if record.rejected is not None:
         return _build_choices(record, [record.rejected], metric, plain="choice_norm")
+    if record.step_labels is not None:
+        return _build_steps(record, record.step_labels)
     if record.is_wanted is not None:
         return _build_choices(record, [], metric, plain=RANKED)
     if record.is_prompt:
@@ -58,6 +61,24 @@ def _build_graded(record: Record) -> Item:
         suite=SUITE_NAME,
         extra=record.extra,
         rendering=record.kind,
+    )
+
+
+def _build_steps(record: Record, labels: Sequence[bool]) -> Item:
+    """The answer up to the end of each of its steps, and which of them are right."""
+    prompt, answer = to_prompt(record), text_of(record.messages[-1])
+    return Item(
+        id=record.id,
+        messages=prompt.messages,
+        reference=answer,
+        metric=STEP_ACCURACY,
+        tools=record.tools,
+        group=record.group,
+        suite=SUITE_NAME,
+        extra=record.extra,
+        rendering=record.kind,
+        choices=tuple(list_prefixes(answer)),
+        golds=tuple(place for place, flag in enumerate(labels) if flag),
     )
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from assay.config.sections.objective import ProcessRewardConfig
 from assay.evaluate.items import GUARDED, Kind
-from assay.evaluate.scorers import PAIR_ACCURACY
+from assay.evaluate.scorers import PAIR_ACCURACY, STEP_ACCURACY
 from assay.pipeline.job import Job
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ NO_ANSWERS = "A reward model scores answers and gives none, so nothing is asked 
 
 
 def choose_metric(job: Job) -> str:
-    """The metric of the task: of a reward model which of two answers it prefers."""
+    """The metric of the task: of a reward model which of two answers it prefers, or of steps."""
+    if isinstance(job.recipe.objective, ProcessRewardConfig):
+        return STEP_ACCURACY
     return PAIR_ACCURACY if job.recipe.objective.gives_scores else job.recipe.evaluate.metric
 
 

@@ -60,6 +60,7 @@ def store_sequences(run: RunFolder, sequences: Sequences) -> None:
     columns["asked"] = [
         None if row.asked is None else canonical_json(asdict(row.asked)) for row in rows
     ]
+    columns["steps"] = [_encode_steps(row) for row in rows]
     columns["rating"] = [-1 if row.is_wanted is None else int(row.is_wanted) for row in rows]
     columns["margin"] = [row.margin for row in rows]
     columns["split"] = ["train"] * len(sequences.train)
@@ -95,7 +96,7 @@ def read_sequences(run: RunFolder) -> Sequences:
     anchored = COLUMNS.index("is_anchored")
     columns[anchored] = list(map(bool, columns[anchored]))
     rejected = (_read_column(table[f"rejected_{name}"]) for name in ("input_ids", "loss_mask"))
-    told = (table[name].to_pylist() for name in ("rating", "asked", "margin"))
+    told = (table[name].to_pylist() for name in ("rating", "asked", "margin", "steps"))
     compared = zip(*rejected, *told, strict=True)
     rows = [
         _compare(TokenSequence(**dict(zip(COLUMNS, row, strict=True))), *others)
@@ -118,8 +119,13 @@ def _compare(
     rating: int,
     asked: str | None,
     margin: float,
+    steps: str | None,
 ) -> TokenSequence:
-    """The sequence with its rejected answer and margin, its rating, or what is asked, if any."""
+    """The sequence with its rejected answer and margin, its rating, steps, or what is asked."""
+    if steps is not None:
+        labels, ends = json.loads(steps)
+        own = tuple(replace(sequence, input_ids=ids, loss_mask=mask) for ids, mask in ends)
+        return replace(sequence, step_labels=tuple(labels), steps=own)
     if asked is not None:
         given = json.loads(asked)
         told = Asked(tuple(given["messages"]), tuple(given["tools"]), given["item"])
@@ -128,6 +134,13 @@ def _compare(
         other = replace(sequence, input_ids=input_ids, loss_mask=loss_mask)
         return replace(sequence, rejected=other, margin=margin)
     return sequence if rating < 0 else replace(sequence, is_wanted=bool(rating))
+
+
+def _encode_steps(row: TokenSequence) -> str | None:
+    """The labels of an answer's steps, and the sequences up to their ends; None without any."""
+    if not row.step_labels:
+        return None
+    return json.dumps([row.step_labels, [[one.input_ids, one.loss_mask] for one in row.steps]])
 
 
 def _file(run: RunFolder) -> Path:
@@ -148,6 +161,7 @@ def _build_schema() -> Any:
         "rating",
         "asked",
         "margin",
+        "steps",
         "split",
         "is_comparable",
     )

@@ -19,6 +19,7 @@ SourceFormat = Literal[
     "preference",
     "openai_preference",
     "rated",
+    "stepwise",
     "prompt",
 ]
 

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from assay.config.setting import Section
 
-RowKind = Literal["answers", "preference", "rated", "prompts"]
+RowKind = Literal["answers", "preference", "rated", "prompts", "stepwise"]
 NAMED = "named by the recipe"
 
 

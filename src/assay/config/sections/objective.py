@@ -28,6 +28,7 @@ ObjectiveType = Literal[
     "cpo",
     "kto",
     "reward",
+    "process_reward",
     "grpo",
     "rloo",
     "reinforce",
@@ -119,6 +120,21 @@ class RewardConfig(ObjectiveSection):
     )
 
 
+class ProcessRewardConfig(ObjectiveSection):
+    """A reward model of answers step by step (Lightman et al. 2023): is each step right?
+
+    It is a reward model like any other, of an answer as far as it goes: what it scores the answer
+    up to a step's end is the log-odds that the step is right.
+    """
+
+    learns_from: ClassVar[RowKind] = "stepwise"
+    gives_scores: ClassVar[bool] = True
+
+    type: Literal["process_reward"] = setting(
+        "process_reward", "What is learned from a row.", reason=NAMED
+    )
+
+
 OBJECTIVES: dict[str, type[Section]] = {
     "sft": SftConfig,
     "dpo": DpoConfig,
@@ -127,6 +143,7 @@ OBJECTIVES: dict[str, type[Section]] = {
     "cpo": CpoConfig,
     "kto": KtoConfig,
     "reward": RewardConfig,
+    "process_reward": ProcessRewardConfig,
     **ROLLOUT_OBJECTIVES,
     "distil": DistilConfig,
 }
@@ -145,6 +162,7 @@ AnyObjective = (
     | Annotated[CpoConfig, Tag("cpo")]
     | Annotated[KtoConfig, Tag("kto")]
     | Annotated[RewardConfig, Tag("reward")]
+    | Annotated[ProcessRewardConfig, Tag("process_reward")]
     | Annotated[GrpoConfig, Tag("grpo")]
     | Annotated[RlooConfig, Tag("rloo")]
     | Annotated[ReinforceConfig, Tag("reinforce")]
@@ -164,6 +182,7 @@ Objective = Annotated[
         | CpoConfig
         | KtoConfig
         | RewardConfig
+        | ProcessRewardConfig
         | GrpoConfig
         | RlooConfig
         | ReinforceConfig

@@ -56,6 +56,7 @@ def decode_record(line: bytes) -> Record:
         index=index,
         rejected=trained.get("rejected"),
         is_wanted=trained.get("is_wanted"),
+        step_labels=trained.get("step_labels"),
     )
 
 

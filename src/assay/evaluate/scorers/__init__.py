@@ -50,6 +50,7 @@ from assay.evaluate.scorers.refusal import (
     score_over_refusal,
     score_refusal,
 )
+from assay.evaluate.scorers.steps import STEP_ACCURACY, score_steps
 from assay.evaluate.scorers.text import score_contains, score_exact, score_token_f1
 from assay.evaluate.scorers.tool_call import score_tool_call
 from assay.evaluate.scorers.user_function import (
@@ -83,6 +84,7 @@ METRICS: tuple[str, ...] = (
     *LIKELIHOOD_METRICS,
     RANKED,
     PAIR_ACCURACY,
+    STEP_ACCURACY,
     GRADED,
 )
 
@@ -183,6 +185,7 @@ __all__ = [
     "PAIR_ACCURACY",
     "RANKED",
     "SCORERS",
+    "STEP_ACCURACY",
     "ChoiceLogprob",
     "ClassRow",
     "ClassTable",
@@ -217,6 +220,7 @@ __all__ = [
     "score_perplexity",
     "score_ranking",
     "score_refusal",
+    "score_steps",
     "score_text_agreement",
     "score_token_f1",
     "score_tool_call",
