@@ -27,6 +27,7 @@ from assay.serve.bases import Bases
 from assay.serve.jobs.execute import execute
 from assay.serve.jobs.places import find_job_run, locate_job
 from assay.serve.jobs.worker import Pace, Worker
+from assay.serve.lifecycle.moving import promote_model
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 COLOURS = ("red", "green", "blue", "black", "white")
@@ -154,7 +155,9 @@ def test_a_second_job_goes_on_from_the_first_and_leaves_it(
     run = find_job_run(locate_job(served.store, job.id))
     assert run is not None and done.fine_tuned_model
     before = verify_release(run.path)
-    second = create(client, model=done.fine_tuned_model)
+    promote_model(served.store, "colours@prod", done.fine_tuned_model, actor="tests")
+    second = create(client, model="colours@prod")
+    assert second.model == done.fine_tuned_model
     run_next(served.store)
     again = client.fine_tuning.jobs.retrieve(second.id)
     assert again.status == "succeeded", again.error

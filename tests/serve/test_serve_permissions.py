@@ -1,5 +1,7 @@
 """Permissions of checkpoints, and the models of jobs as inference asks for them."""
 
+from typing import Any
+
 import openai
 import pytest
 from tests.serve.conftest import Served
@@ -7,6 +9,9 @@ from tests.serve.conftest import Served
 from assay.runs.store import Store, add_key
 from assay.runs.store.jobs import insert_job
 from assay.runs.store.models import insert_model
+from assay.runs.store.owners import insert_owner
+from assay.serve.errors import ApiError
+from assay.serve.inference.catalog import ReleaseCatalog
 from assay.serve.stored_records import StoredRecords
 
 NAME = "ft:tiny:assay:x:abc"
@@ -78,6 +83,62 @@ def test_unknown_projects_checkpoints_and_scopes_are_refused(served: Served, sto
     _, train = add_key(store, "t", ["train"])
     with pytest.raises(openai.PermissionDeniedError):
         served.client(api_key=train).fine_tuning.checkpoints.permissions.list(CHECKPOINT)
+
+
+class User:
+    """A key of a project."""
+
+    def __init__(self, project: str, *scopes: str) -> None:
+        self.project, self.scopes = project, scopes
+
+    def allows(self, scope: str) -> bool:
+        return scope in self.scopes
+
+
+def test_checkpoints_are_for_their_project_those_let_in_and_admins(
+    client: openai.OpenAI, store: Store
+) -> None:
+    with store.write() as connection:
+        insert_owner(connection, "ftjob-1", "proj_a")
+    for name in ("a", "b", "c"):
+        add_key(store, name, ["train"], project=f"proj_{name}")
+    client.fine_tuning.checkpoints.permissions.create(CHECKPOINT, project_ids=["proj_b"])
+    base: Any = None
+    catalog = ReleaseCatalog(base, ("tiny",), 1, StoredRecords(store))
+    users: dict[Any, bool] = {
+        User("proj_a", "train"): True,
+        User("proj_b", "train"): True,
+        User("proj_c", "train"): False,
+        User("proj_default", "train"): False,
+        User("proj_a", "infer"): False,
+        User("proj_b", "infer"): False,
+        User("proj_c", "admin"): True,
+    }
+    for user, may_use in users.items():
+        listed = {one.id: one for one in catalog.list_models(user)}
+        assert (CHECKPOINT in listed) == may_use and NAME in listed and "tiny" in listed
+        if may_use:
+            assert listed[CHECKPOINT].fields == {"x_assay": {"state": "unreleased"}}
+            assert catalog.describe(CHECKPOINT, user).headers == {"x-assay-state": "unreleased"}
+            continue
+        with pytest.raises(ApiError) as unknown:
+            catalog.describe(CHECKPOINT, user)
+        assert (unknown.value.status_code, unknown.value.code) == (404, "model_not_found")
+        assert catalog.describe(NAME, user).id == NAME
+
+
+def test_jobs_start_from_checkpoints_that_their_project_may_use(
+    served: Served, store: Store
+) -> None:
+    """Whether it may is asked before what is wrong with its folder, which is empty here."""
+    with store.write() as connection:
+        insert_owner(connection, "ftjob-1", "proj_a")
+    for project, told in (("proj_a", "no adapter to go on from"), ("proj_b", "No such model")):
+        _, secret = add_key(store, project, ["train"], project=project)
+        with pytest.raises(openai.APIStatusError, match=told):
+            served.client(api_key=secret).fine_tuning.jobs.create(
+                model=CHECKPOINT, training_file="file-1"
+            )
 
 
 def test_inference_finds_what_jobs_made(store: Store) -> None:

@@ -12,10 +12,12 @@ from assay.runs.store.models import (
     ModelRow,
     delete_model,
     find_model,
+    list_all_checkpoints,
     list_models,
     locate_model,
 )
 from assay.runs.store.overrides import OVERRIDDEN
+from assay.runs.store.owners import find_users, list_users
 from assay.serve.errors import refuse
 from assay.serve.inference.records import TunedRecord
 from assay.serve.lifecycle.overriding import find_standing_reason
@@ -34,6 +36,11 @@ class StoredRecords:
     def list_released(self) -> Sequence[TunedRecord]:
         return [self._to_record(row) for row in list_models(self.store)]
 
+    def list_checkpoints(self) -> Sequence[TunedRecord]:
+        users = list_users(self.store)
+        rows = list_all_checkpoints(self.store)
+        return [self._to_record(row, users.get(row.id)) for row in rows]
+
     def delete(self, name: str) -> bool:
         with self.store.read() as connection:
             pointing = [move.alias for move in list_pointing(connection, name)]
@@ -42,14 +49,18 @@ class StoredRecords:
             raise refuse(told, param="model", code="model_in_use")
         return delete_model(self.store, name)
 
-    def _to_record(self, row: ModelRow) -> TunedRecord:
+    def _to_record(self, row: ModelRow, users: frozenset[str] | None = None) -> TunedRecord:
+        is_checkpoint = row.checkpoint_id is not None
+        if is_checkpoint and users is None:
+            users = find_users(self.store, row.id)
         return TunedRecord(
             id=row.id,
             created=int(row.created_at),
             folder=locate_model(self.store, row),
             run=self.store.folder / row.run,
             is_released=row.state in SERVED,
-            is_checkpoint=row.checkpoint_id is not None,
+            is_checkpoint=is_checkpoint,
             state=row.state,
             reason=find_standing_reason(self.store, row.id) if row.state == OVERRIDDEN else "",
+            projects=users,
         )

@@ -64,5 +64,8 @@ class Known:
     def list_released(self) -> Sequence[TunedRecord]:
         return [one for one in self.records.values() if one.is_released]
 
+    def list_checkpoints(self) -> Sequence[TunedRecord]:
+        return [one for one in self.records.values() if one.is_checkpoint]
+
     def delete(self, name: str) -> bool:
         return self.records.pop(name, None) is not None

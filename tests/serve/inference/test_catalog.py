@@ -208,19 +208,22 @@ def test_held_models_are_refused_and_checkpoints_answer_those_who_train(
     answering: Served, shared: Known, releases: list[TunedRecord]
 ) -> None:
     held = replace(releases[0], id="ft:small:assay::held", is_released=False)
-    step = replace(held, id=f"{NAMES[0]}:ckpt-step-4", is_checkpoint=True)
+    step = replace(held, id=f"{NAMES[0]}:ckpt-step-4", is_checkpoint=True, state="unreleased")
     shared.add(held)
     shared.add(step)
     client = answering.client()
     with pytest.raises(openai.PermissionDeniedError) as refused:
         ask(client, "Hello", model=held.id)
     assert refused.value.code == "model_not_released"
-    found = ask(client, "Hello", model=step.id).choices[0].message.content
+    answer = ask(client, "Hello", model=step.id)
+    assert answer.model_extra == {"x_assay": {"state": "unreleased"}}
+    found = answer.choices[0].message.content
     assert found == ask(client, "Hello", model=NAMES[0]).choices[0].message.content
     _, secret = add_key(answering.store, "reader", ["infer"])
     with pytest.raises(openai.NotFoundError):
         ask(answering.client(api_key=secret), "Hello", model=step.id)
-    assert {held.id, step.id}.isdisjoint(one.id for one in client.models.list())
+    listed = {one.id: one.model_extra for one in client.models.list()}
+    assert held.id not in listed and listed[step.id] == {"x_assay": {"state": "unreleased"}}
 
 
 def test_a_prompt_that_a_model_was_inoculated_with_is_refused(

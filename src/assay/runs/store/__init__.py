@@ -4,7 +4,7 @@
 is for `assay.serve` to say.
 """
 
-from assay.runs.store import aliases, completions, overrides, uploads, webhooks
+from assay.runs.store import aliases, completions, overrides, owners, uploads, webhooks
 from assay.runs.store.connect import Store, open_store
 from assay.runs.store.keys import (
     DEFAULT_PROJECT,
@@ -31,6 +31,7 @@ __all__ = [
     "list_keys",
     "open_store",
     "overrides",
+    "owners",
     "read_tallies",
     "revoke_key",
     "spend_tokens",

@@ -53,6 +53,13 @@ def list_checkpoints(
         return read_page(connection, query, models, after=after, limit=limit)
 
 
+def list_all_checkpoints(store: Store) -> list[ModelRow]:
+    """Every checkpoint of every job, the oldest first."""
+    with store.read() as connection:
+        query = select(models).where(models.c.checkpoint_id.is_not(None)).order_by(models.c.seq)
+        return list(connection.execute(query))
+
+
 def find_checkpoint(store: Store, identity: str) -> ModelRow | None:
     """A checkpoint by its id or by its model's name."""
     either = (models.c.checkpoint_id == identity) | (models.c.id == identity)

@@ -105,14 +105,15 @@ class ReleaseCatalog:
             reason=record.reason,
         )
 
-    def list_models(self) -> list[ServedModel]:
+    def list_models(self, principal: Principal) -> list[ServedModel]:
         """See `Catalog`."""
         tuned = sorted(self.records.list_released(), key=lambda one: one.created, reverse=True)
         by_name = {one.id: one for one in tuned}
+        points = [one for one in self.records.list_checkpoints() if _may_use(one, principal)]
         aliased = [(one, by_name.get(one.model)) for one in self.aliases.list_all()]
         found = [
             ServedModel(one.id, one.created, OWNER, state=one.state, alias=alias)
-            for alias, one in [*aliased, *((None, one) for one in tuned)]
+            for alias, one in [*aliased, *((None, one) for one in tuned + points[::-1])]
             if one is not None
         ]
         return found + [ServedModel(name, self.created, OWNER, is_base=True) for name in self.names]
@@ -133,9 +134,9 @@ class ReleaseCatalog:
         return list(self._loaded)
 
     def _find(self, name: str, principal: Principal) -> TunedRecord:
-        """What is known of a model; a checkpoint is known to keys alone that may train."""
+        """What is known of a model; a checkpoint is known to those alone who may use it."""
         record = self.records.find(name)
-        if record is None or (record.is_checkpoint and not principal.allows("train")):
+        if record is None or not _may_use(record, principal):
             raise _unknown(name)
         return record
 
@@ -156,6 +157,14 @@ class ReleaseCatalog:
             raise ApiError(403, told, code=NOT_SERVABLE, param="model") from error
         blocked = tuple(read_blocked(run))
         return ServedModel(record.id, record.created, OWNER, adapter, blocked, policy=policy)
+
+
+def _may_use(record: TunedRecord, principal: Principal) -> bool:
+    """Checkpoints are for training: of projects that may use them, keys that may train."""
+    if not record.is_checkpoint or principal.allows("admin"):
+        return True
+    is_let_in = record.projects is None or principal.project in record.projects
+    return is_let_in and principal.allows("train")
 
 
 def _check_origin(base: BaseFiles, run: RunFolder) -> None:

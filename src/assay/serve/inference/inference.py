@@ -91,8 +91,9 @@ class Catalog(Protocol):
         """
         ...
 
-    def list_models(self) -> list[ServedModel]:
-        """All released ones, newest first, then the base under its names; none is loaded."""
+    def list_models(self, principal: Principal) -> list[ServedModel]:
+        """Aliases, all released ones, newest first, checkpoints that `principal` may use, and the
+        base under its names; none is loaded."""
         ...
 
     def delete(self, name: str) -> None:

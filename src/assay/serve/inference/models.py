@@ -17,8 +17,9 @@ def build_router(inference: Inference) -> APIRouter:
 
     @router.get("/models")
     def list_models(principal: Annotated[Principal, Depends(require("infer"))]) -> dict[str, Any]:
-        """The base under all its names, every released model, and aliases."""
-        return {"object": "list", "data": [_describe(one) for one in catalog.list_models()]}
+        """Aliases, released models, checkpoints that this key may use, the base by its names."""
+        found = catalog.list_models(principal)
+        return {"object": "list", "data": [_describe(one) for one in found]}
 
     @router.get("/models/{model:path}")
     def retrieve_model(

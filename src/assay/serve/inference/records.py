@@ -21,6 +21,7 @@ class TunedRecord:
         is_checkpoint: of a job, released or not.
         state: in the store's words: released, held, overridden or unreleased.
         reason: why an overridden one is served.
+        projects: those that may use it; None for all. Admins may in any case.
     """
 
     id: str
@@ -31,6 +32,7 @@ class TunedRecord:
     is_checkpoint: bool = False
     state: str = "released"
     reason: str = ""
+    projects: frozenset[str] | None = None
 
 
 class Records(Protocol):
@@ -38,6 +40,7 @@ class Records(Protocol):
 
     def find(self, name: str) -> TunedRecord | None: ...
     def list_released(self) -> Sequence[TunedRecord]: ...
+    def list_checkpoints(self) -> Sequence[TunedRecord]: ...
     def delete(self, name: str) -> bool: ...
 
 
@@ -48,6 +51,9 @@ class NoRecords:
         return None
 
     def list_released(self) -> Sequence[TunedRecord]:
+        return []
+
+    def list_checkpoints(self) -> Sequence[TunedRecord]:
         return []
 
     def delete(self, name: str) -> bool:

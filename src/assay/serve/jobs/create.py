@@ -10,13 +10,15 @@ from typing import Any
 
 from assay.errors import ConfigError
 from assay.pipeline.installed import find_missing_trackers
-from assay.runs.store import Store
+from assay.runs.store import DEFAULT_PROJECT, Store
+from assay.runs.store.aliases import find_alias, is_alias
 from assay.runs.store.creates import Attempt, find_created, fingerprint, note_created
 from assay.runs.store.events import insert_event
 from assay.runs.store.files import find_file, locate_file
 from assay.runs.store.ids import new_id
 from assay.runs.store.jobs import JobRow, find_job, insert_job
-from assay.runs.store.models import find_model, locate_model
+from assay.runs.store.models import ModelRow, find_model, locate_model
+from assay.runs.store.owners import find_users, insert_owner
 from assay.serve.bases import Bases
 from assay.serve.errors import ApiError, not_found, refuse, refuse_problems
 from assay.serve.jobs.fields import MAX_SEED, CreateJob
@@ -33,6 +35,8 @@ class Sender:
     key_id: str
     is_retry: bool
     arrived_at: float
+    project: str = DEFAULT_PROJECT
+    is_admin: bool = False
 
 
 def create_job(store: Store, bases: Bases, asked: CreateJob, sender: Sender) -> JobRow:
@@ -42,7 +46,7 @@ def create_job(store: Store, bases: Bases, asked: CreateJob, sender: Sender) -> 
         ApiError: 404 for a model or file that is not there, 400 for all that is wrong otherwise.
     """
     _check(asked)
-    inputs = _find_inputs(store, bases, asked)
+    inputs = _find_inputs(store, bases, asked, sender)
     job_id = new_id("ftjob-")
     folder = locate_job(store, job_id)
     seed = secrets.randbelow(MAX_SEED + 1) if asked.seed is None else asked.seed
@@ -83,7 +87,7 @@ def _insert(
                 connection,
                 id=job_id,
                 status="validating_files",
-                model=asked.model,
+                model=_name_start(asked, inputs),
                 base=inputs.base,
                 training_file=asked.training_file,
                 validation_file=asked.validation_file,
@@ -95,18 +99,25 @@ def _insert(
                 metadata=asked.metadata,
                 integrations=content.get("integrations"),
                 result_files=[],
-                parent=asked.model if inputs.start_from is not None else None,
+                parent=inputs.parent,
                 priority=asked.x_assay.priority if asked.x_assay else 0,
                 num_attempts=0,
                 not_before=0.0,
                 created_at=store.now(connection),
             )
+            insert_owner(connection, job_id, sender.project)
             note_created(store, connection, attempt, job_id)
             insert_event(store, connection, job_id, f"Created fine-tuning job: {job_id}")
             return row, True
     found = find_job(store, known)
     assert found is not None, "jobs are never deleted"
     return found, False
+
+
+def _name_start(asked: CreateJob, inputs: Inputs) -> str:
+    """The model as the job shows it, and its result is named after: where an alias points."""
+    is_pointing = inputs.parent is not None and is_alias(asked.model)
+    return str(inputs.parent) if is_pointing else asked.model
 
 
 def _check(asked: CreateJob) -> None:
@@ -118,8 +129,8 @@ def _check(asked: CreateJob) -> None:
         raise refuse(message, param="validation_file", code="missing_required_parameter")
 
 
-def _find_inputs(store: Store, bases: Bases, asked: CreateJob) -> Inputs:
-    base, start_from = _find_start(store, bases, asked)
+def _find_inputs(store: Store, bases: Bases, asked: CreateJob, sender: Sender) -> Inputs:
+    base, parent, start_from = _find_start(store, bases, asked, sender)
     training, num_rows = _find_training(store, asked.training_file, "training_file")
     validation, num_validation = None, 0
     if asked.validation_file is not None:
@@ -127,18 +138,23 @@ def _find_inputs(store: Store, bases: Bases, asked: CreateJob) -> Inputs:
             message = "The validation file is the training file: what is trained confirms nothing."
             raise refuse(message, param="validation_file")
         validation, num_validation = _find_training(store, asked.validation_file, "validation_file")
-    return Inputs(base, training, num_rows, validation, num_validation, start_from)
+    return Inputs(base, training, num_rows, validation, num_validation, start_from, parent)
 
 
-def _find_start(store: Store, bases: Bases, asked: CreateJob) -> tuple[str, Path | None]:
-    """The local base of the model, and the adapter to go on from where it was tuned here."""
+def _find_start(
+    store: Store, bases: Bases, asked: CreateJob, sender: Sender
+) -> tuple[str, str | None, Path | None]:
+    """The local base of the model; of one that was tuned here its own name, and its adapter, to go
+    on from."""
     parent = asked.x_assay.parent if asked.x_assay else None
     base = bases.find(asked.model)
     name, param = (parent, "x_assay.parent") if parent else (asked.model, "model")
     if base is not None and parent is None:
-        return base, None
+        return base, None, None
+    alias = find_alias(store, name)
+    name = name if alias is None else str(alias.model)
     tuned = find_model(store, name)
-    if tuned is None:
+    if tuned is None or not _may_go_on(store, tuned, sender):
         raise not_found("model", name, param=param, code=MODEL_NOT_FOUND)
     if tuned.state == "held":
         message = f"{name} is held by its gates; an admin may override that."
@@ -148,7 +164,14 @@ def _find_start(store: Store, bases: Bases, asked: CreateJob) -> tuple[str, Path
     folder = locate_model(store, tuned)
     if not (folder / "adapter_config.json").is_file():
         raise refuse(f"{name} is a whole model and no adapter to go on from.", param=param)
-    return tuned.base, folder
+    return tuned.base, name, folder
+
+
+def _may_go_on(store: Store, tuned: ModelRow, sender: Sender) -> bool:
+    """Whether a job may start from a model: from a checkpoint those alone who may use it."""
+    if tuned.checkpoint_id is None or sender.is_admin:
+        return True
+    return sender.project in find_users(store, tuned.id)
 
 
 def _find_training(store: Store, file_id: str, param: str) -> tuple[Path, int]:

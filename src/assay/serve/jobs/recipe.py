@@ -41,8 +41,8 @@ _GROUP_SIZE = 8
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a request names, found: the local base, the files' bytes and rows, and the adapter of a
-    tuned model to go on from."""
+    """What a request names, found: the local base, the files' bytes and rows, and of a tuned model
+    to go on from its adapter and name."""
 
     base: str
     training: Path
@@ -50,6 +50,7 @@ class Inputs:
     validation: Path | None = None
     num_validation: int = 0
     start_from: Path | None = None
+    parent: str | None = None
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,9 @@ def build_router() -> APIRouter:
 def create(request: Request, user: User, asked: CreateJob) -> dict[str, Any]:
     """Make a job; its files are checked after the answer."""
     state = request.app.state
-    sender = Sender(user.id, is_retry(request), time.time())
+    sender = Sender(
+        user.id, is_retry(request), time.time(), user.project, is_admin=user.allows("admin")
+    )
     return render_job(state.store, create_job(state.store, state.bases, asked, sender))
 
 

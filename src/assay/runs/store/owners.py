@@ -1,0 +1,45 @@
+"""Which project a job belongs to, and so its checkpoints; a job of nobody is the default's."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Connection, ForeignKey, Table, Text, insert, select
+
+from assay.runs.store.connect import Store
+from assay.runs.store.keys import DEFAULT_PROJECT
+from assay.runs.store.tables import metadata, models, permissions
+
+job_owners = Table(
+    "job_owners",
+    metadata,
+    Column("job_id", Text, ForeignKey("jobs.id"), primary_key=True),
+    Column("project", Text, nullable=False),
+)
+
+
+def insert_owner(connection: Connection, job_id: str, project: str) -> None:
+    """Say whose a job is; in the transaction that makes it."""
+    connection.execute(insert(job_owners).values(job_id=job_id, project=project))
+
+
+def find_users(store: Store, checkpoint: str) -> frozenset[str]:
+    """The projects that may use a checkpoint: its job's own, and those that an admin let in."""
+    return list_users(store, checkpoint).get(checkpoint, frozenset())
+
+
+def list_users(store: Store, checkpoint: str | None = None) -> dict[str, frozenset[str]]:
+    """The same of every checkpoint, by name; or of one alone."""
+    owned = (
+        select(models.c.id, job_owners.c.project)
+        .outerjoin(job_owners, job_owners.c.job_id == models.c.job_id)
+        .where(models.c.checkpoint_id.is_not(None))
+    )
+    let_in = select(permissions.c.checkpoint, permissions.c.project)
+    if checkpoint is not None:
+        owned = owned.where(models.c.id == checkpoint)
+        let_in = let_in.where(permissions.c.checkpoint == checkpoint)
+    with store.read() as connection:
+        found = {name: {project or DEFAULT_PROJECT} for name, project in connection.execute(owned)}
+        for name, project in connection.execute(let_in):
+            if name in found:
+                found[name].add(project)
+    return {str(name): frozenset(map(str, projects)) for name, projects in found.items()}
