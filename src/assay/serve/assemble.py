@@ -50,6 +50,8 @@ def assembled(
             )
         return
     from assay.models.base import find_base
+    from assay.serve.batches import routes as batches
+    from assay.serve.batches.run import build_service
     from assay.serve.inference import chat, completions, embeddings, models
     from assay.serve.inference.catalog import ReleaseCatalog
     from assay.serve.inference.inference import build_inference
@@ -70,9 +72,8 @@ def assembled(
         aliases=StoredAliases(store),
     )
     inference = build_inference(base, catalog)
-    routers = [
-        one.build_router(inference) for one in (chat, completions, embeddings, models, responses)
-    ]
+    parts = (chat, completions, embeddings, models, responses)
+    routers = [batches.build_router(), *(one.build_router(inference) for one in parts)]
     try:
         with delivering(store, allow_private=allow_private):
             yield build_app(
@@ -82,6 +83,7 @@ def assembled(
                 limits=limits,
                 allow_private=allow_private,
                 trust=trust,
+                services=[build_service()],
             )
     finally:
         inference.close()

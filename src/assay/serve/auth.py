@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 
 from fastapi import Request
 
-from assay.runs.store import Key, Store, find_key
+from assay.runs.store import Key, Store, find_key, find_key_by_id
 from assay.serve.errors import ApiError
+from assay.serve.own import find_own
 
 _SCHEME = "bearer"
 MAX_KEY_CHARS = 512
@@ -69,12 +70,16 @@ def require(*scopes: str) -> Callable[[Request], Principal]:
     def depend(request: Request) -> Principal:
         store: Store = request.app.state.store
         limits: RateLimits = request.app.state.rate_limits
-        key = authenticate(store, request.headers.get("authorization"))
+        own = find_own(request)
+        if own is None:
+            key = authenticate(store, request.headers.get("authorization"))
+        else:
+            key = _check_valid(find_key_by_id(store, own.key_id))
         request.state.key_id = key.id
         if not any(map(key.allows, scopes)):
             needed = " or ".join(scopes)
             raise ApiError(403, f"This key has no scope {needed}.", code="insufficient_scope")
-        _check_limits(key, limits)
+        _check_limits(key, limits, is_own=own is not None)
         return Principal(key)
 
     return depend
@@ -90,7 +95,11 @@ def authenticate(store: Store, header: str | None) -> Key:
     if scheme.lower() != _SCHEME or not secret.strip():
         message = "No API key: send one as `Authorization: Bearer KEY`."
         raise _deny(message, "missing_api_key")
-    key = find_key(store, secret.strip()) if len(secret) <= MAX_KEY_CHARS else None
+    known = find_key(store, secret.strip()) if len(secret) <= MAX_KEY_CHARS else None
+    return _check_valid(known)
+
+
+def _check_valid(key: Key | None) -> Key:
     if key is None:
         raise _deny("The API key is not known here, or was revoked.", "invalid_api_key")
     if key.is_expired(time.time()):
@@ -102,8 +111,9 @@ def _deny(message: str, code: str) -> ApiError:
     return ApiError(401, message, code=code, headers={"www-authenticate": "Bearer"})
 
 
-def _check_limits(key: Key, limits: RateLimits) -> None:
-    if key.requests_per_minute:
+def _check_limits(key: Key, limits: RateLimits, *, is_own: bool) -> None:
+    # The lines of a batch are no requests that its key sends; their tokens count.
+    if key.requests_per_minute and not is_own:
         wait_s = limits.take(key.id, key.requests_per_minute)
         if wait_s:
             raise limit_reached("requests a minute of this key", wait_s)

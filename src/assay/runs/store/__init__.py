@@ -4,7 +4,7 @@
 is for `assay.serve` to say.
 """
 
-from assay.runs.store import aliases, completions, overrides, owners, uploads, webhooks
+from assay.runs.store import aliases, batches, completions, overrides, owners, uploads, webhooks
 from assay.runs.store.connect import Store, open_store
 from assay.runs.store.keys import (
     DEFAULT_PROJECT,
@@ -12,6 +12,7 @@ from assay.runs.store.keys import (
     Key,
     add_key,
     find_key,
+    find_key_by_id,
     list_keys,
     revoke_key,
     spend_tokens,
@@ -26,8 +27,10 @@ __all__ = [
     "add_key",
     "add_tallies",
     "aliases",
+    "batches",
     "completions",
     "find_key",
+    "find_key_by_id",
     "list_keys",
     "open_store",
     "overrides",

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, or_, select
 
+from assay.runs.store.batches import find_reader
 from assay.runs.store.connect import Store
 from assay.runs.store.pages import Page, read_page
 from assay.runs.store.tables import files, jobs
@@ -54,18 +55,18 @@ def list_files(
 
 
 def find_user(connection: Connection, file_id: str) -> str | None:
-    """A job that has not ended and reads the file; None where no such job does."""
+    """A job or batch that has not ended and reads the file; None where no such does."""
     found = connection.execute(
         select(jobs.c.id).where(
             or_(jobs.c.training_file == file_id, jobs.c.validation_file == file_id),
             jobs.c.status.not_in(ENDED),
         )
     ).scalar()
-    return None if found is None else str(found)
+    return find_reader(connection, file_id) if found is None else str(found)
 
 
 def delete_file(store: Store, file_id: str) -> str | None:
-    """Remove a file for good; the id of the job that still reads it, where one does.
+    """Remove a file for good; the id of what still reads it, a job or a batch.
 
     The bytes go last: a file without a row is swept away at the next start.
     """

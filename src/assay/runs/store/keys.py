@@ -111,6 +111,13 @@ def find_key(store: Store, secret: str) -> Key | None:
     return None if row is None or row.revoked_at is not None else _to_key(row)
 
 
+def find_key_by_id(store: Store, key_id: str) -> Key | None:
+    """The key of an id, expired ones too; None where there is none or it was revoked."""
+    with store.read() as connection:
+        row = connection.execute(select(keys).where(keys.c.id == key_id)).first()
+    return None if row is None or row.revoked_at is not None else _to_key(row)
+
+
 def list_keys(store: Store) -> list[Key]:
     """Every key, the oldest first."""
     with store.read() as connection:

@@ -37,7 +37,10 @@ from assay.runs.store.tables import _id, _json, _seq, metadata
 JOB_EVENT_TYPES = tuple(
     f"fine_tuning.job.{status}" for status in ("succeeded", "failed", "cancelled")
 )
-EVENT_TYPES = JOB_EVENT_TYPES
+BATCH_EVENT_TYPES = tuple(
+    f"batch.{status}" for status in ("completed", "failed", "cancelled", "expired")
+)
+EVENT_TYPES = (*JOB_EVENT_TYPES, *BATCH_EVENT_TYPES)
 """Everything that is told."""
 GIVE_UP_S = 72 * 3600.0
 OLD_SECRET_S = 24 * 3600.0

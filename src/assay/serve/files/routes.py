@@ -92,12 +92,12 @@ def read_content(request: Request, user: User, file_id: str) -> FileResponse:
 
 
 def remove_file(request: Request, user: User, file_id: str) -> dict[str, Any]:
-    """Delete a file that no job reads any more."""
+    """Delete a file that no job or batch reads any more."""
     store: Store = request.app.state.store
     row = get_file(store, file_id)
     reader = delete_file(store, row.id)
     if reader is not None:
-        message = f"The file is in use by the job {reader}, which has not ended."
+        message = f"The file is in use by {reader}, which has not ended."
         raise refuse(message, param="file_id", code="file_in_use")
     return {"id": row.id, "object": "file", "deleted": True}
 

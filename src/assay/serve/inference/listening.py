@@ -14,6 +14,7 @@ from assay.runs.store import spend_tokens
 from assay.serve.auth import Principal, limit_reached
 from assay.serve.errors import ApiError
 from assay.serve.inference.scheduler import Overloaded, Scheduler, Ticket
+from assay.serve.own import choose_lane
 
 if TYPE_CHECKING:
     from assay.generate.live import Extended, LiveRow
@@ -98,7 +99,7 @@ def submit(scheduler: Scheduler, request: Request, *, key: str, rows: Sequence[L
     Raises:
         ApiError: 429 with the time to wait, where there is no room.
     """
-    heard = Heard(scheduler, key, rows)
+    heard = Heard(scheduler, choose_lane(request, key), rows)
     try:
         scheduler.submit(heard.ticket)
     except Overloaded as error:
