@@ -44,7 +44,12 @@ CHATS: list[dict[str, Any]] = [
         "tool_choice": "required",
         "seed": 5,
     },
-    {"messages": [{"role": "user", "content": "Hi"}], "store": True, "metadata": {"from": "batch"}},
+    {
+        "messages": [{"role": "user", "content": "Hi"}],
+        "store": True,
+        "metadata": {"from": "batch"},
+        "seed": 6,
+    },
     {"messages": [], "seed": 1},
 ]
 ASKED: dict[str, list[dict[str, Any]]] = {
