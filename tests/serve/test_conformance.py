@@ -159,6 +159,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     environment = {**os.environ, "ASSAY_API_KEY": key, "ASSAY_HOME": str(root / "home")}
     code = "import sys; from assay.cli import main; sys.exit(main(sys.argv[1:]))"
     command = [sys.executable, "-c", code, "serve", "--json", "--port", "0"]
+    command.append("--allow-private-addresses")  # where the check of webhooks listens
     with open(root / "log", "wb") as log:
         process = subprocess.Popen(
             [*command, "--store", str(root / "store")],

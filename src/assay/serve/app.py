@@ -30,6 +30,7 @@ from assay.serve.lifecycle.override_routes import build_router as build_override
 from assay.serve.lifecycle.routes import build_router as build_aliases_router
 from assay.serve.limits import Limits, Observe, Surrounded
 from assay.serve.metrics import CONTENT_TYPE, Metrics
+from assay.serve.openapi import build_router as build_openapi_router
 from assay.serve.sweep import sweeping
 from assay.serve.uploads.routes import build_router as build_uploads_router
 from assay.serve.webhooks.routes import build_router as build_webhooks_router
@@ -73,6 +74,7 @@ def build_app(
     app.state.rate_limits, app.state.metrics = RateLimits(), Metrics()
     add_error_responses(app)
     app.include_router(_build_own_router())
+    app.include_router(build_openapi_router())
     own = (
         build_files_router(),
         build_uploads_router(),

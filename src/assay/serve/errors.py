@@ -120,7 +120,7 @@ def _to_api_error(error: Exception) -> ApiError:
     if isinstance(error, ApiError):
         return error
     if isinstance(error, RequestValidationError):
-        return _explain_validation(error.errors())
+        return explain_validation(error.errors())
     if isinstance(error, HTTPException):
         code = _CODES.get(error.status_code, "invalid_request")
         message = _describe_http(error)
@@ -145,8 +145,8 @@ def _describe_http(error: HTTPException) -> str:
     return str(error.detail)
 
 
-def _explain_validation(errors: Sequence[Any]) -> ApiError:
-    """All that is wrong with the request; `param` is the dotted path of the first."""
+def explain_validation(errors: Sequence[Any]) -> ApiError:
+    """All that pydantic finds wrong with a request; `param` is the dotted path of the first."""
     told = [(_to_param(one), str(one["msg"])) for one in errors]
     if errors[0]["type"] == "json_invalid":
         reason = errors[0].get("ctx", {}).get("error", "it cannot be read")

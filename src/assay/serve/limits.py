@@ -26,8 +26,8 @@ _CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 @dataclass(frozen=True)
 class Limits:
     """Of a request: bytes of its body, of an uploaded file, of one uploaded in parts, of such a
-    part, and seconds between two pieces of a body; and seconds that a stored completion is kept,
-    0 to store none.
+    part, seconds between two pieces of a body, and bytes a second that it must come with over more
+    than those; and seconds that a stored completion is kept, 0 to store none.
     """
 
     body_bytes: int = 16 * 1024**2
@@ -35,6 +35,7 @@ class Limits:
     upload_bytes: int = 8 * 1024**3
     part_bytes: int = 64 * 1024**2
     idle_s: float = 60.0
+    slowest_bytes_per_s: int = 1024
     retention_s: float = 30 * 86_400.0
 
 
@@ -97,21 +98,22 @@ class Surrounded:
         most = self._find_most(scope["path"].rstrip("/"))
         told = dict(scope["headers"]).get(b"content-length", b"0")
         announced = int(told) if told.isdigit() else 0
-        seen, ended = 0, False
+        seen, waited_s, ended = 0, 0.0, False
 
         async def limited() -> Message:
-            nonlocal seen, ended
+            nonlocal seen, waited_s, ended
             if announced > most:
                 raise _too_large(most)
             if ended:
                 return await receive()
+            # Single pieces in time are not enough: a byte a minute would hold a place for ever.
+            left_s = self.limits.idle_s + seen / self.limits.slowest_bytes_per_s - waited_s
+            began = time.monotonic()
             try:
-                message = await asyncio.wait_for(receive(), self.limits.idle_s)
+                message = await asyncio.wait_for(receive(), min(self.limits.idle_s, left_s))
             except TimeoutError as error:
-                text = f"No part of the body came for {self.limits.idle_s:g} seconds."
-                raise ApiError(
-                    408, text, code="request_timeout", headers={"x-should-retry": "false"}
-                ) from error
+                raise _too_slow(self.limits) from error
+            waited_s += time.monotonic() - began
             seen += len(message.get("body", b""))
             ended = not message.get("more_body", False)
             if seen > most:
@@ -119,6 +121,14 @@ class Surrounded:
             return message
 
         return limited
+
+
+def _too_slow(limits: Limits) -> ApiError:
+    text = (
+        f"The body came too slowly: nothing for {limits.idle_s:g} seconds, or less than"
+        f" {limits.slowest_bytes_per_s:,} bytes a second."
+    )
+    return ApiError(408, text, code="request_timeout", headers={"x-should-retry": "false"})
 
 
 def _too_large(most: int) -> ApiError:

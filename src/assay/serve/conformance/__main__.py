@@ -31,8 +31,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         job_body=given.job_body,
         slots=given.slots,
         project=given.project,
-        webhook_port=given.webhook_port,
-        webhook_secret=given.webhook_secret,
         timeout_s=given.timeout,
     )
     counts: Counter[str] = Counter()
@@ -75,8 +73,6 @@ def _read_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--job-body", type=_read_object, default={}, help="fields of each job, as a JSON object")
     add("--slots", type=int, default=64, help="answers that the server gives at once")
     add("--project", default="", help="one that checkpoints may be shared with")
-    add("--webhook-port", type=int, default=0, help="of 127.0.0.1, to which webhooks are sent")
-    add("--webhook-secret", default="", help="what they are signed with")
     add("--timeout", type=float, default=900, help="seconds that a job may take")
     return parser.parse_args(arguments)
 

@@ -28,8 +28,6 @@ class Target:
         job_body: fields that are sent with each job that is meant to run to its end.
         slots: answers that the server gives at once.
         project: one that checkpoints may be shared with.
-        webhook_port: where on this machine the server was told to send webhooks.
-        webhook_secret: what it signs them with.
         timeout_s: how long a job may take.
     """
 
@@ -39,8 +37,6 @@ class Target:
     job_body: Mapping[str, Any] = field(default_factory=dict)
     slots: int = 64
     project: str = ""
-    webhook_port: int = 0
-    webhook_secret: str = ""
     timeout_s: float = 900.0
 
 

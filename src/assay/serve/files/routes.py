@@ -16,6 +16,7 @@ from assay.serve.auth import Principal, require
 from assay.serve.errors import ApiError, not_found, refuse
 from assay.serve.files.keep import Upload, keep_upload
 from assay.serve.files.names import clean_name
+from assay.serve.forms import describe_form
 from assay.serve.lists import render_list
 from assay.serve.retries import is_retry
 
@@ -23,12 +24,25 @@ PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
 MIN_EXPIRY_S, MAX_EXPIRY_S = 3600, 2_592_000
 MAX_FIELDS, MAX_FIELD_BYTES = 16, 64 * 1024
 User = Annotated[Principal, Depends(require("train", "infer"))]
+_FORM = describe_form(
+    {
+        "purpose": {"enum": list(PURPOSES)},
+        "expires_after[anchor]": {"const": "created_at"},
+        "expires_after[seconds]": {
+            "type": "integer",
+            "minimum": MIN_EXPIRY_S,
+            "maximum": MAX_EXPIRY_S,
+        },
+    },
+    file="file",
+    required=("purpose",),
+)
 
 
 def build_router() -> APIRouter:
     """Create, list, retrieve, read and delete."""
     router = APIRouter(prefix="/files")
-    router.post("")(create_file)
+    router.post("", openapi_extra=_FORM)(create_file)
     router.get("")(list_all)
     router.get("/{file_id}")(retrieve_file)
     router.get("/{file_id}/content")(read_content)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import CoreSchema, core_schema
 
 from assay.serve.metadata import Metadata
 
@@ -13,29 +14,42 @@ MAX_SEED = 2**31 - 1
 AUTO = "auto"
 
 
-def _auto_or(kind: str, *, low: float, high: float, above: bool = False) -> Callable[[Any], Any]:
-    """``"auto"`` or a number of a range; `above` leaves out the low end itself."""
-    whole = kind == "integer"
-    span = f"{'above' if above else 'from'} {low:g} to {high:g}"
+@dataclass(frozen=True)
+class AutoOr:
+    """``"auto"`` or a number of a range, for pydantic; `above` leaves out the low end itself."""
 
-    def check(value: Any) -> Any:
+    kind: Literal["integer", "number"]
+    low: float
+    high: float
+    above: bool = False
+
+    def check(self, value: Any) -> Any:
+        """The value, a whole number as int."""
         if value is None or value == AUTO:
             return AUTO
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        is_kind = is_number and (not whole or float(value).is_integer())
-        if not is_kind or not (low < value if above else low <= value) or value > high:
-            raise ValueError(f"{kind} {span}, or auto")
-        return int(value) if whole else float(value)
+        is_kind = is_number and (self.kind == "number" or value == value // 1)
+        is_high = is_kind and (self.low < value if self.above else self.low <= value)
+        if not is_high or value > self.high:
+            span = f"{'above' if self.above else 'from'} {self.low:g} to {self.high:g}"
+            raise ValueError(f"{self.kind} {span}, or auto")
+        return int(value) if self.kind == "integer" else float(value)
 
-    return check
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self.check, core_schema.any_schema())
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: Any) -> dict[str, Any]:
+        low = "exclusiveMinimum" if self.above else "minimum"
+        number = {"type": self.kind, low: self.low, "maximum": self.high}
+        return {"anyOf": [{"const": AUTO}, number, {"type": "null"}]}
 
 
-Epochs = Annotated[Any, AfterValidator(_auto_or("integer", low=1, high=50))]
-BatchSize = Annotated[Any, AfterValidator(_auto_or("integer", low=1, high=256))]
-Multiplier = Annotated[Any, AfterValidator(_auto_or("number", low=0, high=1e4, above=True))]
-Beta = Annotated[Any, AfterValidator(_auto_or("number", low=0, high=2, above=True))]
-Compute = Annotated[Any, AfterValidator(_auto_or("number", low=1e-5, high=10, above=True))]
-Count = Annotated[Any, AfterValidator(_auto_or("integer", low=1, high=100_000))]
+Epochs = Annotated[Any, AutoOr("integer", 1, 50)]
+BatchSize = Annotated[Any, AutoOr("integer", 1, 256)]
+Multiplier = Annotated[Any, AutoOr("number", 0, 1e4, above=True)]
+Beta = Annotated[Any, AutoOr("number", 0, 2, above=True)]
+Compute = Annotated[Any, AutoOr("number", 1e-5, 10, above=True)]
+Count = Annotated[Any, AutoOr("integer", 1, 100_000)]
 
 
 class Closed(BaseModel):

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from assay.runs.store.ids import new_id
-from assay.serve.errors import ApiError
+from assay.serve.errors import ApiError, explain_validation, refuse
 from assay.serve.inference.chat_body import ChatBody
 from assay.serve.responses.body import (
     AnyItem,
@@ -108,7 +110,12 @@ def _build_chat(body: ResponseBody, messages: list[dict[str, Any]]) -> ChatBody:
         given["tool_choice"] = body.tool_choice
     if body.text is not None and body.text.format is not None:
         given["response_format"] = _to_format(body.text.format)
-    return ChatBody.model_validate(given)
+    try:
+        return ChatBody.model_validate(given)
+    except ValidationError as error:
+        told = explain_validation(error.errors())
+        param = _PARAMS.get(told.param or "", "input")
+        raise refuse(told.message, param=param, code=told.code) from None
 
 
 def _to_format(asked: TextFormat) -> dict[str, Any]:

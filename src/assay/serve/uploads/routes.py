@@ -27,6 +27,7 @@ from assay.serve.auth import Principal, require
 from assay.serve.errors import not_found, refuse
 from assay.serve.files.names import clean_name
 from assay.serve.files.routes import MAX_EXPIRY_S, MIN_EXPIRY_S, render_file
+from assay.serve.forms import describe_form
 from assay.serve.retries import is_retry
 from assay.serve.uploads.join import complete_upload
 from assay.serve.uploads.parts import keep_part
@@ -68,7 +69,7 @@ def build_router() -> APIRouter:
     """Create, add a part, complete, cancel."""
     router = APIRouter(prefix="/uploads")
     router.post("")(create_upload)
-    router.post("/{upload_id}/parts")(create_part)
+    router.post("/{upload_id}/parts", openapi_extra=describe_form({}, file="data"))(create_part)
     router.post("/{upload_id}/complete")(complete)
     router.post("/{upload_id}/cancel")(cancel)
     return router
