@@ -17,6 +17,7 @@ from assay.config import load
 from assay.errors import CheckpointError, DataError
 from assay.evaluate.gates import load_policy
 from assay.pipeline import resume_run, run_recipe
+from assay.evaluate.scope import load_scope
 from assay.release import verify_release
 from assay.runs import RunFolder, find_run, list_runs, read_json
 
@@ -92,6 +93,12 @@ def test_a_minimal_policy_releases_signs_and_verifies(
     )
     assert outcome.exit_code == 0, outcome.verdict["headline"]
     assert verify_release(outcome.run.path).ok
+    scope = load_scope(outcome.run.scope, outcome.run.scope_tensors)
+    assert scope is not None
+    assert scope.origin["num_training"] == 72
+    assert len(scope.calibration) == 36  # the test split, which neither fitted nor chose
+    signed = {entry["path"] for entry in read_json(outcome.run.release)["files"]}
+    assert {"scope.json", "scope.safetensors"} <= signed
     target = outcome.run.adapter / "adapter_config.json"
     target.write_bytes(target.read_bytes().replace(b"LORA", b"LORB"))
     assert not verify_release(outcome.run.path).ok
@@ -112,6 +119,7 @@ def test_a_base_without_a_chat_template_ends_its_run_on_raw_rows(
         assert gates[name]["outcome"] == "not_measured"
         assert "no chat template" in gates[name]["reason"]
     assert set(outcome.evaluation["suites"]) == {"task"}
+    assert load_scope(outcome.run.scope, outcome.run.scope_tensors) is not None
     assert outcome.evaluation["suites"]["task"]["base"]["num_ended_by_length"] > 0
 
 

@@ -34,6 +34,7 @@ from assay.pipeline.probing import (
 from assay.pipeline.publish import publish
 from assay.pipeline.questions import SUITE_NAME
 from assay.pipeline.rewards import take_probe
+from assay.pipeline.scope import measure_scope
 from assay.pipeline.subject import describe_base
 from assay.pipeline.sweep import describe_choice
 from assay.pipeline.tune import Training
@@ -91,6 +92,7 @@ def train_and_measure(job: Job, prepared: Prepared, *, resume: bool) -> Measured
     samples = prepared.train_sequences[:INTEGRITY_SEQUENCES]
     job.progress.stage("probe", "probe: what questions do not show")
     probed = _probe(job, prepared, engine, baseline)
+    measure_scope(job, prepared, engine)
     probe = take_probe(job, engine.model, [s.input_ids for s in samples])
     return Measured(baseline, tuned, tuned_validation, tuned_suites, training, probe, probed)
 

@@ -4,7 +4,7 @@
   recipe.yaml   manifest.json   metrics.jsonl   run.lock (while a process writes)
   data/         checkpoints/    adapter/ or model/   tokenizer/
   evaluation.json   evaluation/items.jsonl   verdict.json   report.html   README.md
-  tool-policy.yaml  release.json      release.json.sig
+  tool-policy.yaml  scope.json + scope.safetensors   release.json   release.json.sig
 """
 
 from __future__ import annotations
@@ -158,6 +158,15 @@ class RunFolder:
     def tool_policy(self) -> Path:
         """What the released model's tool calls may do."""
         return self.path / "tool-policy.yaml"
+
+    @property
+    def scope(self) -> Path:
+        """What says whether a prompt is of the kind that the adapter was tuned on."""
+        return self.path / "scope.json"
+
+    @property
+    def scope_tensors(self) -> Path:
+        return self.path / "scope.safetensors"
 
     @property
     def release(self) -> Path:
