@@ -16,8 +16,8 @@ import torch
 from assay.config import load
 from assay.errors import CheckpointError, DataError
 from assay.evaluate.gates import load_policy
-from assay.pipeline import resume_run, run_recipe
 from assay.evaluate.scope import load_scope
+from assay.pipeline import resume_run, run_recipe
 from assay.release import verify_release
 from assay.runs import RunFolder, find_run, list_runs, read_json
 
