@@ -12,6 +12,8 @@ from assay.errors import ConfigError, Problem
 from assay.runs.store import Store
 from assay.serve.app import build_app
 from assay.serve.bases import EMBEDDED, Bases
+from assay.serve.evals import routes as evals
+from assay.serve.evals.runner import build_service as build_evals_service
 from assay.serve.inference.trust import Trust
 from assay.serve.lifecycle.stored_aliases import StoredAliases
 from assay.serve.limits import Limits
@@ -46,7 +48,13 @@ def assembled(
     if not served:
         with delivering(store, allow_private=allow_private):
             yield build_app(
-                store, bases=bases, limits=limits, allow_private=allow_private, trust=trust
+                store,
+                bases=bases,
+                routers=[evals.build_router(None)],
+                limits=limits,
+                allow_private=allow_private,
+                services=[build_evals_service(None)],
+                trust=trust,
             )
         return
     from assay.models.base import find_base
@@ -79,11 +87,11 @@ def assembled(
             yield build_app(
                 store,
                 bases=bases,
-                routers=routers,
+                routers=[*routers, evals.build_router(inference)],
                 limits=limits,
                 allow_private=allow_private,
                 trust=trust,
-                services=[build_service()],
+                services=[build_service(), build_evals_service(inference)],
             )
     finally:
         inference.close()

@@ -4,7 +4,17 @@
 is for `assay.serve` to say.
 """
 
-from assay.runs.store import aliases, batches, completions, overrides, owners, uploads, webhooks
+from assay.runs.store import (
+    aliases,
+    batches,
+    completions,
+    evals,
+    overrides,
+    owners,
+    responses,
+    uploads,
+    webhooks,
+)
 from assay.runs.store.connect import Store, open_store
 from assay.runs.store.keys import (
     DEFAULT_PROJECT,
@@ -29,6 +39,7 @@ __all__ = [
     "aliases",
     "batches",
     "completions",
+    "evals",
     "find_key",
     "find_key_by_id",
     "list_keys",
@@ -36,6 +47,7 @@ __all__ = [
     "overrides",
     "owners",
     "read_tallies",
+    "responses",
     "revoke_key",
     "spend_tokens",
     "uploads",

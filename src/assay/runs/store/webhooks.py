@@ -40,7 +40,8 @@ JOB_EVENT_TYPES = tuple(
 BATCH_EVENT_TYPES = tuple(
     f"batch.{status}" for status in ("completed", "failed", "cancelled", "expired")
 )
-EVENT_TYPES = (*JOB_EVENT_TYPES, *BATCH_EVENT_TYPES)
+EVAL_EVENT_TYPES = tuple(f"eval.run.{status}" for status in ("succeeded", "failed", "canceled"))
+EVENT_TYPES = (*JOB_EVENT_TYPES, *BATCH_EVENT_TYPES, *EVAL_EVENT_TYPES)
 """Everything that is told."""
 GIVE_UP_S = 72 * 3600.0
 OLD_SECRET_S = 24 * 3600.0
