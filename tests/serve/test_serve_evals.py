@@ -50,7 +50,9 @@ LIKE: Any = {
 
 def build(store: Store) -> Any:
     return build_app(
-        store, routers=[routes.build_router(None)], services=[build_service(None, PACE)]
+        store,
+        routers=[routes.build_router(None)],
+        services=[build_service(asks_models=False, pace=PACE)],
     )
 
 

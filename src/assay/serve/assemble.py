@@ -53,7 +53,7 @@ def assembled(
                 routers=[evals.build_router(None)],
                 limits=limits,
                 allow_private=allow_private,
-                services=[build_evals_service(None)],
+                services=[build_evals_service(asks_models=False)],
                 trust=trust,
             )
         return
@@ -91,7 +91,7 @@ def assembled(
                 limits=limits,
                 allow_private=allow_private,
                 trust=trust,
-                services=[build_service(), build_evals_service(inference)],
+                services=[build_service(), build_evals_service(asks_models=True)],
             )
     finally:
         inference.close()

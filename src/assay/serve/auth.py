@@ -107,19 +107,6 @@ def _check_valid(key: Key | None) -> Key:
     return key
 
 
-def find_objection(key: Key | None) -> str:
-    """Why work that a key began does not go on in its name; nothing where it does."""
-    if key is None or key.revoked_at is not None:
-        return "was revoked"
-    if key.is_expired(time.time()):
-        return "has expired"
-    return "has no tokens left" if _is_spent(key) else ""
-
-
-def _is_spent(key: Key) -> bool:
-    return key.token_budget is not None and key.tokens_used >= key.token_budget
-
-
 def _deny(message: str, code: str) -> ApiError:
     return ApiError(401, message, code=code, headers={"www-authenticate": "Bearer"})
 
@@ -130,7 +117,7 @@ def _check_limits(key: Key, limits: RateLimits, *, is_own: bool) -> None:
         wait_s = limits.take(key.id, key.requests_per_minute)
         if wait_s:
             raise limit_reached("requests a minute of this key", wait_s)
-    if _is_spent(key):
+    if key.token_budget is not None and key.tokens_used >= key.token_budget:
         raise ApiError(
             429,
             "The token budget of this key is used up.",

@@ -25,6 +25,7 @@ from assay.runs.store import add_key, find_key, open_store, revoke_key
 from assay.serve.app import build_app
 from assay.serve.evals import routes
 from assay.serve.evals.runner import Pace, build_service
+from assay.serve.inference import chat
 from assay.serve.inference.catalog import ReleaseCatalog
 from assay.serve.inference.inference import Inference
 from assay.train.completions import write_groups
@@ -62,8 +63,8 @@ def evaluated(
     _, secret = add_key(store, "tests", ["admin"])
     app = build_app(
         store,
-        routers=[routes.build_router(own)],
-        services=[build_service(own, Pace(look_s=0.1, idle_s=0.05))],
+        routers=[chat.build_router(own), routes.build_router(own)],
+        services=[build_service(asks_models=True, pace=Pace(look_s=0.1, idle_s=0.05))],
     )
     with serving(app) as url:
         yield Served(store, url, secret)
@@ -182,7 +183,7 @@ def test_a_row_that_cannot_be_asked_errs_alone(client: openai.OpenAI) -> None:
     run = wait(client, begin(client, "tiny", source=source))
     items = list(client.evals.runs.output_items.list(run.id, eval_id=run.eval_id))
     codes = [one.sample.error and one.sample.error.code for one in items]
-    assert codes == ["control_text", "invalid_variable_error", "invalid_messages", None]
+    assert codes == ["control_text", "invalid_variable_error", "invalid_value", None]
     assert run.status == "completed" and run.result_counts.errored == 3
 
 

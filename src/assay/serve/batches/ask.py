@@ -1,7 +1,7 @@
-"""Asks the server's own routes a line of a batch: what comes is what a client would have got.
+"""Asks the server's own routes, for batches and evals: what comes is what a client would have got.
 
 The request goes through the whole application, in its key's name, and in a lane of its own, so that
-a batch and the key's other requests take turns.
+such work and the key's other requests take turns.
 """
 
 from __future__ import annotations
@@ -16,6 +16,12 @@ from starlette.types import ASGIApp, Message, Scope
 
 from assay.runs.store.ids import new_id
 from assay.serve.own import OwnRequest
+
+MOST_TRIES = 5
+_LONGEST_WAIT_S = 30.0
+_NO_ROOM = "rate_limit_exceeded"
+_TRANSIENT = (_NO_ROOM, "generation_failed", "client_gone")
+"""Codes that say nothing about what was asked."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,26 @@ async def ask(app: ASGIApp, endpoint: str, body: Mapping[str, Any], key_id: str)
     finally:
         left.set()
     return Answer(told["status"], told["headers"], json.loads(b"".join(told["parts"])))
+
+
+async def ask_patiently(
+    app: ASGIApp, endpoint: str, body: Mapping[str, Any], key_id: str
+) -> Answer:
+    """The same, again where the answer says nothing about what was asked.
+
+    Where there is no room it waits for it; other failures are tried `MOST_TRIES` times.
+    """
+    failures = 0
+    while True:
+        answer = await ask(app, endpoint, body, key_id)
+        failures += answer.code != _NO_ROOM
+        if not _is_transient(answer) or failures == MOST_TRIES:
+            return answer
+        await asyncio.sleep(min(_LONGEST_WAIT_S, answer.wait_s or 0.1 * 2**failures))
+
+
+def _is_transient(answer: Answer) -> bool:
+    return answer.code in _TRANSIENT or (answer.status >= 500 and answer.code != "internal_error")
 
 
 @dataclass

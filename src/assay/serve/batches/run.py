@@ -36,16 +36,11 @@ from assay.runs.store.batches import (
 )
 from assay.runs.store.files import locate_file
 from assay.runs.store.queue import Lease
-from assay.serve.batches.ask import Answer, ask
+from assay.serve.batches.ask import ask_patiently
 from assay.serve.batches.lines import CheckedFile, Line, check_file, iterate_requests
 from assay.serve.batches.results import finish_batch, render_answer
 
 log = logging.getLogger("assay.serve")
-MOST_TRIES = 5
-_LONGEST_WAIT_S = 30.0
-_NO_ROOM = "rate_limit_exceeded"
-_TRANSIENT = (_NO_ROOM, "generation_failed", "client_gone")
-"""Codes that say nothing about a line."""
 
 
 @dataclass(frozen=True)
@@ -195,14 +190,7 @@ class _Running:
     async def _ask(self, line: Line) -> None:
         batch = self._batch
         assert batch is not None
-        failures = 0
-        while True:
-            answer = await ask(self._app, batch.endpoint, line.body, batch.key_id)
-            # Where there is no room a line waits, as long as its batch has time.
-            failures += answer.code != _NO_ROOM
-            if not _is_transient(answer) or failures == MOST_TRIES:
-                break
-            await asyncio.sleep(min(_LONGEST_WAIT_S, answer.wait_s or 0.1 * 2**failures))
+        answer = await ask_patiently(self._app, batch.endpoint, line.body, batch.key_id)
         is_kept = await run_in_threadpool(
             partial(
                 add_result,
@@ -244,10 +232,6 @@ class _Running:
             raise _Lost
         self._batch = batch
         return batch
-
-
-def _is_transient(answer: Answer) -> bool:
-    return answer.code in _TRANSIENT or (answer.status >= 500 and answer.code != "internal_error")
 
 
 def _iterate_left(store: Store, batch: BatchRow, done: set[int]) -> Iterable[Line]:

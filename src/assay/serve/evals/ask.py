@@ -6,24 +6,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from fastapi import FastAPI
-from pydantic import ValidationError
+from starlette.types import ASGIApp
 
-from assay.errors import AssayError, Problem
+from assay.errors import Problem
 from assay.graders import Sample
 from assay.graders.chat import read_chat
 from assay.graders.grade import GradeFailure
 from assay.graders.spec import SpecReader
 from assay.graders.template import compile_template, look_up
-from assay.serve.auth import Principal
-from assay.serve.errors import ApiError, refuse, refuse_problems
+from assay.serve.batches.ask import ask_patiently
+from assay.serve.errors import refuse, refuse_problems
 from assay.serve.evals.body import DEFAULT_SEED
 from assay.serve.evals.rows import EvalRow
-from assay.serve.inference.chat_body import ChatBody
-from assay.serve.inference.inference import Inference
-from assay.serve.inference.own import complete_chat
 
+_NOT_ALLOWED = (401, 403)
 _PLACE = "data_source.input_messages"
+
+
+class KeyRefused(Exception):
+    """A key may not ask: the refusal's code, and why."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code, self.message = code, message
 
 
 class Asking(Protocol):
@@ -68,32 +73,28 @@ def build_asking(input_messages: Mapping[str, Any]) -> Asking:
 
 
 async def ask(
-    app: FastAPI,
-    inference: Inference,
-    principal: Principal,
-    source: Mapping[str, Any],
-    row: EvalRow,
-    make: Asking,
+    app: ASGIApp, key_id: str, source: Mapping[str, Any], row: EvalRow, make: Asking
 ) -> Answer:
-    """The answer of a run's model to one row; what goes wrong with the row is told in it."""
+    """The answer of a run's model to one row; what is wrong with the row is told in it.
+
+    Raises:
+        KeyRefused: the key that began the run may not ask any more.
+    """
     params: dict[str, Any] = dict(source.get("sampling_params") or {})
     params.setdefault("seed", DEFAULT_SEED)
-    messages: list[dict[str, Any]] = []
+    model: str = source["model"]
     try:
         messages = make(row)
-        body = ChatBody.model_validate({"model": source["model"], "messages": messages, **params})
-        told = await complete_chat(app, inference, body, principal)
     except GradeFailure as failure:
-        return _fail(source, params, messages, failure.error, failure.detail)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        return _fail(source, params, messages, "invalid_messages", f"{place}: {first['msg']}")
-    except ApiError as error:
-        return _fail(source, params, messages, error.code, error.message)
-    except AssayError as error:
-        return _fail(source, params, messages, "invalid_messages", str(error))
-    return _read_answer(told, params, messages)
+        return _fail(model, params, [], failure.error, failure.detail)
+    body = {"model": model, "messages": messages, **params}
+    told = await ask_patiently(app, "/v1/chat/completions", body, key_id)
+    if told.status == 200:
+        return _read_answer(told.body, params, messages)
+    error = told.body["error"]
+    if told.status in _NOT_ALLOWED or told.code == "insufficient_quota":
+        raise KeyRefused(error["code"], error["message"])
+    return _fail(model, params, messages, error["code"], error["message"])
 
 
 def read_given(row: EvalRow) -> Answer:
@@ -135,13 +136,13 @@ def _read_answer(
 
 
 def _fail(
-    source: Mapping[str, Any],
+    model: str,
     params: Mapping[str, Any],
     messages: Sequence[dict[str, Any]],
     code: str,
     message: str,
 ) -> Answer:
-    shown = _show(source["model"], params, messages, [], finish_reason="")
+    shown = _show(model, params, messages, [], finish_reason="")
     return Answer(None, {**shown, "error": {"code": code, "message": message}})
 
 
@@ -159,7 +160,7 @@ def _show(
     )
     return {
         "model": model,
-        "input": [{"role": one["role"], "content": one["content"]} for one in messages],
+        "input": [{"role": one["role"], "content": one.get("content")} for one in messages],
         "output": output,
         "finish_reason": finish_reason,
         "usage": usage or nothing,

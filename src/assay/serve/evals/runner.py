@@ -18,7 +18,7 @@ from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy.exc import SQLAlchemyError
 
-from assay.runs.store import Store, list_keys
+from assay.runs.store import Store
 from assay.runs.store.evals import (
     LEASE_S,
     RunLease,
@@ -32,13 +32,11 @@ from assay.runs.store.evals import (
     renew,
 )
 from assay.serve.app import Service
-from assay.serve.auth import Principal, find_objection
 from assay.serve.errors import ApiError
-from assay.serve.evals.ask import Answer, Asking, ask, build_asking, read_given
+from assay.serve.evals.ask import Answer, Asking, KeyRefused, ask, build_asking, read_given
 from assay.serve.evals.criteria import Criterion, build_criteria, judge
 from assay.serve.evals.rows import EvalRow, RowsProblem, check_rows, iterate_rows
 from assay.serve.evals.totals import add_up
-from assay.serve.inference.inference import Inference
 
 log = logging.getLogger("assay.serve")
 ROWS_AT_ONCE = 16
@@ -55,20 +53,12 @@ class Pace:
     num_runs: int = 4
 
 
-class RunFailed(Exception):
-    """A run cannot go on: its code, and why."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code, self.message = code, message
-
-
 @dataclass(frozen=True)
 class Runner:
-    """Works on runs of the application's store; without `inference` on those that ask no model."""
+    """Works on runs of the application's store; `asks_models`: on those that ask a model, too."""
 
     app: FastAPI
-    inference: Inference | None
+    asks_models: bool
     pace: Pace
 
     @property
@@ -95,7 +85,7 @@ class Runner:
             await asyncio.gather(*working, return_exceptions=True)
 
     async def _claim(self) -> tuple[RunLease, RunRow] | None:
-        asks, lease_s = self.inference is not None, self.pace.lease_s
+        asks, lease_s = self.asks_models, self.pace.lease_s
         try:
             return await run_in_threadpool(claim_run, self.store, asks_models=asks, lease_s=lease_s)
         except SQLAlchemyError:
@@ -122,9 +112,7 @@ class Runner:
     async def _run(self, lease: RunLease, run: RunRow) -> None:
         try:
             await self._go_through(lease, run)
-        except (RowsProblem, RunFailed) as problem:
-            error = {"code": problem.code, "message": problem.message}
-        except ApiError as problem:
+        except (RowsProblem, KeyRefused, ApiError) as problem:
             error = {"code": problem.code, "message": problem.message}
         else:
             return
@@ -152,33 +140,17 @@ class Runner:
     async def _answer(self, run: RunRow, rows: list[EvalRow], make: Asking | None) -> list[Answer]:
         if make is None:
             return [read_given(row) for row in rows]
-        inference = self.inference
-        assert inference is not None, "runs that ask are taken by servers that answer"
-        principal = await run_in_threadpool(self._find_principal, run.key_id)
-        inference.catalog.describe(run.model, principal)
         source = run.data_source
-        asked = (ask(self.app, inference, principal, source, row, make) for row in rows)
+        asked = (ask(self.app, run.key_id, source, row, make) for row in rows)
         return await asyncio.gather(*asked)
 
-    def _find_principal(self, key_id: str) -> Principal:
-        """The key that began the run, as long as it may ask.
 
-        Raises:
-            RunFailed: it may not any more.
-        """
-        key = next((one for one in list_keys(self.store) if one.id == key_id), None)
-        objection = find_objection(key)
-        if key is None or objection:
-            raise RunFailed("invalid_api_key", f"The key that began the run {objection}.")
-        return Principal(key)
-
-
-def build_service(inference: Inference | None, pace: Pace | None = None) -> Service:
-    """What works on runs while the application is served."""
+def build_service(*, asks_models: bool, pace: Pace | None = None) -> Service:
+    """What works on runs while the application is served, which has models to ask or has none."""
 
     @asynccontextmanager
     async def evaluating(app: FastAPI) -> AsyncIterator[None]:
-        task = asyncio.create_task(Runner(app, inference, pace or Pace()).work())
+        task = asyncio.create_task(Runner(app, asks_models, pace or Pace()).work())
         try:
             yield
         finally:

@@ -34,7 +34,7 @@ def build_router(inference: Inference) -> APIRouter:
         keeping = begin_keeping(request, principal, body)
         asked = await run_in_threadpool(prepare_chat, inference, body, principal)
         heard = submit(inference.scheduler, request, key=principal.id, rows=asked.rows)
-        answer = ChatAnswer(inference, asked, body, Spending(request, principal))
+        answer = _Answer(inference, asked, body, Spending(request, principal))
         if not body.stream:
             whole = await answer.collect(heard)
             kept = await keeping.keep(whole) if keeping else whole
@@ -46,7 +46,7 @@ def build_router(inference: Inference) -> APIRouter:
     return router
 
 
-class ChatAnswer:
+class _Answer:
     """One request's answer in the making."""
 
     def __init__(
