@@ -20,6 +20,15 @@ DatabaseOption = Annotated[
         help="URL of a PostgreSQL database.  [default: SQLite in the store's folder]",
     ),
 ]
+PriceOption = Annotated[
+    float | None,
+    typer.Option(
+        "--price-per-hour",
+        envvar="ASSAY_PRICE_PER_HOUR",
+        min=0,
+        help="What an hour of this machine costs, for the estimates of jobs.",
+    ),
+]
 DEFAULT_STORE = "assay-store"
 _DAY_S = 86_400.0
 
@@ -73,6 +82,7 @@ def serve(
             " repeatable.",
         ),
     ] = None,
+    price_per_hour: PriceOption = None,
     as_json: JsonFlag = False,
 ) -> int:
     """Serve OpenAI's interface: point a client's base_url at it.
@@ -83,11 +93,13 @@ def serve(
     from assay.serve.assemble import assembled
     from assay.serve.bases import read_bases
     from assay.serve.inference.trust import read_trust
+    from assay.serve.jobs.price import set_price
     from assay.serve.jobs.start import worker_beside
     from assay.serve.limits import Limits
     from assay.serve.run import Address, serve, settle_keys
 
     address, bases, trusted = Address(host, port), read_bases(models), read_trust(trust or [])
+    set_price(price_per_hour)
     opened = open_store(store, database)
     try:
         shown_key = settle_keys(opened, address)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from assay.cli.output import JsonFlag, print_result
-from assay.cli.serve_verb import DEFAULT_STORE, DatabaseOption, StoreOption
+from assay.cli.serve_verb import DEFAULT_STORE, DatabaseOption, PriceOption, StoreOption
 
 
 def register(app: typer.Typer) -> None:
@@ -21,6 +21,7 @@ def worker(
     with_parent: Annotated[
         bool, typer.Option("--with-parent", help="End when the process that started it ends.")
     ] = False,
+    price_per_hour: PriceOption = None,
     as_json: JsonFlag = False,
 ) -> int:
     """Run fine-tuning jobs, one at a time, until SIGTERM; a running one goes on at the next start.
@@ -30,9 +31,11 @@ def worker(
     """
     from assay.runs.store import open_store
     from assay.serve.jobs.parent import end_with_parent
+    from assay.serve.jobs.price import set_price
     from assay.serve.jobs.worker import work
     from assay.serve.logs import log_to_stderr
 
+    set_price(price_per_hour)
     if with_parent:
         end_with_parent()
     log_to_stderr()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from assay.runs.store import Store
+from assay.runs.store.estimates import find_estimate
 from assay.runs.store.events import EventRow
 from assay.runs.store.jobs import JobRow
 from assay.runs.store.models import ModelRow, find_model
@@ -80,6 +81,7 @@ def _describe(store: Store, row: JobRow) -> dict[str, Any]:
         "base": row.base,
         "parents": [row.parent] if row.parent else [],
         "attempts": row.num_attempts,
+        "estimate": find_estimate(store, row.id),
         "model_state": made.state if made is not None else None,
         "held_model": name if made is not None and made.state == "held" else None,
         **more,

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from assay.runs.store import Store
+from assay.runs.store.estimates import find_estimate
 from assay.runs.store.events import insert_event
 from assay.runs.store.queue import Lease, holds, note
+from assay.serve.jobs.estimate import update_duration
 from assay.serve.jobs.results import describe_step
 
 _ESTIMATE_EVERY_S = 10.0
@@ -22,6 +24,10 @@ class JobProgress:
     lease: Lease
     _began: tuple[float, int] | None = None
     _estimated_at: float = field(default=0.0)
+    _started_at: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._started_at = time.monotonic()
 
     def stage(self, name: str, title: str) -> None:
         self.tell(title, once=f"stage {name}")
@@ -76,4 +82,7 @@ class JobProgress:
             return
         self._estimated_at = now
         left_s = (now - began) / (step - first) * (num_steps - step)
-        note(self.store, self.lease, estimated_finish=time.time() + left_s)
+        finish = time.time() + left_s
+        known = find_estimate(self.store, self.lease.job_id)
+        if note(self.store, self.lease, estimated_finish=finish) and known is not None:
+            update_duration(self.store, self.lease.job_id, known, now - self._started_at + left_s)

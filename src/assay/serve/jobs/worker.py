@@ -34,6 +34,7 @@ from assay.runs.store.queue import (
     renew,
 )
 from assay.serve.jobs.check_rows import find_fault
+from assay.serve.jobs.estimate import describe_estimate, try_to_estimate
 from assay.serve.jobs.execute import EXIT_BUSY
 from assay.serve.jobs.process import start_job
 
@@ -193,6 +194,10 @@ def check_job(store: Store, lease: Lease) -> None:
     fault = find_fault(store, job)
     if fault is None:
         tell(store, job.id, "Files validated, moving job to queued state", once="validated")
+        estimate = try_to_estimate(store, job)
+        if estimate is not None:
+            told = f"Estimate: {describe_estimate(estimate)}"
+            tell(store, job.id, told, data=estimate, once="estimate")
         let_go(store, lease, "queued")
         return
     with store.write() as connection:
