@@ -143,12 +143,14 @@ class Program:
     key: str
     process: psutil.Process
 
-    def list_processes(self, job_id: str) -> list[psutil.Process]:
-        """Those that work on a job."""
+    def list_processes(self) -> list[psutil.Process]:
+        """Those that work on a job: forks of the one that has loaded what jobs need."""
         found = []
         for one in self.process.children(recursive=True):
             with suppress(psutil.NoSuchProcess):
-                if job_id in one.cmdline() and one.status() != psutil.STATUS_ZOMBIE:
+                parent = one.parent()
+                is_job = parent is not None and "forkserver" in " ".join(parent.cmdline())
+                if is_job and one.status() != psutil.STATUS_ZOMBIE:
                     found.append(one)
         return found
 

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -233,14 +234,15 @@ def wait_for_step(client: openai.OpenAI, job_id: str) -> None:
         time.sleep(0.05)
 
 
-def list_job_processes(job_id: str) -> list[psutil.Process]:
+def list_job_processes() -> list[psutil.Process]:
+    """What the process that has loaded all that jobs need has forked: one job at a time."""
     found = []
     for process in psutil.Process().children(recursive=True):
-        try:
-            if job_id in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:
+        with suppress(psutil.NoSuchProcess):
+            parent = process.parent()
+            is_forked = parent is not None and "forkserver" in " ".join(parent.cmdline())
+            if is_forked and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
-        except psutil.NoSuchProcess:
-            continue
     return found
 
 
@@ -258,7 +260,7 @@ def test_a_paused_job_leaves_a_checkpoint_and_a_cancelled_one_no_process(
     while not (points := client.fine_tuning.jobs.checkpoints.list(job.id).data):
         assert time.monotonic() < ends
         time.sleep(0.1)
-    while list_job_processes(job.id):
+    while list_job_processes():
         time.sleep(0.05)
     step = points[0].step_number
     made = find_model(served.store, points[0].fine_tuned_model_checkpoint)
@@ -273,7 +275,7 @@ def test_a_paused_job_leaves_a_checkpoint_and_a_cancelled_one_no_process(
             break
         assert time.monotonic() < ends
         time.sleep(0.1)
-    (process,) = list_job_processes(job.id)
+    (process,) = list_job_processes()
     assert client.fine_tuning.jobs.cancel(job.id).status == "cancelled"
     process.wait(30)
     steps = [
@@ -293,7 +295,7 @@ def test_a_killed_process_is_resumed_bit_for_bit(
     wait_for(client, whole.id, "succeeded")
     torn = create(client, train=train)
     wait_for_step(client, torn.id)
-    (process,) = list_job_processes(torn.id)
+    (process,) = list_job_processes()
     os.kill(process.pid, signal.SIGKILL)
     done = wait_for(client, torn.id, "succeeded", "failed")
     assert done.status == "succeeded", done.error

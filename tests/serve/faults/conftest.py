@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,19 @@ class InThread:
 
     def send_signal(self, number: int) -> None:
         raise AssertionError(f"no test here stops a job by {number}")
+
+
+@dataclass(frozen=True)
+class Threads:
+    """Starts jobs in threads of this process."""
+
+    kind: type[InThread] = InThread
+
+    def prepare(self) -> None:
+        """Nothing is to be loaded."""
+
+    def start(self, store: Store, lease: Lease) -> InThread:
+        return self.kind(store, lease)
 
 
 def working(*workers: Worker) -> Callable[[], None]:

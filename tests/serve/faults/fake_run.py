@@ -1,8 +1,8 @@
-"""The process of a job whose run is a fake: metrics, checkpoints, verdict and signature, no model.
+"""A job whose run is a fake: metrics, checkpoints, verdict and signature, no model.
 
-``python -m tests.serve.faults.fake_run FOLDER JOB`` runs the server's own code around it. Weights
-are a chain of hashes, so that a run that was torn and resumed has those of one that was not. A job
-with an even seed is released, one with an odd seed is held.
+The server's own code runs around it. Weights are a chain of hashes, so that a run that was torn and
+resumed has those of one that was not. A job with an even seed is released, one with an odd seed is
+held.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ import yaml
 import assay.pipeline
 from assay.runs import RunFolder, write_json, write_text
 from assay.runs.ids import new_run_id
-from assay.serve.jobs.execute import main
+from assay.serve.jobs.execute import run_job
+from assay.serve.jobs.process import ForkStarter
 
 NUM_STEPS, EVERY, KEPT = 9, 3, 2
 STEP_S = float(os.environ.get("FAKE_STEP_S", "0.03"))
@@ -143,6 +144,10 @@ def replace_pipeline() -> None:
     sys.modules[saving.__name__] = saving
 
 
-if __name__ == "__main__":
+def run_fake(*given: Any) -> None:
+    """What a fake job's process does."""
     replace_pipeline()
-    sys.exit(main(sys.argv[1:]))
+    run_job(*given)
+
+
+STARTER = ForkStarter(run_fake, "tests.serve.faults.preload")

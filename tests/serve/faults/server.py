@@ -10,11 +10,10 @@ from assay.runs.store import open_store
 from assay.serve.assemble import assembled
 from assay.serve.bases import read_bases
 from assay.serve.jobs import start
-from assay.serve.jobs.execute import DATABASE_VARIABLE
 from assay.serve.run import Address, serve, settle_keys
 
 if __name__ == "__main__":
-    store = open_store(sys.argv[1], os.environ.get(DATABASE_VARIABLE, ""))
+    store = open_store(sys.argv[1], os.environ.get(start.DATABASE_VARIABLE, ""))
     start._PAUSE_S = start._MOST_PAUSE_S = 0.1
     address = Address(port=0)
     key = settle_keys(store, address)

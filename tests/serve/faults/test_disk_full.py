@@ -10,7 +10,7 @@ import httpx
 import pytest
 from tests.serve.conftest import serving
 from tests.serve.faults import fake_run
-from tests.serve.faults.conftest import DISK_BYTES, InThread, add_job, wait_until_ended, working
+from tests.serve.faults.conftest import DISK_BYTES, Threads, add_job, wait_until_ended, working
 from tests.serve.faults.invariants import check_invariants
 
 from assay.runs.store import Store, add_key, open_store
@@ -78,7 +78,7 @@ def test_a_job_that_does_not_fit_fails_with_the_reason_and_the_next_one_runs(
         return usual(run)
 
     monkeypatch.setattr(fake_run, "list_steps", save_much)
-    stop = working(Worker(store, pace=HURRY, start=InThread))
+    stop = working(Worker(store, pace=HURRY, starter=Threads()))
     add_job(store, "ftjob-00000001")
     assert wait_until_ended(store) == {"ftjob-00000001": "failed"}
     row = find_job(store, "ftjob-00000001")
@@ -97,7 +97,7 @@ def test_a_database_without_room_is_waited_for(
     """Nothing can be written, not even why; when there is room again, it goes on."""
     add_job(store, "ftjob-00000001")
     ballast = fill(small_disk)
-    stop = working(Worker(store, pace=HURRY, start=InThread))
+    stop = working(Worker(store, pace=HURRY, starter=Threads()))
     with pytest.raises(AssertionError):
         wait_until_ended(store, within_s=1.0)
     ballast.unlink()

@@ -17,7 +17,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -75,23 +75,24 @@ class Torn:
         assert self.process.stdout is not None
         self.url = json.loads(self.process.stdout.readline())["base_url"]
 
-    def find(self, module: str) -> list[psutil.Process]:
-        """Processes below the server that run a module of the suite."""
+    def find(self, victim: str) -> list[psutil.Process]:
+        """Workers below the server, or the jobs that one of them has forked."""
         assert self.process is not None
         found = []
         for child in psutil.Process(self.process.pid).children(recursive=True):
-            try:
-                if f"tests.serve.faults.{module}" in child.cmdline():
+            with suppress(psutil.NoSuchProcess):
+                is_worker = "tests.serve.faults.worker" in child.cmdline()
+                parent = child.parent()
+                is_job = parent is not None and "forkserver" in " ".join(parent.cmdline())
+                if is_worker if victim == "worker" else is_job:
                     found.append(child)
-            except psutil.NoSuchProcess:
-                continue
         return found
 
     def kill(self, victim: str) -> bool:
         """End a victim without a word, and start the server again; False where there was none."""
         assert self.process is not None
         if victim != "server":
-            found = self.find("worker" if victim == "worker" else "fake_run")
+            found = self.find(victim)
             for process in found:
                 process.kill()
             return bool(found)

@@ -15,7 +15,7 @@ from typing import ClassVar
 import httpx
 import pytest
 from tests.serve.conftest import serving
-from tests.serve.faults.conftest import InThread, add_job, wait_until_ended, working
+from tests.serve.faults.conftest import InThread, Threads, add_job, wait_until_ended, working
 from tests.serve.faults.invariants import check_invariants
 
 from assay.runs.store import Store, add_key, open_store
@@ -69,7 +69,7 @@ def test_a_request_that_meets_a_held_lock_may_be_repeated(store: Store) -> None:
 
 def test_a_worker_outlives_a_held_lock(store: Store, fake_pipeline: None) -> None:
     hurry = Pace(lease_s=5, look_s=0.01, idle_s=0.01)
-    stop = working(Worker(store, pace=hurry, start=InThread))
+    stop = working(Worker(store, pace=hurry, starter=Threads()))
     with held(store):
         time.sleep(0.6)
     add_job(store, "ftjob-00000001")
@@ -104,7 +104,7 @@ def test_a_job_whose_lease_cannot_be_renewed_is_ended_before_others_may_take_it(
 ) -> None:
     """Others see the lease end; whoever cannot renew it must not run the job any more."""
     add_job(store, "ftjob-00000001")
-    worker = Worker(store, pace=Pace(lease_s=1.0, look_s=0.05, idle_s=0.05), start=Deaf)
+    worker = Worker(store, pace=Pace(lease_s=1.0, look_s=0.05, idle_s=0.05), starter=Threads(Deaf))
     stop = working(worker)
     while (row := find_job(store, "ftjob-00000001")) is None or row.status != "running":
         time.sleep(0.01)

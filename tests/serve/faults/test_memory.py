@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import pytest
-from tests.serve.faults.conftest import InThread, add_job, wait_until_ended, working
-from tests.serve.faults.fake_run import HOG_VARIABLE
+from tests.serve.faults.conftest import InThread, Threads, add_job, wait_until_ended, working
+from tests.serve.faults.fake_run import HOG_VARIABLE, STARTER
 from tests.serve.faults.invariants import check_invariants
 
 import assay.pipeline
 from assay.runs.store import Store
 from assay.runs.store.jobs import find_job
-from assay.serve.jobs.process import start_job
 from assay.serve.jobs.worker import Pace, Worker
 
 HURRY = Pace(lease_s=5, look_s=0.02, idle_s=0.02)
@@ -23,8 +20,7 @@ def test_a_process_that_may_have_no_more_memory_says_so(
 ) -> None:
     monkeypatch.setenv(HOG_VARIABLE, "1")
     add_job(store, "ftjob-00000001")
-    start = partial(start_job, module="tests.serve.faults.fake_run")
-    stop = working(Worker(store, pace=HURRY, start=start))
+    stop = working(Worker(store, pace=HURRY, starter=STARTER))
     assert wait_until_ended(store) == {"ftjob-00000001": "failed"}
     stop()
     row = find_job(store, "ftjob-00000001")
@@ -55,7 +51,7 @@ def test_what_libraries_say_of_memory_and_disk_is_a_reason(
 
     monkeypatch.setattr(assay.pipeline, "run_recipe", fail)
     add_job(store, "ftjob-00000001")
-    stop = working(Worker(store, pace=HURRY, start=InThread))
+    stop = working(Worker(store, pace=HURRY, starter=Threads()))
     assert wait_until_ended(store) == {"ftjob-00000001": "failed"}
     stop()
     row = find_job(store, "ftjob-00000001")
@@ -72,7 +68,7 @@ class Killed(InThread):
 
 def test_a_job_that_the_system_kills_each_time_fails_in_the_end(store: Store) -> None:
     add_job(store, "ftjob-00000001")
-    stop = working(Worker(store, pace=HURRY, start=Killed))
+    stop = working(Worker(store, pace=HURRY, starter=Threads(Killed)))
     assert wait_until_ended(store) == {"ftjob-00000001": "failed"}
     stop()
     row = find_job(store, "ftjob-00000001")

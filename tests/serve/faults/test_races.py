@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import update
-from tests.serve.faults.conftest import InThread, add_job, wait_until_ended, working
+from tests.serve.faults.conftest import Threads, add_job, wait_until_ended, working
 from tests.serve.faults.fake_run import NUM_STEPS, compute_weights
 from tests.serve.faults.invariants import check_invariants
 
@@ -17,8 +17,9 @@ from assay.runs.store import Store
 from assay.runs.store.jobs import find_job
 from assay.runs.store.queue import claim_run
 from assay.runs.store.tables import jobs
-from assay.serve.jobs.execute import DATABASE_VARIABLE, EXIT_BUSY, execute
+from assay.serve.jobs.execute import EXIT_BUSY, execute
 from assay.serve.jobs.places import find_job_run, locate_job
+from assay.serve.jobs.start import DATABASE_VARIABLE
 from assay.serve.jobs.worker import Pace, Worker
 
 REPO = Path(__file__).parents[3]
@@ -27,7 +28,7 @@ HURRY = Pace(lease_s=5.0, look_s=0.01, idle_s=0.01)
 
 def test_two_workers_end_each_job_once(either_store: Store, fake_pipeline: None) -> None:
     ids = [add_job(either_store, f"ftjob-{n:08}", seed=n) for n in range(10)]
-    stop = working(*(Worker(either_store, pace=HURRY, start=InThread) for _ in range(2)))
+    stop = working(*(Worker(either_store, pace=HURRY, starter=Threads()) for _ in range(2)))
     found = wait_until_ended(either_store)
     stop()
     assert found == {job_id: ("failed" if n % 2 else "succeeded") for n, job_id in enumerate(ids)}

@@ -2,21 +2,20 @@
 
 import os
 import sys
-from functools import partial
+
+from tests.serve.faults.fake_run import STARTER
 
 from assay.runs.store import Store, open_store
-from assay.serve.jobs.execute import DATABASE_VARIABLE
 from assay.serve.jobs.parent import end_with_parent
-from assay.serve.jobs.process import start_job
+from assay.serve.jobs.start import DATABASE_VARIABLE
 from assay.serve.jobs.worker import Pace, Worker
 from assay.serve.logs import log_to_stderr
 
 HURRY = Pace(lease_s=1.0, look_s=0.05, idle_s=0.05)
-start_fake = partial(start_job, module="tests.serve.faults.fake_run")
 
 
 def make_worker(store: Store) -> Worker:
-    return Worker(store, pace=HURRY, start=start_fake)
+    return Worker(store, pace=HURRY, starter=STARTER)
 
 
 if __name__ == "__main__":

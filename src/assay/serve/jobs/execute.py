@@ -1,10 +1,9 @@
 """Runs one job, in a process of its own: exactly what `assay run` runs, resumed where it was.
 
-``python -m assay.serve.jobs.execute FOLDER JOB``, with the lease and the database's URL in its
-environment, started by a worker, which renews the lease, sends SIGINT for a pause and ends the
-process where the job is lost. The exit code is 0
-where the job's end is written, 130 after SIGINT, 75 where another process still writes the run, and
-anything else where it is not known why it ended.
+`run_job` is called in a process that a worker starts, which renews the lease, sends SIGINT for a
+pause and ends the process where the job is lost. The exit code is 0 where the job's end is written,
+130 after SIGINT, 75 where another process still writes the run, and anything else where it is not
+known why it ended.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,7 +40,6 @@ from assay.serve.jobs.watch import JobProgress
 if TYPE_CHECKING:
     from assay.pipeline import RunOutcome
 
-LEASE_VARIABLE, DATABASE_VARIABLE = "ASSAY_LEASE", "ASSAY_DATABASE"
 EXIT_BUSY = 75
 """Another process writes the run: it was given up for lost, and lives."""
 _CODES: tuple[tuple[type[Exception], str, str | None], ...] = (
@@ -53,17 +50,30 @@ _CODES: tuple[tuple[type[Exception], str, str | None], ...] = (
 )
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run the job to its end; returns the exit code."""
-    folder, job_id = arguments
-    token = os.environ[LEASE_VARIABLE]
+def run_job(
+    folder: str, job_id: str, token: str, database: str, environment: dict[str, str]
+) -> None:
+    """Run a job to its end in this process, and end the process with its exit code."""
     end_with_parent()
-    store = open_store(folder, os.environ.get(DATABASE_VARIABLE, ""))
-    lease = Lease(job_id, token)
-    job = find_job(store, job_id)
-    if job is None or job.lease_token != token:
-        return EXIT_OK
-    return execute(store, lease, job)
+    os.setsid()
+    os.environ.update(environment)
+    try:
+        code = _run_held(folder, Lease(job_id, token), database)
+    except KeyboardInterrupt:
+        # Before there was anything to save.
+        code = EXIT_CANCELLED
+    sys.exit(code)
+
+
+def _run_held(folder: str, lease: Lease, database: str) -> int:
+    store = open_store(folder, database)
+    try:
+        job = find_job(store, lease.job_id)
+        if job is None or job.lease_token != lease.token:
+            return EXIT_OK
+        return execute(store, lease, job)
+    finally:
+        store.close()
 
 
 def execute(store: Store, lease: Lease, job: JobRow) -> int:
@@ -176,7 +186,3 @@ def _fail(store: Store, lease: Lease, error: AssayError) -> None:
 def _hide_folder(text: str, folder: Path) -> str:
     """Without the place of the store, which is no concern of a client's."""
     return text.replace(f"{folder}{os.sep}", "")
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

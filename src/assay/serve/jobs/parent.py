@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import multiprocessing
 import os
 import signal
 import sys
@@ -21,11 +22,13 @@ def name_parent() -> dict[str, str]:
 def end_with_parent() -> None:
     """Die with the process that started this one: nobody trains on a job that others may take.
 
-    It is named by `PARENT_VARIABLE`, since it may have died before this is asked for.
+    It may have died before this is asked for: `PARENT_VARIABLE` names it, and so does
+    `multiprocessing` to its processes.
     """
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    parent = os.environ.get(PARENT_VARIABLE)
-    if parent is not None and os.getppid() != int(parent):
+    named, known = os.environ.pop(PARENT_VARIABLE, None), multiprocessing.parent_process()
+    is_orphan = named is not None and os.getppid() != int(named)
+    if is_orphan or (known is not None and not known.is_alive()):
         os.kill(os.getpid(), signal.SIGKILL)

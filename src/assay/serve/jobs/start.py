@@ -13,9 +13,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from assay.runs.store import Store
-from assay.serve.jobs.execute import DATABASE_VARIABLE
 from assay.serve.jobs.parent import name_parent
+from assay.serve.jobs.process import render_url
 
+DATABASE_VARIABLE = "ASSAY_DATABASE"
+"""Where `assay worker` reads the database's URL: it has a password, which no argument may show."""
 log = logging.getLogger("assay.serve")
 _STOP_S = 90.0
 """A running job saves its checkpoint before the worker ends."""
@@ -28,7 +30,7 @@ def worker_beside(store: Store, command: Sequence[str] = ()) -> Iterator[None]:
     """A worker of this store while the block lasts; `command` starts it, by default `assay`'s."""
     environment = {**os.environ, **name_parent()}
     if not store.is_sqlite:
-        environment[DATABASE_VARIABLE] = store.engine.url.render_as_string(hide_password=False)
+        environment[DATABASE_VARIABLE] = render_url(store)
     stopping = threading.Event()
     arguments = [list(command) or _name_worker(store), environment, stopping]
     # A worker ends with the thread that started it, which therefore waits for it.

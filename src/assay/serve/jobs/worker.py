@@ -9,7 +9,6 @@ import logging
 import os
 import signal
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -36,10 +35,9 @@ from assay.runs.store.queue import (
 from assay.serve.jobs.check_rows import find_fault
 from assay.serve.jobs.estimate import describe_estimate, try_to_estimate
 from assay.serve.jobs.execute import EXIT_BUSY
-from assay.serve.jobs.process import start_job
+from assay.serve.jobs.process import ForkStarter, JobProcess, Starter
 
 log = logging.getLogger("assay.serve")
-Start = Callable[[Store, Lease], "subprocess.Popen[bytes]"]
 _STOP_S = 60.0
 """How long a process may take to save its checkpoint before it is ended."""
 
@@ -60,14 +58,17 @@ class Worker:
     A database that does not answer, or a disk that is full, is waited for.
 
     Args:
-        start: starts the process of a job that is held.
+        starter: starts the process of each job.
     """
 
-    def __init__(self, store: Store, *, pace: Pace | None = None, start: Start = start_job) -> None:
-        self.store, self.pace, self._start = store, pace or Pace(), start
+    def __init__(
+        self, store: Store, *, pace: Pace | None = None, starter: Starter | None = None
+    ) -> None:
+        self.store, self.pace, self._starter = store, pace or Pace(), starter or ForkStarter()
         self.name = f"{socket.gethostname()}-{os.getpid()}-{new_id('', 6)}"
         self._stopping = threading.Event()
         self._broke: list[BaseException] = []
+        self._comes = False
 
     def stop(self) -> None:
         """Take no further job, and let go of this one."""
@@ -79,6 +80,10 @@ class Worker:
         checking.start()
         try:
             while not self._stopping.is_set():
+                if self._comes:
+                    # What is checked runs soon, and what it needs loads meanwhile. Not in the
+                    # thread that checks: what is started there ends with that thread.
+                    self._starter.prepare()
                 lease = self._claim(claim_run)
                 if lease is not None:
                     self._run_job(lease)
@@ -112,6 +117,7 @@ class Worker:
 
     def _check(self, lease: Lease) -> None:
         try:
+            self._comes = True
             check_job(self.store, lease)
         except SQLAlchemyError as error:
             # The lease runs out, and the check is begun again.
@@ -120,7 +126,7 @@ class Worker:
 
     def _run_job(self, lease: Lease) -> None:
         log.info("job begins", extra={"job_id": lease.job_id})
-        process = self._start(self.store, lease)
+        process = self._starter.start(self.store, lease)
         try:
             code = self._watch(process, lease)
         except BaseException:
@@ -129,11 +135,11 @@ class Worker:
             raise
         self._settle(lease, code)
 
-    def _watch(self, process: subprocess.Popen[bytes], lease: Lease) -> int | None:
+    def _watch(self, process: JobProcess, lease: Lease) -> int | None:
         """Renew the lease while the process runs; its exit code, None where the job was lost."""
         asked_at: float | None = None
         looked, renewed = float("-inf"), time.monotonic()
-        while process.poll() is None:
+        while (code := process.poll()) is None:
             now = time.monotonic()
             # A cancelled job is noticed as soon as a lease would be renewed, which is often.
             if now - looked >= self.pace.look_s:
@@ -151,8 +157,8 @@ class Worker:
                 process.kill()
             time.sleep(min(0.05, self.pace.look_s))
         # One that was told to stop before it could say how is no crash.
-        was_stopped = asked_at is not None and process.returncode == -signal.SIGINT
-        return EXIT_CANCELLED if was_stopped else process.returncode
+        was_stopped = asked_at is not None and code == -signal.SIGINT
+        return EXIT_CANCELLED if was_stopped else code
 
     def _renew(self, lease: Lease) -> Wanted | None:
         """What is wanted of the job; None where the store does not answer."""
