@@ -143,7 +143,7 @@ class Program:
     key: str
     process: psutil.Process
 
-    def list_processes(self) -> list[psutil.Process]:
+    def list_processes(self, job_id: str) -> list[psutil.Process]:
         """Those that work on a job: forks of the one that has loaded what jobs need."""
         found = []
         for one in self.process.children(recursive=True):
