@@ -13,9 +13,10 @@ from tests.serve.conftest import Served
 
 from assay.cli import main
 from assay.data.versions import VersionStore
+from assay.pipeline.feedback.candidates import gather_candidates
 from assay.pipeline.feedback.said import read_rating
 from assay.runs.store import Store, add_key
-from assay.runs.store.completions import completions, insert_completion
+from assay.runs.store.completions import completions, insert_completion, iterate_completions
 from assay.runs.store.keys import DEFAULT_PROJECT
 from assay.runs.store.models import insert_model
 
@@ -232,6 +233,22 @@ def test_corrections_and_good_answers_become_rows_and_pairs(
         assert (versions.folder(versions.current.id) / "README.md").is_file()
     assert json.loads((out / "feedback.json").read_text())["reviewed"] is False
     assert silent not in (out / "feedback.json").read_text()
+
+
+def test_empty_answers_are_neither_learned_nor_compared(store: Store) -> None:
+    nothing = ({"role": "assistant", "content": "", "refusal": None},)
+    rated = put(store, 0, answers=nothing, metadata={"rating": "1"})
+    put(store, 1, answers=nothing, metadata={"correction": "Slowly."})
+    put(store, 2, metadata={"correction": f"Answer {TOPICS[2]}."})
+    odd = put(store, 3, metadata={"rating": "good"})
+    found = gather_candidates(iterate_completions(store, DEFAULT_PROJECT))
+    assert [(one.kind, one.is_pair) for one in found.candidates] == [("correction", False)] * 2
+    assert found.left_out == {
+        "rated well, though it is empty": 1,
+        "a rating in the metadata that is no number": 1,
+        "neither rated nor corrected": 1,
+    }
+    assert {rated, odd}.isdisjoint(one.completion_id for one in found.candidates)
 
 
 def test_a_review_decides_and_mends(

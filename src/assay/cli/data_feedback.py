@@ -54,7 +54,7 @@ def from_feedback(
     """Make rows of corrected and of well-rated answers, and pairs of corrections and answers.
 
     Give --review first, edit that file, and then --reviewed and --out; or --out alone, which takes
-    all candidates. Exit code 0: the versions have no errors; 2: one still has.
+    all candidates. Exit code 0: the versions have no errors; 2: one still has, or was not made.
     """
     from assay.errors import EXIT_OK, EXIT_USAGE, Problem, UsageError
     from assay.pipeline.feedback.candidates import gather_candidates
@@ -90,8 +90,8 @@ def from_feedback(
     files = _keep_files(opened, out, built) if as_file else {}
     value = _describe(out, built, taken.left_out, files)
     print_result(value, text=_render(value), as_json=as_json)
-    is_refused = any(one.checked.verdict == "refused" for one in built.made.values())
-    return EXIT_USAGE if is_refused else EXIT_OK
+    is_wrong = any(one.checked.verdict == "refused" for one in built.made.values())
+    return EXIT_USAGE if is_wrong or built.refused else EXIT_OK
 
 
 def _read_asked(
@@ -164,6 +164,7 @@ def _describe(out: Path, built: Built, left_out: Any, files: dict[str, str]) -> 
     }
     return {
         "versions": versions,
+        "refused": built.refused,
         "left_out": dict(left_out),
         "forgotten": asdict(built.forgotten),
     }
@@ -175,6 +176,7 @@ def _render(value: dict[str, Any]) -> str:
         + (f"; file {one['file']}" if one["file"] else "")
         for one in value["versions"].values()
     ]
+    lines += [f"{name}: no version; {told}" for name, told in value["refused"].items()]
     forgotten = value["forgotten"]
     what = "removed" if forgotten["is_purged"] else "to be removed by --purge"
     lines += [

@@ -47,8 +47,10 @@ class Candidate:
 
     @property
     def is_pair(self) -> bool:
-        """Whether it shows which of two answers is better."""
-        return self.correction is not None and _bare(self.correction) != _bare(self.answer)
+        """Whether it shows which of two answers is better; one that says nothing is none."""
+        if self.correction is None or _is_empty(self.answer):
+            return False
+        return _bare(self.correction) != _bare(self.answer)
 
 
 @dataclass
@@ -91,6 +93,8 @@ def _find_reason(choice: Mapping[str, Any], said: Said, min_score: float) -> str
         return "rated well, though calls of it were denied"
     if choice["finish_reason"] not in _WHOLE:
         return "rated well, though it was cut off"
+    if _is_empty(choice["message"]):
+        return "rated well, though it is empty"
     return None
 
 
@@ -115,6 +119,10 @@ def _bare(message: Mapping[str, Any]) -> Message:
     """An answer's own content, without what is said about it."""
     kept = {key: message[key] for key in _KEPT if message.get(key) not in (None, "", [])}
     return {"role": "assistant", "content": "", **kept}
+
+
+def _is_empty(message: Mapping[str, Any]) -> bool:
+    return not (message.get("content") or "").strip() and not message.get("tool_calls")
 
 
 def _unlearned(message: Message) -> Message:

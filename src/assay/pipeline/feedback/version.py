@@ -51,10 +51,14 @@ class Forgotten:
 
 @dataclass(frozen=True)
 class Built:
-    """The versions that were made, by name, and what was found of deleted completions."""
+    """The versions that were made, by name, and what was found of deleted completions.
+
+    `refused` says why rows of a name became no version, where others did.
+    """
 
     made: dict[str, Curated]
     forgotten: Forgotten
+    refused: dict[str, str]
 
 
 def build_versions(
@@ -76,26 +80,29 @@ def build_versions(
         root: where runs are that may have been trained on them.
 
     Raises:
-        DataError: no row at all, or what `curate_parts` refuses.
+        DataError: no row at all, or `curate_parts` refuses the rows of every name.
         ResourceError: the disk is full.
     """
     rows = {
         ANSWERS: [render_answer(one) for one in taken.candidates],
         PAIRS: [render_pair(one) for one in taken.candidates if one.is_pair],
     }
-    made = {}
+    made, refused = dict[str, Curated](), dict[str, DataError]()
     for name, own in rows.items():
         path = out / f"{name}.jsonl"
         if own:
             write_text(path, render_lines(own))
-            made[name] = _curate(path, out / name, settings, others or {})
+            try:
+                made[name] = _curate(path, out / name, settings, others or {})
+            except DataError as error:
+                refused[name] = error
         else:
             path.unlink(missing_ok=True)
     forgotten = _find_forgotten(out, made, stored, purge=purge, root=root)
     if not made:
-        raise DataError(_explain_nothing(taken))
+        raise next(iter(refused.values()), None) or DataError(_explain_nothing(taken))
     write_json(out / "feedback.json", _describe(taken, made))
-    return Built(made, forgotten)
+    return Built(made, forgotten, {name: str(error) for name, error in refused.items()})
 
 
 def _curate(path: Path, store: Path, settings: Settings, others: Parts) -> Curated:
