@@ -60,7 +60,7 @@ def assembled(
     from assay.models.base import find_base
     from assay.serve.batches import routes as batches
     from assay.serve.batches.run import build_service
-    from assay.serve.inference import chat, completions, embeddings, models
+    from assay.serve.inference import chat, completions, embeddings, lora, models
     from assay.serve.inference.catalog import ReleaseCatalog
     from assay.serve.inference.inference import build_inference
     from assay.serve.responses import routes as responses
@@ -80,7 +80,7 @@ def assembled(
         aliases=StoredAliases(store),
     )
     inference = build_inference(base, catalog)
-    parts = (chat, completions, embeddings, models, responses)
+    parts = (chat, completions, embeddings, models, lora, responses)
     routers = [batches.build_router(), *(one.build_router(inference) for one in parts)]
     try:
         with delivering(store, allow_private=allow_private):

@@ -3,8 +3,10 @@
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import httpx
 import openai
 import pytest
 from asking import WEATHER, ask
@@ -19,7 +21,7 @@ from assay.runs.store.aliases import find_alias
 from assay.runs.store.events import list_events
 from assay.runs.store.models import insert_model
 from assay.serve.app import build_app
-from assay.serve.inference import chat, completions, embeddings, models
+from assay.serve.inference import chat, completions, embeddings, lora, models
 from assay.serve.inference.catalog import ReleaseCatalog
 from assay.serve.inference.inference import Inference
 from assay.serve.lifecycle.moving import promote_model
@@ -61,7 +63,7 @@ def aliased(
     catalog = ReleaseCatalog(tiny, ("tiny",), 1, StoredRecords(store), aliases=StoredAliases(store))
     own = replace(inference, catalog=catalog)
     _, secret = add_key(store, "tests", ["train", "infer"])
-    routers = [one.build_router(own) for one in (chat, completions, embeddings, models)]
+    routers = [one.build_router(own) for one in (chat, completions, embeddings, models, lora)]
     with serving(build_app(store, routers=routers)) as url:
         yield Served(store, url, secret)
     store.close()
@@ -133,3 +135,70 @@ def test_a_model_that_cannot_be_served_moves_its_alias_back(aliased: Served) -> 
     row = wait_until_at(aliased, GOOD)
     assert row.evidence["cause"] == "error_rate"
     assert ask(client, "Hello", model=NAME).model == GOOD
+
+
+def post(served: Served, path: str, body: Any, scope: str = "admin") -> httpx.Response:
+    _, secret = add_key(served.store, "lora", [scope])
+    headers = {"authorization": f"Bearer {secret}"}
+    return httpx.post(f"{served.url}/{path}", json=body, headers=headers, timeout=60)
+
+
+def test_a_release_is_loaded_by_a_further_name_as_vllm_does(aliased: Served) -> None:
+    promote_model(aliased.store, NAME, GOOD, actor="tests")
+    folder = next(aliased.store.folder.glob("*good*")) / "adapter"
+    client = aliased.client()
+    for source in (GOOD, NAME, str(folder), f"{folder}/"):
+        body = {"lora_name": "desk", "lora_path": source}
+        done = post(aliased, "load_lora_adapter", body)
+        assert (done.status_code, done.text) == (
+            200,
+            "Success: LoRA adapter 'desk' added successfully.",
+        )
+    found = ask(client, "Hello", model="desk")
+    assert found.model == GOOD and found.model_extra["x_assay"]["alias"] == "desk"
+    assert "desk" in {one.id for one in client.models.list()}
+    other = {"lora_name": "desk", "lora_path": BAD}
+    assert post(aliased, "load_lora_adapter", other).status_code == 400
+    assert post(aliased, "load_lora_adapter", {**other, "load_inplace": True}).status_code == 200
+    assert ask(client, "Hello", model="desk").model == BAD
+    for _ in range(2):
+        done = post(aliased, "unload_lora_adapter", {"lora_name": "desk"})
+    assert done.status_code == 404 and done.json()["error"]["param"] == "lora_name"
+    with pytest.raises(openai.NotFoundError):
+        ask(client, "Hello", model="desk")
+    assert post(aliased, "unload_lora_adapter", {"lora_name": GOOD}).status_code == 200
+    assert ask(client, "Hello", model=GOOD).model == GOOD
+
+
+def test_no_other_folder_and_no_other_models_name_is_loaded(
+    aliased: Served, tmp_path: Path
+) -> None:
+    (tmp_path / "adapter_config.json").write_text("{}")
+    run = next(aliased.store.folder.glob("*good*"))
+    link = tmp_path / "link"
+    link.symlink_to(run / "adapter")
+    for source in (
+        str(tmp_path),
+        str(link),
+        f"{tmp_path}/../../../../etc",
+        "../adapter",
+        "org/hub-adapter",
+        f"{run}/adapter/adapter_model.safetensors",
+        str(aliased.store.folder),
+    ):
+        body = {"lora_name": "x", "lora_path": source}
+        refused = post(aliased, "load_lora_adapter", body)
+        assert refused.status_code == 404, source
+        assert refused.json()["error"]["param"] == "lora_path"
+    for name in ("tiny", NAME, BAD):
+        body = {"lora_name": name, "lora_path": GOOD}
+        assert post(aliased, "load_lora_adapter", body).json()["error"]["code"] == "name_taken"
+    for path in ("load_lora_adapter", "unload_lora_adapter"):
+        assert (
+            post(aliased, path, {"lora_name": "x", "lora_path": GOOD}, "train").status_code == 403
+        )
+        assert post(aliased, path, {}).status_code == 400
+    torn = post(aliased, "load_lora_adapter", {"lora_name": "x", "lora_path": TORN})
+    assert torn.status_code == 403 and torn.json()["error"]["code"] == "model_not_servable"
+    with pytest.raises(openai.NotFoundError):
+        ask(aliased.client(), "Hello", model="x")

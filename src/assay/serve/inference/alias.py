@@ -9,7 +9,8 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Alias:
-    """Where an alias points: at `model`, since the move of the id `move`."""
+    """Where an alias points: at `model`, since the move of the id `move`; "" of a name that lasts
+    as long as the server."""
 
     name: str
     model: str

@@ -8,6 +8,7 @@ names.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -19,10 +20,11 @@ from assay.release import preview_policy, read_released_policy, verify_release
 from assay.runs import RunFolder
 from assay.runs.blocked import read_blocked
 from assay.runs.find import read_or_empty
+from assay.runs.store.aliases import is_alias
 from assay.runs.values import dig
 from assay.serve.auth import Principal
-from assay.serve.errors import ApiError, not_found
-from assay.serve.inference.alias import Aliases, NoAliases
+from assay.serve.errors import ApiError, not_found, refuse
+from assay.serve.inference.alias import Alias, Aliases, NoAliases
 from assay.serve.inference.inference import ServedModel
 from assay.serve.inference.records import Records, TunedRecord
 from assay.serve.inference.trust import Trust
@@ -57,6 +59,7 @@ class ReleaseCatalog:
     most_adapters: int = 64
     trust: Trust | None = None
     aliases: Aliases = field(default_factory=NoAliases)
+    _named: dict[str, Alias] = field(default_factory=dict)
     _loaded: OrderedDict[str, ServedModel] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -64,7 +67,7 @@ class ReleaseCatalog:
         """See `Catalog`; a base's answer bears the name that was asked for."""
         if name in self.names:
             return ServedModel(name, self.created, OWNER, is_base=True)
-        alias = self.aliases.find(name)
+        alias = self._find_alias(name)
         if alias is None:
             return self._open(name, principal)
         try:
@@ -94,7 +97,7 @@ class ReleaseCatalog:
         """See `Catalog`; loads nothing."""
         if name in self.names:
             return ServedModel(name, self.created, OWNER, is_base=True)
-        alias = self.aliases.find(name)
+        alias = self._find_alias(name)
         record = self._find(name if alias is None else alias.model, principal)
         return ServedModel(
             record.id,
@@ -110,7 +113,7 @@ class ReleaseCatalog:
         tuned = sorted(self.records.list_released(), key=lambda one: one.created, reverse=True)
         by_name = {one.id: one for one in tuned}
         points = [one for one in self.records.list_checkpoints() if _may_use(one, principal)]
-        aliased = [(one, by_name.get(one.model)) for one in self.aliases.list_all()]
+        aliased = [(one, by_name.get(one.model)) for one in self._list_aliases()]
         found = [
             ServedModel(one.id, one.created, OWNER, state=one.state, alias=alias)
             for alias, one in [*aliased, *((None, one) for one in tuned + points[::-1])]
@@ -127,6 +130,49 @@ class ReleaseCatalog:
             raise _unknown(name)
         with self._lock:
             self._loaded.pop(name, None)
+
+    def load_as(
+        self, name: str, source: str, principal: Principal, *, in_place: bool = False
+    ) -> None:
+        """See `Catalog`."""
+        record = self._find_release(source, principal)
+        if name != record.id:
+            if name in self.names or is_alias(name) or self.records.find(name) is not None:
+                told = f"{name} is the name of another model here; choose another."
+                raise refuse(told, param="lora_name", code="name_taken")
+            known = self._named.get(name)
+            if known is not None and known.model != record.id and not in_place:
+                told = f"The lora adapter {name!r} has already been loaded; unload it first."
+                raise refuse(told, param="lora_name", code="name_taken")
+        self._open(record.id, principal)
+        if name != record.id:
+            self._named[name] = Alias(name, record.id, "")
+
+    def unload(self, name: str) -> None:
+        """See `Catalog`; answers under way end as they began."""
+        named = self._named.pop(name, None)
+        with self._lock:
+            found = self._loaded.pop(name, None)
+        if named is None and found is None:
+            raise not_found("lora adapter", name, param="lora_name")
+
+    def _find_release(self, source: str, principal: Principal) -> TunedRecord:
+        """The released model that a name, an alias or the folder of its weights means."""
+        alias = self.aliases.find(source)
+        record = self.records.find(source if alias is None else alias.model)
+        for one in self.records.list_released() if record is None else ():
+            # Names are compared, and nothing is opened: no other folder is reached in this way.
+            if os.path.normpath(source) in (str(one.folder), str(one.run)):
+                record = one
+        if record is None or record.is_checkpoint:
+            raise not_found("release", source, param="lora_path")
+        return record
+
+    def _find_alias(self, name: str) -> Alias | None:
+        return self._named.get(name) or self.aliases.find(name)
+
+    def _list_aliases(self) -> list[Alias]:
+        return [*self.aliases.list_all(), *self._named.values()]
 
     @property
     def loaded_names(self) -> list[str]:

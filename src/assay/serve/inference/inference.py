@@ -104,6 +104,28 @@ class Catalog(Protocol):
         """
         ...
 
+    def load_as(
+        self, name: str, source: str, principal: Principal, *, in_place: bool = False
+    ) -> None:
+        """Load a release now, and have it answer by `name` too, until this server ends.
+
+        Args:
+            source: its own name, an alias, or the folder where its weights lie.
+            in_place: takes the place of another release that was loaded by `name`.
+
+        Raises:
+            ApiError: as `open`; 400 where `name` is another model's.
+        """
+        ...
+
+    def unload(self, name: str) -> None:
+        """Let go of what was loaded by `name`; a release is loaded again when it is asked for.
+
+        Raises:
+            ApiError: 404 where nothing was.
+        """
+        ...
+
 
 @dataclass(frozen=True)
 class Inference:

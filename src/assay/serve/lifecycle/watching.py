@@ -25,7 +25,7 @@ def count_outcomes(
 ) -> None:
     """Add `counts` to the model's, and to those of the alias since its last move."""
     add_tallies(store, model, counts)
-    if alias is not None:
+    if alias is not None and alias.move:
         add_tallies(store, alias.move, counts)
         watch(store, alias.name)
 
