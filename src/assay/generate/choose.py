@@ -21,15 +21,19 @@ def choose_tokens(
     generators: Sequence[torch.Generator],
     sampling: Sampling,
     allowed_BV: Tensor | None = None,
+    *,
+    shifted_BV: Tensor | None = None,
 ) -> list[Drawn]:
     """The next token of each row, among those `allowed_BV`; a row's does not depend on the others.
+
+    With `shifted_BV` it is drawn from those logits, and `logits_BV` say its probability alone.
 
     Sampling is by the Gumbel-max trick: the largest of logits and Gumbel noise. `logits_BV` are
     float32 on the CPU.
     """
-    open_BV = logits_BV
+    open_BV = logits_BV if shifted_BV is None else shifted_BV
     if allowed_BV is not None:
-        open_BV = logits_BV.masked_fill(~allowed_BV, float("-inf"))
+        open_BV = open_BV.masked_fill(~allowed_BV, float("-inf"))
     if sampling.temperature == 0:
         ids_B = open_BV.argmax(-1)
         return _tell(ids_B, _take(logits_BV, ids_B), torch.zeros(len(ids_B)))

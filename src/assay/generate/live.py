@@ -24,6 +24,7 @@ from assay.generate.passage import Passage
 from assay.generate.row_adapters import RowAdapters
 from assay.generate.rows import Ends, Row
 from assay.generate.schema import Guide
+from assay.generate.shifts import Shifts, shift_logits
 from assay.generate.slots import SlotCache
 from assay.generate.trial import build_lean
 from assay.models.low_rank import LowRank
@@ -45,6 +46,7 @@ class LiveRow:
         owner: whose computed prompts it may go on from.
         num_top: how many of the likeliest tokens are told beside each drawn one.
         num_known: tokens of its prompt that were not computed again.
+        shifts: what its logits are changed by before it draws.
     """
 
     row: Row
@@ -54,6 +56,7 @@ class LiveRow:
     owner: str = ""
     num_top: int = 0
     num_known: int = 0
+    shifts: Shifts | None = None
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,7 @@ class LiveBatch:
         owner: str = "",
         num_top: int = 0,
         guide: Guide | None = None,
+        shifts: Shifts | None = None,
     ) -> LiveRow:
         """A row that is not admitted yet; `place` is that of `LocalEngine.generate`.
 
@@ -119,7 +123,7 @@ class LiveBatch:
         row = Row(place, prompt, generator, min(sampling.max_new_tokens, room), guide)
         stop_ids = frozenset(sampling.stop_ids or self.tokenizer.eos_ids)
         ends = Ends(stop_ids, sampling.stop, self.tokenizer.decode)
-        return LiveRow(row, sampling, ends, adapter, owner, num_top)
+        return LiveRow(row, sampling, ends, adapter, owner, num_top, shifts=shifts)
 
     @property
     def rows(self) -> list[LiveRow]:
@@ -234,7 +238,9 @@ def _extend_alike(rows: Sequence[LiveRow], logits_BV: Tensor) -> list[Extended]:
     allowed = _read_guides(rows, logits_BV.shape[1])
     generators = [live.row.generator for live in rows]
     sampling = replace(rows[0].sampling, json_schema=None)
-    drawn = choose_tokens(logits_BV, generators, sampling, allowed)
+    token_ids = [live.row.token_ids if live.shifts else () for live in rows]
+    shifted_BV = shift_logits(logits_BV, [live.shifts for live in rows], token_ids)
+    drawn = choose_tokens(logits_BV, generators, sampling, allowed, shifted_BV=shifted_BV)
     tops = _find_likeliest(rows, logits_BV)
     return [_extend_row(live, one, top) for live, one, top in zip(rows, drawn, tops, strict=True)]
 

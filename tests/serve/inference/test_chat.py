@@ -219,3 +219,23 @@ def test_any_object_and_a_schema_with_a_closed_list_are_kept(
     assert json.loads(found.choices[0].message.content)["a"] in ("x", "y")
     some = ask(openai_client, "Say it.", response_format={"type": "json_object"})
     assert some.choices[0].message.content.lstrip().startswith("{")
+
+
+def test_biases_and_penalties_change_what_is_drawn(
+    openai_client: openai.OpenAI, tiny_engine: LocalEngine
+) -> None:
+    token_id = tiny_engine.tokenizer.encode("on the")[-1]
+    word = tiny_engine.tokenizer.decode([token_id])
+    options: dict[str, Any] = {"max_completion_tokens": 6, "logit_bias": {str(token_id): 100}}
+    forced = ask(openai_client, QUESTION, **options).choices[0].message.content
+    assert forced == word * 6
+    freed = ask(openai_client, QUESTION, presence_penalty=2, frequency_penalty=2, **options)
+    assert freed.choices[0].message.content == forced  # 12 + 2 is still below 100
+    plain = ask(openai_client, QUESTION, max_completion_tokens=24)
+    tokens = tiny_engine.tokenizer.encode(plain.choices[0].message.content)
+    none = ask(openai_client, QUESTION, logit_bias={str(tokens[0]): -100})
+    assert not none.choices[0].message.content.startswith(tiny_engine.tokenizer.decode([tokens[0]]))
+    text = openai_client.completions.create(
+        model="tiny", prompt="The", max_tokens=3, logit_bias={str(token_id): 100}
+    )
+    assert text.choices[0].text == word * 3

@@ -16,7 +16,7 @@ from assay.serve.errors import refuse
 from assay.serve.inference.chat_body import ChatBody, NamedChoice, check_chat
 from assay.serve.inference.choices import Reading
 from assay.serve.inference.forced_calls import build_call_grammar, find_call_form
-from assay.serve.inference.inference import Inference, ServedModel, read_sampling
+from assay.serve.inference.inference import Inference, ServedModel, read_sampling, read_shifts
 from assay.tools.parse import HERMES_END, REASONING_START
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def prepare_chat(inference: Inference, body: ChatBody, principal: Principal) -> 
         num=body.n or 1,
         owner=principal.id,
         num_top=body.top_logprobs or 0,
+        shifts=read_shifts(inference, body),
         schema=_build_schema(inference, body, tools),
     )
     reading = Reading(

@@ -117,11 +117,14 @@ class SamplingBody(Body):
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     user: str | None = None
 
-    @field_validator("frequency_penalty", "presence_penalty", "logit_bias")
+    @field_validator("logit_bias")
     @classmethod
-    def _is_neutral(cls, value: Any) -> Any:
-        if value:
-            raise ValueError("is not served here; leave it out, or give what changes nothing")
+    def _are_tokens(cls, value: dict[str, float] | None) -> dict[str, float] | None:
+        for name, bias in (value or {}).items():
+            if not name.isdecimal() or not name.isascii() or len(name) > 9:
+                raise ValueError(f"{name!r} is no token id")
+            if not -100 <= bias <= 100:
+                raise ValueError(f"{bias:g} for the token {name}: from -100 to 100")
         return value
 
     @property

@@ -19,7 +19,7 @@ from assay.serve.inference.answering import Answering
 from assay.serve.inference.chat_body import SamplingBody, check_streaming
 from assay.serve.inference.choices import Choice, Delta, Reading, describe_decisions
 from assay.serve.inference.embeddings import Inputs, check_ids
-from assay.serve.inference.inference import Inference, ServedModel, read_sampling
+from assay.serve.inference.inference import Inference, ServedModel, read_sampling, read_shifts
 from assay.serve.inference.listening import Heard, Spending, submit
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def prepare(inference: Inference, body: CompletionBody, principal: Principal) ->
     sampling = read_sampling(body, max_new_tokens=body.max_tokens or _USUAL_TOKENS)
     tokenizer = inference.base.tokenizer
     reading = Reading(is_plain=True, with_logprobs=body.logprobs is not None)
-    asked = AskedText(model, [], [])
+    asked, shifts = AskedText(model, [], []), read_shifts(inference, body)
     for prompt in prompts:
         ids = prompt
         if isinstance(prompt, str):
@@ -109,6 +109,7 @@ def prepare(inference: Inference, body: CompletionBody, principal: Principal) ->
                 num=num,
                 owner=principal.id,
                 num_top=body.logprobs or 0,
+                shifts=shifts,
                 prompt_param="prompt",
             )
         )

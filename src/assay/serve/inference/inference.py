@@ -20,6 +20,7 @@ from assay.tools.policy import Conversation, Policy
 if TYPE_CHECKING:
     from assay.generate.live import LiveBatch, LiveRow
     from assay.generate.schema import Schema
+    from assay.generate.shifts import Shifts
     from assay.models.base import BaseFiles
     from assay.models.low_rank import LowRank
 
@@ -155,6 +156,7 @@ class Inference:
         owner: str,
         num_top: int = 0,
         schema: Schema | None = None,
+        shifts: Shifts | None = None,
         prompt_param: str = "messages",
     ) -> list[LiveRow]:
         """`num` rows of one prompt, as the choices of `LocalEngine.generate` at places 0, 1, ….
@@ -179,6 +181,7 @@ class Inference:
                     owner=owner,
                     num_top=num_top,
                     guide=schema.begin() if schema is not None else None,
+                    shifts=shifts,
                 )
                 for place in range(num)
             ]
@@ -218,3 +221,21 @@ def read_sampling(body: SamplingBody, *, max_new_tokens: int | None) -> Sampling
     )
     # 0 keeps the likeliest token alone; the smallest set of tokens has one at least.
     return sampling if body.top_p is None else replace(sampling, top_p=max(body.top_p, 1e-9))
+
+
+def read_shifts(inference: Inference, body: SamplingBody) -> Shifts | None:
+    """What penalties and `logit_bias` change; None where nothing.
+
+    Raises:
+        ApiError: 400, a token that the base does not have.
+    """
+    from assay.generate.shifts import Shifts
+
+    bias = tuple((int(name), value) for name, value in (body.logit_bias or {}).items())
+    num_tokens = inference.base.tokenizer.vocab_size
+    odd = [token_id for token_id, _ in bias if token_id >= num_tokens]
+    if odd:
+        told = f"{odd[0]} is no token of the base, whose ids are from 0 to {num_tokens - 1}."
+        raise refuse(told, param="logit_bias")
+    shifts = Shifts(body.frequency_penalty or 0.0, body.presence_penalty or 0.0, bias)
+    return None if shifts == Shifts() else shifts
