@@ -98,6 +98,21 @@ def test_json_schema(output: str, right: float) -> None:
     assert reward({"type": "json_schema", "schema": SCHEMA}, output) == right
 
 
+@pytest.mark.parametrize(
+    ("schema", "error"),
+    [
+        ({"type": "string", "pattern": "^(a+)+$"}, "unresponsive_reward_error"),
+        ({"$ref": "#"}, "other_error"),
+    ],
+)
+def test_a_schema_that_takes_for_ever_is_no_right_answer(
+    schema: dict[str, Any], error: str
+) -> None:
+    grader = build_grader({"type": "json_schema", "schema": schema})
+    (grade,) = grader.grade([Sample('"' + "a" * 60 + 'b"')], [{}])
+    assert (grade.reward, grade.errors) == (0.0, {error})
+
+
 def test_a_schema_reaches_no_other_place() -> None:
     spec = {"type": "json_schema", "schema": {"$ref": "https://example.com/schema"}}
     assert grade_one(spec, Sample("{}")).errors == {"other_error"}

@@ -8,6 +8,7 @@ from sqlalchemy import func, select, update
 
 from assay.runs.store import Store
 from assay.runs.store.jobs import StateConflict, cancel_job, insert_job
+from assay.runs.store.owners import insert_owner
 from assay.runs.store.queue import MAX_ATTEMPTS, claim_run, finish, let_go
 from assay.runs.store.tables import jobs
 from assay.runs.store.webhooks import (
@@ -26,6 +27,8 @@ from assay.runs.store.webhooks import (
     rotate_secret,
     take_deliveries,
 )
+
+P = "proj_default"
 
 
 def add_job(store: Store, job_id: str) -> str:
@@ -47,7 +50,7 @@ def add_job(store: Store, job_id: str) -> str:
 
 
 def add_endpoint(store: Store, **values: Any) -> Any:
-    given = {"project": "p", "name": "n", "url": "https://a.example", "event_types": EVENT_TYPES}
+    given = {"project": P, "name": "n", "url": "https://a.example", "event_types": EVENT_TYPES}
     with store.write() as connection:
         return insert_endpoint(store, connection, **{**given, **values})
 
@@ -103,26 +106,36 @@ def test_every_end_of_a_job_is_told_once(store: Store) -> None:
 def test_an_event_is_there_if_what_happened_is(store: Store) -> None:
     add_endpoint(store)
     with pytest.raises(RuntimeError), store.write() as connection:
-        add_event(store, connection, EVENT_TYPES[0], "a")
+        add_event(store, connection, EVENT_TYPES[0], "a", project=P)
         raise RuntimeError("killed before the commit")
     assert take(store) == []
 
 
-def test_an_event_goes_to_those_who_take_its_kind(store: Store) -> None:
-    all_kinds = add_endpoint(store)
+def test_an_event_goes_to_those_of_its_project_who_take_its_kind(store: Store) -> None:
+    own = add_endpoint(store)
     add_endpoint(store, event_types=["fine_tuning.job.failed"])
     other = add_endpoint(store, project="q")
     with store.write() as connection:
-        add_event(store, connection, "fine_tuning.job.succeeded", "a")
+        add_event(store, connection, "fine_tuning.job.succeeded", "a", project=P)
         add_event(store, connection, "fine_tuning.job.succeeded", "b", project="q")
     told = [(one.endpoint_id, read(one)[1]) for one in take(store)]
-    assert told == [(all_kinds.id, "a"), (other.id, "a"), (other.id, "b")]
+    assert told == [(own.id, "a"), (other.id, "b")]
+
+
+def test_the_end_of_a_job_is_told_to_its_own_project(store: Store) -> None:
+    add_endpoint(store)
+    other = add_endpoint(store, project="q")
+    add_job(store, "mine")
+    with store.write() as connection:
+        insert_owner(connection, "mine", "q")
+    cancel_job(store, "mine")
+    assert [one.endpoint_id for one in take(store)] == [other.id]
 
 
 def test_what_nobody_finished_is_taken_again_under_the_same_id(store: Store) -> None:
     add_endpoint(store)
     with store.write() as connection:
-        add_event(store, connection, EVENT_TYPES[0], "a")
+        add_event(store, connection, EVENT_TYPES[0], "a", project=P)
     (first,) = take(store)
     assert take(store) == []
     make_due(store)
@@ -139,7 +152,7 @@ def test_what_nobody_finished_is_taken_again_under_the_same_id(store: Store) -> 
 def test_waits_double_to_an_hour_and_end_after_three_days(store: Store) -> None:
     add_endpoint(store)
     with store.write() as connection:
-        add_event(store, connection, EVENT_TYPES[0], "a")
+        add_event(store, connection, EVENT_TYPES[0], "a", project=P)
     waits = []
     for _ in range(12):
         make_due(store)
@@ -160,12 +173,12 @@ def test_waits_double_to_an_hour_and_end_after_three_days(store: Store) -> None:
 
 def test_an_old_secret_signs_for_a_day_where_it_is_kept(store: Store) -> None:
     made = add_endpoint(store)
-    kept = rotate_secret(store, made.id, "p", keep_old=True)
+    kept = rotate_secret(store, made.id, P, keep_old=True)
     assert kept is not None
     now_s = kept.updated_at
     assert list_secrets(kept, now_s) == (kept.secret, made.secret)
     assert list_secrets(kept, now_s + OLD_SECRET_S + 1) == (kept.secret,)
-    changed = rotate_secret(store, made.id, "p", keep_old=False)
+    changed = rotate_secret(store, made.id, P, keep_old=False)
     assert changed is not None
     assert list_secrets(changed, now_s) == (changed.secret,)
     assert len({made.secret, kept.secret, changed.secret}) == 3
@@ -174,13 +187,13 @@ def test_an_old_secret_signs_for_a_day_where_it_is_kept(store: Store) -> None:
 def test_an_endpoint_is_its_projects_and_goes_with_its_deliveries(store: Store) -> None:
     made = add_endpoint(store)
     with store.write() as connection:
-        add_event(store, connection, EVENT_TYPES[0], "a")
+        add_event(store, connection, EVENT_TYPES[0], "a", project=P)
     assert find_endpoint(store, made.id, "q") is None
     assert change_endpoint(store, made.id, "q", name="x") is None
     assert rotate_secret(store, made.id, "q", keep_old=False) is None
     assert not delete_endpoint(store, made.id, "q")
-    unchanged = change_endpoint(store, made.id, "p", name="n")
+    unchanged = change_endpoint(store, made.id, P, name="n")
     assert unchanged is not None and unchanged.updated_at == made.updated_at
     assert count(store) == 1
-    assert delete_endpoint(store, made.id, "p")
+    assert delete_endpoint(store, made.id, P)
     assert count(store) == 0

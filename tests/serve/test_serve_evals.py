@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import httpx
 import openai
 import pytest
 from sqlalchemy import func, select, update
@@ -176,6 +177,10 @@ def test_what_is_wrong_with_an_eval_is_named(plain: openai.OpenAI) -> None:
         ({"type": "logs"}, "data_source_config.type"),
         ({"type": "custom", "item_schema": {"type": 3}}, "data_source_config.item_schema"),
         ({"type": "custom", "item_schema": {"type": "string"}}, "data_source_config.item_schema"),
+        (
+            {"type": "custom", "item_schema": {"type": "object", "$ref": "http://127.0.0.1:9/x"}},
+            "data_source_config.item_schema",
+        ),
     ):
         with pytest.raises(openai.BadRequestError) as caught:
             make(plain, data_source_config=config)
@@ -191,6 +196,7 @@ def test_rows_that_do_not_fit_are_named_before_anything_is_judged(plain: openai.
         (b'{"item": {"answer": "a"}}\n{"item": {}}\n', "row 2"),
         (b'{"item": {"answer": "a"}}\nnope\n', "Line 2"),
         (b"", "no row"),
+        (b'{"item": {"answer": "\\ud800"}}', "surrogate"),
     ):
         file = plain.files.create(file=("rows.jsonl", content), purpose="evals")
         source: Any = {"type": "jsonl", "source": {"type": "file_id", "id": file.id}}
@@ -201,6 +207,28 @@ def test_rows_that_do_not_fit_are_named_before_anything_is_judged(plain: openai.
         source = {"type": "jsonl", "source": {"type": "file_id", "id": "file-none"}}
         plain.evals.runs.create(made.id, data_source=source)
     assert missing.value.param == "data_source.source.id"
+
+
+def test_half_a_surrogate_pair_is_refused_by_its_field(served: Served) -> None:
+    schema = {"type": "object", "title": "\ud800"}
+    body = {
+        "data_source_config": {"type": "custom", "item_schema": schema},
+        "testing_criteria": [EQUAL],
+    }
+    headers = {"authorization": f"Bearer {served.key}", "content-type": "application/json"}
+    told = httpx.post(f"{served.url}/evals", content=json.dumps(body), headers=headers)
+    assert (told.status_code, told.json()["error"]["param"]) == (400, "data_source_config")
+
+
+def test_a_pattern_that_takes_for_ever_stops_the_run_and_not_the_server(
+    plain: openai.OpenAI,
+) -> None:
+    schema = {"type": "object", "properties": {"answer": {"pattern": "^(a+)+$"}}}
+    made = make(plain, data_source_config={"type": "custom", "item_schema": schema})
+    began = time.monotonic()
+    with pytest.raises(openai.BadRequestError, match="takes too long") as caught:
+        plain.evals.runs.create(made.id, data_source=inline(row("a" * 60 + "b", "a")))
+    assert caught.value.code == "invalid_schema" and time.monotonic() - began < 5
 
 
 SLOW: Any = {

@@ -23,7 +23,7 @@ from starlette.routing import Route
 from tests.serve.conftest import Served, serving
 from tests.serve.test_serve_files import LosesAnswers
 
-from assay.runs.store import Store, add_key
+from assay.runs.store import DEFAULT_PROJECT, Store, add_key
 from assay.runs.store import webhooks as outbox
 from assay.runs.store.webhooks import EVENT_TYPES, JOB_EVENT_TYPES, add_event, deliveries
 from assay.serve.app import build_app
@@ -74,7 +74,7 @@ def strict(served: Served) -> openai.OpenAI:
 
 def emit(store: Store, kind: str = EVENT_TYPES[0], subject: str = "ftjob-1") -> None:
     with store.write() as connection:
-        add_event(store, connection, kind, subject)
+        add_event(store, connection, kind, subject, project=DEFAULT_PROJECT)
 
 
 def count_waiting(store: Store) -> int:
@@ -141,7 +141,7 @@ def test_private_addresses_are_refused_unless_allowed(store: Store, receiver: Re
             assert caught.value.param == "url"
     with store.write() as connection:
         values: dict[str, Any] = {"name": "n", "url": receiver.url, "event_types": EVENT_TYPES}
-        made = outbox.insert_endpoint(store, connection, project="p", **values)
+        made = outbox.insert_endpoint(store, connection, project=DEFAULT_PROJECT, **values)
     emit(store)
     with delivering(store, allow_private=False, idle_s=0.02):
         wait_until(lambda: _num_attempts(store) == 1)

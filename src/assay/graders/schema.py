@@ -11,6 +11,7 @@ from assay.graders.models import Models
 from assay.graders.pattern import OUTPUT
 from assay.graders.spec import SpecReader
 from assay.graders.template import render_template
+from assay.tools.timed_pattern import limit_patterns
 
 
 def build_json_schema(spec: SpecReader, name: str, models: Models) -> Grader:
@@ -45,13 +46,18 @@ def _build_check(schema: Any) -> Callable[[Any], bool]:
         kind.check_schema(schema)
     except jsonschema.SchemaError as error:
         raise ValueError(error.message) from None
-    validator = kind(schema, registry=Registry())
+    validator = limit_patterns(kind)(schema, registry=Registry())
 
     def is_valid(value: Any) -> bool:
         try:
             return bool(validator.is_valid(value))
         except Unresolvable as error:
             raise GradeFailure("other_error", f"the schema's reference: {error}") from None
+        except RecursionError:
+            raise GradeFailure("other_error", "the schema refers to itself without end") from None
+        except TimeoutError:
+            detail = "a pattern of the schema takes too long to be looked for"
+            raise GradeFailure("unresponsive_reward_error", detail) from None
 
     return is_valid
 

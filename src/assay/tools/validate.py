@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from assay.tools.calls import ToolCall
+from assay.tools.timed_pattern import limit_patterns
 
 _OPEN = {
     "additionalProperties",
@@ -91,7 +92,7 @@ def list_failed_keywords(
         return [((), "$schema")]
     try:
         errors = sorted(validator.iter_errors(arguments), key=lambda error: error.json_path)
-    except (Unresolvable, RecursionError):
+    except (Unresolvable, RecursionError, TimeoutError):
         return [((), "$schema")]
     return [(tuple(error.absolute_path), str(error.validator)) for error in errors]
 
@@ -123,7 +124,7 @@ def _compile(schema_json: str) -> Any:
     except SchemaError as error:
         return f"its own parameters are not a JSON Schema: {error.message}"
     # An explicit registry: the default one fetches unknown references from the network.
-    return Draft202012Validator(schema, registry=Registry())
+    return limit_patterns(Draft202012Validator)(schema, registry=Registry())
 
 
 def _validate(validator: Any, arguments: Mapping[str, Any]) -> Validated:
@@ -136,6 +137,9 @@ def _validate(validator: Any, arguments: Mapping[str, Any]) -> Validated:
         return Validated(schema_problem=told)
     except RecursionError:
         return Validated(schema_problem="its parameters refer to themselves without end")
+    except TimeoutError:
+        told = "a pattern of its parameters takes too long to be looked for"
+        return Validated(schema_problem=told)
     return Validated(
         tuple(f"{error.json_path.removeprefix('$')}: {_describe(error)}" for error in errors)
     )

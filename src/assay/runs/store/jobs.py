@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, exists, func, insert, select, update
 from assay.runs.store.connect import Store
 from assay.runs.store.pages import Page, read_page
 from assay.runs.store.tables import job_metadata, jobs
-from assay.runs.store.webhooks import add_event
+from assay.runs.store.webhooks import add_job_event
 
 JobRow = Row[Any]
 """A row of `jobs`."""
@@ -141,5 +141,5 @@ def _change(store: Store, job_id: str, allowed: tuple[str, ...], values: Any) ->
         changes = values(row, store.now(connection))
         connection.execute(update(jobs).where(jobs.c.id == job_id).values(**changes))
         if changes["status"] in ENDED:
-            add_event(store, connection, f"fine_tuning.job.{changes['status']}", job_id)
+            add_job_event(store, connection, job_id, changes["status"])
         return connection.execute(query).one()

@@ -21,6 +21,12 @@ def insert_owner(connection: Connection, job_id: str, project: str) -> None:
     connection.execute(insert(job_owners).values(job_id=job_id, project=project))
 
 
+def find_owner(connection: Connection, job_id: str) -> str:
+    """The project of a job."""
+    query = select(job_owners.c.project).where(job_owners.c.job_id == job_id)
+    return str(connection.execute(query).scalar() or DEFAULT_PROJECT)
+
+
 def find_users(store: Store, checkpoint: str) -> frozenset[str]:
     """The projects that may use a checkpoint: its job's own, and those that an admin let in."""
     return list_users(store, checkpoint).get(checkpoint, frozenset())

@@ -19,7 +19,7 @@ from assay.runs.store.connect import Store
 from assay.runs.store.events import insert_event
 from assay.runs.store.jobs import JobRow
 from assay.runs.store.tables import jobs
-from assay.runs.store.webhooks import add_event
+from assay.runs.store.webhooks import add_job_event
 
 LEASE_S = 30.0
 MAX_ATTEMPTS = 3
@@ -151,7 +151,7 @@ def finish_in(
         )
     )
     if changed.rowcount:
-        add_event(store, connection, f"fine_tuning.job.{status}", lease.job_id)
+        add_job_event(store, connection, lease.job_id, status)
     return changed.rowcount > 0
 
 
@@ -214,7 +214,7 @@ def _fail_lost(store: Store, connection: Connection, row: JobRow, attempts: int)
         )
     )
     insert_event(store, connection, row.id, message, level="error")
-    add_event(store, connection, "fine_tuning.job.failed", row.id)
+    add_job_event(store, connection, row.id, "failed")
 
 
 def _is_free(now_s: float) -> Any:

@@ -31,6 +31,7 @@ from sqlalchemy import delete as delete_rows
 
 from assay.runs.store.connect import Store
 from assay.runs.store.ids import new_id
+from assay.runs.store.owners import find_owner
 from assay.runs.store.pages import Page, read_page
 from assay.runs.store.tables import _id, _json, _seq, metadata
 
@@ -175,16 +176,10 @@ def delete_endpoint(store: Store, identity: str, project: str) -> bool:
 
 
 def add_event(
-    store: Store, connection: Connection, kind: str, subject: str, *, project: str | None = None
+    store: Store, connection: Connection, kind: str, subject: str, *, project: str
 ) -> None:
-    """Put an event about `subject` into the outbox, for each endpoint that takes its kind.
-
-    Args:
-        project: whose endpoints are told; None for what belongs to no project: all are.
-    """
-    query = select(endpoints)
-    if project is not None:
-        query = query.where(endpoints.c.project == project)
+    """Put an event about `subject` into the outbox, for the project's endpoints of its kind."""
+    query = select(endpoints).where(endpoints.c.project == project)
     told = [row for row in connection.execute(query) if kind in row.event_types]
     if not told:
         return
@@ -206,6 +201,12 @@ def add_event(
             for row in told
         ],
     )
+
+
+def add_job_event(store: Store, connection: Connection, job_id: str, status: str) -> None:
+    """Put the end of a job into the outbox, for its own project's endpoints."""
+    project = find_owner(connection, job_id)
+    add_event(store, connection, f"fine_tuning.job.{status}", job_id, project=project)
 
 
 def render_event(event_id: str, kind: str, subject: str, now_s: float) -> str:

@@ -104,11 +104,12 @@ def read_given(row: EvalRow) -> Answer:
         return Answer(None, _show("", {}, [], [], finish_reason=""))
     first: Mapping[str, Any] = next(iter(given.get("choices") or ()), {})
     message = first.get("message") or {}
-    text = given.get("output_text") or message.get("content") or ""
-    calls = tuple(given.get("output_tools") or message.get("tool_calls") or ())
-    sample = Sample(str(text), output_tools=calls, output_json=given.get("output_json"))
-    output = [{"role": "assistant", "content": str(text)}]
-    return Answer(sample, _show(str(given.get("model") or ""), {}, [], output, finish_reason=""))
+    text = str(given.get("output_text") or message.get("content") or "")
+    calls = given.get("output_tools") or message.get("tool_calls")
+    tools = tuple(calls) if isinstance(calls, list) else ()
+    sample = Sample(text, output_tools=tools, output_json=given.get("output_json"))
+    output = [{"role": "assistant", "content": text}]
+    return Answer(sample, _show(given.get("model") or "", {}, [], output, finish_reason=""))
 
 
 def _read_answer(

@@ -11,7 +11,7 @@ from assay.serve.metadata import Metadata
 
 MAX_CRITERIA, MAX_INLINE_ROWS = 50, 10_000
 DEFAULT_SEED = 42
-Name = Annotated[str, Field(min_length=1, max_length=200)]
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 
 
 class CustomSource(Body):
@@ -34,11 +34,29 @@ class ChangeEval(Body):
     metadata: Metadata = None
 
 
+class ChoiceBody(BaseModel):
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    message: dict[str, Any] | None = None
+
+
+class SampleBody(BaseModel):
+    """An answer as graders read it; its text may stand in the first of `choices`."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    output_text: str | None = None
+    output_json: Any = None
+    output_tools: list[dict[str, Any]] | None = None
+    choices: list[ChoiceBody] | None = None
+    model: str | None = None
+
+
 class RowBody(Body):
     """One row: what graders read as ``item``, and an answer to judge where none is asked for."""
 
     item: dict[str, Any]
-    sample: dict[str, Any] | None = None
+    sample: SampleBody | None = None
 
 
 class InlineRows(Body):

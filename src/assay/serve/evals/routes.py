@@ -19,7 +19,7 @@ from assay.serve.evals.ask import build_asking
 from assay.serve.evals.body import ChangeEval, CompletionsSource, CreateEval, CreateRun
 from assay.serve.evals.criteria import build_criteria
 from assay.serve.evals.render import render_eval, render_item, render_run
-from assay.serve.evals.rows import RowsProblem, check_rows, check_schema
+from assay.serve.evals.rows import RowsProblem, check_rows, check_schema, is_unicode
 from assay.serve.inference.inference import Inference
 from assay.serve.lists import render_list
 from assay.serve.retries import is_retry
@@ -62,6 +62,7 @@ def build_router(inference: Inference | None) -> APIRouter:
 def create(request: Request, user: User, asked: CreateEval) -> dict[str, Any]:
     """Make an eval of a schema and criteria."""
     arrived_at, store = time.time(), request.app.state.store
+    _refuse_halves(asked.model_dump(mode="json"))
     check_schema(asked.data_source_config.item_schema)
     build_criteria(asked.testing_criteria, request.app.state.bases)
 
@@ -210,6 +211,7 @@ def _check_run(
     user: Principal,
 ) -> None:
     """Refuse what can be known to fail; rows of a file are read when the run begins."""
+    _refuse_halves(asked.model_dump(mode="json", exclude={"data_source": {"source"}}))
     source = asked.data_source
     if isinstance(source, CompletionsSource) and source.model is not None:
         if not user.allows("infer"):
@@ -255,6 +257,13 @@ def _insert_run(
     mark = fingerprint(user.id, f"evals/{eval_id}/runs", content)
     attempt = Attempt(mark, is_retry(request), time.time())
     return _once(store, attempt, insert, lambda known: _get_run(store, eval_id, known, user))
+
+
+def _refuse_halves(content: dict[str, Any]) -> None:
+    """Refuse texts that cannot be written as UTF-8, by field."""
+    for field, value in content.items():
+        if not is_unicode(value):
+            raise refuse("A text holds half of a surrogate pair.", param=field)
 
 
 def _once(

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator, SchemaError
-from jsonschema.exceptions import best_match
 from pydantic import ValidationError
 
 from assay.runs.store import Store
 from assay.runs.store.files import find_file, locate_file
 from assay.serve.errors import refuse
 from assay.serve.evals.body import RowBody
+from assay.tools.validate import validate_arguments
 
 MAX_TOLD = 20
 """Rows that are named where more are wrong."""
@@ -47,6 +47,11 @@ def check_schema(schema: Mapping[str, Any]) -> None:
         raise refuse(f"No JSON schema: {error.message}.", param=place) from error
     if schema.get("type") != "object":
         raise refuse("Items are objects: the schema's type must be object.", param=place)
+    if '"patternProperties":' in json.dumps(schema):
+        raise refuse("patternProperties are not checked here: name the properties.", param=place)
+    problem = validate_arguments({}, schema).schema_problem
+    if problem:
+        raise refuse(f"The schema cannot be used: {problem}.", param=place)
 
 
 def iterate_rows(store: Store, source: Mapping[str, Any]) -> Iterator[EvalRow]:
@@ -57,7 +62,7 @@ def iterate_rows(store: Store, source: Mapping[str, Any]) -> Iterator[EvalRow]:
     """
     if source["type"] == "file_content":
         for number, row in enumerate(source["content"]):
-            yield EvalRow(number, row["item"], row.get("sample"))
+            yield _to_row(number, RowBody.model_validate(row))
         return
     if find_file(store, source["id"]) is None:
         message = f"The file {source['id']} was deleted, or has expired."
@@ -71,13 +76,17 @@ def check_rows(store: Store, source: Mapping[str, Any], schema: Mapping[str, Any
     Raises:
         RowsProblem: rows that do not fit the schema, by their places; or as `iterate_rows`.
     """
-    validator, wrong, num = Draft202012Validator(schema), list[str](), 0
+    wrong, num = list[str](), 0
     for row in iterate_rows(store, source):
         num += 1
-        error = best_match(validator.iter_errors(row.item))
-        if error is not None:
-            where = ".".join(["item", *map(str, error.absolute_path)])
-            wrong.append(f"row {row.number + 1}: {where}: {error.message}")
+        if not is_unicode(row.item) or not is_unicode(row.sample):
+            wrong.append(f"row {row.number + 1}: it holds half of a surrogate pair")
+            continue
+        found = validate_arguments(row.item, schema)
+        if found.schema_problem:
+            raise RowsProblem("invalid_schema", f"Row {row.number + 1}: {found.schema_problem}.")
+        if found.problems:
+            wrong.append(f"row {row.number + 1}: item{found.problems[0]}")
     if wrong:
         more = f"; and {len(wrong) - MAX_TOLD:,} more" if len(wrong) > MAX_TOLD else ""
         told = "; ".join(wrong[:MAX_TOLD]) + more
@@ -85,6 +94,20 @@ def check_rows(store: Store, source: Mapping[str, Any], schema: Mapping[str, Any
     if not num:
         raise RowsProblem("invalid_rows", "There is no row.")
     return num
+
+
+def _to_row(number: int, row: RowBody) -> EvalRow:
+    sample = None if row.sample is None else row.sample.model_dump(exclude_unset=True)
+    return EvalRow(number, row.item, sample)
+
+
+def is_unicode(value: Any) -> bool:
+    """Whether all texts of a JSON value can be written as UTF-8."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _read_lines(path: Path) -> Iterator[EvalRow]:
@@ -99,7 +122,7 @@ def _read_lines(path: Path) -> Iterator[EvalRow]:
                 except (ValueError, RecursionError, ValidationError) as error:
                     told = f"Line {place} is no object with an item and, if any, a sample."
                     raise RowsProblem("invalid_rows", told) from error
-                yield EvalRow(number, row.item, row.sample)
+                yield _to_row(number, row)
                 number += 1
     except (OSError, UnicodeError) as error:
         raise RowsProblem("file_not_found", "The file's bytes cannot be read.") from error

@@ -43,7 +43,7 @@ def _check_types(given: list[str] | None) -> list[str] | None:
     return None if given is None else list(dict.fromkeys(given))
 
 
-Name = Annotated[str, Field(min_length=1, max_length=200)]
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 Types = Annotated[list[str], Field(min_length=1, max_length=100), AfterValidator(_check_types)]
 
 
