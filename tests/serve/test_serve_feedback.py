@@ -286,7 +286,9 @@ def test_what_is_deleted_teaches_nothing_any_more(
     gone = put(store, 1, request={"user": "ann"})
     for one in (kept, gone):
         post(completion_id=one, correction=f"Better than {one}.")
-    first = build(store, out, capsys)["versions"]
+    first = build(store, out, capsys, "--as-file")["versions"]
+    files = [one["file"] for one in first.values()]
+    client = served.client()
     served.client().delete(
         "/chat/completions", cast_to=object, options={"params": {"person": "ann"}}
     )
@@ -295,8 +297,12 @@ def test_what_is_deleted_teaches_nothing_any_more(
     old = [f"{name}/{first[name]['version']}" for name in ("answers", "pairs")]
     assert found["forgotten"]["versions"] == old and not found["forgotten"]["is_purged"]
     assert (out / "answers" / "versions" / first["answers"]["version"]).is_dir()
+    assert found["forgotten"]["files"] == files and client.files.retrieve(files[0])
     found = build(store, out, capsys, "--purge")
     assert found["forgotten"]["versions"] == old and found["forgotten"]["is_purged"]
+    for one in files:
+        with pytest.raises(openai.NotFoundError):
+            client.files.retrieve(one)
     for path in out.rglob("*"):
         assert path.is_dir() or gone.encode() not in path.read_bytes()
     assert build(store, out, capsys)["forgotten"]["versions"] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +14,7 @@ from assay.cli.serve_verb import DEFAULT_STORE, DatabaseOption, StoreOption
 
 if TYPE_CHECKING:
     from assay.pipeline.feedback.candidates import Candidate, Gathered
-    from assay.pipeline.feedback.version import Built
+    from assay.pipeline.feedback.version import Built, Forgotten
     from assay.runs.store import Store
 
 
@@ -66,7 +67,8 @@ def from_feedback(
     if (out is None) == (review is None):
         raise UsageError(Problem("from-feedback", "either --review or --out", key="command line"))
     opened = open_store(store, database)
-    found = list(iterate_completions(opened, project))
+    stored = set[str]()
+    found = _noted(iterate_completions(opened, project), stored)
     gathered = gather_candidates(found, min_score=min_score)
     if out is None:
         assert review is not None
@@ -82,16 +84,24 @@ def from_feedback(
         out,
         taken,
         settings=asked.settings,
-        stored=frozenset(row.id for row, _ in found),
+        stored=frozenset(stored),
         others=asked.parts,
         purge=purge,
         root=Path(root),
     )
     files = _keep_files(opened, out, built) if as_file else {}
     value = _describe(out, built, taken.left_out, files)
+    value["forgotten"]["files"] = _find_files(opened, built.forgotten)
     print_result(value, text=_render(value), as_json=as_json)
     is_wrong = any(one.checked.verdict == "refused" for one in built.made.values())
     return EXIT_USAGE if is_wrong or built.refused else EXIT_OK
+
+
+def _noted(found: Iterable[Any], stored: set[str]) -> Iterator[Any]:
+    """The same completions with their feedback; their ids are in `stored` then."""
+    for row, said in found:
+        stored.add(row.id)
+        yield row, said
 
 
 def _read_asked(
@@ -123,6 +133,23 @@ def _tell_review(path: Path, gathered: Gathered, as_json: bool) -> int:
     return 0
 
 
+def _name_file(name: str, version: str) -> str:
+    return f"feedback-{name}-{version}.jsonl"
+
+
+def _find_files(store: Store, forgotten: Forgotten) -> list[str]:
+    """Training files that were made of forgotten versions; purged ones are deleted, unless a job
+    reads them."""
+    from assay.runs.store.files import delete_file, find_named
+
+    names = [_name_file(*one.split("/")) for one in forgotten.versions]
+    found = [file_id for name in names for file_id in find_named(store, name)]
+    if forgotten.is_purged:
+        for file_id in found:
+            delete_file(store, file_id)
+    return found
+
+
 def _keep_files(store: Store, out: Path, built: Built) -> dict[str, str]:
     """Ids of the versions as files of the server, by name."""
     import time
@@ -136,7 +163,7 @@ def _keep_files(store: Store, out: Path, built: Built) -> dict[str, str]:
     ids = {}
     for name, curated in built.made.items():
         records = VersionStore(out / name).records(curated.version)
-        filename = f"feedback-{name}-{curated.version.id}.jsonl"
+        filename = _name_file(name, curated.version.id)
         lines = BytesIO(render_lines(export_rows(records)).encode())
         ids[name] = keep_upload(
             store,
@@ -183,6 +210,7 @@ def _render(value: dict[str, Any]) -> str:
         f"{version}: has rows of completions that are stored no more; {what}"
         for version in forgotten["versions"]
     ]
+    lines += [f"file {one}: made of such a version; {what}" for one in forgotten["files"]]
     lines += [f"trained on {r['num_rows']} of them: {r['path']}" for r in forgotten["runs"]]
     return "\n".join(lines + _render_left(value))
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -16,8 +17,10 @@ from sockets import Served, serving
 
 from assay.chat import render_text
 from assay.models.base import BaseFiles
+from assay.pipeline.feedback.candidates import gather_candidates
 from assay.release import SigningKey, load_or_make_key
-from assay.runs.store import add_key, open_store, read_tallies
+from assay.runs.store import DEFAULT_PROJECT, add_key, open_store, read_tallies
+from assay.runs.store.completions import find_completion
 from assay.serve.app import build_app
 from assay.serve.inference import chat, completions
 from assay.serve.inference.catalog import ReleaseCatalog
@@ -219,3 +222,19 @@ def test_a_response_has_no_part_of_a_denied_call(policed: Served, streamed: bool
     assert [item["type"] for item in whole["output"]] == ["message"]
     assert whole["output"][-1]["content"][0]["type"] == "refusal"
     assert whole["tool_policy"][0]["outcome"] == "block"
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_no_part_of_a_denied_call_is_stored(policed: Served, stream: bool) -> None:
+    body = build_body(SHUT, tool_choice="required", store=True, stream=stream)
+    shown = post(policed, "chat/completions", body)
+    identity = read_events(shown)[0]["id"] if stream else json.loads(shown)["id"]
+    row = find_completion(policed.store, identity, DEFAULT_PROJECT)
+    assert row is not None
+    (choice,) = row.response["choices"]
+    assert choice["message"]["refusal"] and choice["tool_policy"]
+    kept = json.dumps({**choice, "tool_policy": None})
+    assert not [part for part in CALL_PARTS if part in kept]
+    said = SimpleNamespace(choice=0, score=1.0, correction=None, comment=None)
+    gathered = gather_candidates([(row, [said])])
+    assert gathered.left_out == {"rated well, though calls of it were denied": 1}

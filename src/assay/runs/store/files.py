@@ -41,6 +41,13 @@ def find_file(store: Store, file_id: str) -> File | None:
         ).first()
 
 
+def find_named(store: Store, filename: str) -> list[str]:
+    """Ids of the files that are shown by a name, the oldest first."""
+    with store.read() as connection:
+        query = select(files.c.id).where(files.c.filename == filename).order_by(files.c.seq)
+        return list(connection.scalars(query))
+
+
 def list_files(
     store: Store, *, after: str | None, limit: int, newest_first: bool, purpose: str | None
 ) -> Page[File] | None:

@@ -7,6 +7,7 @@ not.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from assay.serve.errors import ApiError, describe_error, refuse
 from assay.serve.inference.answering import render_event
 from assay.serve.inference.chat_body import ChatBody
 
+log = logging.getLogger("assay.serve")
 _DATA = b"data: "
 _END = b"data: [DONE]"
 
@@ -58,6 +60,7 @@ class Keeping:
                 response=answer,
             )
         except SQLAlchemyError as error:
+            log.exception("an answer could not be stored")
             told = "The answer could not be stored, which `store` asks for."
             raise ApiError(500, told, code="store_failed") from error
         return {**answer, "metadata": metadata} if metadata else answer
