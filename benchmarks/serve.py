@@ -1,11 +1,15 @@
 """Tokens a second and time to the first of them, many streams at once over eight adapters.
 
     python -m benchmarks.serve --streams 1 8 32 128 --out serving.json
+    python -m benchmarks.serve --requests 10000 --out memory.json
 
-Beside `assay`'s server stands the one that is written in an afternoon: FastAPI, PEFT and
-`generate` with a streamer, one request at a time since adapters are switched in the model. Each is
-a process of its own on one thread, asked by a third process; both answer greedily, the same
+Beside `assay`'s server stand two others: the one that is written in an afternoon (FastAPI, PEFT and
+`generate` with a streamer, one request at a time since adapters are switched in the model), and
+`transformers serve`, which knows no adapters, so that each is merged into a model of its own. Each
+is a process of its own on one thread, asked by another process; all answer greedily, the same
 questions by the same random adapters over `tiny`.
+
+With `--requests` the memory of `assay`'s server is read while it answers so many short ones.
 """
 
 from __future__ import annotations
@@ -20,13 +24,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from statistics import linear_regression, mean
 from typing import Any
 
 NUM_ADAPTERS = 8
 STREAMS = (1, 8, 32, 128)
 MAX_TOKENS = 64
+SHORT_TOKENS, AT_ONCE, READINGS, NUM_BLOCKS = 4, 16, 200, 10
+STUDENT_8 = 2.306
+"""Student's 97.5 % point with eight degrees of freedom."""
 KEY = "sk-benchmark-of-serving-0123456789"
 QUESTIONS = ("Tell me a story about", "Write a poem about", "Explain to me in detail")
 THINGS = ("the sea", "a red fox", "winter", "a clock", "bread", "the moon", "a long train")
@@ -149,18 +158,55 @@ def serve_plainly(root: Path, port: int) -> None:
     uvicorn.run(app, port=port, log_level="warning", access_log=False)
 
 
+def merge_adapters(root: Path) -> None:
+    """Each adapter merged into a copy of the base, with its tokenizer."""
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from assay.models.base import tiny_folder
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_folder())
+    for number in range(NUM_ADAPTERS):
+        base = AutoModelForCausalLM.from_pretrained(tiny_folder(), dtype=torch.float32)
+        run = root / f"{name_adapter(number)}-00000000"
+        merged = PeftModel.from_pretrained(base, run / "adapter").merge_and_unload()
+        merged.save_pretrained(locate_merged(root, number))
+        tokenizer.save_pretrained(locate_merged(root, number))
+
+
+def locate_merged(root: Path, number: int) -> Path:
+    return root / "merged" / name_adapter(number)
+
+
+def serve_by_transformers(root: Path, port: int) -> None:
+    """`transformers serve`, as it is; models load when they are first asked for."""
+    from transformers.cli.serve import Serve
+
+    Serve(host="127.0.0.1", port=port, device="cpu", dtype="float32", model_timeout=3600)
+
+
+SERVERS = {
+    "plain": serve_plainly,
+    "transformers": serve_by_transformers,
+    "assay": serve_assay,
+}
+
+
 def _event(value: dict[str, Any]) -> str:
     return f"data: {json.dumps(value)}\n\n"
 
 
-async def ask(client: Any, number: int) -> dict[str, Any]:
+async def ask(
+    client: Any, number: int, *, model: str, max_tokens: int = MAX_TOKENS
+) -> dict[str, Any]:
     """One stream: its tokens, and the seconds to its first text and to its end."""
     question = QUESTIONS[number % len(QUESTIONS)]
     text = f"{question} {THINGS[number % len(THINGS)]}, number {number}."
     body = {
-        "model": name_adapter(number % NUM_ADAPTERS),
+        "model": model,
         "messages": [{"role": "user", "content": text}],
-        "max_tokens": MAX_TOKENS,
+        "max_tokens": max_tokens,
         "temperature": 0,
         "stream": True,
         "stream_options": {"include_usage": True},
@@ -180,8 +226,8 @@ async def ask(client: Any, number: int) -> dict[str, Any]:
     return {"tokens": tokens, "first_s": first or time.perf_counter() - began, "answer": answer}
 
 
-async def measure(url: str, num: int) -> dict[str, Any]:
-    """`num` streams at once."""
+async def measure(url: str, num: int, names: list[str]) -> dict[str, Any]:
+    """`num` streams at once, over the models of these names."""
     import httpx
 
     headers = {"authorization": f"Bearer {KEY}"}
@@ -189,10 +235,11 @@ async def measure(url: str, num: int) -> dict[str, Any]:
     async with httpx.AsyncClient(
         base_url=url, headers=headers, timeout=600, limits=limits
     ) as client:
-        for number in range(NUM_ADAPTERS):
-            await ask(client, number)
+        for number, name in enumerate(names):
+            await ask(client, number, model=name)
         began = time.perf_counter()
-        told = await asyncio.gather(*[ask(client, 1000 + n) for n in range(num)])
+        asked = [ask(client, 1000 + n, model=names[n % len(names)]) for n in range(num)]
+        told = await asyncio.gather(*asked)
         seconds = time.perf_counter() - began
     firsts = sorted(one["first_s"] for one in told)
     tokens = sum(one["tokens"] for one in told)
@@ -210,8 +257,9 @@ def _percentile(ordered: list[float], percent: int) -> float:
     return ordered[min(len(ordered) - 1, round(percent / 100 * (len(ordered) - 1)))]
 
 
-def run_server(kind: str, root: Path, streams: list[int]) -> dict[str, Any]:
-    """All numbers of streams on one server, and its memory after them."""
+@contextmanager
+def running(kind: str, root: Path) -> Iterator[tuple[str, Any]]:
+    """A server in a process of its own: its URL, and the process."""
     import psutil
 
     with socket.socket() as free:
@@ -223,13 +271,92 @@ def run_server(kind: str, root: Path, streams: list[int]) -> dict[str, Any]:
     url = f"http://127.0.0.1:{port}"
     try:
         _wait(url, process)
-        rows = [asyncio.run(measure(url, num)) for num in streams]
-        memory = psutil.Process(process.pid).memory_info().rss
-        cpu = sum(psutil.Process(process.pid).cpu_times()[:2])
+        yield url, psutil.Process(process.pid)
     finally:
         process.kill()
         process.wait()
+
+
+def name_models(kind: str, root: Path) -> list[str]:
+    """What the adapters are called by a server: a model of its own has its folder's name."""
+    numbers = range(NUM_ADAPTERS)
+    if kind == "transformers":
+        return [str(locate_merged(root, number)) for number in numbers]
+    return [name_adapter(number) for number in numbers]
+
+
+def run_server(kind: str, root: Path, streams: list[int]) -> dict[str, Any]:
+    """All numbers of streams on one server, and its memory after them."""
+    with running(kind, root) as (url, process):
+        names = name_models(kind, root)
+        rows = [asyncio.run(measure(url, num, names)) for num in streams]
+        memory, cpu = process.memory_info().rss, sum(process.cpu_times()[:2])
     return {"kind": kind, "rows": rows, "rss_mib": memory >> 20, "cpu_s": round(cpu, 1)}
+
+
+async def ask_many(url: str, num: int, names: list[str], process: Any) -> list[tuple[int, int]]:
+    """`num` short answers, some at once; after how many the server had how many bytes."""
+    import httpx
+
+    left, done, seen = iter(range(num)), 0, list[tuple[int, int]]()
+
+    async def ask_on(client: Any) -> None:
+        nonlocal done
+        for number in left:
+            model = names[number % len(names)]
+            await ask(client, number, model=model, max_tokens=SHORT_TOKENS)
+            done += 1
+            if done % (num // READINGS) == 0:
+                seen.append((done, process.memory_info().rss))
+
+    headers = {"authorization": f"Bearer {KEY}"}
+    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=600) as client:
+        await asyncio.gather(*[ask_on(client) for _ in range(AT_ONCE)])
+    return seen
+
+
+def measure_memory(root: Path, num: int) -> dict[str, Any]:
+    """The server's memory over `num` requests, and whether it grows."""
+    with running("assay", root) as (url, process):
+        began = time.perf_counter()
+        seen = asyncio.run(ask_many(url, num, name_models("assay", root), process))
+        seconds = time.perf_counter() - began
+    return {
+        "requests": num,
+        "at_once": AT_ONCE,
+        "max_tokens": SHORT_TOKENS,
+        "requests_per_s": round(num / seconds, 1),
+        **judge_memory(seen),
+        "rss_mib": [[count, round(size / 2**20, 2)] for count, size in seen],
+    }
+
+
+def judge_memory(seen: list[tuple[int, int]]) -> dict[str, Any]:
+    """The growth for 10,000 requests in MiB, with its 95 % interval, and the verdict.
+
+    The first fifth is left out: threads, pools and caches take their places there. Readings beside
+    each other are not independent, so the line goes through the means of ten blocks; its interval
+    is Student's with eight degrees of freedom. Flat is what grows by less than a twentieth of the
+    memory, by the upper end.
+    """
+    settled = seen[len(seen) // 5 :]
+    size = max(1, len(settled) // NUM_BLOCKS)
+    blocks = [settled[n * size : (n + 1) * size] for n in range(NUM_BLOCKS)]
+    counts = [mean(count for count, _ in block) for block in blocks]
+    sizes = [mean(memory for _, memory in block) / 2**20 for block in blocks]
+    line = linear_regression(counts, sizes)
+    misses = [y - line.slope * x - line.intercept for x, y in zip(counts, sizes, strict=True)]
+    spread = sum((x - mean(counts)) ** 2 for x in counts)
+    error = (sum(miss**2 for miss in misses) / (NUM_BLOCKS - 2) / spread) ** 0.5
+    growth, half = 10_000 * line.slope, 10_000 * STUDENT_8 * error
+    bound = mean(sizes) / 20
+    verdict = "flat" if growth + half < bound else "grows" if growth - half > 0 else "not told"
+    return {
+        "growth_mib": round(growth, 2),
+        "interval_mib": [round(growth - half, 2), round(growth + half, 2)],
+        "bound_mib": round(bound, 2),
+        "verdict": verdict,
+    }
 
 
 def _wait(url: str, process: Any) -> None:
@@ -245,13 +372,19 @@ def _wait(url: str, process: Any) -> None:
 
 
 def compare(found: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """Our tokens a second by the plain server's, and how many answers are the same text."""
+    """Our tokens a second by each other server's, and how many answers are the same text."""
     rows = []
-    for own, plain in zip(found["assay"]["rows"], found["plain"]["rows"], strict=True):
-        pairs = zip(own.pop("answers"), plain.pop("answers"), strict=True)
-        same = sum(one == other for one, other in pairs)
-        ratio = own["tokens_per_s"] / plain["tokens_per_s"]
-        rows.append({"streams": own["streams"], "ratio": round(ratio, 2), "same_answers": same})
+    for number, own in enumerate(found["assay"]["rows"]):
+        row = {"streams": own["streams"]}
+        for kind in found.keys() - {"assay"}:
+            other = found[kind]["rows"][number]
+            pairs = zip(own["answers"], other["answers"], strict=True)
+            row[f"same_as_{kind}"] = sum(one == its for one, its in pairs)
+            row[f"by_{kind}"] = round(own["tokens_per_s"] / other["tokens_per_s"], 2)
+        rows.append(row)
+    for one in found.values():
+        for row in one["rows"]:
+            del row["answers"]
     return rows
 
 
@@ -260,24 +393,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--streams", type=int, nargs="+", default=list(STREAMS))
-    parser.add_argument("--serve", choices=("assay", "plain"))
+    parser.add_argument("--requests", type=int, help="read the memory over so many, alone")
+    parser.add_argument("--serve", choices=SERVERS)
     parser.add_argument("--root", type=Path)
     parser.add_argument("--port", type=int)
     given = parser.parse_args()
     if given.serve:
-        (serve_assay if given.serve == "assay" else serve_plainly)(given.root, given.port)
+        SERVERS[given.serve](given.root, given.port)
         return
     with tempfile.TemporaryDirectory() as folder:
-        make_adapters(Path(folder))
-        found = {kind: run_server(kind, Path(folder), given.streams) for kind in ("plain", "assay")}
-    result = {
-        "machine": {"processor": platform.processor(), "cpus": os.cpu_count()},
-        "load": os.getloadavg(),
-        "max_tokens": MAX_TOKENS,
-        "adapters": NUM_ADAPTERS,
-        "compared": compare(found),
-        **found,
-    }
+        root = Path(folder)
+        make_adapters(root)
+        result: dict[str, Any] = {
+            "machine": {"processor": platform.processor(), "cpus": os.cpu_count()},
+            "load": os.getloadavg(),
+            "adapters": NUM_ADAPTERS,
+        }
+        if given.requests:
+            result |= measure_memory(root, given.requests)
+        else:
+            merge_adapters(root)
+            found = {kind: run_server(kind, root, given.streams) for kind in SERVERS}
+            result |= {"max_tokens": MAX_TOKENS, "compared": compare(found), **found}
     text = json.dumps(result, indent=1)
     print(text)
     if given.out:

@@ -197,7 +197,7 @@ def test_a_run_that_refuses_its_data_says_why_and_no_folder(
     done = client.fine_tuning.jobs.retrieve(job.id)
     assert done.status == "failed" and done.error
     assert (done.error.code, done.error.param) == ("invalid_training_data", "training_file")
-    assert "train.jsonl" in done.error.message
+    assert done.error.message.startswith("colours.jsonl ")
     assert str(served.store.folder) not in done.error.message
 
 

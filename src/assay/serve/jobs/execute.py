@@ -29,6 +29,7 @@ from assay.errors import (
 from assay.runs import RunFolder
 from assay.runs.store import Store, open_store
 from assay.runs.store.events import insert_event
+from assay.runs.store.files import find_file
 from assay.runs.store.jobs import JobRow, find_job
 from assay.runs.store.queue import Lease, finish_in
 from assay.serve.jobs.check_rows import build_error
@@ -91,12 +92,12 @@ def execute(store: Store, lease: Lease, job: JobRow) -> int:
         _export(store, lease, job, progress)
         return EXIT_CANCELLED
     except AssayError as error:
-        _fail(store, lease, error)
+        _fail(store, lease, job, error)
     except (MemoryError, RuntimeError, OSError) as error:
         shortage = _name_shortage(error)
         if shortage is None:
             raise
-        _fail(store, lease, shortage)
+        _fail(store, lease, job, shortage)
     return EXIT_OK
 
 
@@ -170,17 +171,27 @@ def _name_shortage(error: MemoryError | RuntimeError | OSError) -> ResourceError
     return ResourceError(f"The job ran out of memory{': ' if said else '.'}{said}")
 
 
-def _fail(store: Store, lease: Lease, error: AssayError) -> None:
+def _fail(store: Store, lease: Lease, job: JobRow, error: AssayError) -> None:
     code, param = next(
         ((code, param) for kind, code, param in _CODES if isinstance(error, kind)),
         ("run_failed", None),
     )
     problems = getattr(error, "problems", None)
     message = "\n".join(render_grouped(problems)) if problems else str(error)
-    message = _hide_folder(message, store.folder)
+    message = _hide_folder(_name_files(store, job, message), store.folder)
     with store.write() as connection:
         if finish_in(store, connection, lease, "failed", error=build_error(code, message, param)):
             insert_event(store, connection, lease.job_id, message, level="error", once="ended")
+
+
+def _name_files(store: Store, job: JobRow, text: str) -> str:
+    """With the names that the client gave its files, in place of ours."""
+    ours = {"train.jsonl": job.training_file, "validation.jsonl": job.validation_file}
+    for name, file_id in ours.items():
+        file = find_file(store, file_id) if file_id is not None else None
+        if file is not None:
+            text = text.replace(str(locate_job(store, job.id) / name), file.filename)
+    return text
 
 
 def _hide_folder(text: str, folder: Path) -> str:

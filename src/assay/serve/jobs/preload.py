@@ -17,6 +17,7 @@ MODULES = (
     "assay.pipeline.tune",
     "assay.serve.jobs.execute",
     "peft",
+    "pyarrow.parquet",
     "transformers.models.auto.modeling_auto",
     "transformers.models.auto.tokenization_auto",
 )
