@@ -84,7 +84,7 @@ def inline(*rows: dict[str, Any]) -> Any:
 
 
 def wait(client: openai.OpenAI, run: Any) -> Any:
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while run.status not in ENDED:
         assert time.monotonic() < until, run
         time.sleep(0.02)
@@ -343,7 +343,7 @@ def _free(store: Store, run_id: str) -> None:
 
 
 def _wait_until(holds: Callable[[], bool]) -> None:
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while not holds():
         assert time.monotonic() < until
         time.sleep(0.02)

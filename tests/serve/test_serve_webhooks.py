@@ -49,7 +49,7 @@ class Receiver:
 
     def wait(self, number: int) -> None:
         with self.arrived:
-            assert self.arrived.wait_for(lambda: len(self.told) >= number, timeout=10)
+            assert self.arrived.wait_for(lambda: len(self.told) >= number, timeout=60)
 
 
 @pytest.fixture()
@@ -83,7 +83,7 @@ def count_waiting(store: Store) -> int:
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < until
         time.sleep(0.02)

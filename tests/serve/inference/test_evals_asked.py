@@ -93,7 +93,7 @@ def begin(client: openai.OpenAI, model: str = TUNED, **source: Any) -> Any:
 
 
 def wait(client: openai.OpenAI, run: Any) -> Any:
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while run.status not in ("completed", "failed", "canceled"):
         assert time.monotonic() < until, run
         time.sleep(0.02)
