@@ -26,6 +26,7 @@ from assay.serve.inference.catalog import ReleaseCatalog
 from assay.serve.inference.inference import Inference
 from assay.serve.lifecycle.moving import promote_model
 from assay.serve.lifecycle.stored_aliases import StoredAliases
+from assay.serve.responses import routes as responses
 from assay.serve.stored_records import StoredRecords
 from assay.tools.policy import Policy, ToolRule
 
@@ -63,7 +64,9 @@ def aliased(
     catalog = ReleaseCatalog(tiny, ("tiny",), 1, StoredRecords(store), aliases=StoredAliases(store))
     own = replace(inference, catalog=catalog)
     _, secret = add_key(store, "tests", ["train", "infer"])
-    routers = [one.build_router(own) for one in (chat, completions, embeddings, models, lora)]
+    routers = [
+        one.build_router(own) for one in (chat, completions, embeddings, models, lora, responses)
+    ]
     with serving(build_app(store, routers=routers)) as url:
         yield Served(store, url, secret)
     store.close()
@@ -93,6 +96,9 @@ def test_an_alias_answers_by_its_model_and_says_which(aliased: Served, is_strict
     assert {c.model for c in chunks} == {GOOD} and chunks[0].model_extra["x_assay"] == marks
     text = client.completions.create(model=NAME, prompt="Hello", max_tokens=2)
     assert text.model == GOOD
+    said = client.responses.with_raw_response.create(model=NAME, input="Hello")
+    assert said.parse().model == GOOD and said.parse().model_extra["x_assay"] == marks
+    assert {said.headers[f"x-assay-{name}"] for name in marks} == {NAME, GOOD}
     one = client.models.retrieve(NAME)
     assert one.id == NAME and one.model_extra == {"x_assay": marks}
     listed = {m.id: m.model_extra for m in client.models.list()}

@@ -48,6 +48,7 @@ class ResponseAnswer:
             "object": "response",
             "created_at": int(time.time()),
             **_echo(body, model=asked.model.id, is_kept=kept is not None),
+            **asked.model.fields,
         }
 
     async def collect(self, heard: Heard) -> dict[str, Any]:

@@ -37,8 +37,11 @@ def build_router(inference: Inference) -> APIRouter:
         spending, kept = Spending(request, principal), items if is_kept else None
         answer = ResponseAnswer(inference, asked, body, spending, kept=kept)
         if not body.stream:
-            return JSONResponse(await answer.collect(heard))
-        return StreamingResponse(answer.stream(heard), media_type="text/event-stream")
+            return JSONResponse(await answer.collect(heard), headers=asked.model.headers)
+        events = answer.stream(heard)
+        return StreamingResponse(
+            events, media_type="text/event-stream", headers=asked.model.headers
+        )
 
     router.get("/{response_id}")(retrieve)
     router.get("/{response_id}/input_items")(list_input)
