@@ -89,6 +89,17 @@ def generation() -> None:
     measure_generation(["--repeats", "2", "--case", "greedy, 32 prompts"])
 
 
+def alignment() -> None:
+    """DPO, KTO, a reward model and GRPO, each beside TRL; more with `preference` and `grpo`."""
+    from benchmarks.grpo import main as measure_grpo
+    from benchmarks.preference import OBJECTIVES
+    from benchmarks.preference import main as measure_preferences
+
+    for objective in OBJECTIVES:
+        measure_preferences(["--objective", objective, "--pairs", "16"])
+    measure_grpo(["--steps", "1"])
+
+
 def command_help() -> None:
     """`assay --help` against a bare interpreter, in wall seconds: each is its own process."""
 
@@ -111,7 +122,8 @@ def data() -> None:
 
 
 BENCHMARKS = {
-    f.__name__: f for f in (command_help, first_step, training_step, generation, sweep, data)
+    f.__name__: f
+    for f in (command_help, first_step, training_step, generation, alignment, sweep, data)
 }
 
 

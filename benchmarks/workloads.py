@@ -116,7 +116,7 @@ def write_workload(name: str) -> dict[str, Any]:
     model = DATA / workload.shape
     if not (model / "done").is_file():
         _write_model(shape, model)
-        _write_tokenizer(shape.vocab_size, model)
+        write_tokenizer(shape.vocab_size, model)
         _write_adapter(model, DATA / f"{workload.shape}-adapter")
         (model / "done").touch()
     rows = make_sequences(workload.data, shape.vocab_size, workload.num_sequences)
@@ -169,7 +169,7 @@ def _write_model(shape: Shape, folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps(written, indent=2), "utf-8")
 
 
-def _write_tokenizer(vocab_size: int, folder: Path) -> None:
+def write_tokenizer(vocab_size: int, folder: Path) -> None:
     """A tokenizer whose text is its ids: ``w17 w4`` is [17, 4], so no trainer can differ in it."""
     from tokenizers import Tokenizer
     from tokenizers.models import WordLevel

@@ -21,7 +21,7 @@ GRADER = "grader: {type: length, unit: characters, max: 4, falloff: 60}"
 SAMPLED = f"group_size: 4, max_new_tokens: 6, {GRADER}"
 SETTINGS = {
     "sft": "sft",
-    **{name: name for name in ("dpo", "orpo", "simpo", "cpo", "kto", "reward")},
+    **{name: name for name in ("dpo", "orpo", "simpo", "cpo", "kto", "reward", "process_reward")},
     "distil": "{type: distil, teacher_prompt: Say a colour.}",
     "rejection": f"{{type: rejection, min_reward: 0, {SAMPLED}}}",
     **{
@@ -46,6 +46,9 @@ def make_row(kind: str, n: int) -> dict[str, Any]:
         return {"messages": asked}
     if kind == "rated":
         return {"prompt": asked, "completion": [said], "label": bool(n % 2)}
+    if kind == "stepwise":
+        steps = ["It has one.", f"It is {said['content']}.", "So we know."]
+        return {"prompt": asked, "completions": steps, "labels": [True, n % 3 == 0, bool(n % 2)]}
     rejected = [{"role": "assistant", "content": f"Ask another, {n}."}]
     return {"prompt": asked, "chosen": [said], "rejected": rejected}
 

@@ -1,4 +1,4 @@
-"""Runs of process reward models: to a verdict, resumed, on two processes, as a grader."""
+"""Runs of process reward models: to a verdict, and as a grader."""
 
 import json
 import random
@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from safetensors.torch import load_file
 
 from assay.config import load
 from assay.errors import ConfigError
@@ -16,9 +14,6 @@ from assay.graders.build import build_grader
 from assay.models.reward_model import load_reward_model
 from assay.pipeline import run_recipe
 from assay.pipeline.graders import build_models
-from assay.pipeline.progress import PlainProgress
-from assay.pipeline.tune_run import resume_tuning, run_tuning
-from assay.runs import find_unfinished
 from assay.train.process_reward import STEP_METRICS
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
@@ -81,55 +76,31 @@ def check_grades(run: Path) -> None:
         build_grader({"type": "reward_model", "model": str(run), "steps": "mean"})
 
 
-def test_an_interrupted_tuning_goes_on_as_if_it_had_not_been(steps: Path) -> None:
-    class Pressed(PlainProgress):
-        def step(self, record: dict[str, Any], num_steps: int) -> None:
-            if record["step"] == 2:
-                raise KeyboardInterrupt
-
-    whole = run_tuning(load(steps, FEW)).run
-    with pytest.raises(KeyboardInterrupt):
-        run_tuning(load(steps, FEW), progress=Pressed())
-    run = find_unfinished(whole.path.parent)
-    assert run is not None
-    resume_tuning(run)
-    expected, found = (load_file(one.adapter / "adapter_model.safetensors") for one in (whole, run))
-    assert all(torch.equal(value, found[name]) for name, value in expected.items())
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["{type: lora, rank: 4}", "full"])
-def test_two_processes_learn_what_one_does(steps: Path, method: str) -> None:
-    settings = [*FEW, f"method={method}"]
-    alone, both = (
-        run_tuning(load(steps, [*settings, *more])).run for more in ([], ["launch.processes=2"])
-    )
-    for one, other in zip(alone.read_metrics(), both.read_metrics(), strict=True):
-        for name in ("train/loss", "train/step_accuracy", "train/grad_norm"):
-            assert one[name] == pytest.approx(other[name], abs=1e-4)
-
-
-@pytest.mark.slow
-def test_tiny_learns_which_sums_are_right(tmp_path: Path) -> None:
-    """Answers of three sums, two fifths of them wrong; held-out answers are of other sums each."""
+def test_tiny_learns_which_steps_agree_with_what_it_was_told(tmp_path: Path) -> None:
+    """Who has what of three, in two fifths of the steps another colour than the question says."""
     rng = random.Random(0)
+    names, colours = ["Ann", "Ben", "Cleo", "Dan", "Eve"], ["red", "green", "blue", "black"]
 
     def make() -> dict[str, Any]:
-        pairs = [(rng.randint(1, 9), rng.randint(1, 9)) for _ in range(3)]
-        labels = [rng.random() < 0.6 for _ in pairs]
-        off = [0 if right else rng.choice((-2, -1, 1, 2)) for right in labels]
-        told = [f"{a} + {b} = {a + b + d}" for (a, b), d in zip(pairs, off, strict=True)]
-        asked = ", ".join(f"{a} + {b}" for a, b in pairs)
-        return {"instruction": f"Work out {asked}.", "completions": told, "labels": labels}
+        who, has = rng.sample(names, 3), rng.sample(colours, 3)
+        labels = [rng.random() < 0.6 for _ in who]
+        told = [
+            own if right else rng.choice([one for one in colours if one != own])
+            for own, right in zip(has, labels, strict=True)
+        ]
+        facts = " ".join(f"{one} has {own}." for one, own in zip(who, has, strict=True))
+        steps = [f"{one} has {own}." for one, own in zip(who, told, strict=True)]
+        return {"instruction": f"{facts} Who has what?", "completions": steps, "labels": labels}
 
-    rows = "".join(json.dumps(make()) + "\n" for _ in range(1600))
-    (tmp_path / "sums.jsonl").write_text(rows, encoding="utf-8")
+    rows = "".join(json.dumps(make()) + "\n" for _ in range(1200))
+    (tmp_path / "facts.jsonl").write_text(rows, encoding="utf-8")
     path = tmp_path / "recipe.yaml"
     path.write_text(
-        "base: tiny\ndata: {train: sums.jsonl, test_ratio: 0.1}\nobjective: process_reward\n"
-        f"train: {{epochs: 4, batch_size: 32}}\noutput: {tmp_path / 'runs'}\n",
+        "base: tiny\ndata: {train: facts.jsonl, test_ratio: 0.1}\nobjective: process_reward\n"
+        f"train: {{max_steps: 60, batch_size: 16}}\noutput: {tmp_path / 'runs'}\n",
         encoding="utf-8",
     )
     task = run_recipe(load(path)).evaluation["suites"]["task"]
-    assert task["base"]["mean"] < 0.65
-    assert task["tuned"]["mean"] > task["base"]["mean"] + 0.2, task
+    assert task["base"]["mean"] < 0.7
+    assert task["tuned"]["mean"] > 0.95, task
