@@ -1,18 +1,12 @@
 """The 47 checks of OpenAI's interface against this server, over a socket, by the real client."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
-import psutil
 import pytest
+from program import Program, running
 from tests.serve.conftest import serving
 
 from assay.generate.live import LiveBatch
@@ -135,45 +129,11 @@ def test_a_check_of_many_rows(session: Session, number: int, is_strict: bool) ->
     meet(one, Session(session.target, is_strict, session.left, session.hooks))
 
 
-@dataclass(frozen=True)
-class Program:
-    """`assay serve`, with its worker, as users start it."""
-
-    url: str
-    key: str
-    process: psutil.Process
-
-    def list_processes(self, job_id: str) -> list[psutil.Process]:
-        """Those that work on a job: forks of the one that has loaded what jobs need."""
-        found = []
-        for one in self.process.children(recursive=True):
-            with suppress(psutil.NoSuchProcess):
-                parent = one.parent()
-                is_job = parent is not None and "forkserver" in " ".join(parent.cmdline())
-                if is_job and one.status() != psutil.STATUS_ZOMBIE:
-                    found.append(one)
-        return found
-
-
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
-    root, key = tmp_path_factory.mktemp("program"), "sk-conformance-0123456789"
-    environment = {**os.environ, "ASSAY_API_KEY": key, "ASSAY_HOME": str(root / "home")}
-    code = "import sys; from assay.cli import main; sys.exit(main(sys.argv[1:]))"
-    command = [sys.executable, "-c", code, "serve", "--json", "--port", "0"]
-    command.append("--allow-private-addresses")  # where the check of webhooks listens
-    with open(root / "log", "wb") as log:
-        process = subprocess.Popen(
-            [*command, "--store", str(root / "store")],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=log,
-        )
-    assert process.stdout is not None
-    told = json.loads(process.stdout.readline())
-    yield Program(told["base_url"], key, psutil.Process(process.pid))
-    process.send_signal(signal.SIGINT)
-    assert process.wait(120) == 0, (root / "log").read_text()[-2000:]
+    # Where the check of webhooks listens is a private address.
+    with running(tmp_path_factory.mktemp("program"), "--allow-private-addresses") as started:
+        yield started
 
 
 @pytest.fixture(scope="module")

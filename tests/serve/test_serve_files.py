@@ -26,38 +26,6 @@ from assay.serve.limits import Limits
 ROW = b'{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}\n'
 
 
-def test_an_upload_comes_back_byte_by_byte(client: openai.OpenAI) -> None:
-    content = "süß ≠ sauer\r\n\0".encode() + bytes(range(256))
-    made = client.files.create(file=("näh.bin", content), purpose="user_data")
-    assert made.bytes == len(content) and made.purpose == "user_data"
-    assert made.filename == "näh.bin" and made.id.startswith("file-")
-    assert client.files.retrieve(made.id) == made
-    assert client.files.content(made.id).read() == content
-    assert made.expires_at is None
-
-
-def test_an_empty_file_is_a_file(client: openai.OpenAI) -> None:
-    made = client.files.create(file=("e", b""), purpose="user_data")
-    assert (made.bytes, client.files.content(made.id).read()) == (0, b"")
-
-
-def test_expiry_counts_from_creation_and_has_bounds(client: openai.OpenAI) -> None:
-    made = client.files.create(
-        file=("a", b"x"),
-        purpose="user_data",
-        expires_after={"anchor": "created_at", "seconds": 3600},
-    )
-    assert made.expires_at == pytest.approx(made.created_at + 3600, abs=1)
-    for seconds in (3599, 2_592_001, -1):
-        with pytest.raises(openai.BadRequestError) as caught:
-            client.files.create(
-                file=("a", b"x"),
-                purpose="user_data",
-                expires_after={"anchor": "created_at", "seconds": seconds},
-            )
-        assert caught.value.param == "expires_after.seconds"
-
-
 def test_a_file_that_has_expired_is_gone_and_swept(served: Served) -> None:
     client = served.client()
     made = client.files.create(file=("a", b"x"), purpose="user_data")
@@ -70,26 +38,6 @@ def test_a_file_that_has_expired_is_gone_and_swept(served: Served) -> None:
     os.utime(get_folder(served.store) / made.id, (1, 1))
     with assembled(served.store, read_bases(), served=""):
         assert list(get_folder(served.store).iterdir()) == []
-
-
-def test_pages_meet_every_file_once(client: openai.OpenAI) -> None:
-    ids = [
-        client.files.create(file=(f"{n}", b"x%d" % n), purpose=("batch", "user_data")[n % 2]).id  # type: ignore[arg-type]
-        for n in range(7)
-    ]
-    assert [one.id for one in client.files.list(limit=2)] == ids[::-1]
-    assert [one.id for one in client.files.list(limit=2, order="asc")] == ids
-    found = client.files.list(purpose="batch", order="asc", limit=2)
-    assert [one.id for one in found] == ids[::2]
-
-
-def test_pages_stay_whole_while_files_are_added(client: openai.OpenAI) -> None:
-    ids = [client.files.create(file=(f"{n}", b"x"), purpose="batch").id for n in range(4)]
-    seen = []
-    for number, one in enumerate(client.files.list(limit=1)):
-        seen.append(one.id)
-        client.files.create(file=(f"new-{number}", b"x"), purpose="batch")
-    assert seen == ids[::-1]
 
 
 @pytest.mark.parametrize(

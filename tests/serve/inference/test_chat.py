@@ -6,7 +6,6 @@ from typing import Any
 import openai
 import pytest
 from asking import TIMER, WEATHER, ask
-from pydantic import BaseModel
 from sockets import Served
 
 from assay.chat import render_prompt
@@ -73,25 +72,6 @@ def test_a_stream_is_the_answer_in_pieces(openai_client: openai.OpenAI) -> None:
     assert len(chunks) > 8
 
 
-def test_stop_strings_end_an_answer_before_them(openai_client: openai.OpenAI) -> None:
-    free = ask(openai_client, QUESTION).choices[0].message.content
-    stop = free[5:8]
-    stopped = ask(openai_client, QUESTION, stop=[stop, "\n\n\n"])
-    assert stopped.choices[0].message.content == free[: free.index(stop)]
-    assert stopped.choices[0].finish_reason == "stop"
-    pieces = [
-        c.choices[0].delta.content or ""
-        for c in ask(openai_client, QUESTION, stop=stop, stream=True)
-    ]
-    assert "".join(pieces) == free[: free.index(stop)]
-
-
-def test_too_few_tokens_end_by_length(openai_client: openai.OpenAI) -> None:
-    found = ask(openai_client, QUESTION, max_completion_tokens=2)
-    assert found.choices[0].finish_reason == "length" and found.usage.completion_tokens == 2
-    assert ask(openai_client, QUESTION, max_completion_tokens=None, max_tokens=2) is not None
-
-
 def test_logprobs_are_of_the_text_whole_and_in_pieces(
     openai_client: openai.OpenAI, tiny_engine: LocalEngine
 ) -> None:
@@ -156,57 +136,6 @@ def test_tools_are_called_by_choice_or_not_at_all(openai_client: openai.OpenAI) 
     plain = ask(openai_client, text)
     assert refused.choices[0].message.tool_calls is None
     assert refused.choices[0].message.content == plain.choices[0].message.content
-
-
-def test_streamed_calls_are_put_together_by_the_clients_helper(
-    openai_client: openai.OpenAI,
-) -> None:
-    messages: Any = [{"role": "user", "content": "What is the weather in Oslo?"}]
-    strict = {**WEATHER, "function": {**WEATHER["function"], "strict": True}}
-    options: dict[str, Any] = {
-        "model": "tiny",
-        "messages": messages,
-        "tools": [strict],
-        "temperature": 0,
-        "max_completion_tokens": 64,
-    }
-    with openai_client.chat.completions.stream(**options) as stream:
-        events = [event.type for event in stream]
-        final = stream.get_final_completion().choices[0]
-    whole = openai_client.chat.completions.create(**options).choices[0]
-    assert "tool_calls.function.arguments.done" in events
-    assert final.finish_reason == "tool_calls"
-    assert [c.function.name for c in final.message.tool_calls or ()] == ["get_weather"]
-    assert [c.function.arguments for c in final.message.tool_calls or ()] == [
-        c.function.arguments for c in whole.message.tool_calls or ()
-    ]
-    for chunk in ask(openai_client, messages[0]["content"], tools=[strict], stream=True):
-        for entry in chunk.choices[0].delta.tool_calls or ():
-            assert isinstance(entry.index, int) and isinstance(entry.function.arguments, str)
-
-
-class City(BaseModel):
-    name: str
-    is_capital: bool
-
-
-def test_parsed_answers_fit_their_class_or_tell_that_they_were_cut(
-    openai_client: openai.OpenAI,
-) -> None:
-    messages: Any = [{"role": "user", "content": "Describe Paris as JSON."}]
-    options: dict[str, Any] = {
-        "model": "tiny",
-        "messages": messages,
-        "response_format": City,
-        "temperature": 0,
-    }
-    try:
-        found = openai_client.chat.completions.parse(**options, max_completion_tokens=120)
-        assert isinstance(found.choices[0].message.parsed, City)
-    except openai.LengthFinishReasonError as error:
-        assert error.completion.choices[0].message.content.startswith("{")
-    with pytest.raises(openai.LengthFinishReasonError):
-        openai_client.chat.completions.parse(**options, max_completion_tokens=3)
 
 
 def test_any_object_and_a_schema_with_a_closed_list_are_kept(

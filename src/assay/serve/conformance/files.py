@@ -40,6 +40,7 @@ def check_content(session: Session) -> None:
     client = session.client()
     for content in ("süß ≠ sauer\r\n\0".encode() + bytes(range(256)), b""):
         made = session.upload(content, "user_data", filename="näh.bin")
+        expect_equal((made.filename, made.bytes), ("näh.bin", len(content)), "Name and size")
         found = client.files.content(made.id).read()
         expect(found == content, f"{len(content)} bytes came back as {len(found)} others.")
 
