@@ -112,7 +112,7 @@ def begin(client: openai.OpenAI, lines: list[Any], **options: Any) -> Any:
     return client.batches.create(input_file_id=upload(client, lines), **given)
 
 
-def wait(client: openai.OpenAI, batch_id: str, within_s: float = 30.0) -> Any:
+def wait(client: openai.OpenAI, batch_id: str, within_s: float = 120.0) -> Any:
     """The batch, once it has ended."""
     until = time.monotonic() + within_s
     while time.monotonic() < until:

@@ -22,6 +22,14 @@ ROW = b'{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "c
 CONTENT = bytes(range(256)) * 40
 
 
+@pytest.fixture(
+    params=[pytest.param(False, marks=pytest.mark.slow), True], ids=["lenient", "strict"]
+)
+def client(request: pytest.FixtureRequest, served: Served) -> openai.OpenAI:
+    """The official client; a strict one takes nothing that one as it is would not."""
+    return served.client(_strict_response_validation=request.param)
+
+
 def begin(client: openai.OpenAI, content: bytes = CONTENT, **options: Any) -> str:
     given = {"filename": "a.bin", "mime_type": "text/plain", "purpose": "user_data", **options}
     return client.uploads.create(bytes=len(content), **given).id

@@ -31,8 +31,11 @@ def kept(inference: Inference, tmp_path: Path) -> Iterator[Served]:
     store.close()
 
 
-@pytest.fixture(params=[False, True], ids=["lenient", "strict"])
+@pytest.fixture(
+    params=[pytest.param(False, marks=pytest.mark.slow), True], ids=["lenient", "strict"]
+)
 def client(request: pytest.FixtureRequest, kept: Served) -> openai.OpenAI:
+    """The official client; a strict one takes nothing that one as it is would not."""
     return kept.client(_strict_response_validation=request.param)
 
 
