@@ -23,8 +23,12 @@ def list_steps(run: RunFolder) -> list[int]:
     return sorted(int(folder.name.removeprefix("step-")) for folder in folders)
 
 
-def save_checkpoint(run: RunFolder, step: int, target: Path, *, progress: Progress) -> None:
+def save_checkpoint(
+    run: RunFolder, step: int, target: Path, *, progress: Progress, source: Path | None = None
+) -> None:
     """Write the weights that the run had after `step` into the folder `target`.
+
+    `source` holds that checkpoint's files, where the run itself may drop them any time.
 
     Raises:
         CheckpointError: there is no such checkpoint, or the base has changed since.
@@ -35,7 +39,7 @@ def save_checkpoint(run: RunFolder, step: int, target: Path, *, progress: Progre
     from assay.train.checkpoint import load_trainable_tensors
     from assay.train.tensor_files import has_tensors, load_tensors
 
-    folder = run.checkpoints / f"step-{step}"
+    folder = source or run.checkpoints / f"step-{step}"
     if not has_tensors(folder, "weights"):
         raise CheckpointError(f"{folder}: no checkpoint of this step")
     loaded: Loaded = load(run.recipe, base_dir=read_json(run.manifest).get("recipe_folder"))

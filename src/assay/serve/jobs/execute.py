@@ -89,7 +89,7 @@ def execute(store: Store, lease: Lease, job: JobRow) -> int:
     except KeyboardInterrupt:
         # A second one must not tear what is written now.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        _export(store, lease, job, progress)
+        export_checkpoints(store, lease, job, progress)
         return EXIT_CANCELLED
     except AssayError as error:
         _fail(store, lease, job, error)
@@ -114,7 +114,7 @@ def _run(
     else:
         progress.tell(f"Going on, attempt {job.num_attempts + 1}")
         outcome = resume_run(run, progress=progress)
-    _export(store, lease, job, progress)
+    export_checkpoints(store, lease, job, progress)
     end_job(store, lease, job, outcome, progress)
 
 
@@ -131,27 +131,44 @@ def _read_outcome(run: RunFolder) -> RunOutcome:
     return RunOutcome(run, run.read_json(run.verdict), run.read_json(run.evaluation), None)
 
 
-def _export(store: Store, lease: Lease, job: JobRow, progress: JobProgress) -> None:
+def export_checkpoints(store: Store, lease: Lease, job: JobRow, progress: JobProgress) -> None:
     """Weights of every checkpoint that the run keeps, in a layout that loads by itself.
 
     One whose weights an earlier attempt saved is listed too, though the run may keep it no more.
     """
-    from assay.pipeline.checkpoint_adapter import list_steps, save_checkpoint
+    from assay.pipeline.checkpoint_adapter import list_steps
 
+    progress.stop_exports()
     run = find_job_run(locate_job(store, job.id))
     if run is None:
         return
     folder = locate_job(store, job.id) / "checkpoints"
-    for draft in folder.glob(".*.draft"):
+    for draft in folder.glob(".*"):
         shutil.rmtree(draft, ignore_errors=True)
     for step in sorted({*list_steps(run), *list_saved_steps(folder)}):
-        target = folder / f"step-{step}"
-        if not target.exists():
-            draft = target.with_name(f".{target.name}.draft")
-            save_checkpoint(run, step, draft, progress=progress)
-            draft.rename(target)
-        add_checkpoint(store, lease, job, run, step)
-        progress.tell(f"Checkpoint created at step {step}", once=f"checkpoint {step}")
+        export_checkpoint(store, lease, job, run, step, progress=progress)
+
+
+def export_checkpoint(
+    store: Store,
+    lease: Lease,
+    job: JobRow,
+    run: RunFolder,
+    step: int,
+    *,
+    progress: JobProgress,
+    source: Path | None = None,
+) -> None:
+    """Weights of one checkpoint, of the run or in `source`; where they are saved it is listed."""
+    from assay.pipeline.checkpoint_adapter import save_checkpoint
+
+    target = locate_job(store, job.id) / "checkpoints" / f"step-{step}"
+    if not target.exists():
+        draft = target.with_name(f".{target.name}.draft")
+        save_checkpoint(run, step, draft, progress=progress, source=source)
+        draft.rename(target)
+    add_checkpoint(store, lease, job, run, step)
+    progress.tell(f"Checkpoint created at step {step}", once=f"checkpoint {step}")
 
 
 def _name_shortage(error: MemoryError | RuntimeError | OSError) -> ResourceError | None:

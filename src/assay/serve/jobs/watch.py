@@ -11,6 +11,7 @@ from assay.runs.store.estimates import find_estimate
 from assay.runs.store.events import insert_event
 from assay.runs.store.queue import Lease, holds, note
 from assay.serve.jobs.estimate import update_duration
+from assay.serve.jobs.live_export import LiveExport, begin_exports
 from assay.serve.jobs.results import describe_step
 
 _ESTIMATE_EVERY_S = 10.0
@@ -25,6 +26,8 @@ class JobProgress:
     _began: tuple[float, int] | None = None
     _estimated_at: float = field(default=0.0)
     _started_at: float = field(init=False)
+    _exports: LiveExport | None = None
+    _is_export_known: bool = False
 
     def __post_init__(self) -> None:
         self._started_at = time.monotonic()
@@ -47,6 +50,18 @@ class JobProgress:
             message += f", validation loss={data['valid_loss']:.4f}"
         self.tell(message, kind="metrics", data=data, once=f"step {data['step']}")
         self._estimate(data["step"], num_steps)
+        self._look_for_checkpoints()
+
+    def stop_exports(self) -> None:
+        """Let nobody else save checkpoints from now on."""
+        if self._exports is not None:
+            self._exports.stop()
+
+    def _look_for_checkpoints(self) -> None:
+        if self._exports is None and not self._is_export_known:
+            self._exports, self._is_export_known = begin_exports(self.store, self.lease), True
+        if self._exports is not None:
+            self._exports.look()
 
     def tell(
         self,
