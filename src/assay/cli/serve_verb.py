@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from assay.cli.output import JsonFlag
+
+if TYPE_CHECKING:
+    from assay.serve.router.auto import Routing
 
 StoreOption = Annotated[
     str, typer.Option("--store", help="Folder of the server's files, jobs and database.")
@@ -83,6 +87,17 @@ def serve(
         ),
     ] = None,
     price_per_hour: PriceOption = None,
+    router: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Policy by which the model `auto` is chosen."),
+    ] = None,
+    router_log: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Where its decisions are recorded.  [default: routing.jsonl in the store]",
+        ),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> int:
     """Serve OpenAI's interface: point a client's base_url at it.
@@ -98,6 +113,7 @@ def serve(
     from assay.serve.limits import Limits
     from assay.serve.run import Address, serve, settle_keys
 
+    routing = _read_routing(router, router_log, store=store, inference=inference)
     address, bases, trusted = Address(host, port), read_bases(models), read_trust(trust or [])
     set_price(price_per_hour)
     opened = open_store(store, database)
@@ -111,9 +127,32 @@ def serve(
             limits=Limits(retention_s=keep_completions * _DAY_S),
             allow_private=allow_private,
             trust=trusted,
+            routing=routing,
         )
         with answering as app, beside:
             serve(app, address, shown_key=shown_key, as_json=as_json)
     finally:
         opened.close()
     return 0
+
+
+def _read_routing(
+    policy: Path | None, log: Path | None, *, store: str, inference: bool
+) -> Routing | None:
+    """The router's settings.
+
+    Raises:
+        ConfigError: the policy is wrong.
+        UsageError: a log without a router, or a router without models.
+    """
+    from assay.errors import Problem, UsageError
+    from assay.serve.router.auto import Routing
+    from assay.serve.router.file import load_policy
+
+    if policy is None:
+        if log is not None:
+            raise UsageError(Problem("--router-log without --router", do="name a policy, too"))
+        return None
+    if not inference:
+        raise UsageError(Problem("--router with --no-inference", do="leave one of them out"))
+    return Routing(load_policy(policy), log or Path(store, "routing.jsonl"))

@@ -10,7 +10,7 @@ P positions, V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -109,15 +109,24 @@ class Lean:
         return self.compute_logits(self.run(token_ids, positions, segments))
 
     def run(
-        self, token_ids: Sequence[int], positions: Sequence[int], segments: Sequence[Attending]
+        self,
+        token_ids: Sequence[int],
+        positions: Sequence[int],
+        segments: Sequence[Attending],
+        *,
+        keep: MutableMapping[int, Tensor] | None = None,
     ) -> Tensor:
         """Hidden states of tokens, as the output head takes them, shape (B, D).
 
-        `segments` have the tokens in this order, each `num` of them.
+        `segments` have the tokens in this order, each `num` of them. Under the numbers that `keep`
+        has, what goes into those layers is put: 0 is the embedding.
         """
         x_BD = self._embed(torch.tensor([token_ids], device=self.shape.device))[0]
         angles = self._angles.take(positions)
         for index, layer in enumerate(self._layers):
+            if keep is not None and index in keep:
+                # Layers may add to what they are given.
+                keep[index] = x_BD.clone()
             x_BD = self._run(index, layer, x_BD, angles, segments)
         out_BD: Tensor = self._norm(x_BD) * self._scale
         return out_BD

@@ -21,6 +21,7 @@ from assay.generate.engine import Drawn, Sampling, check_prompts, compute_seed
 from assay.generate.known_prefixes import KnownPrefixes
 from assay.generate.lean import Lean
 from assay.generate.passage import Passage
+from assay.generate.prompt_reading import PromptReading, average_masked, compute_sum
 from assay.generate.row_adapters import RowAdapters
 from assay.generate.rows import Ends, Row
 from assay.generate.schema import Guide
@@ -156,6 +157,43 @@ class LiveBatch:
         told = extend_rows(active, self._lean.step(last_ids, self._cache))
         self._cache.remove([one.live for one in told if one.is_last])
         return told
+
+    @torch.no_grad()
+    def read(
+        self,
+        prompt: Sequence[int],
+        *,
+        layers: Sequence[int],
+        masks: Sequence[Sequence[float]],
+        adapters: Sequence[LowRank] = (),
+        owner: str = "",
+    ) -> PromptReading:
+        """What the base makes of a prompt, and how likely its masked tokens are to it and to
+        `adapters`; all in one pass. The answer of each can go on from it.
+
+        Args:
+            layers: whose input is averaged, 0 for the embedding.
+            masks: over which tokens, one mean for each mask; likelihoods are of the first mask's.
+        """
+        models = [None, *adapters]
+        passages = [Passage(self._lean.shape, len(prompt)) for _ in models]
+        self.adapters.choose([adapter for adapter in models for _ in prompt])
+        keep = dict.fromkeys(layers, torch.empty(0))
+        positions = list(range(len(prompt))) * len(models)
+        hidden_ND = self._lean.run(list(prompt) * len(models), positions, passages, keep=keep)
+        for adapter, passage in zip(models, passages, strict=True):
+            states = passage.states
+            num_bytes = states.numel() * states.element_size()
+            self._known.add((owner, adapter), prompt, states, num_bytes)
+        own = [keep[layer][: len(prompt)] for layer in layers]
+        means = [average_masked(states, mask) for mask in masks for states in own]
+        asked = [place for place, weight in enumerate(masks[0]) if weight > 0 and place]
+        logprobs = [
+            compute_sum(self._lean.compute_logits, hidden_ND[start:], prompt, asked)
+            for start in range(0, len(prompt) * len(models), len(prompt))
+            if adapters
+        ]
+        return PromptReading(torch.stack(means), logprobs, len(asked))
 
     def _admit_pass(self, groups: Sequence[Sequence[LiveRow]]) -> list[Extended]:
         """`groups` are rows of equal prompts, each of which is computed once."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from fastapi import FastAPI
 
@@ -17,6 +18,8 @@ from assay.serve.evals.runner import build_service as build_evals_service
 from assay.serve.inference.trust import Trust
 from assay.serve.lifecycle.stored_aliases import StoredAliases
 from assay.serve.limits import Limits
+from assay.serve.router.auto import Routing
+from assay.serve.router.rules import AUTO
 from assay.serve.stored_records import StoredRecords
 from assay.serve.sweep import sweep_store
 from assay.serve.webhooks.deliver import delivering
@@ -31,6 +34,7 @@ def assembled(
     limits: Limits | None = None,
     allow_private: bool = False,
     trust: Trust | None = None,
+    routing: Routing | None = None,
 ) -> Iterator[FastAPI]:
     """The application with inference over the base that `served` names, while the block lasts.
 
@@ -39,8 +43,11 @@ def assembled(
     what a crash left of uploads and of jobs, are removed first; webhooks are told meanwhile.
     Releases are served whose signer is of `trust`: this user's own key, if nothing else is said.
 
+    With `routing` the model `auto` is served, too.
+
     Raises:
-        ConfigError: the table has no such name.
+        ConfigError: the table has no such name, or has one named auto beside a router; or the
+            router needs what is not there.
         GenerationError: the base cannot be served token by token.
     """
     sweep_store(store)
@@ -64,11 +71,14 @@ def assembled(
     from assay.serve.inference.catalog import ReleaseCatalog
     from assay.serve.inference.inference import build_inference
     from assay.serve.responses import routes as responses
+    from assay.serve.router.auto import build_auto
 
     local = bases.find(served)
     if local is None:
         allowed = ", ".join(bases.by_name)
         raise ConfigError(Problem(f"the model {served!r}", allowed, key="served"))
+    if routing is not None and AUTO in bases.by_name:
+        raise ConfigError(Problem(f"a base named {AUTO}", "another name beside a router"))
     base = find_base(local)
     names = [served, *(name for name in bases.by_name if bases.find(name) == local)]
     catalog = ReleaseCatalog(
@@ -76,10 +86,14 @@ def assembled(
         list(dict.fromkeys(names)),
         int(time.time()),
         StoredRecords(store),
+        with_scope=routing is not None,
         trust=trust,
         aliases=StoredAliases(store),
     )
     inference = build_inference(base, catalog)
+    if routing is not None:
+        auto = build_auto(inference, routing, base_name=served, allow_private=allow_private)
+        inference = replace(inference, auto=auto)
     parts = (chat, completions, embeddings, models, lora, responses)
     routers = [batches.build_router(), *(one.build_router(inference) for one in parts)]
     try:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from peft import LoraConfig, get_peft_model
 
+from assay.evaluate.scope import Scope, save_scope
 from assay.models.base import BaseFiles, load_model
 from assay.pipeline.subject import describe_base
 from assay.release import SigningKey, sign_release
@@ -34,15 +35,18 @@ def make_adapter(
 def make_release(
     base: BaseFiles, root: Path, name: str, *, key: SigningKey, seed: int = 0, **options: Any
 ) -> TunedRecord:
-    """A signed run with one adapter; `options` are the adapter's, `defend` of the manifest, or the
-    tool `policy`."""
+    """A signed run with one adapter; `options` are the adapter's, `defend` of the manifest, the
+    tool `policy`, or the `scope`."""
     run = RunFolder(root / f"{name.replace(':', '-')}-00000000")
     defend = options.pop("defend", {})
     policy: Policy | None = options.pop("policy", None)
-    make_adapter(base, run.adapter, seed=seed, **options)
     write_text(run.recipe, "base: tiny\n")
     write_json(run.manifest, {**describe_base(base), "defend": defend})
     write_json(run.verdict, {"status": "released", "headline": "", "gates": []})
+    scope: Scope | None = options.pop("scope", None)
+    if scope is not None:
+        save_scope(scope, run.scope, run.scope_tensors)
+    make_adapter(base, run.adapter, seed=seed, **options)
     if policy is not None:
         write_text(run.tool_policy, render_policy(policy))
     sign_release(run, key=key)

@@ -38,15 +38,22 @@ class Asked:
     sampling: Sampling
 
 
-def prepare_chat(inference: Inference, body: ChatBody, principal: Principal) -> Asked:
+def prepare_chat(
+    inference: Inference,
+    body: ChatBody,
+    principal: Principal,
+    routed: ServedModel | None = None,
+) -> Asked:
     """Check `body`, load its model and render its prompt; takes milliseconds, and may read files.
+
+    With `routed` that is the model, whatever the body names.
 
     Raises:
         ApiError: what is wrong, by parameter.
         UsageError: messages that the base's template refuses.
     """
     check_chat(body)
-    model = inference.catalog.open(body.model, principal)
+    model = routed or inference.catalog.open(body.model, principal)
     messages = [message.model_dump(exclude_unset=True) for message in body.messages]
     tools = _choose_tools(body)
     text = _render(inference, messages, tools)

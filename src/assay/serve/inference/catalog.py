@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from assay.errors import AssayError, ReleaseError
+from assay.evaluate.scope import load_scope
 from assay.release import preview_policy, read_released_policy, verify_release
 from assay.runs import RunFolder
 from assay.runs.blocked import read_blocked
@@ -49,6 +50,7 @@ class ReleaseCatalog:
         records: the tuned models.
         aliases: names that point at some of them.
         most_adapters: in memory at a time, beside those that answers still use.
+        with_scope: whether models are loaded with what prompts they are for, as a router needs.
         trust: whose signatures alone are accepted; without it any signer's, if it fits.
     """
 
@@ -57,6 +59,7 @@ class ReleaseCatalog:
     created: int
     records: Records
     most_adapters: int = 64
+    with_scope: bool = False
     trust: Trust | None = None
     aliases: Aliases = field(default_factory=NoAliases)
     _named: dict[str, Alias] = field(default_factory=dict)
@@ -195,6 +198,7 @@ class ReleaseCatalog:
             if not record.is_checkpoint:
                 _check_signature(run, self.trust)
             policy = _read_policy(run, record)
+            scope = load_scope(run.scope, run.scope_tensors) if self.with_scope else None
             adapter = load_low_rank(record.folder, record.id)
         except AssayError as error:
             # Where it lies is the operator's to know.
@@ -202,7 +206,9 @@ class ReleaseCatalog:
             told = f"{record.id} cannot be served: {_hide_folders(str(error), record)}"
             raise ApiError(403, told, code=NOT_SERVABLE, param="model") from error
         blocked = tuple(read_blocked(run))
-        return ServedModel(record.id, record.created, OWNER, adapter, blocked, policy=policy)
+        return ServedModel(
+            record.id, record.created, OWNER, adapter, blocked, policy=policy, scope=scope
+        )
 
 
 def _may_use(record: TunedRecord, principal: Principal) -> bool:

@@ -14,12 +14,14 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from assay.runs.store.ids import new_id
 from assay.serve.auth import Principal, require
 from assay.serve.completions.keep import begin_keeping
+from assay.serve.errors import refuse
 from assay.serve.inference.answering import Answering, render_event
 from assay.serve.inference.asked import Asked, prepare_chat
 from assay.serve.inference.chat_body import ChatBody
 from assay.serve.inference.choices import Choice, Delta, count_usage, describe_decisions
-from assay.serve.inference.inference import Inference
+from assay.serve.inference.inference import Inference, ServedModel
 from assay.serve.inference.listening import Heard, Spending, submit
+from assay.serve.router.rules import AUTO
 
 
 def build_router(inference: Inference) -> APIRouter:
@@ -32,7 +34,19 @@ def build_router(inference: Inference) -> APIRouter:
     ) -> Response:
         """Answer a conversation, whole or, with `stream`, as server-sent events."""
         keeping = begin_keeping(request, principal, body)
-        asked = await run_in_threadpool(prepare_chat, inference, body, principal)
+        model: ServedModel | None = None
+        if inference.auto is not None and body.model == AUTO:
+            routed = await inference.auto.route_chat(body, request, principal)
+            model = routed.model
+            if model is None:
+                if keeping:
+                    told = "An answer of a remote model is not kept here; leave `store` out."
+                    raise refuse(told, param="store", code="unsupported_parameter")
+                spending = Spending(request, principal)
+                return await inference.auto.answer_remotely(
+                    routed, "chat/completions", body, spending
+                )
+        asked = await run_in_threadpool(prepare_chat, inference, body, principal, model)
         heard = submit(inference.scheduler, request, key=principal.id, rows=asked.rows)
         answer = _Answer(inference, asked, body, Spending(request, principal))
         if not body.stream:

@@ -21,6 +21,7 @@ from assay.serve.inference.choices import Choice, Delta, Reading, describe_decis
 from assay.serve.inference.embeddings import Inputs, check_ids
 from assay.serve.inference.inference import Inference, ServedModel, read_sampling, read_shifts
 from assay.serve.inference.listening import Heard, Spending, submit
+from assay.serve.router.rules import AUTO
 
 if TYPE_CHECKING:
     from assay.generate.live import LiveRow
@@ -51,7 +52,14 @@ def build_router(inference: Inference) -> APIRouter:
         principal: Annotated[Principal, Depends(require("infer"))],
     ) -> Response:
         """Complete one prompt or several, whole or, with `stream`, as server-sent events."""
-        asked = await run_in_threadpool(prepare, inference, body, principal)
+        model: ServedModel | None = None
+        if inference.auto is not None and body.model == AUTO:
+            routed = await inference.auto.route_text(body, body.prompt, request, principal)
+            model = routed.model
+            if model is None:
+                spending = Spending(request, principal)
+                return await inference.auto.answer_remotely(routed, "completions", body, spending)
+        asked = await run_in_threadpool(prepare, inference, body, principal, model)
         heard = submit(inference.scheduler, request, key=principal.id, rows=asked.rows)
         answer = _Answer(inference, asked, body, Spending(request, principal))
         if not body.stream:
@@ -72,7 +80,12 @@ class AskedText:
     readings: list[Reading]
 
 
-def prepare(inference: Inference, body: CompletionBody, principal: Principal) -> AskedText:
+def prepare(
+    inference: Inference,
+    body: CompletionBody,
+    principal: Principal,
+    routed: ServedModel | None = None,
+) -> AskedText:
     """Check `body`, load its model, and begin `n` rows of each prompt.
 
     Raises:
@@ -87,7 +100,7 @@ def prepare(inference: Inference, body: CompletionBody, principal: Principal) ->
     ):
         if is_odd:
             raise refuse(f"{name} is not served here; leave it out.", param=name)
-    model = inference.catalog.open(body.model, principal)
+    model = routed or inference.catalog.open(body.model, principal)
     given: Any = body.prompt
     prompts = given if isinstance(given, list) and not isinstance(given[0], int) else [given]
     if len(prompts) * num > _MOST_ROWS:

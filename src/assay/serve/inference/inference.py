@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from assay.errors import GenerationError
@@ -18,11 +18,13 @@ from assay.serve.inference.scheduler import Capacity, Scheduler
 from assay.tools.policy import Conversation, Policy
 
 if TYPE_CHECKING:
+    from assay.evaluate.scope import Scope
     from assay.generate.live import LiveBatch, LiveRow
     from assay.generate.schema import Schema
     from assay.generate.shifts import Shifts
     from assay.models.base import BaseFiles
     from assay.models.low_rank import LowRank
+    from assay.serve.router.auto import Auto
 
 PREFIX_BYTES = 256 << 20
 """Of keys and values of prompts that later ones may begin with."""
@@ -34,7 +36,8 @@ class ServedModel:
 
     `adapter` None is the base; under `blocked_prompts` it must not answer. `policy` says what its
     tool calls may do; a base has none. `alias` is the name by which it was asked for, if by one,
-    and `reason` why a held one is served.
+    and `reason` why a held one is served. `scope` says what prompts it is for, where a router
+    asks, and `route` why one chose it.
     """
 
     id: str
@@ -47,6 +50,8 @@ class ServedModel:
     state: str = "released"
     alias: Alias | None = None
     reason: str = ""
+    scope: Scope | None = None
+    route: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def marks(self) -> dict[str, str]:
@@ -56,13 +61,19 @@ class ServedModel:
 
     @property
     def headers(self) -> dict[str, str]:
-        """The same as headers of an answer."""
-        return {f"x-assay-{name}": value for name, value in self.marks.items()}
+        """The same as headers of an answer; and what routed it here."""
+        told = {f"x-assay-{name}": value for name, value in self.marks.items()}
+        return told | (
+            {**list_route_headers(self.route), "x-assay-model": self.id} if self.route else {}
+        )
 
     @property
     def fields(self) -> dict[str, Any]:
         """The same as fields of an answer's object."""
-        return {"x_assay": self.marks} if self.marks else {}
+        told: dict[str, Any] = dict(self.marks)
+        if self.route:
+            told |= {"model": self.id, "route": dict(self.route)}
+        return {"x_assay": told} if told else {}
 
     def police(
         self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]
@@ -71,6 +82,18 @@ class ServedModel:
         if self.policy is None:
             return None
         return Policing(self.id, self.policy, Conversation.read(messages, tools), self.alias)
+
+
+def list_route_headers(route: Mapping[str, Any]) -> dict[str, str]:
+    """What routed an answer, as its headers; `scores` are the prompt's p-values by name."""
+    scores = [
+        f"{name}={one['p_value']:.4f}"
+        for name, one in route["scores"].items()
+        if one["p_value"] is not None
+    ]
+    told = {"x-assay-route": route["to"], "x-assay-reason": route["reason"]}
+    told |= {"x-assay-rule": route["rule"]} if route["rule"] else {}
+    return told | ({"x-assay-scores": ",".join(scores)} if scores else {})
 
 
 class Catalog(Protocol):
@@ -130,13 +153,17 @@ class Catalog(Protocol):
 
 @dataclass(frozen=True)
 class Inference:
-    """A base that answers. Build it by `build_inference`, and close it."""
+    """A base that answers. Build it by `build_inference`, and close it.
+
+    `auto` chooses the model of requests that leave it to the server.
+    """
 
     base: BaseFiles
     model: Any
     batch: LiveBatch
     scheduler: Scheduler
     catalog: Catalog
+    auto: Auto | None = None
 
     @property
     def fingerprint(self) -> str:

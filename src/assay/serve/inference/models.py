@@ -7,7 +7,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 
 from assay.serve.auth import Principal, require
+from assay.serve.inference.catalog import OWNER
 from assay.serve.inference.inference import Inference, ServedModel
+from assay.serve.router.rules import AUTO
 
 
 def build_router(inference: Inference) -> APIRouter:
@@ -17,8 +19,11 @@ def build_router(inference: Inference) -> APIRouter:
 
     @router.get("/models")
     def list_models(principal: Annotated[Principal, Depends(require("infer"))]) -> dict[str, Any]:
-        """Aliases, released models, checkpoints that this key may use, the base by its names."""
-        found = catalog.list_models(principal)
+        """Aliases, released models, checkpoints that this key may use, the base by its names.
+
+        With a router `auto` comes first.
+        """
+        found = [*_list_auto(inference), *catalog.list_models(principal)]
         return {"object": "list", "data": [_describe(one) for one in found]}
 
     @router.get("/models/{model:path}")
@@ -26,7 +31,8 @@ def build_router(inference: Inference) -> APIRouter:
         model: str, principal: Annotated[Principal, Depends(require("infer"))]
     ) -> dict[str, Any]:
         """One model; a held one too, so that a client sees that it exists."""
-        return _describe(catalog.describe(model, principal))
+        auto = [one for one in _list_auto(inference) if one.id == model]
+        return _describe(auto[0] if auto else catalog.describe(model, principal))
 
     @router.delete("/models/{model:path}")
     def delete_model(
@@ -37,6 +43,14 @@ def build_router(inference: Inference) -> APIRouter:
         return {"id": model, "object": "model", "deleted": True}
 
     return router
+
+
+def _list_auto(inference: Inference) -> list[ServedModel]:
+    """The name by which the server chooses, where it does."""
+    if inference.auto is None:
+        return []
+    created = inference.auto.router.created
+    return [ServedModel(AUTO, created, OWNER)]
 
 
 def _describe(model: ServedModel) -> dict[str, Any]:

@@ -10,8 +10,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from assay.errors import AssayError
 from assay.serve.inference.fair_queue import FairQueue
@@ -19,6 +20,7 @@ from assay.serve.inference.fair_queue import FairQueue
 if TYPE_CHECKING:
     from assay.generate.live import Extended, LiveRow
 
+T = TypeVar("T")
 log = logging.getLogger("assay.serve")
 _IDLE_S = 1.0
 _PAUSE_S = 1.0
@@ -86,6 +88,7 @@ class Scheduler:
         self._per_key: dict[str, int] = {}
         self._changed = threading.Condition()
         self._gone: list[Ticket] = []
+        self._calls: list[tuple[Callable[[], None], Future[Any]]] = []
         self._is_closed = False
         self._ended = _Pace()
         self._thread = threading.Thread(target=self._run, name="assay-inference", daemon=True)
@@ -114,6 +117,31 @@ class Scheduler:
                 self._queue.put(ticket.key, (ticket, row))
             self._changed.notify()
 
+    def call(self, work: Callable[[], T]) -> Future[T]:
+        """Have `work` done between two steps, in the thread that owns the model.
+
+        All rows that decode wait for it. What it raises is raised by the future's result.
+
+        Raises:
+            Overloaded: the server is shutting down.
+        """
+        future: Future[T] = Future()
+
+        def run() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                future.set_result(work())
+            except (AssayError, ValueError, RuntimeError, MemoryError) as error:
+                future.set_exception(error)
+
+        with self._changed:
+            if self._is_closed:
+                raise Overloaded("the server is shutting down", _PAUSE_S)
+            self._calls.append((run, future))
+            self._changed.notify()
+        return future
+
     def cancel(self, ticket: Ticket) -> None:
         """Let go of what is left of a request; of one that has ended nothing is."""
         with self._changed:
@@ -136,6 +164,7 @@ class Scheduler:
 
     def _run(self) -> None:
         while (fresh := self._next()) is not None:
+            self._do_calls()
             try:
                 self._tell(self._batch.admit(fresh) if fresh else [])
                 self._tell(self._batch.step())
@@ -145,6 +174,14 @@ class Scheduler:
                 self._batch.clear()
                 self._fail(f"decoding failed: {type(error).__name__}")
         self._fail("the server is shutting down")
+        for _, future in self._calls:
+            future.cancel()
+
+    def _do_calls(self) -> None:
+        with self._changed:
+            calls, self._calls = self._calls, []
+        for run, _ in calls:
+            run()
 
     def _next(self) -> list[LiveRow] | None:
         """The rows to be admitted, once there is anything to do; None to end."""
@@ -154,7 +191,7 @@ class Scheduler:
                 if self._is_closed:
                     return None
                 fresh = self._take()
-                if fresh or self._owners:
+                if fresh or self._owners or self._calls:
                     return fresh
                 self._changed.wait(_IDLE_S)
 
