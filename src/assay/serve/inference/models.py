@@ -19,10 +19,7 @@ def build_router(inference: Inference) -> APIRouter:
 
     @router.get("/models")
     def list_models(principal: Annotated[Principal, Depends(require("infer"))]) -> dict[str, Any]:
-        """Aliases, released models, checkpoints that this key may use, the base by its names.
-
-        With a router `auto` comes first.
-        """
+        """Aliases, released models, checkpoints that this key may use, the base by its names."""
         found = [*_list_auto(inference), *catalog.list_models(principal)]
         return {"object": "list", "data": [_describe(one) for one in found]}
 
@@ -46,7 +43,7 @@ def build_router(inference: Inference) -> APIRouter:
 
 
 def _list_auto(inference: Inference) -> list[ServedModel]:
-    """The name by which the server chooses, where it does."""
+    """The name by which the server chooses, where it does; it is listed first."""
     if inference.auto is None:
         return []
     created = inference.auto.router.created
