@@ -5,14 +5,16 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+import signal
 import socket
 import sys
 from dataclasses import dataclass
+from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
 
-from assay.errors import Problem, UsageError
+from assay.errors import EXIT_OK, Problem, UsageError
 from assay.runs.store import SCOPES, Store, add_key, list_keys
 from assay.serve.logs import log_to_stderr
 
@@ -81,7 +83,16 @@ def serve(app: FastAPI, address: Address, *, shown_key: str = "", as_json: bool 
     config = uvicorn.Config(
         app, log_config=None, access_log=False, timeout_graceful_shutdown=30, server_header=False
     )
+    # Uvicorn raises the signal that it was ended by once more, for whoever was there before it.
+    signal.signal(signal.SIGTERM, _end)
     uvicorn.Server(config).run(sockets=[listener])
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """Leave as if all was done: what stands around the server, such as a worker whose job saves a
+    checkpoint, is ended first. A second signal does not cut that short."""
+    signal.signal(number, signal.SIG_IGN)
+    raise SystemExit(EXIT_OK)
 
 
 def bind(address: Address) -> socket.socket:
