@@ -65,7 +65,7 @@ def test_the_server_completes_as_the_model_does_now(
         assert [one.name for one in (tmp_path / "served").iterdir()] == ["2"]
         engine.close()
         assert set(fake.engines) == {"base"}
-        assert not list((tmp_path / "served").iterdir())
+        assert not (tmp_path / "served").exists()
 
 
 @pytest.mark.parametrize("is_adapted", [True, False])

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import torch
@@ -11,11 +12,14 @@ from safetensors.torch import load_file
 from assay.chat import render_prompt
 from assay.config import load
 from assay.errors import ConfigError, GenerationError
+from assay.generate import Sampling
 from assay.generate.local import LocalEngine
-from assay.models.adapters import load_adapter
+from assay.models.adapters import add_lora, load_adapter
 from assay.models.base import find_base, load_model
 from assay.pipeline import run_recipe
+from assay.pipeline.progress import PlainProgress
 from assay.pipeline.reward_check import check_reward
+from assay.pipeline.reward_samples import open_scratch_job
 from assay.pipeline.tune_run import run_tuning
 from assay.runs.metrics import read_lines
 from fake_vllm import FakeVllm, serving
@@ -109,6 +113,30 @@ def test_a_server_that_does_not_answer_ends_a_run_before_it_measures(prompts: Pa
         patch.setattr(remote, "_read_wait", lambda told, number: 0.0)
         with pytest.raises(GenerationError, match=r"127\.0\.0\.1:9"):
             run_tuning(load(prompts, [f"objective.engine={told}"]))
+
+
+def test_a_server_that_is_gone_at_the_end_costs_nothing_that_was_made(
+    prompts: Path, fake: FakeVllm
+) -> None:
+    class Heard(PlainProgress):
+        notes: ClassVar[list[str]] = []
+
+        def note(self, text: str) -> None:
+            self.notes.append(text)
+
+    loaded, plain = load(prompts, [name(fake)]), fake.answer
+    with open_scratch_job(loaded, Heard()) as job:
+        assert job.server is not None
+        model = add_lora(load_model(job.base), rank=2, alpha=4).get_base_model()
+        job.server.complete_as(model).generate([[5, 6]], Sampling(2))
+        (left,) = list_loads(fake)
+        assert Path(left).is_dir()
+        gone = 404, {"error": {"message": "gone"}}
+        fake.answer = lambda path, asked: (  # type: ignore[method-assign]
+            gone if path == "unload_lora_adapter" else plain(path, asked)
+        )
+    assert "keeps the last adapter" in Heard.notes[-1] and "gone" in Heard.notes[-1]
+    assert not Path(left).exists()
 
 
 @pytest.mark.parametrize(

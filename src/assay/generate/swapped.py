@@ -56,10 +56,14 @@ class SwappedEngine:
         return self.engine.score(sequences)
 
     def close(self) -> None:
-        """Have the server forget the adapters, and remove what was written of them."""
+        """Have the server forget the adapters, and remove what was written of them.
+
+        Raises:
+            GenerationError: the server does not; the folder is gone all the same.
+        """
+        self._sent, self._written = {}, None
+        shutil.rmtree(self.folder, ignore_errors=True)
         self.engine.unload_adapter()
-        self._remove()
-        self._sent = {}
 
     def _swap(self) -> None:
         weights = read_adapter(self.model)

@@ -12,7 +12,7 @@ from uuid import uuid4
 from assay.config import Loaded, Recipe
 from assay.config.sections.engine import EngineConfig
 from assay.config.sections.rollouts import RolloutSection
-from assay.errors import ConfigError
+from assay.errors import ConfigError, GenerationError
 from assay.generate.engine import Sampling
 from assay.generate.remote import Endpoint, RemoteModel
 from assay.pipeline.job import Job
@@ -51,10 +51,10 @@ class Server:
         return self._swapped
 
     def close(self) -> None:
-        """Have the server forget what it was given."""
-        if self._swapped is not None:
-            self._swapped.close()
-            self._swapped = None
+        """Have the server forget what it was given. Raises as `SwappedEngine.close`."""
+        swapped, self._swapped = self._swapped, None
+        if swapped is not None:
+            swapped.close()
 
 
 def find_config(recipe: Recipe) -> EngineConfig | None:
@@ -108,7 +108,15 @@ def serving(job: Job) -> Iterator[Job]:
     try:
         yield replace(job, server=server)
     finally:
+        _leave(server, job)
+
+
+def _leave(server: Server, job: Job) -> None:
+    """What was tuned and measured is not lost over a server that is gone by then."""
+    try:
         server.close()
+    except GenerationError as error:
+        job.progress.note(f"the server keeps the last adapter: {error}")
 
 
 def choose_writer(job: Job, engine: Engine, model: Any = None) -> Engine:
