@@ -222,6 +222,14 @@ def test_a_key_of_another_method_names_that_method(tmp_path: Path) -> None:
         (f"objective: {{{GRPO}}}\nsweep: {{seed: [1, 2]}}", "sweep", "writes"),
         (f"objective: {{{GRPO}}}\nevaluate: {{metric: exact}}", "evaluate.metric", "another"),
         ("objective: grpo", "objective.grader", "nothing"),
+        (f"objective: {{{GRPO}, engine: {{name: a}}}}", "objective.engine.url", "nothing"),
+        (f"objective: {{{GRPO}, engine: {{url: a}}}}", "objective.engine.name", "nothing"),
+        (f"objective: {{{GRPO}, engine: vllm}}", "objective.engine", "vllm"),
+        (
+            "evaluate: {suites: [{path: free_form, judge: {url: 'http://localhost'}}]}",
+            "evaluate.suites.0.judge.name",
+            "nothing",
+        ),
     ],
 )
 def test_no_setting_of_method_and_training_is_ignored(

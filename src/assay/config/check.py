@@ -29,6 +29,9 @@ _STAND_INS: dict[str, Any] = {
     "data.train": [{"path": "."}],
     "method.config": {"peft_type": "IA3"},
     "objective.grader": {"type": "length"},
+    "objective.engine.url": "http://localhost/v1",
+    "objective.engine.name": "tiny",
+    "evaluate.suites.*.judge.name": "tiny",
     **_ENTRIES,
     **{f"{place}.path": "." for place in _ENTRIES},
 }
