@@ -122,6 +122,10 @@ def test_denied_calls_move_an_alias_back_to_the_model_before(aliased: Served) ->
         assert (found.model, found.choices[0].message.tool_calls) == (BAD, None), place
     row = wait_until_at(aliased, GOOD)
     assert row.kind == "automatic" and row.evidence["cause"] == "breach_rate"
+    assert client.models.retrieve(BAD).model_extra == {}
+    _, secret = add_key(aliased.store, "admin", ["admin"])
+    shown = aliased.client(api_key=secret).models.retrieve(BAD).model_extra
+    assert shown is not None and shown["x_assay"]["counts"]["breached"] >= 3
     assert (row.evidence["num"], row.evidence["of"]) == (3, 3)
     found = ask(client, QUESTION, **options)
     assert found.model == GOOD and found.choices[0].message.tool_calls

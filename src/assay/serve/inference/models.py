@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 
+from assay.runs.store import read_tallies
 from assay.serve.auth import Principal, require
 from assay.serve.inference.catalog import OWNER
 from assay.serve.inference.inference import Inference, ServedModel
@@ -25,17 +27,29 @@ def build_router(inference: Inference) -> APIRouter:
 
     @router.get("/models/{model:path}")
     def retrieve_model(
-        model: str, principal: Annotated[Principal, Depends(require("infer"))]
+        model: str,
+        request: Request,
+        principal: Annotated[Principal, Depends(require("infer"))],
     ) -> dict[str, Any]:
-        """One model; a held one too, so that a client sees that it exists."""
+        """One model; a held one too, so that a client sees that it exists.
+
+        Admins are told how many of its answers ended, failed, or broke its tool policy, and how.
+        """
         auto = [one for one in _list_auto(inference) if one.id == model]
-        return _describe(auto[0] if auto else catalog.describe(model, principal))
+        if auto:
+            return _describe(auto[0])
+        found = catalog.describe(model, principal)
+        counts: dict[str, int] = {}
+        if principal.allows("admin") and not found.is_base:
+            counts = read_tallies(request.app.state.store, found.id)
+        return _describe(found, counts)
 
     @router.delete("/models/{model:path}")
     def delete_model(
         model: str, principal: Annotated[Principal, Depends(require("train"))]
     ) -> dict[str, Any]:
         """Serve a tuned model no more; its run stays on disk."""
+        catalog.describe(model, principal)  # one that this key may not use does not exist for it
         catalog.delete(model)
         return {"id": model, "object": "model", "deleted": True}
 
@@ -50,8 +64,10 @@ def _list_auto(inference: Inference) -> list[ServedModel]:
     return [ServedModel(AUTO, created, OWNER)]
 
 
-def _describe(model: ServedModel) -> dict[str, Any]:
-    marks = {**model.marks, **({"override": model.reason} if model.reason else {})}
+def _describe(model: ServedModel, counts: Mapping[str, int] | None = None) -> dict[str, Any]:
+    marks: dict[str, Any] = {**model.marks}
+    marks |= {"override": model.reason} if model.reason else {}
+    marks |= {"counts": dict(counts)} if counts else {}
     return {
         "id": model.id if model.alias is None else model.alias.name,
         "object": "model",
