@@ -39,7 +39,7 @@ CHEAP = [
 QUICK = {
     "method": {"rank": 4},
     "train": {"max_steps": 6, "learning_rate": 0.01},
-    "data": {"validation_ratio": 0.1, "test_ratio": 0.3},
+    "data": {"test_ratio": 0.3},
     "evaluate": {"shots": [0], "max_new_tokens": 4, "batch_size": 32},
     "gates": {
         "policy": "minimal",

@@ -99,7 +99,7 @@ def check_rewards(session: Session) -> None:
             "type": "template",
             "template": [{"role": "user", "content": "{{ item.question }}"}],
         },
-        "sampling_params": {"seed": 7, "temperature": 0, "max_completion_tokens": 4},
+        "sampling_params": {"seed": 7, "temperature": 0, "max_completion_tokens": 256},
     }
     run = session.lenient.evals.runs.create(made.id, name="r", data_source=source)
     run = _wait(session, made.id, run.id)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from assay.serve.conformance.chat import QUESTION, WEATHER
+from assay.serve.conformance.chat import QUESTION
 from assay.serve.conformance.check import check, expect, expect_equal
 from assay.serve.conformance.session import Session
+from assay.serve.conformance.tools import WEATHER
 
 _ENDS = ("response.completed", "response.incomplete", "response.failed")
 _KINDS = {"message", "function_call", "reasoning"}

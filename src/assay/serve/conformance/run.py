@@ -10,6 +10,7 @@ import openai
 from assay.serve.conformance import (
     batches,
     chat,
+    commits,
     evals,
     files,
     graders,
@@ -18,15 +19,17 @@ from assay.serve.conformance import (
     responses,
     running,
     serving,
+    stopping,
     stored,
+    tools,
     transport,
 )
 from assay.serve.conformance.check import Check, Failed, Outcome, Skipped
 from assay.serve.conformance.session import Hooks, Left, Session, Target
 
 _MODULES = (
-    *(transport, files, jobs, running, models, graders, evals, chat),
-    *(responses, serving, batches, stored),
+    *(transport, commits, files, jobs, running, stopping, models, graders, evals),
+    *(chat, tools, responses, serving, batches, stored),
 )
 # What an answer of another form than was expected leads to where a check reads it.
 _UNFIT = (AttributeError, KeyError, IndexError, TypeError, ValueError, OSError, openai.OpenAIError)
