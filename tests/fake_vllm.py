@@ -29,6 +29,7 @@ class FakeVllm:
         self.load = load
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.changes: dict[str, Any] = {}
+        self.mode = "raw_logprobs"
         self._lock = threading.Lock()
         fake = self
 
@@ -94,6 +95,8 @@ class FakeVllm:
             choice |= {"token_ids": ids, "prompt_token_ids": asked["prompt"]}
         if asked.get("logprobs") is not None:
             told = found.logprobs + [one.logprob for one in last]
+            if self.mode == "processed_logprobs":
+                told = found.sampled_logprobs + [one.sampled_logprob for one in last]
             choice["logprobs"] = {"token_logprobs": told, "tokens": [str(i) for i in ids]}
         if asked.get("prompt_logprobs") is not None:
             ids = asked["prompt"]

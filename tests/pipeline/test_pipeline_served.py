@@ -30,6 +30,14 @@ OBJECTIVE = """objective: {type: grpo, group_size: 4, max_new_tokens: 6,
   grader: {type: string_check, operation: ilike, input: '{{ sample.output_text }}',
     reference: '{{ item.letter }}'}}
 """
+ENVIRONMENT = """
+class Asking:
+    def setup(self, row):
+        self.letter = row["letter"]
+
+    def step(self, action):
+        return "Another.", float(self.letter in action.text), False
+"""
 
 
 @pytest.fixture
@@ -83,6 +91,28 @@ def test_a_tuning_learns_from_the_server_what_it_learns_alone(
     assert 3 <= len(list_loads(fake)) <= 4
     assert all(Path(one).is_relative_to(shared) for one in list_loads(fake))
     assert set(fake.engines) == {"base"} and not list(shared.glob("*/*"))
+
+
+@pytest.mark.slow
+def test_another_temperature_and_episodes_are_learned_alike(prompts: Path, fake: FakeVllm) -> None:
+    """What is sampled from is told by the server, of every turn of an episode."""
+    (prompts.parent / "asking.py").write_text(ENVIRONMENT, encoding="utf-8")
+    changes = [
+        *("objective.environment=asking.py:Asking", "objective.max_turns=2"),
+        *("objective.temperature=0.7", "objective.top_p=0.9", "objective.importance_cap=2"),
+    ]
+    alone = run_tuning(load(prompts, [*FEW, *changes])).run
+    fake.mode = "processed_logprobs"
+    told = name(fake, logprobs_mode="processed_logprobs")
+    served = run_tuning(load(prompts, [*FEW, *changes, told])).run
+    ours, theirs = read_lines(served.metrics), read_lines(alone.metrics)
+    for key in ("train/reward", "train/length", "train/importance", "train/loss", "eval/reward"):
+        assert [one[key] for one in ours if key in one] == pytest.approx(
+            [one[key] for one in theirs if key in one], abs=1e-4
+        ), key
+    assert any(one["train/importance"] < 1 for one in ours)
+    weights = [load_file(run.adapter / "adapter_model.safetensors") for run in (served, alone)]
+    assert all(torch.allclose(weights[0][n], one, atol=1e-4) for n, one in weights[1].items())
 
 
 @pytest.mark.slow
