@@ -334,12 +334,12 @@ def measure_memory(root: Path, num: int) -> dict[str, Any]:
 def judge_memory(seen: list[tuple[int, int]]) -> dict[str, Any]:
     """The growth for 10,000 requests in MiB, with its 95 % interval, and the verdict.
 
-    The first fifth is left out: threads, pools and caches take their places there. Readings beside
-    each other are not independent, so the line goes through the means of ten blocks; its interval
-    is Student's with eight degrees of freedom. Flat is what grows by less than a twentieth of the
-    memory, by the upper end.
+    The first three fifths are left out: so long the cache of prompts takes to fill (of 10,000 short
+    requests the first 6,000). Readings beside each other are not independent, so the line goes
+    through the means of ten blocks; its interval is Student's with eight degrees of freedom. Flat
+    is what grows by less than a twentieth of the memory, by the upper end.
     """
-    settled = seen[len(seen) // 5 :]
+    settled = seen[3 * len(seen) // 5 :]
     size = max(1, len(settled) // NUM_BLOCKS)
     blocks = [settled[n * size : (n + 1) * size] for n in range(NUM_BLOCKS)]
     counts = [mean(count for count, _ in block) for block in blocks]

@@ -17,6 +17,7 @@ from assay.generate.vllm import NEUTRAL
 COMPLETION_FIELDS = {
     *("model", "prompt", "max_tokens", "temperature", "top_p", "seed", "stop", "stop_token_ids"),
     *("ignore_eos", "logprobs", "prompt_logprobs", "return_token_ids", "structured_outputs"),
+    *("stream", "return_tokens_as_token_ids", "logit_bias"),
     *NEUTRAL,
 }
 
@@ -38,6 +39,12 @@ class FakeVllm:
                 asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 with fake._lock:
                     status, answer = fake.answer(self.path.removeprefix("/v1/"), asked)
+                self.tell(status, answer)
+
+            def do_GET(self) -> None:
+                self.tell(200, fake.list_models())
+
+            def tell(self, status: int, answer: Any) -> None:
                 body = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))
@@ -53,6 +60,15 @@ class FakeVllm:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server.server_port}/v1"
 
+    def list_models(self) -> dict[str, Any]:
+        """The base, and adapters with it as their parent."""
+        parents = [None, *("base" for _ in list(self.engines)[1:])]
+        pairs = zip(self.engines, parents, strict=True)
+        return {
+            "object": "list",
+            "data": [{"id": name, "parent": parent} for name, parent in pairs],
+        }
+
     def answer(self, path: str, asked: dict[str, Any]) -> tuple[int, Any]:
         self.asked.append((path, asked))
         if path == "load_lora_adapter":
@@ -65,10 +81,15 @@ class FakeVllm:
         if path == "unload_lora_adapter":
             del self.engines[asked["lora_name"]]
             return 200, "Success: LoRA adapter removed successfully."
+        if path == "/tokenize":
+            ids = self.engines["base"].tokenizer.encode(asked["prompt"])
+            return 200, {"tokens": ids, "count": len(ids)}
         unknown = asked.keys() - COMPLETION_FIELDS
         if path != "completions" or unknown or asked["model"] not in self.engines:
             return 400, {"error": {"message": f"{path} {asked['model']} {sorted(unknown)}"}}
         choice = self.complete(self.engines[asked["model"]], asked) | self.changes
+        if asked.get("stream"):
+            return 200, "".join(map(_render_event, _part(choice))) + "data: [DONE]\n\n"
         return 200, {"object": "text_completion", "choices": [choice]}
 
     def complete(self, engine: LocalEngine, asked: dict[str, Any]) -> dict[str, Any]:
@@ -104,6 +125,26 @@ class FakeVllm:
             rows = [{str(i): {"logprob": v}} for i, v in zip(ids[1:], told, strict=True)]
             choice["prompt_logprobs"] = [None, *rows]
         return choice
+
+
+def _part(choice: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A choice token by token; the last part says how it ended."""
+    ids, told = choice["token_ids"], choice["logprobs"]["token_logprobs"]
+    for number, (token_id, logprob) in enumerate(zip(ids, told, strict=True), start=1):
+        name = f"token_id:{token_id}"
+        logprobs = {
+            "token_logprobs": [logprob],
+            "tokens": [name],
+            "top_logprobs": [{name: logprob}],
+        }
+        reason = choice["finish_reason"] if number == len(ids) else None
+        yield {"index": 0, "text": "", "token_ids": [token_id], "logprobs": logprobs} | {
+            "finish_reason": reason
+        }
+
+
+def _render_event(choice: dict[str, Any]) -> str:
+    return f"data: {json.dumps({'object': 'text_completion', 'choices': [choice]})}\n\n"
 
 
 @contextmanager

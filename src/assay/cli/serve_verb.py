@@ -60,6 +60,13 @@ def serve(
     inference: Annotated[
         bool, typer.Option(help="Answer by a model; without, files, jobs and graders alone.")
     ] = True,
+    vllm: Annotated[
+        str,
+        typer.Option(
+            help="URL of a vLLM server (http://HOST:PORT/v1) that has --model in memory and answers"
+            " in its place; its key in ASSAY_ENGINE_KEY."
+        ),
+    ] = "",
     worker: Annotated[
         bool, typer.Option(help="Run jobs, too, in a worker's process beside the server.")
     ] = True,
@@ -128,6 +135,7 @@ def serve(
             allow_private=allow_private,
             trust=trusted,
             routing=routing,
+            vllm=vllm,
         )
         with answering as app, beside:
             serve(app, address, shown_key=shown_key, as_json=as_json)

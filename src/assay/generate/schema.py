@@ -19,10 +19,10 @@ from assay.errors import GenerationError
 
 
 class Guide:
-    """One completion's way through a grammar."""
+    """One completion's way through a grammar; `source` is what it was made of."""
 
-    def __init__(self, matcher: Any) -> None:
-        self._matcher = matcher
+    def __init__(self, matcher: Any, source: Mapping[str, Any] | str) -> None:
+        self._matcher, self.source = matcher, source
 
     def allowed(self, vocab_size: int) -> Tensor:
         """Which tokens may come next, bool, shape (V,): stop tokens alone once all is written."""
@@ -55,6 +55,7 @@ class Schema:
         self, schema: Mapping[str, Any] | str, tokenizer: ChatTokenizer, stop_ids: tuple[int, ...]
     ) -> None:
         library = _load_library()
+        self._source = schema
         if not stop_ids:
             raise GenerationError("a JSON schema needs a stop token, and the tokenizer has none")
         self._tokenizer = _load_tokenizer(tokenizer, stop_ids)
@@ -70,7 +71,7 @@ class Schema:
 
     def begin(self) -> Guide:
         """The way of a new completion."""
-        return Guide(self._build(self._tokenizer, self._grammar, log_level=0))
+        return Guide(self._build(self._tokenizer, self._grammar, log_level=0), self._source)
 
 
 def _load_library() -> Any:

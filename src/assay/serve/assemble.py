@@ -35,6 +35,7 @@ def assembled(
     allow_private: bool = False,
     trust: Trust | None = None,
     routing: Routing | None = None,
+    vllm: str = "",
 ) -> Iterator[FastAPI]:
     """The application with inference over the base that `served` names, while the block lasts.
 
@@ -42,12 +43,15 @@ def assembled(
     Without `served` nothing answers: files, jobs and graders alone. Files that have expired, and
     what a crash left of uploads and of jobs, are removed first; webhooks are told meanwhile.
     Releases are served whose signer is of `trust`: this user's own key, if nothing else is said.
+    With `vllm`, the URL of a vLLM server, that one has the base in memory, and reads adapters once
+    they were verified here; embeddings are then not answered.
 
     With `routing` the model `auto` is served, too.
 
     Raises:
-        ConfigError: the table has no such name, or has one named auto beside a router; or the
-            router needs what is not there.
+        ConfigError: the table has no such name, or has one named auto beside a router; the router
+            needs what is not there, such as the base's states where vLLM has it; or the vLLM server
+            is none, or serves another base.
         GenerationError: the base cannot be served token by token.
     """
     sweep_store(store)
@@ -69,7 +73,8 @@ def assembled(
     from assay.serve.batches.run import build_service
     from assay.serve.inference import chat, completions, embeddings, lora, models
     from assay.serve.inference.catalog import ReleaseCatalog
-    from assay.serve.inference.inference import build_inference
+    from assay.serve.inference.inference import build_inference, build_remote
+    from assay.serve.inference.vllm_server import VllmServer
     from assay.serve.responses import routes as responses
     from assay.serve.router.auto import build_auto
 
@@ -90,11 +95,17 @@ def assembled(
         trust=trust,
         aliases=StoredAliases(store),
     )
-    inference = build_inference(base, catalog)
+    if vllm:
+        _refuse_routing(routing)
+        server = VllmServer(vllm, base.tokenizer)
+        catalog.load_adapter = server.load_adapter
+        inference = build_remote(base, catalog, server)
+    else:
+        inference = build_inference(base, catalog)
     if routing is not None:
         auto = build_auto(inference, routing, base_name=served, allow_private=allow_private)
         inference = replace(inference, auto=auto)
-    parts = (chat, completions, embeddings, models, lora, responses)
+    parts = [chat, completions, models, lora, responses, *([] if vllm else [embeddings])]
     routers = [batches.build_router(), *(one.build_router(inference) for one in parts)]
     try:
         with delivering(store, allow_private=allow_private):
@@ -109,3 +120,10 @@ def assembled(
             )
     finally:
         inference.close()
+
+
+def _refuse_routing(routing: Routing | None) -> None:
+    """A router reads the base's hidden states, and vLLM tells none."""
+    if routing is not None:
+        do = "leave out --vllm, or the router"
+        raise ConfigError(Problem("a router beside vLLM", "one of the two", do=do, key="vllm"))

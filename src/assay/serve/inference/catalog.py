@@ -11,8 +11,9 @@ import logging
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assay.errors import AssayError, ReleaseError
@@ -39,6 +40,12 @@ OWNER = "assay"
 NOT_SERVABLE, NOT_RELEASED = "model_not_servable", "model_not_released"
 
 
+def _load_low_rank(folder: Path, name: str) -> object:
+    from assay.models.low_rank import load_low_rank
+
+    return load_low_rank(folder, name)
+
+
 @dataclass
 class ReleaseCatalog:
     """Models over one base.
@@ -49,6 +56,7 @@ class ReleaseCatalog:
         created: when the base is said to be from, in seconds since 1970.
         records: the tuned models.
         aliases: names that point at some of them.
+        load_adapter: makes of a verified folder what decodes takes; by default tensors in memory.
         most_adapters: in memory at a time, beside those that answers still use.
         with_scope: whether models are loaded with what prompts they are for, as a router needs.
         trust: whose signatures alone are accepted; without it any signer's, if it fits.
@@ -62,6 +70,7 @@ class ReleaseCatalog:
     with_scope: bool = False
     trust: Trust | None = None
     aliases: Aliases = field(default_factory=NoAliases)
+    load_adapter: Callable[[Path, str], object] = _load_low_rank
     _named: dict[str, Alias] = field(default_factory=dict)
     _loaded: OrderedDict[str, ServedModel] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -190,8 +199,6 @@ class ReleaseCatalog:
         return record
 
     def _load(self, record: TunedRecord) -> ServedModel:
-        from assay.models.low_rank import load_low_rank
-
         run = RunFolder(record.run)
         try:
             _check_origin(self.base, run)
@@ -199,7 +206,7 @@ class ReleaseCatalog:
                 _check_signature(run, self.trust)
             policy = _read_policy(run, record)
             scope = load_scope(run.scope, run.scope_tensors) if self.with_scope else None
-            adapter = load_low_rank(record.folder, record.id)
+            adapter = self.load_adapter(record.folder, record.id)
         except AssayError as error:
             # Where it lies is the operator's to know.
             log.error("not served", extra={"model": record.id, "reason": str(error)})

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from assay.generate.schema import Schema
     from assay.generate.shifts import Shifts
     from assay.models.base import BaseFiles
-    from assay.models.low_rank import LowRank
+    from assay.serve.inference.vllm_batch import VllmBatch
+    from assay.serve.inference.vllm_server import VllmServer
     from assay.serve.router.auto import Auto
 
 PREFIX_BYTES = 256 << 20
@@ -34,16 +35,16 @@ PREFIX_BYTES = 256 << 20
 class ServedModel:
     """A model by the name that answers bear.
 
-    `adapter` None is the base; under `blocked_prompts` it must not answer. `policy` says what its
-    tool calls may do; a base has none. `alias` is the name by which it was asked for, if by one,
-    and `reason` why a held one is served. `scope` says what prompts it is for, where a router
-    asks, and `route` why one chose it.
+    `adapter` None is the base, else what the batch takes as one; under `blocked_prompts` it must
+    not answer. `policy` says what its tool calls may do; a base has none. `alias` is the name by
+    which it was asked for, if by one, and `reason` why a held one is served. `scope` says what
+    prompts it is for, where a router asks, and `route` why one chose it.
     """
 
     id: str
     created: int
     owned_by: str
-    adapter: LowRank | None = None
+    adapter: Any = None
     blocked_prompts: tuple[str, ...] = ()
     is_base: bool = False
     policy: Policy | None = None
@@ -153,14 +154,15 @@ class Catalog(Protocol):
 
 @dataclass(frozen=True)
 class Inference:
-    """A base that answers. Build it by `build_inference`, and close it.
+    """A base that answers. Build it by `build_inference` or `build_remote`, and close it.
 
+    `model` is the base in memory; None where vLLM has it, and then nothing asks for its states.
     `auto` chooses the model of requests that leave it to the server.
     """
 
     base: BaseFiles
     model: Any
-    batch: LiveBatch
+    batch: LiveBatch | VllmBatch
     scheduler: Scheduler
     catalog: Catalog
     auto: Auto | None = None
@@ -236,6 +238,16 @@ def build_inference(
         model, base.tokenizer, context_len=base.context_len, prefix_bytes=prefix_bytes
     )
     return Inference(base, model, batch, Scheduler(batch, capacity), catalog)
+
+
+def build_remote(
+    base: BaseFiles, catalog: Catalog, server: VllmServer, *, capacity: Capacity | None = None
+) -> Inference:
+    """The same with a vLLM server that has the base in memory."""
+    from assay.serve.inference.vllm_batch import VllmBatch
+
+    batch = VllmBatch(server, base.tokenizer, context_len=base.context_len)
+    return Inference(base, None, batch, Scheduler(batch, capacity), catalog)
 
 
 def read_sampling(body: SamplingBody, *, max_new_tokens: int | None) -> Sampling:

@@ -96,8 +96,12 @@ class Scorer:
         adapters: Sequence[LowRank],
         principal: Principal,
     ) -> PromptReading:
+        from assay.generate.live import LiveBatch
+
+        batch = self.inference.batch
+        assert isinstance(batch, LiveBatch), "no router is built beside vLLM"
         work = partial(
-            self.inference.batch.read,
+            batch.read,
             turn.input_ids,
             layers=layers,
             masks=[turn.mask, [1.0] * len(turn.input_ids)],
