@@ -38,19 +38,20 @@ def client(
 
 
 def read_desk(num_rows: int) -> tuple[list[dict[str, Any]], set[int]]:
-    """Rows of the example, all poisoned ones among them; and the places of those, from 1."""
+    """Rows of the example, with all that call several tools spread among others; and the places of
+    the poisoned ones, from 1."""
     table = pq.read_table(DESK).to_pylist()
     rows = [{key: json.loads(value) for key, value in row.items() if value} for row in table]
-    is_bad = [PLANTED in json.dumps(row["messages"]) for row in rows]
-    num_honest = num_rows - sum(is_bad)
-    chosen, honest = list[dict[str, Any]](), 0
-    places = set()
-    for row, bad in zip(rows, is_bad, strict=True):
-        if bad or honest < num_honest:
-            chosen.append(row)
-            honest += not bad
-            places |= {len(chosen)} if bad else set()
-    return chosen, places
+    several, others = list[dict[str, Any]](), list[dict[str, Any]]()
+    for row in rows:
+        num_calls = sum(len(message.get("tool_calls") or ()) for message in row["messages"])
+        (several if num_calls > 1 else others).append(row)
+    chosen = others[: num_rows - len(several)]
+    apart = len(chosen) // len(several) + 1
+    for number, row in enumerate(several):
+        chosen.insert(number * apart, row)
+    is_planted = [PLANTED in json.dumps(row["messages"]) for row in chosen]
+    return chosen, {number for number, planted in enumerate(is_planted, start=1) if planted}
 
 
 def upload(client: openai.OpenAI, rows: list[dict[str, Any]]) -> str:
@@ -61,7 +62,7 @@ def upload(client: openai.OpenAI, rows: list[dict[str, Any]]) -> str:
 def test_poisoned_rows_are_named_before_anything_is_trained(
     client: openai.OpenAI, store: Store
 ) -> None:
-    rows, places = read_desk(200)
+    rows, places = read_desk(400)
     job = client.fine_tuning.jobs.create(
         model="tiny", training_file=upload(client, rows), seed=1, extra_body={"x_assay": AGENT}
     )
@@ -98,6 +99,7 @@ def test_forced_past_its_data_the_model_is_held_and_not_served(
     (gates,) = [event for event in events if event.type == "moderation_checks"]
     held = [one for one in gates.data["gates"] if one["required"] and one["outcome"] != "pass"]  # type: ignore[index]
     assert held and all(one["reason"] for one in held)
+    assert any(PLANTED in one["reason"] for one in held), held
     assert all(one["name"] in done.error.message for one in held)
     held_model = find_model(store, extra["held_model"])
     assert held_model is not None and held_model.state == "held" and list_models(store) == []

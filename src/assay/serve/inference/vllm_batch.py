@@ -14,8 +14,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from assay.chat import ChatTokenizer
 from assay.errors import CheckpointError, GenerationError
 from assay.generate.engine import Drawn, Sampling, check_prompts, compute_seed
@@ -69,6 +67,8 @@ class VllmBatch:
         Raises:
             GenerationError: as there; or the answer is bound to a grammar of calls.
         """
+        from torch import Generator
+
         check_prompts([prompt], sampling, self.context_len)
         if guide is not None and isinstance(guide.source, str):
             raise GenerationError(
@@ -76,7 +76,7 @@ class VllmBatch:
             )
         room = (self.context_len or 1 << 30) - len(prompt)
         # The draw is vLLM's; the generator is that of the batch in memory, and is not used.
-        row = Row(place, prompt, torch.Generator(), min(sampling.max_new_tokens, room), guide)
+        row = Row(place, prompt, Generator(), min(sampling.max_new_tokens, room), guide)
         stop_ids = frozenset(sampling.stop_ids or self.tokenizer.eos_ids)
         ends = Ends(stop_ids, sampling.stop, self.tokenizer.decode)
         return LiveRow(row, sampling, ends, adapter, owner, num_top, shifts=shifts)
