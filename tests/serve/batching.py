@@ -59,7 +59,8 @@ class Script:
         self.most_at_once = max(self.most_at_once, self._now)
         await asyncio.sleep(self.pause_s)
         self._now -= 1
-        return {"id": f"chatcmpl-{text}", "echo": text, "usage": USAGE}
+        shown = text.encode(errors="replace").decode()
+        return {"id": f"chatcmpl-{shown}", "echo": shown, "usage": USAGE}
 
     async def _hang(self, request: Request) -> None:
         self.num_hanging += 1

@@ -12,7 +12,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 from starlette.exceptions import HTTPException
 
 from assay.errors import AssayError, Problem, ResourceError, UsageError, render_grouped
@@ -112,7 +112,7 @@ def add_error_responses(app: FastAPI) -> None:
     async def answer(request: Request, error: Exception) -> JSONResponse:
         return build_response(_to_api_error(error))
 
-    for kind in (ApiError, HTTPException, RequestValidationError, AssayError):
+    for kind in (ApiError, HTTPException, RequestValidationError, AssayError, DataError):
         app.add_exception_handler(kind, answer)
 
 
@@ -129,6 +129,9 @@ def _to_api_error(error: Exception) -> ApiError:
         return refuse_problems(error.problems)
     if isinstance(error, ResourceError):
         return _name_full_disk()
+    if isinstance(error, DataError):
+        # PostgreSQL holds no NUL in a text, be it one that is only looked for.
+        return refuse("A text of the request holds what the database cannot hold, such as a NUL.")
     return ApiError(500, str(error), code="internal_error", kind="server_error")
 
 

@@ -9,6 +9,8 @@ from typing import Annotated
 from fastapi import Request
 from pydantic import AfterValidator
 
+from assay.serve.texts import is_storable
+
 MOST_PAIRS, MOST_KEY_CHARS, MOST_VALUE_CHARS = 16, 64, 512
 _QUERY_KEY = re.compile(r"metadata\[(.+)\]")
 
@@ -28,6 +30,8 @@ def check_metadata(value: dict[str, str] | None) -> dict[str, str] | None:
     ):
         told = f"keys of at most {MOST_KEY_CHARS} characters, values of at most {MOST_VALUE_CHARS}"
         raise ValueError(told)
+    if not is_storable(value):
+        raise ValueError("a text holds a NUL, or half of a surrogate pair")
     return value
 
 

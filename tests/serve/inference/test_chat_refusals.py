@@ -11,6 +11,7 @@ from sockets import Served
 
 from assay.runs.store import add_key, find_key
 from assay.serve.inference.inference import Inference
+from assay.serve.responses.body import ResponseBody
 
 OTHER = {"type": "function", "function": {"name": "other"}}
 BAD_SCHEMA = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "nothing"}}}
@@ -43,6 +44,8 @@ BAD_SCHEMA = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"ty
         ({"response_format": BAD_SCHEMA}, "response_format"),
         ({"extra_body": {"temperatur": 1}}, "temperatur"),
         ({"extra_body": {"store": "yes"}}, "store"),
+        ({"user": "a\0"}, "user"),
+        ({"safety_identifier": "a" * 513}, "safety_identifier"),
     ],
 )
 def test_a_bad_parameter_is_refused_by_its_name(
@@ -142,3 +145,20 @@ def test_tokens_are_counted_for_the_key(asked: Served) -> None:
             return
         time.sleep(0.02)
     raise AssertionError((after.tokens_used, key.tokens_used, total))
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("chat/completions", '"messages":[{"role":"user","content":"\\ud800"}]'),
+        ("chat/completions", '"messages":[{"role":"user","content":"a"}],"user":"\\udfff"'),
+        ("completions", '"prompt":"\\ud800"'),
+    ],
+)
+def test_half_a_character_is_refused(asked: Served, path: str, said: str) -> None:
+    headers = {"authorization": f"Bearer {asked.key}", "content-type": "application/json"}
+    body = f'{{"model":"tiny",{said}}}'
+    found = httpx.post(f"{asked.url}/{path}", headers=headers, content=body)
+    assert found.status_code == 400 and "surrogate" in found.json()["error"]["message"]
+    with pytest.raises(ValueError, match="surrogate"):
+        ResponseBody.model_validate({"model": "tiny", "input": "\ud800"})

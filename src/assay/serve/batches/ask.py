@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Scope
 
 from assay.runs.store.ids import new_id
 from assay.serve.own import OwnRequest
+from assay.serve.texts import render_json
 
 MOST_TRIES = 5
 _LONGEST_WAIT_S = 30.0
@@ -51,7 +52,7 @@ class Answer:
 
 async def ask(app: ASGIApp, endpoint: str, body: Mapping[str, Any], key_id: str) -> Answer:
     """Answer `body` at `endpoint` in the name of a key; a task that is cancelled lets go of it."""
-    content = json.dumps(body, ensure_ascii=False).encode()
+    content = render_json(body).encode()
     reading, left = _Reading(content), asyncio.Event()
     told: dict[str, Any] = {"status": 0, "headers": {}, "parts": []}
 

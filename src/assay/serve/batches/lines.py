@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from assay.serve.texts import is_storable
+
 MOST_LINES, MOST_BYTES = 50_000, 200 * 1024**2
 MOST_LINE_BYTES = 16 * 1024**2
 MOST_ERRORS = 1_000
@@ -99,6 +101,9 @@ def _check_id(given: Any, number: int, refuse: Any, seen: dict[str, int]) -> Non
     if not isinstance(given, str) or not 0 < len(given) <= MOST_ID_CHARS:
         told = f"A text of 1 to {MOST_ID_CHARS} characters is expected."
         refuse(_MISSING if given is None else "invalid_value", told, "custom_id")
+    elif not is_storable(given):
+        told = "The custom_id holds a NUL, or half of a surrogate pair."
+        refuse("invalid_value", told, "custom_id")
     elif given in seen:
         told = f"Line {seen[given]} has the custom_id {given!r} already."
         refuse("duplicate_custom_id", told, "custom_id")
@@ -113,8 +118,9 @@ def _check_body(body: Any, refuse: Any, checked: CheckedFile) -> None:
         return
     if body.get("stream"):
         refuse("invalid_value", "A batch streams nothing; leave stream out.", "body.stream")
-    if checked.model is None and isinstance(body.get("model"), str):
-        checked.model = body["model"]
+    model = body.get("model")
+    if checked.model is None and isinstance(model, str) and is_storable(model):
+        checked.model = model
 
 
 def _read_object(text: bytes) -> dict[str, Any] | None:

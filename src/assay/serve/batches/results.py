@@ -20,6 +20,7 @@ from assay.runs.store.ids import new_id
 from assay.runs.store.queue import Lease
 from assay.serve.batches.ask import Answer
 from assay.serve.batches.lines import Line
+from assay.serve.texts import render_json
 
 PURPOSE = "batch_output"
 
@@ -50,7 +51,7 @@ def _render(custom_id: str, response: Any, error: Any) -> str:
         "response": response,
         "error": error,
     }
-    return json.dumps(line, ensure_ascii=False)
+    return render_json(line)
 
 
 @dataclass(frozen=True)

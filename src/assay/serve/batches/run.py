@@ -88,11 +88,18 @@ async def _look(app: FastAPI, pace: Pace) -> None:
             task = asyncio.create_task(_hold(app, lease, pace))
             own.add(task)
             task.add_done_callback(own.discard)
+            task.add_done_callback(_tell_bug)
     finally:
         left = list(own)
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
+
+
+def _tell_bug(task: asyncio.Task[None]) -> None:
+    """Log what nobody foresaw; the batch is taken again when its lease is over."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("a batch failed", exc_info=error)
 
 
 async def _try(call: Any) -> Any:

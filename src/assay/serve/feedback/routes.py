@@ -23,6 +23,7 @@ from assay.serve.errors import ApiError, not_found, refuse
 from assay.serve.inference.chat_body import MessageBody
 from assay.serve.lists import render_list
 from assay.serve.retries import is_retry
+from assay.serve.texts import is_storable
 
 User = Annotated[Principal, Depends(require("infer"))]
 
@@ -56,6 +57,8 @@ class FeedbackBody(BaseModel):
     def _says_something(self) -> FeedbackBody:
         if self.rating is None and self.correction is None and self.comment is None:
             raise ValueError("give a rating, a correction or a comment")
+        if not is_storable([self.answer, self.comment]):
+            raise ValueError("a text holds a NUL, or half of a surrogate pair")
         return self
 
     @property

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from assay.serve.errors import refuse
 from assay.serve.metadata import Metadata
+from assay.serve.texts import check_name, check_whole
 
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")]
+Person = Annotated[str, AfterValidator(check_name)] | None
+"""The end user that a request names."""
 Stop = Annotated[str, Field(min_length=1, max_length=1024)]
 
 
@@ -115,7 +118,12 @@ class SamplingBody(Body):
     stream_options: StreamOptions | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    user: str | None = None
+    user: Person = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_whole_texts(cls, given: Any) -> Any:
+        return check_whole(given)
 
     @field_validator("logit_bias")
     @classmethod
@@ -143,7 +151,7 @@ class ChatBody(SamplingBody):
     parallel_tool_calls: bool | None = None
     prompt_cache_key: str | None = None
     response_format: ResponseFormat | None = None
-    safety_identifier: str | None = None
+    safety_identifier: Person = None
     service_tier: Literal["auto", "default"] | None = None
     store: bool | None = None
     tool_choice: Literal["none", "auto", "required"] | NamedChoice | None = None

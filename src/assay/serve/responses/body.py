@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from assay.serve.inference.chat_body import Body, Name, StreamOptions
+from assay.serve.texts import check_whole
 
 
 class Item(BaseModel):
@@ -157,7 +158,7 @@ class ResponseBody(Body):
     @classmethod
     def _name_messages(cls, given: Any) -> Any:
         """A message may come without its type, by which items are told apart."""
-        items = given.get("input") if isinstance(given, dict) else None
+        items = given.get("input") if isinstance(check_whole(given), dict) else None
         if not isinstance(items, list):
             return given
         named = [
