@@ -9,7 +9,9 @@ Beside `assay`'s server stand two others: the one that is written in an afternoo
 is a process of its own on one thread, asked by another process; all answer greedily, the same
 questions by the same random adapters over `tiny`.
 
-With `--requests` the memory of `assay`'s server is read while it answers so many short ones.
+Tokens a CPU-second of the server's own process are told beside those a second: they hold on a busy
+machine, too. With `--requests` the memory of `assay`'s server is read while it answers so many
+short ones.
 """
 
 from __future__ import annotations
@@ -226,8 +228,8 @@ async def ask(
     return {"tokens": tokens, "first_s": first or time.perf_counter() - began, "answer": answer}
 
 
-async def measure(url: str, num: int, names: list[str]) -> dict[str, Any]:
-    """`num` streams at once, over the models of these names."""
+async def measure(url: str, num: int, names: list[str], *, warm: bool = True) -> dict[str, Any]:
+    """`num` streams at once, over the models of these names; with `warm` each is asked before."""
     import httpx
 
     headers = {"authorization": f"Bearer {KEY}"}
@@ -235,7 +237,7 @@ async def measure(url: str, num: int, names: list[str]) -> dict[str, Any]:
     async with httpx.AsyncClient(
         base_url=url, headers=headers, timeout=600, limits=limits
     ) as client:
-        for number, name in enumerate(names):
+        for number, name in enumerate(names if warm else ()):
             await ask(client, number, model=name)
         began = time.perf_counter()
         asked = [ask(client, 1000 + n, model=names[n % len(names)]) for n in range(num)]
@@ -288,8 +290,14 @@ def name_models(kind: str, root: Path) -> list[str]:
 def run_server(kind: str, root: Path, streams: list[int]) -> dict[str, Any]:
     """All numbers of streams on one server, and its memory after them."""
     with running(kind, root) as (url, process):
-        names = name_models(kind, root)
-        rows = [asyncio.run(measure(url, num, names)) for num in streams]
+        names, rows = name_models(kind, root), []
+        for num in streams:
+            # Models are loaded, and what is compiled once is, before the clock runs.
+            asyncio.run(measure(url, 1, names))
+            before = sum(process.cpu_times()[:2])
+            row = asyncio.run(measure(url, num, names, warm=False))
+            cpu_s = sum(process.cpu_times()[:2]) - before
+            rows.append({**row, "tokens_per_cpu_s": round(row["tokens"] / cpu_s, 1)})
         memory, cpu = process.memory_info().rss, sum(process.cpu_times()[:2])
     return {"kind": kind, "rows": rows, "rss_mib": memory >> 20, "cpu_s": round(cpu, 1)}
 
@@ -381,6 +389,8 @@ def compare(found: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
             pairs = zip(own["answers"], other["answers"], strict=True)
             row[f"same_as_{kind}"] = sum(one == its for one, its in pairs)
             row[f"by_{kind}"] = round(own["tokens_per_s"] / other["tokens_per_s"], 2)
+            by_cpu = own["tokens_per_cpu_s"] / other["tokens_per_cpu_s"]
+            row[f"by_cpu_of_{kind}"] = round(by_cpu, 2)
         rows.append(row)
     for one in found.values():
         for row in one["rows"]:
