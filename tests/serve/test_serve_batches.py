@@ -1,5 +1,7 @@
 """Batches by the official client: every line once, by custom_id, whatever happens to the server."""
 
+import errno
+import json
 import os
 import signal
 import subprocess
@@ -17,6 +19,7 @@ from sockets import Served, serving
 from sqlalchemy import func, select
 
 import assay
+from assay.errors import ResourceError
 from assay.runs.store import Store, add_key, revoke_key
 from assay.runs.store.batches import (
     add_result,
@@ -28,7 +31,9 @@ from assay.runs.store.batches import (
     results,
 )
 from assay.runs.store.files import get_folder
-from assay.serve.batches.lines import check_file
+from assay.serve.batches.lines import Line, check_file
+from assay.serve.batches.results import finish_batch
+from assay.serve.batches.run import Pace
 from assay.serve.sweep import sweep_store
 
 
@@ -256,7 +261,7 @@ def test_another_project_has_its_own_batches(served: Served) -> None:
 
 def test_only_who_holds_a_batch_writes_its_results(store: Store) -> None:
     _, secret = add_key(store, "tests", ["admin"])
-    with serving(build(store, Script(), pace=QUICK.__class__(batches=0))) as url:
+    with serving(build(store, Script(), pace=Pace(batches=0))) as url:
         made = begin(Served(store, url, secret).client(), [render_line("a", "good")])
     first = claim_batch(store, "one")
     assert first is not None and first.job_id == made.id and claim_batch(store, "two") is None
@@ -274,11 +279,41 @@ def test_only_who_holds_a_batch_writes_its_results(store: Store) -> None:
     assert claim_batch(store, "three") is not None
 
 
+def test_a_full_disk_keeps_a_batch_as_it_was(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, secret = add_key(store, "tests", ["admin"])
+    with serving(build(store, Script(), pace=Pace(batches=0))) as url:
+        client = Served(store, url, secret).client()
+        made = begin(client, [render_line("a", "good"), render_line("b", "late")])
+        lease = claim_batch(store, "one")
+        assert lease is not None and begin_batch(store, lease, num_total=2, model=None)
+        body = {"status_code": 200, "body": {"usage": None}}
+        content = json.dumps({"custom_id": "a", "response": body})
+        assert add_result(store, lease, 1, is_error=False, content=content)
+        files = set(get_folder(store).iterdir())
+
+        def fail(*given: Any) -> None:
+            raise OSError(errno.ENOSPC, "no space")
+
+        batch = renew_batch(store, lease)
+        left = [Line(2, "b", {})]
+        with monkeypatch.context() as full:
+            full.setattr("assay.serve.batches.results.os.fsync", fail)
+            with pytest.raises(ResourceError):
+                finish_batch(store, lease, batch, "expired", left)
+        assert set(get_folder(store).iterdir()) == files
+        assert client.batches.retrieve(made.id).status == "in_progress"
+        assert list_done(store, made.id) == {1}
+        assert finish_batch(store, lease, batch, "expired", left)
+        done = client.batches.retrieve(made.id)
+        assert [one["custom_id"] for one in read(client, done.output_file_id)] == ["a"]
+        assert [one["custom_id"] for one in read(client, done.error_file_id)] == ["b"]
+
+
 def test_a_server_that_ends_lets_the_next_go_on_at_once(store: Store) -> None:
     _, secret = add_key(store, "tests", ["admin"])
     before, after = Script(), Script()
     lines = [render_line("a", "good"), render_line("b", "hang")]
-    with serving(build(store, before, QUICK.__class__(poll_s=0.02, lease_s=600))) as url:
+    with serving(build(store, before, Pace(poll_s=0.02, lease_s=600))) as url:
         client = Served(store, url, secret).client()
         made = begin(client, lines)
         while not before.num_hanging or not list_done(store, made.id):

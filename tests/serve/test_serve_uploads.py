@@ -1,5 +1,6 @@
 """Uploads in parts with the official client: whole and in order, or not at all; and swept."""
 
+import errno
 import hashlib
 import os
 import threading
@@ -9,6 +10,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
+from sqlalchemy.exc import SQLAlchemyError
 from tests.serve.conftest import Served, serving
 
 from assay.runs.store import Store, add_key
@@ -228,3 +230,29 @@ def test_a_wrong_upload_is_refused_by_name(
     with pytest.raises(openai.BadRequestError) as caught:
         begin(served.client(), **options)
     assert caught.value.param == param
+
+
+@pytest.mark.parametrize("stage", ["write", "commit"])
+def test_a_completion_that_fails_leaves_nothing_and_can_be_done_again(
+    served: Served, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    client = served.client()
+    upload = begin(client)
+    part = client.uploads.parts.create(upload, data=CONTENT)
+
+    def fail(*given: Any, **named: Any) -> Any:
+        if stage == "write":
+            raise OSError(errno.ENOSPC, "no space")
+        raise SQLAlchemyError("gone")
+
+    with monkeypatch.context() as broken:
+        if stage == "write":
+            broken.setattr("assay.serve.uploads.join.os.fsync", fail)
+        else:
+            broken.setattr("assay.serve.uploads.join.end_upload", fail)
+        with pytest.raises(openai.InternalServerError) as caught:
+            client.uploads.complete(upload, part_ids=[part.id])
+    assert caught.value.status_code == (507 if stage == "write" else 500)
+    assert list(client.files.list()) == [] and list(get_folder(served.store).iterdir()) == []
+    done = client.uploads.complete(upload, part_ids=[part.id])
+    assert done.file is not None and client.files.content(done.file.id).read() == CONTENT
