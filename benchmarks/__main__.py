@@ -140,6 +140,7 @@ _OWN_COMMANDS = {
     "repair": "benchmarks.repair",
     "generation": "benchmarks.generation",
     "guard": "benchmarks.guard",
+    "policed": "benchmarks.policed",
     "data": "benchmarks.data",
 }
 """Names whose module's `main` takes the arguments after them."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 import openai
@@ -178,6 +179,17 @@ def test_a_release_is_loaded_by_a_further_name_as_vllm_does(aliased: Served) -> 
         ask(client, "Hello", model="desk")
     assert post(aliased, "unload_lora_adapter", {"lora_name": GOOD}).status_code == 200
     assert ask(client, "Hello", model=GOOD).model == GOOD
+
+
+def test_a_name_that_no_header_holds_is_written_in_percent_code(aliased: Served) -> None:
+    name = "bürö\r\nx: 1"
+    body = {"lora_name": name, "lora_path": GOOD}
+    assert post(aliased, "load_lora_adapter", body).status_code == 200
+    raw = aliased.client().chat.completions.with_raw_response.create(
+        model=name, messages=[{"role": "user", "content": "Hi"}], max_completion_tokens=1
+    )
+    assert unquote(raw.headers["x-assay-alias"]) == name and "x" not in raw.headers
+    assert raw.parse().model_extra["x_assay"]["alias"] == name  # type: ignore[index]
 
 
 def test_no_other_folder_and_no_other_models_name_is_loaded(

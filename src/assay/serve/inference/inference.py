@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import quote
 
 from assay.errors import GenerationError
 from assay.generate.engine import Sampling
@@ -64,9 +65,9 @@ class ServedModel:
     def headers(self) -> dict[str, str]:
         """The same as headers of an answer; and what routed it here."""
         told = {f"x-assay-{name}": value for name, value in self.marks.items()}
-        return told | (
-            {**list_route_headers(self.route), "x-assay-model": self.id} if self.route else {}
-        )
+        if self.route:
+            told |= {**list_route_headers(self.route), "x-assay-model": self.id}
+        return {name: _write_header(value) for name, value in told.items()}
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -95,6 +96,12 @@ def list_route_headers(route: Mapping[str, Any]) -> dict[str, str]:
     told = {"x-assay-route": route["to"], "x-assay-reason": route["reason"]}
     told |= {"x-assay-rule": route["rule"]} if route["rule"] else {}
     return told | ({"x-assay-scores": ",".join(scores)} if scores else {})
+
+
+def _write_header(value: str) -> str:
+    """A header's value; what no header can hold is written in percent code."""
+    is_plain = value.isascii() and value.isprintable()
+    return value if is_plain else quote(value)
 
 
 class Catalog(Protocol):
