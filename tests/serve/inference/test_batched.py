@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import openai
 import pytest
 from asking import WEATHER
 from batching import QUICK, read, upload, wait
+from fastapi import Request
 from sockets import Served, serving
 
 from assay.runs.store import add_key, find_key_by_id, list_keys, open_store
@@ -16,6 +18,7 @@ from assay.serve.batches import routes as batches
 from assay.serve.batches.run import build_service
 from assay.serve.inference import chat, completions, embeddings
 from assay.serve.inference.inference import Inference
+from assay.serve.own import OwnRequest, choose_lane
 from assay.serve.responses import routes as responses
 
 
@@ -131,3 +134,15 @@ def test_a_budget_that_is_used_up_refuses_lines(batching: Served) -> None:
     assert done.request_counts is not None and done.request_counts.failed > 0
     codes = {one["response"]["body"]["error"]["code"] for one in read(rich, done.error_file_id)}
     assert codes == {"insufficient_quota"}
+
+
+def test_lines_wait_in_a_lane_of_their_own(batching: Served) -> None:
+    def choose(**scope: Any) -> str:
+        return choose_lane(Request({"type": "http", "headers": [], **scope}), "key_1")
+
+    own = {OwnRequest.NAME: OwnRequest("key_1")}
+    assert choose() == choose(state={}) == choose(state={OwnRequest.NAME: "key_2"}) == "key_1"
+    assert choose(state=own) == "batch key_1"
+    url = f"{batching.url}/batches"
+    told = httpx.get(url, headers={OwnRequest.NAME: "key_1", "x-state": OwnRequest.NAME})
+    assert told.status_code == 401
