@@ -141,6 +141,7 @@ _OWN_COMMANDS = {
     "generation": "benchmarks.generation",
     "guard": "benchmarks.guard",
     "policed": "benchmarks.policed",
+    "router": "benchmarks.router",
     "data": "benchmarks.data",
 }
 """Names whose module's `main` takes the arguments after them."""

@@ -115,11 +115,13 @@ class Lean:
         segments: Sequence[Attending],
         *,
         keep: MutableMapping[int, Tensor] | None = None,
+        until: int | None = None,
     ) -> Tensor:
         """Hidden states of tokens, as the output head takes them, shape (B, D).
 
         `segments` have the tokens in this order, each `num` of them. Under the numbers that `keep`
-        has, what goes into those layers is put: 0 is the embedding.
+        has, what goes into those layers is put: 0 is the embedding. With `until` the pass ends
+        before that layer, and gives what goes into it.
         """
         x_BD = self._embed(torch.tensor([token_ids], device=self.shape.device))[0]
         angles = self._angles.take(positions)
@@ -127,6 +129,9 @@ class Lean:
             if keep is not None and index in keep:
                 # Layers may add to what they are given.
                 keep[index] = x_BD.clone()
+            if index == until:
+                reached_BD: Tensor = x_BD
+                return reached_BD
             x_BD = self._run(index, layer, x_BD, angles, segments)
         out_BD: Tensor = self._norm(x_BD) * self._scale
         return out_BD

@@ -169,7 +169,7 @@ class LiveBatch:
         owner: str = "",
     ) -> PromptReading:
         """What the base makes of a prompt, and how likely its masked tokens are to it and to
-        `adapters`; all in one pass. The answer of each can go on from it.
+        `adapters`; all in one pass. Without adapters it ends before the last of `layers`.
 
         Args:
             layers: whose input is averaged, 0 for the embedding.
@@ -180,18 +180,23 @@ class LiveBatch:
         self.adapters.choose([adapter for adapter in models for _ in prompt])
         keep = dict.fromkeys(layers, torch.empty(0))
         positions = list(range(len(prompt))) * len(models)
-        hidden_ND = self._lean.run(list(prompt) * len(models), positions, passages, keep=keep)
-        for adapter, passage in zip(models, passages, strict=True):
-            states = passage.states
-            num_bytes = states.numel() * states.element_size()
-            self._known.add((owner, adapter), prompt, states, num_bytes)
+        until = None if adapters else max(layers)
+        hidden_ND = self._lean.run(
+            list(prompt) * len(models), positions, passages, keep=keep, until=until
+        )
         own = [keep[layer][: len(prompt)] for layer in layers]
         means = [average_masked(states, mask) for mask in masks for states in own]
         asked = [place for place, weight in enumerate(masks[0]) if weight > 0 and place]
+        if not adapters:
+            return PromptReading(torch.stack(means), [], len(asked))
+        for adapter, passage in zip(models, passages, strict=True):
+            # Whoever answers can go on from it.
+            states = passage.states
+            num_bytes = states.numel() * states.element_size()
+            self._known.add((owner, adapter), prompt, states, num_bytes)
         logprobs = [
             compute_sum(self._lean.compute_logits, hidden_ND[start:], prompt, asked)
             for start in range(0, len(prompt) * len(models), len(prompt))
-            if adapters
         ]
         return PromptReading(torch.stack(means), logprobs, len(asked))
 

@@ -391,6 +391,12 @@ def test_live_readings_are_those_of_the_offline_states_and_likelihoods(
         )
 
     found = inference.scheduler.call(read).result(60)
+    alone = inference.scheduler.call(
+        lambda: inference.batch.read(turn.input_ids, layers=(0, 2, 4), masks=masks)
+    ).result(60)
+    # The one ends before the last layers, the other has an adapter beside the base.
+    assert torch.allclose(alone.means_BD, found.means_BD, atol=1e-3, rtol=1e-3)
+    assert alone.logprobs == []
     offline = compute_mean_states(
         tiny_engine.model, [(turn.input_ids, mask) for mask in masks], (0, 2, 4)
     )
