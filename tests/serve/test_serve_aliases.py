@@ -1,6 +1,5 @@
 """Aliases over HTTP and by command: admins move them, to releases that verify, once a request."""
 
-import itertools
 import json
 import os
 import random
@@ -8,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -166,17 +166,24 @@ def test_commands_do_the_same(
 _FLIP = """
 import sys
 from assay.runs.store import open_store
-from assay.serve.lifecycle.moving import promote_model
+from assay.runs.store.aliases import LOCK
+from assay.serve.lifecycle.moving import go_back, promote_model
 store = open_store(sys.argv[1])
+promote_model(store, "support@prod", sys.argv[2], actor="flip")
 print("begun", flush=True)
 while True:
     for model in sys.argv[2:]:
         promote_model(store, "support@prod", model, actor="flip")
+    with store.write() as connection:
+        store.lock(connection, LOCK)
+        go_back(store, connection, "support@prod", actor="flip")
 """
 
 
-@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
-def test_a_killed_promotion_is_whole_or_not_there(store: Store, seed: int) -> None:
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 9))]
+)
+def test_a_killed_move_is_whole_or_not_there(store: Store, seed: int) -> None:
     rng = random.Random(seed)
     num_before = 0
     for _ in range(2):
@@ -189,10 +196,13 @@ def test_a_killed_promotion_is_whole_or_not_there(store: Store, seed: int) -> No
         page = list_moves(store, NAME, after=None, limit=100_000)
         assert page is not None and len(page.rows) > num_before
         num_before = len(page.rows)
-        oldest_first = page.rows[::-1]
-        assert oldest_first[0].previous is None
-        for before, move in itertools.pairwise(oldest_first):
-            assert (move.previous, move.below) == (before.model, before.id)
-            assert move.model != before.model
+        stack: list[str] = []
+        for before, move in pairwise([None, *page.rows[::-1]]):
+            assert move is not None and move.previous == (before.model if before else None)
+            if move.kind == "rollback":
+                stack.pop()
+            else:
+                stack.append(move.model)
+            assert move.model == stack[-1]
         standing = find_alias(store, NAME)
         assert standing is not None and standing.id == page.rows[0].id
