@@ -2,6 +2,7 @@
 
 import logging
 import socket
+import time
 from collections.abc import Iterator
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -204,6 +205,11 @@ def test_neither_keys_nor_bodies_are_logged(
 ) -> None:
     with caplog.at_level(logging.DEBUG, "assay.serve"):
         post(served, "/probe/asked", b'{"count": 1, "note": "very private words"}')
+        # A request is logged once its answer has been sent, which the client may have by then.
+        until = time.monotonic() + 10
+        while not any(one.getMessage() == "request" for one in caplog.records):
+            assert time.monotonic() < until
+            time.sleep(0.01)
     lines = [vars(record) for record in caplog.records if record.name == "assay.serve"]
     assert lines and lines[-1]["route"].endswith("/probe/asked") and lines[-1]["key_id"]
     assert served.key not in str(lines) and "very private words" not in str(lines)
