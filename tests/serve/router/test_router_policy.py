@@ -186,6 +186,14 @@ def test_unknown_keys_and_wrong_types_are_told_together(tmp_path: Path) -> None:
     assert any("write when" in one for one in told)
 
 
+@pytest.mark.parametrize("model", ["large model", "größe", "a\\nx: y", ""])
+def test_a_remote_models_name_must_fit_a_header(tmp_path: Path, model: str) -> None:
+    text = f'remotes: {{far: {{base_url: "https://a.example", model: "{model}"}}}}\n'
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, text)
+    assert [one.key for one in caught.value.problems] == ["remotes.far.model"]
+
+
 def record(log: RoutingLog, policy: Policy, facts: Facts, **readings: Reading) -> None:
     log.write(facts, go(policy, facts, **readings), request_id="r", seconds=0.01)
 

@@ -32,11 +32,11 @@ class RemoteRule(_Closed):
     """A model behind another OpenAI-compatible server.
 
     `base_url` ends before ``/chat/completions``. Its key is in the environment of the server, in
-    `key_variable`; without one none is sent.
+    `key_variable`; without one none is sent. Answers have `model` in a header, so it is plain ASCII.
     """
 
     base_url: Annotated[str, Field(min_length=1, max_length=2048)]
-    model: Annotated[str, Field(min_length=1, max_length=512)]
+    model: Annotated[str, Field(max_length=512, pattern=r"^[!-~]+$")]
     key_variable: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
     timeout_s: Annotated[float, Field(gt=0, le=3600)] = 60.0
 
