@@ -32,7 +32,8 @@ class RemoteRule(_Closed):
     """A model behind another OpenAI-compatible server.
 
     `base_url` ends before ``/chat/completions``. Its key is in the environment of the server, in
-    `key_variable`; without one none is sent. Answers have `model` in a header, so it is plain ASCII.
+    `key_variable`; without one none is sent. `model` is plain ASCII, since answers have it in a
+    header.
     """
 
     base_url: Annotated[str, Field(min_length=1, max_length=2048)]
