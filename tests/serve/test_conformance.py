@@ -55,12 +55,8 @@ def test_the_list_of_checks_is_whole() -> None:
 
 
 def meet(one: Check, session: Session) -> None:
-    """Fail as the check does; a route that is not there yet is told, and expected."""
-    if one.route and not session.has_route(one.route):
-        pytest.xfail(f"this server has no {one.route} yet")
+    """Fail as the check does; none is skipped where all can be seen."""
     outcome = run_check(one, session)
-    if outcome.status == "SKIP":
-        pytest.skip(outcome.reason)
     assert outcome.status == "PASS", outcome.reason
 
 

@@ -27,7 +27,6 @@ class Check:
     Attributes:
         is_strict: whether a client that validates shapes is asked too; where not, the contract
             itself says that its types lack what servers answer.
-        route: the path that it asks first; a server may lack it.
         trains: whether jobs have to run to their ends, which takes minutes.
         is_last: whether it takes away what others need.
     """
@@ -36,7 +35,6 @@ class Check:
     title: str
     run: Callable[[Session], None]
     is_strict: bool = True
-    route: str = ""
     trains: bool = False
     is_last: bool = False
 

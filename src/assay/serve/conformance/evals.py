@@ -31,7 +31,7 @@ def _create(session: Session, name: str, *, with_sample: bool = False, **criteri
     return made
 
 
-@check(34, "evals are made, listed, changed, run and deleted; counts add up", route="/evals")
+@check(34, "evals are made, listed, changed, run and deleted; counts add up")
 def check_evals(session: Session) -> None:
     client, mark = session.client(), session.mark()
     made = _create(session, mark, input="{{ item.said }}")
@@ -78,7 +78,6 @@ def _wait(session: Session, eval_id: str, run_id: str) -> Any:
 @check(
     35,
     "an eval run over a tuned model gives the reward that its job measured",
-    route="/evals",
     trains=True,
     is_strict=False,
 )

@@ -14,7 +14,7 @@ _ENDS = ("response.completed", "response.incomplete", "response.failed")
 _KINDS = {"message", "function_call", "reasoning"}
 
 
-@check(42, "responses have items, usage in full, and streams in order", route="/responses")
+@check(42, "responses have items, usage in full, and streams in order")
 def check_responses(session: Session) -> None:
     options: dict[str, Any] = {
         "model": session.target.model,

@@ -13,7 +13,6 @@ from assay.serve.conformance.session import Session
 @check(
     45,
     "stored answers are listed, read, marked and deleted, and can be trained on",
-    route="/chat/completions",
 )
 def check_stored(session: Session) -> None:
     client, mark = session.client(), session.mark()
