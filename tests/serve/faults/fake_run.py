@@ -124,10 +124,13 @@ def list_steps(run: RunFolder) -> list[int]:
     return sorted(int(one.name.removeprefix("step-")) for one in run.checkpoints.glob("step-*"))
 
 
-def save_checkpoint(run: RunFolder, step: int, target: Path, *, progress: Any) -> None:
+def save_checkpoint(
+    run: RunFolder, step: int, target: Path, *, progress: Any, source: Path | None = None
+) -> None:
     target.mkdir(parents=True)
     time.sleep(STEP_S / 3)
-    shutil.copyfile(run.checkpoints / f"step-{step}" / "weights", target / "weights")
+    folder = source or run.checkpoints / f"step-{step}"
+    shutil.copyfile(folder / "weights", target / "weights")
 
 
 def replace_pipeline() -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from assay.release import verify_release
 from assay.runs.store import Store
+from assay.runs.store.aliases import alias_moves
 from assay.runs.store.files import get_folder, locate_file
 from assay.runs.store.models import SERVED
 from assay.runs.store.tables import creates, events, files, jobs, models
@@ -35,6 +36,7 @@ class Rows:
     creates: list[Any]
     uploads: list[Any]
     parts: list[Any]
+    moves: list[Any]
 
 
 def check_invariants(store: Store) -> list[str]:
@@ -44,7 +46,7 @@ def check_invariants(store: Store) -> list[str]:
     nothing is released by half; every file has a row and every row its bytes.
     """
     with store.read() as connection:
-        tables = (jobs, models, files, events, creates, uploads, parts)
+        tables = (jobs, models, files, events, creates, uploads, parts, alias_moves)
         told = (connection.execute(select(table).order_by(table.c.seq)) for table in tables)
         rows = Rows(*map(list, told))
     checks = (
@@ -53,6 +55,7 @@ def check_invariants(store: Store) -> list[str]:
         _check_models,
         _check_files,
         _check_uploads,
+        _check_aliases,
         _check_events,
         _check_creates,
     )
@@ -152,6 +155,20 @@ def _check_uploads(store: Store, rows: Rows) -> Iterator[str]:
     for upload in rows.uploads:
         if (upload.status == "completed") != (upload.file_id is not None):
             yield f"{upload.id}: {upload.status}, file {upload.file_id}"
+
+
+def _check_aliases(store: Store, rows: Rows) -> Iterator[str]:
+    """Moves of an alias go on from each other, and the last points at what is served."""
+    served = {one.id for one in rows.models if one.state in SERVED}
+    standing: dict[str, Any] = {}
+    for move in rows.moves:
+        last = standing.get(move.alias)
+        if move.previous != (last.model if last is not None else None):
+            yield f"{move.alias}: moved from {move.previous}, where it did not point"
+        standing[move.alias] = move
+    for move in standing.values():
+        if move.model is not None and move.model not in served:
+            yield f"{move.alias}: points at {move.model}, which is not served"
 
 
 def _check_events(store: Store, rows: Rows) -> Iterator[str]:
