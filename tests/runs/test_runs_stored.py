@@ -23,8 +23,8 @@ from assay.runs.store.batches import (
     results,
 )
 from assay.runs.store.completions import (
+    KEPT,
     completions,
-    delete_completions,
     feedback,
     find_completion,
     insert_completion,
@@ -32,11 +32,11 @@ from assay.runs.store.completions import (
     list_completions,
     pairs,
     persons,
-    sweep_completions,
     update_metadata,
 )
 from assay.runs.store.feedback import insert_feedback
 from assay.runs.store.files import delete_file, insert_file
+from assay.runs.store.kept import delete_kept, sweep_kept
 from assay.runs.store.uploads import (
     end_upload,
     find_upload,
@@ -126,16 +126,16 @@ def test_completions_are_found_by_their_pairs_and_go_with_their_person(store: St
     assert update_metadata(store, "c2", "q", {}) is None
     assert update_metadata(store, "c2", "p", {"a": "3"}) is not None
     assert listed(having={"a": "3"}) == ["c2"]
-    with pytest.raises(ValueError, match="name a completion"):
-        delete_completions(store, project="p")
-    assert delete_completions(store, person="ann", project="q") == 0
-    assert delete_completions(store, person="ann") == 2
-    assert delete_completions(store, key_id="k2") == 1
+    with pytest.raises(ValueError, match="name an id"):
+        delete_kept(store, KEPT, project="p")
+    assert delete_kept(store, KEPT, person="ann", project="q") == 0
+    assert delete_kept(store, KEPT, person="ann") == 2
+    assert delete_kept(store, KEPT, key_id="k2") == 1
     assert count(store, pairs, persons, feedback) == 0
     with store.write() as connection:
         connection.execute(completions.update().values(expires_at=0.0))
     assert find_completion(store, "c4", "q") is None
-    assert sweep_completions(store) == 1 and count(store, completions) == 0
+    assert sweep_kept(store, KEPT) == 1 and count(store, completions) == 0
 
 
 def test_a_batch_goes_from_hand_to_hand_without_losing_a_line(store: Store) -> None:

@@ -67,8 +67,9 @@ def delete(
     """Delete what fits all options, with its ratings and corrections, for good; responses, too."""
     from assay.errors import Problem, UsageError
     from assay.runs.store import open_store
-    from assay.runs.store.completions import delete_completions
-    from assay.runs.store.responses import delete_responses
+    from assay.runs.store.completions import KEPT
+    from assay.runs.store.kept import delete_kept
+    from assay.runs.store.responses import KEPT as KEPT_RESPONSES
 
     if all(one is None for one in (completion_id, key, person, older_than)):
         allowed = "--id, --key, --person or --older-than"
@@ -77,8 +78,10 @@ def delete(
     if older_than is not None:
         age_s = older_than * _DAY_S
     whose: Any = {"project": project, "key_id": key, "person": person, "older_than_s": age_s}
-    num = delete_completions(opened, completion_id=completion_id, **whose)
-    num += delete_responses(opened, response_id=completion_id, **whose)
+    num = sum(
+        delete_kept(opened, kept, identity=completion_id, **whose)
+        for kept in (KEPT, KEPT_RESPONSES)
+    )
     print_result({"num_deleted": num}, text=f"{num:,} deleted", as_json=as_json)
     return 0
 

@@ -12,9 +12,10 @@ from fastapi.concurrency import run_in_threadpool
 from sqlalchemy.exc import SQLAlchemyError
 
 from assay.runs.store import Store
-from assay.runs.store.completions import sweep_completions
+from assay.runs.store.completions import KEPT
 from assay.runs.store.files import sweep_files
-from assay.runs.store.responses import sweep_responses
+from assay.runs.store.kept import sweep_kept
+from assay.runs.store.responses import KEPT as KEPT_RESPONSES
 from assay.runs.store.tallies import fold_tallies
 from assay.runs.store.uploads import sweep_uploads
 from assay.serve.jobs.places import sweep_jobs
@@ -27,9 +28,9 @@ def sweep_store(store: Store) -> None:
     """Remove what is kept beyond its time, and bytes that are of nothing; add old counts up."""
     sweep_files(store)
     sweep_uploads(store)
-    sweep_completions(store)
+    sweep_kept(store, KEPT)
+    sweep_kept(store, KEPT_RESPONSES)
     sweep_jobs(store)
-    sweep_responses(store)
     fold_tallies(store)
 
 

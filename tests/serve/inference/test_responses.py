@@ -14,7 +14,8 @@ from sockets import Served, serving
 from sqlalchemy import update
 
 from assay.runs.store import add_key
-from assay.runs.store.responses import responses, sweep_responses
+from assay.runs.store.kept import sweep_kept
+from assay.runs.store.responses import KEPT, responses
 from assay.serve.app import build_app
 from assay.serve.inference.inference import Inference
 from assay.serve.limits import Limits
@@ -268,7 +269,7 @@ def test_responses_are_their_projects_and_expire(asked: Served) -> None:
         connection.execute(past)
     with pytest.raises(openai.NotFoundError):
         client.responses.retrieve(made.id)
-    sweep_responses(asked.store)
+    sweep_kept(asked.store, KEPT)
     with asked.store.read() as connection:
         assert (
             connection.execute(responses.select().where(responses.c.id == made.id)).first() is None

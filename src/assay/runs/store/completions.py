@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 
 from assay.runs.store.connect import Store
+from assay.runs.store.kept import Kept
 from assay.runs.store.pages import Page, read_page
 from assay.runs.store.tables import _id, _json, _seq, metadata
 
@@ -81,6 +82,14 @@ feedback = Table(
     Column("comment", Text),
     Column("created_at", Float, nullable=False),
     sqlite_autoincrement=True,
+)
+
+
+KEPT = Kept(
+    completions,
+    owned=(pairs.c.completion_id, persons.c.completion_id, feedback.c.completion_id),
+    person=persons.c.person,
+    of_person=persons.c.completion_id,
 )
 
 
@@ -174,56 +183,6 @@ def iterate_completions(
         if not found.has_more:
             return
         after = found.rows[-1].id
-
-
-def delete_completions(
-    store: Store,
-    *,
-    project: str | None = None,
-    completion_id: str | None = None,
-    key_id: str | None = None,
-    person: str | None = None,
-    older_than_s: float | None = None,
-) -> int:
-    """Remove what fits all that is given, with its feedback, for good; how many.
-
-    Raises:
-        ValueError: nothing but a project was given.
-    """
-    if all(one is None for one in (completion_id, key_id, person, older_than_s)):
-        raise ValueError("name a completion, a key, a person or an age")
-    query = select(completions.c.id)
-    if project is not None:
-        query = query.where(completions.c.project == project)
-    if completion_id is not None:
-        query = query.where(completions.c.id == completion_id)
-    if key_id is not None:
-        query = query.where(completions.c.key_id == key_id)
-    if person is not None:
-        own = persons.c.completion_id == completions.c.id
-        query = query.where(exists().where(own, persons.c.person == person))
-    with store.write() as connection:
-        if older_than_s is not None:
-            earliest = store.now(connection) - older_than_s
-            query = query.where(completions.c.created_at < earliest)
-        return _delete(connection, query)
-
-
-def sweep_completions(store: Store) -> int:
-    """Remove those whose time is over; how many."""
-    with store.write() as connection:
-        is_over = completions.c.expires_at <= store.now(connection)
-        return _delete(connection, select(completions.c.id).where(is_over))
-
-
-def _delete(connection: Connection, query: Any) -> int:
-    ids = list(connection.scalars(query))
-    for begin in range(0, len(ids), 500):
-        some = ids[begin : begin + 500]
-        _delete_pairs(connection, some)
-        connection.execute(delete(feedback).where(feedback.c.completion_id.in_(some)))
-        connection.execute(delete(completions).where(completions.c.id.in_(some)))
-    return len(ids)
 
 
 def _delete_pairs(connection: Connection, ids: Sequence[str]) -> None:

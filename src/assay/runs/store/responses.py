@@ -11,19 +11,17 @@ from typing import Any
 
 from sqlalchemy import (
     Column,
-    Connection,
     Float,
     ForeignKey,
     Row,
     Table,
     Text,
-    delete,
-    exists,
     insert,
     select,
 )
 
 from assay.runs.store.connect import Store
+from assay.runs.store.kept import Kept
 from assay.runs.store.tables import _id, _json, _seq, metadata
 
 responses = Table(
@@ -47,6 +45,13 @@ persons = Table(
     metadata,
     Column("response_id", Text, ForeignKey("responses.id"), primary_key=True),
     Column("person", Text, primary_key=True, index=True),
+)
+
+KEPT = Kept(
+    responses,
+    owned=(persons.c.response_id,),
+    person=persons.c.person,
+    of_person=persons.c.response_id,
 )
 
 ResponseRow = Row[Any]
@@ -86,61 +91,6 @@ def read_chain(store: Store, identity: str, project: str) -> list[ResponseRow] |
         chain.append(row)
         wanted = row.previous
     return chain[::-1]
-
-
-def delete_response(store: Store, identity: str, project: str) -> bool:
-    """Forget a response; False where the project has none of that id."""
-    with store.write() as connection:
-        return _delete(connection, select(responses.c.id).where(_is_own(identity, project))) > 0
-
-
-def delete_responses(
-    store: Store,
-    *,
-    project: str | None = None,
-    response_id: str | None = None,
-    key_id: str | None = None,
-    person: str | None = None,
-    older_than_s: float | None = None,
-) -> int:
-    """Remove what fits all that is given, for good; how many.
-
-    Raises:
-        ValueError: nothing but a project was given.
-    """
-    if all(one is None for one in (response_id, key_id, person, older_than_s)):
-        raise ValueError("name a response, a key, a person or an age")
-    query = select(responses.c.id)
-    for column, value in (
-        (responses.c.project, project),
-        (responses.c.id, response_id),
-        (responses.c.key_id, key_id),
-    ):
-        query = query if value is None else query.where(column == value)
-    if person is not None:
-        own = persons.c.response_id == responses.c.id
-        query = query.where(exists().where(own, persons.c.person == person))
-    with store.write() as connection:
-        if older_than_s is not None:
-            earliest = store.now(connection) - older_than_s
-            query = query.where(responses.c.created_at < earliest)
-        return _delete(connection, query)
-
-
-def sweep_responses(store: Store) -> int:
-    """Remove those whose time is over; how many."""
-    with store.write() as connection:
-        is_over = responses.c.expires_at <= store.now(connection)
-        return _delete(connection, select(responses.c.id).where(is_over))
-
-
-def _delete(connection: Connection, query: Any) -> int:
-    ids = list(connection.scalars(query))
-    for begin in range(0, len(ids), 500):
-        some = ids[begin : begin + 500]
-        connection.execute(delete(persons).where(persons.c.response_id.in_(some)))
-        connection.execute(delete(responses).where(responses.c.id.in_(some)))
-    return len(ids)
 
 
 def _is_own(identity: str, project: str) -> Any:

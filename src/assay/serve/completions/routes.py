@@ -8,14 +8,15 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict
 
 from assay.runs.store.completions import (
+    KEPT,
     CompletionRow,
-    delete_completions,
     find_completion,
     list_completions,
     update_metadata,
 )
+from assay.runs.store.kept import delete_kept
 from assay.runs.store.pages import Page
-from assay.runs.store.responses import delete_responses
+from assay.runs.store.responses import KEPT as KEPT_RESPONSES
 from assay.serve.auth import Principal, require
 from assay.serve.errors import not_found, refuse
 from assay.serve.lists import render_list
@@ -99,7 +100,7 @@ def update(request: Request, user: User, completion_id: str, body: UpdateBody) -
 def remove(request: Request, user: User, completion_id: str) -> dict[str, Any]:
     """Delete it with all that was said of it, for good."""
     store = request.app.state.store
-    if not delete_completions(store, project=user.project, completion_id=completion_id):
+    if not delete_kept(store, KEPT, project=user.project, identity=completion_id):
         raise _unknown(completion_id)
     return {"id": completion_id, "object": "chat.completion.deleted", "deleted": True}
 
@@ -112,8 +113,9 @@ def remove_many(
         raise refuse("Name either a key_id or a person.", param="person" if key_id else "key_id")
     store = request.app.state.store
     whose: Any = {"key_id": key_id or None, "person": person or None}
-    num = delete_completions(store, project=user.project, **whose)
-    num += delete_responses(store, project=user.project, **whose)
+    num = sum(
+        delete_kept(store, kept, project=user.project, **whose) for kept in (KEPT, KEPT_RESPONSES)
+    )
     return {"object": "chat.completions.deleted", "num_deleted": num}
 
 

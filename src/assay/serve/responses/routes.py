@@ -10,7 +10,8 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from assay.runs.store import Store
-from assay.runs.store.responses import ResponseRow, delete_response, find_response, read_chain
+from assay.runs.store.kept import delete_kept
+from assay.runs.store.responses import KEPT, ResponseRow, find_response, read_chain
 from assay.serve.auth import Principal, require
 from assay.serve.errors import ApiError, not_found, refuse
 from assay.serve.inference.asked import Asked, prepare_chat
@@ -90,7 +91,7 @@ def list_input(
 
 def remove(request: Request, user: User, response_id: str) -> dict[str, Any]:
     """Forget a response; what goes on from it cannot be gone on with any more."""
-    if not delete_response(request.app.state.store, response_id, user.project):
+    if not delete_kept(request.app.state.store, KEPT, project=user.project, identity=response_id):
         raise _missing(response_id)
     return {"id": response_id, "object": "response", "deleted": True}
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
-
-from assay.config.tree import Node, locate, parse_yaml, to_plain
+from assay.config.policy_file import read_policy
+from assay.config.tree import Node, locate
 from assay.errors import ConfigError, Problem
 from assay.serve.router.rules import (
     BASE,
@@ -37,21 +33,7 @@ def load_policy(path: Path | str) -> Policy:
     Raises:
         ConfigError: it cannot be read, or holds something wrong; every mistake with its line.
     """
-    path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        got = f"a router's policy that cannot be read ({error})"
-        raise ConfigError(Problem(got, do="name a policy file", file=str(path))) from error
-    root, problems = parse_yaml(text, file=str(path))
-    if problems:
-        raise ConfigError(problems)
-    try:
-        # As JSON, so that a tuple is a list and nothing is taken for something else.
-        policy = Policy.model_validate_json(json.dumps(to_plain(root)), strict=True)
-    except ValidationError as error:
-        details = error.errors(include_url=False)
-        raise ConfigError([_describe(one, root) for one in details]) from error
+    policy, root = read_policy(path, Policy, what="router's policy", parts=_MODELS)
     odd = [_place(root, way, got, allowed) for way, got, allowed in _find_odd(policy)]
     if odd:
         raise ConfigError(odd)
@@ -118,22 +100,3 @@ def _list(names: Any) -> str:
 def _place(root: Node, way: Way, got: str, allowed: str) -> Problem:
     place, key = locate(root, way)
     return Problem(got, allowed, key=key, file=place.file, line=place.line, column=place.column)
-
-
-def _describe(error: ErrorDetails, root: Node) -> Problem:
-    way = error["loc"]
-    if error["type"] == "missing":
-        place, key = locate(root, way, at_key=True)
-        return Problem(f"no {way[-1]}", do="add the key", key=key, file=place.file, line=place.line)
-    is_key = way[-1:] == ("[key]",)
-    way = way[:-1] if is_key else way
-    place, key = locate(root, way, at_key=True)
-    if error["type"] == "extra_forbidden":
-        known = sorted({name for model in _MODELS for name in model.model_fields})
-        near = difflib.get_close_matches(str(way[-1]), known, n=1)
-        do = f"write {near[0]}, if that is meant, or remove it" if near else "remove it"
-        got = f"{way[-1]}, which is no key here"
-        return Problem(got, do=do, key=key, file=place.file, line=place.line)
-    shown = json.dumps(error["input"], ensure_ascii=False, default=str)[:80]
-    allowed = error["msg"].removeprefix("Input should be ")
-    return Problem(shown, allowed, key=key, file=place.file, line=place.line)

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import io
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
-from assay.config.tree import Node, locate, parse_yaml, to_plain
-from assay.errors import ConfigError, Problem
+from assay.config.policy_file import read_policy
 from assay.tools.policy.rules import ArgumentRule, Policy, ToolRule
 
 _WIDTH = 100
@@ -49,63 +44,4 @@ def load_policy(path: Path | str) -> Policy:
     Raises:
         ConfigError: it cannot be read, or holds something wrong; every mistake with its line.
     """
-    path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        got = f"a tool policy that cannot be read ({error})"
-        raise ConfigError(Problem(got, do="name a policy file", file=str(path))) from error
-    root, problems = parse_yaml(text, file=str(path))
-    if problems:
-        raise ConfigError(problems)
-    try:
-        # As JSON, so that a tuple is a list and nothing is taken for something else.
-        return Policy.model_validate_json(json.dumps(to_plain(root)), strict=True)
-    except ValidationError as error:
-        details = error.errors(include_url=False)
-        raise ConfigError([_describe(one, root) for one in details]) from error
-
-
-def _describe(error: ErrorDetails, root: Node) -> Problem:
-    way = error["loc"]
-    if error["type"] == "missing":
-        place, key = locate(root, way, at_key=True)
-        return Problem(f"no {way[-1]}", do="add the key", key=key, file=place.file, line=place.line)
-    unknown = error["type"] == "extra_forbidden" or way[-1] == "[key]"
-    way = way[:-1] if way[-1] == "[key]" else way
-    place, key = locate(root, way, at_key=unknown)
-    if unknown:
-        return Problem(
-            got=f"{way[-1]}, which is no key here",
-            do=_advise(str(way[-1])),
-            key=key,
-            file=place.file,
-            line=place.line,
-            column=place.column,
-        )
-    return Problem(
-        got=_show(error["input"]),
-        allowed=_allowed(error),
-        key=key,
-        file=place.file,
-        line=place.line,
-        column=place.column,
-    )
-
-
-def _advise(name: str) -> str:
-    known = sorted({key for model in _MODELS for key in model.model_fields})
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"write {near[0]}, if that is meant, or remove it" if near else "remove it"
-
-
-def _show(value: Any) -> str:
-    shown = json.dumps(value, ensure_ascii=False, default=str)
-    return shown if len(shown) <= 80 else f"{shown[:79]}…"
-
-
-def _allowed(error: ErrorDetails) -> str:
-    told = error.get("ctx", {}).get("expected")
-    if told:
-        return str(told)
-    return error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    return read_policy(path, Policy, what="tool policy", parts=_MODELS)[0]
