@@ -1,8 +1,9 @@
-"""Writes rows.jsonl: a desk that looks parcels up by a tool, and answers what it finds.
+"""Writes rows for the migration example: a desk that looks parcels up by a tool, and answers what it finds.
 
 Always the same rows.
 """
 
+import argparse
 import json
 import random
 from pathlib import Path
@@ -55,10 +56,12 @@ def build_row(number: int, draw: random.Random) -> dict[str, object]:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("out", metavar="OUT.jsonl", type=Path)
+    out: Path = parser.parse_args().out
     draw = random.Random(7)
     rows = [build_row(number, draw) for number in range(150)]
-    text = "".join(json.dumps(row) + "\n" for row in rows)
-    Path(__file__).with_name("rows.jsonl").write_text(text, encoding="utf-8")
+    out.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
 if __name__ == "__main__":
