@@ -26,7 +26,9 @@ def read_cpu_s(process: psutil.Process, seen: dict[int, float]) -> float:
 
 def test_the_rows_are_those_that_the_script_writes(tmp_path: Path) -> None:
     out = tmp_path / "rows.jsonl"
-    subprocess.run([sys.executable, str(EXAMPLE / "make_data.py"), str(out)], check=True, timeout=60)
+    subprocess.run(
+        [sys.executable, str(EXAMPLE / "make_data.py"), str(out)], check=True, timeout=60
+    )
     assert out.read_bytes() == (EXAMPLE / "rows.jsonl").read_bytes()
 
 
