@@ -1,4 +1,4 @@
-"""Writes rows for the migration example: a desk that looks parcels up by a tool, and answers what it finds.
+"""Writes the rows of the example: a desk that looks parcels up by a tool, and answers.
 
 Always the same rows.
 """
