@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from assay.runs.store import Store
+from assay.runs.store import DEFAULT_PROJECT, Store
 from assay.runs.store.events import insert_event, list_events
 from assay.runs.store.jobs import (
     NO_METADATA,
@@ -185,7 +185,7 @@ def test_jobs_are_found_by_metadata_and_by_its_absence(store: Store) -> None:
     add(store, "c")
 
     def find(metadata: Any) -> list[str]:
-        page = list_jobs(store, after=None, limit=10, metadata=metadata)
+        page = list_jobs(store, DEFAULT_PROJECT, after=None, limit=10, metadata=metadata)
         assert page is not None
         return [row.id for row in page.rows]
 

@@ -202,6 +202,7 @@ def test_a_file_that_a_batch_reads_stays(store: Store) -> None:
         insert_file(
             connection,
             id="file-b1",
+            project="p",
             filename="f",
             purpose="batch",
             bytes=1,

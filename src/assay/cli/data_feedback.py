@@ -89,7 +89,7 @@ def from_feedback(
         purge=purge,
         root=Path(root),
     )
-    files = _keep_files(opened, out, built) if as_file else {}
+    files = _keep_files(opened, project, out, built) if as_file else {}
     value = _describe(out, built, taken.left_out, files)
     value["forgotten"]["files"] = _find_files(opened, built.forgotten)
     print_result(value, text=_render(value), as_json=as_json)
@@ -150,7 +150,7 @@ def _find_files(store: Store, forgotten: Forgotten) -> list[str]:
     return found
 
 
-def _keep_files(store: Store, out: Path, built: Built) -> dict[str, str]:
+def _keep_files(store: Store, project: str, out: Path, built: Built) -> dict[str, str]:
     """Ids of the versions as files of the server, by name."""
     import time
     from io import BytesIO
@@ -168,6 +168,7 @@ def _keep_files(store: Store, out: Path, built: Built) -> dict[str, str]:
         ids[name] = keep_upload(
             store,
             Upload(lines, filename, "fine-tune"),
+            project=project,
             limit_bytes=Limits().file_bytes,
             key_id="assay data from-feedback",
             is_retry=False,

@@ -17,7 +17,7 @@ from tests.serve.faults import fake_run
 from tests.serve.faults.invariants import ENDED
 
 import assay.pipeline
-from assay.runs.store import Store, open_store
+from assay.runs.store import DEFAULT_PROJECT, Store, open_store
 from assay.runs.store.jobs import find_job, insert_job
 from assay.runs.store.queue import Lease
 from assay.runs.store.tables import files, jobs, metadata
@@ -70,7 +70,7 @@ def add_job(
     store: Store, job_id: str, *, seed: int = 0, status: str = "queued", **values: Any
 ) -> str:
     """A job of a file of its own, with its folder."""
-    file_id = write_result(store, "rows.jsonl", "fine-tune", b"{}\n" * 12)
+    file_id = write_result(store, DEFAULT_PROJECT, "rows.jsonl", "fine-tune", b"{}\n" * 12)
     folder = locate_job(store, job_id)
     folder.mkdir(parents=True)
     (folder / "recipe.yaml").write_text(f"base: tiny\nseed: {seed}\n", encoding="utf-8")

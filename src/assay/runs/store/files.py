@@ -33,12 +33,13 @@ def insert_file(connection: Connection, **values: Any) -> File:
     return connection.execute(select(files).where(files.c.id == values["id"])).one()
 
 
-def find_file(store: Store, file_id: str) -> File | None:
-    """A file that is there and has not expired."""
+def find_file(store: Store, file_id: str, project: str | None = None) -> File | None:
+    """A file that is there and has not expired; of a project, if one is given."""
+    query = select(files).where(files.c.id == file_id)
+    if project is not None:
+        query = query.where(files.c.project == project)
     with store.read() as connection:
-        return connection.execute(
-            select(files).where(files.c.id == file_id, _is_valid(store.now(connection)))
-        ).first()
+        return connection.execute(query.where(_is_valid(store.now(connection)))).first()
 
 
 def find_named(store: Store, filename: str) -> list[str]:
@@ -49,11 +50,17 @@ def find_named(store: Store, filename: str) -> list[str]:
 
 
 def list_files(
-    store: Store, *, after: str | None, limit: int, newest_first: bool, purpose: str | None
+    store: Store,
+    project: str,
+    *,
+    after: str | None,
+    limit: int,
+    newest_first: bool,
+    purpose: str | None,
 ) -> Page[File] | None:
-    """A page of the files that have not expired; None where `after` is no file."""
+    """A page of a project's files that have not expired; None where `after` is no file."""
     with store.read() as connection:
-        query = select(files).where(_is_valid(store.now(connection)))
+        query = select(files).where(files.c.project == project, _is_valid(store.now(connection)))
         if purpose is not None:
             query = query.where(files.c.purpose == purpose)
         return read_page(

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, exists, func, insert, select, update
 
 from assay.runs.store.connect import Store
+from assay.runs.store.owners import is_owned
 from assay.runs.store.pages import Page, read_page
 from assay.runs.store.tables import job_metadata, jobs
 from assay.runs.store.webhooks import add_job_event
@@ -44,20 +45,28 @@ def insert_job(connection: Connection, **values: Any) -> JobRow:
     return connection.execute(select(jobs).where(jobs.c.id == values["id"])).one()
 
 
-def find_job(store: Store, job_id: str) -> JobRow | None:
-    """The job of an id."""
+def find_job(store: Store, job_id: str, project: str | None = None) -> JobRow | None:
+    """The job of an id; of a project, if one is given."""
+    query = select(jobs).where(jobs.c.id == job_id)
+    if project is not None:
+        query = query.where(is_owned(project))
     with store.read() as connection:
-        return connection.execute(select(jobs).where(jobs.c.id == job_id)).first()
+        return connection.execute(query).first()
 
 
 def list_jobs(
-    store: Store, *, after: str | None, limit: int, metadata: Mapping[str, str] | str | None
+    store: Store,
+    project: str,
+    *,
+    after: str | None,
+    limit: int,
+    metadata: Mapping[str, str] | str | None,
 ) -> Page[JobRow] | None:
-    """A page of jobs, the newest first; None where `after` is no job.
+    """A page of a project's jobs, the newest first; None where `after` is no job.
 
     `metadata` has pairs that a job must have, or `NO_METADATA` for jobs without any.
     """
-    query = select(jobs)
+    query = select(jobs).where(is_owned(project))
     if metadata == NO_METADATA:
         query = query.where(~exists().where(job_metadata.c.job_id == jobs.c.id))
     elif isinstance(metadata, Mapping):

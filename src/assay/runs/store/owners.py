@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Connection, ForeignKey, Table, Text, insert, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    ForeignKey,
+    Table,
+    Text,
+    exists,
+    insert,
+    select,
+)
 
 from assay.runs.store.connect import Store
 from assay.runs.store.keys import DEFAULT_PROJECT
-from assay.runs.store.tables import metadata, models, permissions
+from assay.runs.store.tables import jobs, metadata, models, permissions
 
 job_owners = Table(
     "job_owners",
@@ -25,6 +35,13 @@ def find_owner(connection: Connection, job_id: str) -> str:
     """The project of a job."""
     query = select(job_owners.c.project).where(job_owners.c.job_id == job_id)
     return str(connection.execute(query).scalar() or DEFAULT_PROJECT)
+
+
+def is_owned(project: str) -> ColumnElement[bool]:
+    """The condition that a row of `jobs` is of a project."""
+    of_job = job_owners.c.job_id == jobs.c.id
+    own = exists().where(of_job, job_owners.c.project == project)
+    return own | ~exists().where(of_job) if project == DEFAULT_PROJECT else own
 
 
 def find_users(store: Store, checkpoint: str) -> frozenset[str]:

@@ -20,7 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 metadata = MetaData()
 
 
@@ -64,6 +64,7 @@ files = Table(
     metadata,
     _seq(),
     _id(),
+    Column("project", Text, nullable=False, index=True),
     Column("filename", Text, nullable=False),
     Column("purpose", Text, nullable=False, index=True),
     Column("bytes", BigInteger, nullable=False),

@@ -162,6 +162,7 @@ def _insert(
     insert_file(
         connection,
         id=written.path.name,
+        project=batch.project,
         filename=f"{batch.id}_{kind}.jsonl",
         purpose=PURPOSE,
         bytes=written.num_bytes,

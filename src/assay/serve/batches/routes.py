@@ -73,7 +73,7 @@ def build_router() -> APIRouter:
 def create(request: Request, user: User, body: BatchBody) -> dict[str, Any]:
     """Take a batch; its lines are checked, then answered, after this."""
     store, arrived = request.app.state.store, time.time()
-    file = get_file(store, body.input_file_id, param="input_file_id")
+    file = get_file(store, body.input_file_id, user.project, param="input_file_id")
     if file.purpose != PURPOSE:
         told = f"The file is for {file.purpose}; one of purpose {PURPOSE} is expected."
         raise refuse(told, param="input_file_id", code="invalid_file_purpose")

@@ -223,7 +223,7 @@ def _check_run(
         build_asking(source.input_messages.model_dump(mode="json"))
     rows = source.source.model_dump(mode="json")
     if rows["type"] == "file_id":
-        if find_file(store, rows["id"]) is None:
+        if find_file(store, rows["id"], user.project) is None:
             raise not_found("file", rows["id"], param="data_source.source.id")
         return
     try:

@@ -34,9 +34,17 @@ class Upload:
 
 
 def keep_upload(
-    store: Store, upload: Upload, *, limit_bytes: int, key_id: str, is_retry: bool, arrived: float
+    store: Store,
+    upload: Upload,
+    *,
+    project: str,
+    limit_bytes: int,
+    key_id: str,
+    is_retry: bool,
+    arrived: float,
 ) -> File:
-    """Copy an upload into the store, check its lines, and give it a row; once per request.
+    """Copy an upload into the store, check its lines, and give it a row of the project's; once per
+    request.
 
     Raises:
         ApiError: it is larger than `limit_bytes`, or the disk is full.
@@ -58,6 +66,7 @@ def keep_upload(
                 row = insert_file(
                     connection,
                     id=file_id,
+                    project=project,
                     filename=upload.filename,
                     purpose=upload.purpose,
                     bytes=size,
@@ -86,11 +95,11 @@ def keep_upload(
     return found
 
 
-def write_result(store: Store, filename: str, purpose: str, content: bytes) -> str:
+def write_result(store: Store, project: str, filename: str, purpose: str, content: bytes) -> str:
     """Keep a file that the server itself made, and that nothing else must name at once; its id."""
     kept = keep_bytes(store, content)
     with store.write() as connection:
-        insert_kept(store, connection, kept, name=filename, purpose=purpose)
+        insert_kept(store, connection, kept, project=project, name=filename, purpose=purpose)
     return kept.id
 
 
@@ -124,12 +133,19 @@ def keep_bytes(store: Store, content: bytes) -> KeptBytes:
 
 
 def insert_kept(
-    store: Store, connection: Connection, kept: KeptBytes, *, name: str, purpose: str
+    store: Store,
+    connection: Connection,
+    kept: KeptBytes,
+    *,
+    project: str,
+    name: str,
+    purpose: str,
 ) -> None:
     """Give it its row, in the transaction that makes whatever names it."""
     insert_file(
         connection,
         id=kept.id,
+        project=project,
         filename=name,
         purpose=purpose,
         bytes=kept.num_bytes,

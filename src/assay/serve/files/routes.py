@@ -64,6 +64,7 @@ async def create_file(request: Request, user: User) -> dict[str, Any]:
             keep_upload,
             state.store,
             upload,
+            project=user.project,
             limit_bytes=state.limits.file_bytes,
             key_id=user.id,
             is_retry=is_retry(request),
@@ -83,6 +84,7 @@ def list_all(
     """A page of files."""
     page = list_files(
         request.app.state.store,
+        user.project,
         after=after,
         limit=limit,
         newest_first=order == "desc",
@@ -93,12 +95,12 @@ def list_all(
 
 def retrieve_file(request: Request, user: User, file_id: str) -> dict[str, Any]:
     """One file."""
-    return render_file(get_file(request.app.state.store, file_id))
+    return render_file(get_file(request.app.state.store, file_id, user.project))
 
 
 def read_content(request: Request, user: User, file_id: str) -> FileResponse:
     """Its bytes, as they were uploaded."""
-    row = get_file(request.app.state.store, file_id)
+    row = get_file(request.app.state.store, file_id, user.project)
     path = locate_file(request.app.state.store, row.id)
     if not path.is_file():
         raise ApiError(410, "The bytes of this file are gone.", code="file_deleted")
@@ -108,7 +110,7 @@ def read_content(request: Request, user: User, file_id: str) -> FileResponse:
 def remove_file(request: Request, user: User, file_id: str) -> dict[str, Any]:
     """Delete a file that no job or batch reads any more."""
     store: Store = request.app.state.store
-    row = get_file(store, file_id)
+    row = get_file(store, file_id, user.project)
     reader = delete_file(store, row.id)
     if reader is not None:
         message = f"The file is in use by {reader}, which has not ended."
@@ -116,13 +118,13 @@ def remove_file(request: Request, user: User, file_id: str) -> dict[str, Any]:
     return {"id": row.id, "object": "file", "deleted": True}
 
 
-def get_file(store: Store, file_id: str, *, param: str = "file_id") -> File:
-    """A file of the store.
+def get_file(store: Store, file_id: str, project: str, *, param: str = "file_id") -> File:
+    """A file of a project.
 
     Raises:
         ApiError: 404.
     """
-    row = find_file(store, file_id)
+    row = find_file(store, file_id, project)
     if row is None:
         raise not_found("file", file_id, param=param)
     return row

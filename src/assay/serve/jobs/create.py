@@ -131,13 +131,15 @@ def _check(asked: CreateJob) -> None:
 
 def _find_inputs(store: Store, bases: Bases, asked: CreateJob, sender: Sender) -> Inputs:
     base, parent, start_from = _find_start(store, bases, asked, sender)
-    training, num_rows = _find_training(store, asked.training_file, "training_file")
+    training, num_rows = _find_training(store, asked.training_file, sender, "training_file")
     validation, num_validation = None, 0
     if asked.validation_file is not None:
         if asked.validation_file == asked.training_file:
             message = "The validation file is the training file: what is trained confirms nothing."
             raise refuse(message, param="validation_file")
-        validation, num_validation = _find_training(store, asked.validation_file, "validation_file")
+        validation, num_validation = _find_training(
+            store, asked.validation_file, sender, "validation_file"
+        )
     return Inputs(base, training, num_rows, validation, num_validation, start_from, parent)
 
 
@@ -174,8 +176,8 @@ def _may_go_on(store: Store, tuned: ModelRow, sender: Sender) -> bool:
     return sender.project in find_users(store, tuned.id)
 
 
-def _find_training(store: Store, file_id: str, param: str) -> tuple[Path, int]:
-    row = find_file(store, file_id)
+def _find_training(store: Store, file_id: str, sender: Sender, param: str) -> tuple[Path, int]:
+    row = find_file(store, file_id, sender.project)
     if row is None:
         raise not_found("file", file_id, param=param)
     if row.purpose != "fine-tune":

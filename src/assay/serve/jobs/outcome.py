@@ -13,6 +13,7 @@ from assay.runs.store.events import insert_event
 from assay.runs.store.ids import new_id
 from assay.runs.store.jobs import JobRow
 from assay.runs.store.models import insert_model
+from assay.runs.store.owners import find_owner
 from assay.runs.store.queue import Lease, finish_in, holds
 from assay.runs.values import mapping
 from assay.serve.files.keep import drop_kept, insert_kept, keep_bytes
@@ -66,7 +67,12 @@ def end_job(
         is_held = finish_in(store, connection, lease, ended, **values)
         if is_held:
             insert_kept(
-                store, connection, results, name=f"{job.id}-results.csv", purpose=RESULTS_PURPOSE
+                store,
+                connection,
+                results,
+                project=find_owner(connection, job.id),
+                name=f"{job.id}-results.csv",
+                purpose=RESULTS_PURPOSE,
             )
             insert_model(
                 store,

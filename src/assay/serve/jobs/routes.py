@@ -63,29 +63,29 @@ def list_all(
     """A page of jobs, the newest first."""
     store: Store = request.app.state.store
     metadata = _read_metadata(request.query_params)
-    page = list_jobs(store, after=after, limit=limit, metadata=metadata)
+    page = list_jobs(store, user.project, after=after, limit=limit, metadata=metadata)
     return render_list(page, lambda row: render_job(store, row), after=after)
 
 
 def retrieve(request: Request, user: User, job_id: str) -> dict[str, Any]:
     """One job."""
     store: Store = request.app.state.store
-    return render_job(store, get_job(store, job_id))
+    return render_job(store, get_job(store, job_id, user.project))
 
 
 def cancel(request: Request, user: User, job_id: str) -> dict[str, Any]:
     """End a job."""
-    return _ask(request, job_id, cancel_job, "The job was cancelled")
+    return _ask(request, user, job_id, cancel_job, "The job was cancelled")
 
 
 def pause(request: Request, user: User, job_id: str) -> dict[str, Any]:
     """Stop a job where it is; its checkpoint appears as soon as it is saved."""
-    return _ask(request, job_id, pause_job, "The job was paused")
+    return _ask(request, user, job_id, pause_job, "The job was paused")
 
 
 def resume(request: Request, user: User, job_id: str) -> dict[str, Any]:
     """Go on with a paused job."""
-    return _ask(request, job_id, resume_job, "The job was resumed")
+    return _ask(request, user, job_id, resume_job, "The job was resumed")
 
 
 def read_events(
@@ -93,7 +93,7 @@ def read_events(
 ) -> dict[str, Any]:
     """A page of events, the newest first."""
     store: Store = request.app.state.store
-    page = list_events(store, get_job(store, job_id).id, after=after, limit=limit)
+    page = list_events(store, get_job(store, job_id, user.project).id, after=after, limit=limit)
     return render_list(page, render_event, after=after)
 
 
@@ -102,27 +102,33 @@ def read_checkpoints(
 ) -> dict[str, Any]:
     """A page of checkpoints, the newest first."""
     store: Store = request.app.state.store
-    page = list_checkpoints(store, get_job(store, job_id).id, after=after, limit=limit)
+    page = list_checkpoints(
+        store, get_job(store, job_id, user.project).id, after=after, limit=limit
+    )
     return render_list(page, render_checkpoint, after=after)
 
 
-def get_job(store: Store, job_id: str) -> JobRow:
-    """A job of the store.
+def get_job(store: Store, job_id: str, project: str) -> JobRow:
+    """A job of a project.
 
     Raises:
         ApiError: 404.
     """
-    row = find_job(store, job_id)
+    row = find_job(store, job_id, project)
     if row is None:
         raise not_found("fine-tuning job", job_id, param="fine_tuning_job_id", code="job_not_found")
     return row
 
 
 def _ask(
-    request: Request, job_id: str, change: Callable[[Store, str], JobRow], message: str
+    request: Request,
+    user: Principal,
+    job_id: str,
+    change: Callable[[Store, str], JobRow],
+    message: str,
 ) -> dict[str, Any]:
     store: Store = request.app.state.store
-    get_job(store, job_id)
+    get_job(store, job_id, user.project)
     try:
         row = change(store, job_id)
     except StateConflict as conflict:

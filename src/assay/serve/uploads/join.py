@@ -112,6 +112,7 @@ def _commit(store: Store, upload: UploadRow, joined: _Joined, attempt: Attempt) 
         insert_file(
             connection,
             id=joined.path.name,
+            project=row.project,
             filename=row.filename,
             purpose=row.purpose,
             bytes=joined.num_bytes,
