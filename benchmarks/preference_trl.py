@@ -15,6 +15,17 @@ from benchmarks.preference import (
     start,
 )
 
+SETTINGS: dict[str, Any] = {
+    "num_train_epochs": 1,
+    "per_device_train_batch_size": BATCH_SIZE,
+    "logging_steps": 1,
+    "bf16": False,
+    "use_cpu": True,
+    "report_to": "none",
+    "learning_rate": 1e-4,
+    "gradient_checkpointing": False,
+}
+
 
 def run_dpo(count: int) -> list[float]:
     """One epoch of TRL's trainer, whose reference is the model without its adapter."""
@@ -42,27 +53,17 @@ def run_dpo(count: int) -> list[float]:
         }
         for p, c, r in draw_pairs(count)
     ]
-    folder = tempfile.mkdtemp()
     trainer = Tokenized(
         make_model(),
         args=DPOConfig(
-            output_dir=folder,
-            num_train_epochs=1,
-            per_device_train_batch_size=BATCH_SIZE,
-            logging_steps=1,
-            bf16=False,
-            use_cpu=True,
-            report_to="none",
-            learning_rate=1e-4,
-            gradient_checkpointing=False,
+            output_dir=tempfile.mkdtemp(),
+            **SETTINGS,
         ),
         train_dataset=Dataset.from_list(rows),
         processing_class=AutoTokenizer.from_pretrained(find_base("tiny").folder),
         peft_config=LoraConfig(r=16, lora_alpha=32, target_modules="all-linear"),
     )
-    start()
-    trainer.train()
-    return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    return _train(trainer)
 
 
 def run_reward(count: int) -> list[float]:
@@ -87,14 +88,7 @@ def run_reward(count: int) -> list[float]:
         LlamaForSequenceClassification(LlamaConfig(**SHAPE, num_labels=1)),
         args=RewardConfig(
             output_dir=tempfile.mkdtemp(),
-            num_train_epochs=1,
-            per_device_train_batch_size=BATCH_SIZE,
-            logging_steps=1,
-            bf16=False,
-            use_cpu=True,
-            report_to="none",
-            learning_rate=1e-4,
-            gradient_checkpointing=False,
+            **SETTINGS,
         ),
         train_dataset=Dataset.from_list(rows),
         processing_class=AutoTokenizer.from_pretrained(find_base("tiny").folder),
@@ -102,9 +96,7 @@ def run_reward(count: int) -> list[float]:
             r=16, lora_alpha=32, target_modules="all-linear", task_type="SEQ_CLS"
         ),
     )
-    start()
-    trainer.train()
-    return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    return _train(trainer)
 
 
 def run_kto(count: int) -> list[float]:
@@ -132,19 +124,17 @@ def run_kto(count: int) -> list[float]:
         make_model(),
         args=KTOConfig(
             output_dir=tempfile.mkdtemp(),
-            num_train_epochs=1,
-            per_device_train_batch_size=BATCH_SIZE,
-            logging_steps=1,
-            bf16=False,
-            use_cpu=True,
-            report_to="none",
-            learning_rate=1e-4,
-            gradient_checkpointing=False,
+            **SETTINGS,
         ),
         train_dataset=Dataset.from_list(rows),
         processing_class=AutoTokenizer.from_pretrained(find_base("tiny").folder),
         peft_config=LoraConfig(r=16, lora_alpha=32, target_modules="all-linear"),
     )
+    return _train(trainer)
+
+
+def _train(trainer: Any) -> list[float]:
+    """The losses of its steps; what came before is no part of the measurement."""
     start()
     trainer.train()
     return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]

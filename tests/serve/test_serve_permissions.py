@@ -148,5 +148,8 @@ def test_inference_finds_what_jobs_made(store: Store) -> None:
     assert held is not None and not held.is_released and not held.is_checkpoint
     assert checkpoint is not None and checkpoint.is_checkpoint and not checkpoint.is_released
     assert checkpoint.folder == store.folder / "jobs/ftjob-1/a"
-    assert records.delete(NAME) and not records.delete(NAME)
+    with pytest.raises(ApiError, match="of another project"):
+        records.delete(NAME, "proj_b")
+    assert records.find(NAME) is not None
+    assert records.delete(NAME, "proj_default") and not records.delete(NAME, None)
     assert records.find(NAME) is None

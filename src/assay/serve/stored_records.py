@@ -17,8 +17,8 @@ from assay.runs.store.models import (
     locate_model,
 )
 from assay.runs.store.overrides import OVERRIDDEN
-from assay.runs.store.owners import find_users, list_users
-from assay.serve.errors import refuse
+from assay.runs.store.owners import find_owner, find_users, list_users
+from assay.serve.errors import ApiError, refuse
 from assay.serve.inference.records import TunedRecord
 from assay.serve.lifecycle.overriding import find_standing_reason
 
@@ -41,9 +41,17 @@ class StoredRecords:
         rows = list_all_checkpoints(self.store)
         return [self._to_record(row, users.get(row.id)) for row in rows]
 
-    def delete(self, name: str) -> bool:
+    def delete(self, name: str, project: str | None) -> bool:
+        """Forget a model, if it is the project's where one is named; False where there is none."""
+        row = find_model(self.store, name)
+        if row is None:
+            return False
         with self.store.read() as connection:
+            owner = find_owner(connection, row.job_id)
             pointing = [move.alias for move in list_pointing(connection, name)]
+        if project not in (None, owner):
+            told = f"{name} is of another project, whose keys, or an admin, may delete it."
+            raise ApiError(403, told, code="not_your_model", param="model")
         if pointing:
             told = f"{', '.join(pointing)} points at {name}; move or remove it first."
             raise refuse(told, param="model", code="model_in_use")

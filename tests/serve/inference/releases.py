@@ -71,5 +71,5 @@ class Known:
     def list_checkpoints(self) -> Sequence[TunedRecord]:
         return [one for one in self.records.values() if one.is_checkpoint]
 
-    def delete(self, name: str) -> bool:
+    def delete(self, name: str, project: str | None) -> bool:
         return self.records.pop(name, None) is not None

@@ -133,12 +133,12 @@ class ReleaseCatalog:
         ]
         return found + [ServedModel(name, self.created, OWNER, is_base=True) for name in self.names]
 
-    def delete(self, name: str) -> None:
+    def delete(self, name: str, principal: Principal) -> None:
         """See `Catalog`; answers under way end as they began."""
         if name in self.names:
             told = f"{name} is a base, which stays as long as the server has it."
             raise ApiError(403, told, code="model_not_deletable", param="model")
-        if not self.records.delete(name):
+        if not self.records.delete(name, None if principal.allows("admin") else principal.project):
             raise _unknown(name)
         with self._lock:
             self._loaded.pop(name, None)

@@ -128,11 +128,11 @@ class Catalog(Protocol):
         base under its names; none is loaded."""
         ...
 
-    def delete(self, name: str) -> None:
-        """Serve it no more.
+    def delete(self, name: str, principal: Principal) -> None:
+        """Serve it no more; keys of its own project and admins may ask that.
 
         Raises:
-            ApiError: 404 where there is none of that name, 403 where it is a base.
+            ApiError: 404 where there is none of that name, 403 where it is a base or another's.
         """
         ...
 

@@ -50,7 +50,7 @@ def build_router(inference: Inference) -> APIRouter:
     ) -> dict[str, Any]:
         """Serve a tuned model no more; its run stays on disk."""
         catalog.describe(model, principal)  # one that this key may not use does not exist for it
-        catalog.delete(model)
+        catalog.delete(model, principal)
         return {"id": model, "object": "model", "deleted": True}
 
     return router
